@@ -1,0 +1,138 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
+
+/** What a task's root file system is made of: the host's own system folders, an unpacked folder, a tarball, an engine's image. */
+export type Image = { host: true } | { folder: string } | { tarball: string } | { docker: string }
+
+/** A place in a VPC: the task gets this address on this subnet. CIDR blocks as `10.0.1.0/24`. */
+export type Attachment = {
+  readonly vpc: string
+  readonly subnet: string
+  readonly cidr: string
+  readonly address: string
+  /** A host loopback address (127.64.0.0/10) that stands for the public address: what `ingress` admits is answered there. */
+  readonly publicAddress?: string
+  readonly ingress: readonly PacketRule[]
+}
+
+/** Packets let in: protocol `tcp`, `udp`, `icmp` or `-1` for all; ports inclusive; sources as CIDR blocks. */
+export type PacketRule = {
+  readonly protocol: string
+  readonly fromPort: number
+  readonly toPort: number
+  readonly sources: readonly string[]
+}
+
+/** What to run. JSON throughout. `id` is `[a-z0-9-]{1,63}`, unique on this server. */
+export type TaskSpec = {
+  readonly id: string
+  /**
+   * `task`: the command runs once, its end is the task's end, its files go with it.
+   * `machine`: the command is the machine's init; after `stop` the same spec starts it again on the files it had.
+   */
+  readonly kind: 'task' | 'machine'
+  readonly image: Image
+  readonly command: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly workdir?: string
+  readonly hostname?: string
+  /** Written into the root file system before each start, replacing what is there. */
+  readonly files?: readonly { readonly path: string; readonly content: string; readonly mode?: number }[]
+  /** Host folders (or files) seen inside. Read-only unless `writable`. */
+  readonly mounts?: readonly { readonly source: string; readonly target: string; readonly writable?: boolean }[]
+  readonly limits?: { readonly memoryMiB?: number; readonly cpus?: number; readonly processes?: number }
+  /** `host`: the host's network (builds need the internet); else a place in a VPC. */
+  readonly network: 'host' | Attachment
+}
+
+/** All that is needed to find a task again after a restart. JSON; stored by whoever started it. */
+export type TaskHandle = { readonly id: string; readonly driver: string; readonly data: Readonly<Record<string, string | number>> }
+
+/** `lost`: the task is gone and nobody saw how it ended. */
+export type Exit = { readonly code: number; readonly reason: 'exited' | 'signalled' | 'out-of-memory' | 'lost' }
+
+export type ExecOptions = {
+  readonly env?: Readonly<Record<string, string>>
+  readonly workdir?: string
+  /** User name or `uid:gid` inside; root unless told. */
+  readonly user?: string
+  readonly input?: Uint8Array
+}
+
+export interface Execution {
+  /** Standard output and standard error, interleaved as written. */
+  readonly output: Readable
+  wait(): Promise<Exit>
+  kill(signal: 'SIGTERM' | 'SIGKILL'): void
+}
+
+export interface RunningTask {
+  readonly handle: TaskHandle
+  /** What the command wrote to standard output and error, from byte `from` (0 unless told), following until the task ends. */
+  output(from?: number): AsyncIterable<Uint8Array>
+  /** Runs one more command inside. A program that is not there is exit code 127, not a throw. */
+  exec(command: readonly string[], options?: ExecOptions): Promise<Execution>
+  /** Resolves when the command has ended; a failing command is an exit code, not a throw. */
+  wait(): Promise<Exit>
+  /** Replaces the packet rules of a task in a VPC while it runs. */
+  admit(ingress: readonly PacketRule[]): Promise<void>
+}
+
+/** What this host can do with this driver, shown by `drydock status`. */
+export type Capabilities = {
+  readonly driver: string
+  readonly available: boolean
+  /** How a task is kept apart: `namespaces`, `container`, or `none`. */
+  readonly isolation: 'namespaces' | 'container' | 'none'
+  readonly images: readonly ('host' | 'folder' | 'tarball' | 'docker')[]
+  readonly machines: boolean
+  /** Tasks have addresses of their own in a VPC, and packet rules are enforced. */
+  readonly addresses: boolean
+  readonly limits: boolean
+  /** One sentence each, for people: what was found, what is weaker than it could be and why. */
+  readonly notes: readonly string[]
+  /** Programs that are absent, what each would add, and how to install it. */
+  readonly missing: readonly { readonly program: string; readonly adds: string; readonly install: string }[]
+}
+
+/** Which door of the server a task's request came through, and whose it was. */
+export type DoorRequest = {
+  /** `metadata`: 169.254.169.254; `credentials`: 169.254.170.2; `endpoint`: the AWS endpoint as seen inside. */
+  readonly door: 'metadata' | 'credentials' | 'endpoint'
+  readonly task: string
+  readonly address: string
+}
+export type Door = (request: IncomingMessage, response: ServerResponse, from: DoorRequest) => void
+
+/**
+ * How builds, functions, tasks and machines run. Life: probe → start → (output | exec | wait)* → remove. Every call may
+ * be repeated; the server may die between any two: a task outlives the server that started it.
+ */
+export interface ComputeDriver {
+  readonly name: string
+  probe(): Promise<Capabilities>
+  /** Starts what `spec` says; the same id twice is the same task. Rejects with `ComputeError` when this host cannot. */
+  start(spec: TaskSpec): Promise<RunningTask>
+  /** Finds a task again after a restart; `undefined` when it no longer runs and left no exit status to report. */
+  attach(handle: TaskHandle): Promise<RunningTask | undefined>
+  /** SIGTERM, then SIGKILL after `graceSeconds`. A machine's files stay. */
+  stop(handle: TaskHandle, graceSeconds: number): Promise<void>
+  /** Ends it if it runs and forgets its files. Must succeed even if `start` failed half-way. */
+  remove(handle: TaskHandle): Promise<void>
+  /** The URL at which a task with this network reaches the AWS endpoint. */
+  endpointFor(network: TaskSpec['network']): string
+  /** Ends everything this driver ever started under its data folder (used by reset and by ephemeral servers at exit). */
+  removeAll(): Promise<void>
+  /** Lets go of what the server process itself holds (relays, listeners); tasks go on. */
+  close(): Promise<void>
+}
+
+/** A task could not be started. `code` says whose fault: an impossible image, or a host that lacks something. */
+export class ComputeError extends Error {
+  readonly code: 'image' | 'unsupported' | 'host'
+  constructor(code: 'image' | 'unsupported' | 'host', message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ComputeError'
+    this.code = code
+  }
+}

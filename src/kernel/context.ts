@@ -1,0 +1,116 @@
+import type { Readable } from 'node:stream'
+import type { Blobs } from '../blobs/blobs.ts'
+import type { ComputeDriver } from '../compute/driver.ts'
+import type { AppendStore } from '../store/append.ts'
+import type { Place, ReadTx, WriteTx } from '../store/store.ts'
+import type { Capability } from './capability.ts'
+import type { ClientModules } from './model/clients.ts'
+import type { Principal } from './principal.ts'
+import type { OperationInput, OperationName, OperationOutput } from './types.ts'
+import type { AssumeRequest } from './identity.ts'
+
+/** What of the HTTP request an operation may need beyond its input. Header names in lower case. */
+export type RequestFacts = {
+  readonly id: string
+  readonly method: string
+  /** As sent, percent escapes kept, without the query. */
+  readonly path: string
+  readonly query: string
+  readonly headers: Readonly<Record<string, string>>
+  /** `http://host:port` by which the caller reached us: the base of URLs handed out. */
+  readonly endpoint: string
+  readonly sourceIp: string
+  readonly userAgent: string
+  readonly secure: boolean
+  /** Trailing headers; complete once the body has been read. */
+  readonly trailers: () => Readonly<Record<string, string>>
+  /** The service that made this call on the caller's behalf, for calls from service to service. */
+  readonly invokedBy?: string
+}
+
+/** Temporary credentials in the words of STS. */
+export type Credentials = {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken: string
+  readonly expiration: Date
+}
+
+type Client<NS> = {
+  readonly [O in OperationName<NS> as Uncapitalize<O>]: (input: OperationInput<NS, O>) => Promise<OperationOutput<NS, O>>
+}
+
+/**
+ * Other services' operations under one identity: authorize, validate, handle and audit run as for a call from outside.
+ * The role is assumed on first use, its trust policy checked.
+ */
+export type Caller = { readonly [S in keyof ClientModules]: Client<ClientModules[S]> } & {
+  principal(): Promise<Principal>
+  /** Throws AccessDenied unless IAM lets this identity do `action` on `resource`: for needs that are no API call. */
+  authorize(action: string, resource: string, context?: Record<string, readonly string[]>): Promise<void>
+  /** Temporary credentials of this identity, to hand to what runs under it. */
+  credentials(durationSeconds: number): Promise<Credentials>
+}
+
+export type ActAs = Omit<AssumeRequest, 'by' | 'sessionName' | 'roleArn'> & {
+  /** Session name as it shows in ARNs; AWS's own where it has one (CodeBuild: `AWSCodeBuild-…`). The service id unless told. */
+  readonly sessionName?: string
+  /** Where the calls go; the place of `ctx` unless told. */
+  readonly account?: string
+  readonly region?: string
+}
+
+export interface Logger {
+  debug(message: string, facts?: Record<string, unknown>): void
+  info(message: string, facts?: Record<string, unknown>): void
+  warn(message: string, facts?: Record<string, unknown>): void
+  error(message: string, facts?: Record<string, unknown>): void
+}
+
+/** Everything an operation, reconciler, route or event handler may touch. Time and effects come from here and nowhere else. */
+export interface Ctx {
+  readonly service: string
+  readonly account: string
+  readonly region: string
+  readonly partition: 'aws'
+  /** Who calls; in reconcilers and event handlers the service itself. */
+  readonly principal: Principal
+  readonly request: RequestFacts
+  /** What a handler may set beyond its output: the status of a partial answer, extra headers. */
+  readonly response: { status?: number; headers: Record<string, string> }
+  readonly log: Logger
+  now(): Date
+  /** A UUID. */
+  newId(): string
+  /** `length` random characters of `alphabet` (lower-case hexadecimal digits unless told). */
+  random(length: number, alphabet?: string): string
+  /** `arn:aws:<service>:<region>:<account>:<resource>` of this context's service, account and region. */
+  arn(resource: string): string
+  /** The place of this context, or another one. */
+  read<T>(body: (tx: ReadTx) => Promise<T>): Promise<T>
+  write<T>(body: (tx: WriteTx) => Promise<T>): Promise<T>
+  readonly place: Place
+  /** This context at another place (an event handler that works in a resource's own account, say). */
+  at(place: Place): Ctx
+  readonly blobs: Blobs
+  readonly append: AppendStore
+  readonly compute: ComputeDriver
+  /** A folder of this service's own below the data folder, made on first use; emptied by reset. For repositories, build folders. */
+  folder(): string
+  /** Encrypts a secret for rest under the server's key file, and back. */
+  seal(text: string): string
+  unseal(sealed: string): string
+  /** Other services under a role (an ARN) that trusts this service, or under a principal at hand (the caller's own rights: `ctx.principal`). */
+  as(who: string | Principal, options?: ActAs): Caller
+  /**
+   * Checks one more action of the present caller, where AWS checks more than the operation's own (`iam:PassRole`).
+   * Throws AccessDenied in the service's own form.
+   */
+  authorize(action: string, resource: string, context?: Record<string, readonly string[]>): Promise<void>
+  /** What another service provides. */
+  use<T>(capability: Capability<T>): T
+  /** Temporary credentials for a principal with a session. */
+  issue(principal: Principal): Credentials
+}
+
+export type Bytes = Uint8Array | Readable

@@ -1,0 +1,36 @@
+import type { AppliedPolicy } from '../policy/policy.ts'
+import type { Principal } from './principal.ts'
+import { capability } from './capability.ts'
+
+export type AssumeRequest = {
+  readonly roleArn: string
+  readonly sessionName: string
+  /** Who assumes it: a service principal when a service acts under the role its user configured. */
+  readonly by: Principal
+  readonly durationSeconds?: number
+  readonly policies?: readonly string[]
+  readonly policyArns?: readonly string[]
+  readonly tags?: Readonly<Record<string, string>>
+  readonly transitiveTagKeys?: readonly string[]
+  readonly externalId?: string
+  readonly sourceIdentity?: string
+  /** Condition keys of the call itself, e.g. `aws:SourceArn`, `aws:SourceAccount`. */
+  readonly context?: Readonly<Record<string, readonly string[]>>
+}
+
+/** What authentication and authorization need to know; the IAM service provides it. */
+export interface Identity {
+  /** A long-term access key that is active: its secret and whose it is. Marks it used. */
+  accessKey(accessKeyId: string): Promise<{ secret: string; principal: Principal } | undefined>
+  /**
+   * Every policy that binds this principal: identity policies (inline, managed, group), boundary, session policies.
+   * A role or user that was deleted since has none, so its sessions can do nothing.
+   */
+  policiesOf(principal: Principal): Promise<readonly AppliedPolicy[]>
+  /** Checks the role's trust policy and makes the session's principal. Throws AccessDenied as sts:AssumeRole does. */
+  assume(request: AssumeRequest): Promise<Principal>
+  /** Principal tags (`aws:PrincipalTag/…`): of the user or role, session tags on top. */
+  tagsOf(principal: Principal): Promise<Readonly<Record<string, string>>>
+}
+
+export const identity = capability<Identity>('identity')

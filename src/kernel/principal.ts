@@ -1,0 +1,39 @@
+import type { PolicyPrincipal } from '../policy/policy.ts'
+
+/** Who makes a call, after authentication. Session facts are there for temporary credentials only. */
+export type Principal = PolicyPrincipal & {
+  /** The unique id, as `aws:userid` and GetCallerIdentity show it: `AIDA…`, `AROA…:session`, the account id for root. */
+  readonly id: string
+  /** User name, or the role's name for a session. */
+  readonly name?: string
+  readonly sessionName?: string
+  readonly accessKeyId?: string
+  readonly session?: {
+    /** Epoch milliseconds. */
+    readonly issued: number
+    readonly expires: number
+    /** Session policy documents as JSON text; they only narrow. */
+    readonly policies: readonly string[]
+    readonly policyArns: readonly string[]
+    readonly tags: Readonly<Record<string, string>>
+    readonly transitiveTagKeys: readonly string[]
+    readonly sourceIdentity?: string
+    readonly mfa: boolean
+    /** The service that assumed the role, e.g. `codebuild.amazonaws.com`. */
+    readonly invokedBy?: string
+  }
+}
+
+/** The root user of an account. */
+export const rootOf = (account: string, accessKeyId?: string): Principal => ({
+  kind: 'root',
+  account,
+  arn: `arn:aws:iam::${account}:root`,
+  id: account,
+  ...(accessKeyId ? { accessKeyId } : {}),
+})
+
+/** An AWS service acting on its own behalf; `host` as in `codebuild.amazonaws.com`. */
+export const servicePrincipal = (host: string): Principal => ({ kind: 'service', account: '', arn: host, id: host })
+
+export const anonymous: Principal = { kind: 'anonymous', account: '', arn: 'anonymous', id: 'anonymous' }

@@ -1,0 +1,137 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { DoorRequest } from '../compute/driver.ts'
+import type { PolicyDocument } from '../policy/policy.ts'
+import type { DeliveredEvent } from '../work/outbox.ts'
+import type { Reconciler } from '../work/reconciler.ts'
+import type { Capability } from './capability.ts'
+import type { Ctx } from './context.ts'
+import type { ServiceId } from './model/clients.ts'
+import type { Principal } from './principal.ts'
+import type { OperationInput, OperationName, OperationOutput } from './types.ts'
+
+/** One operation: a function of context and typed input. */
+export type Operation<NS, O extends OperationName<NS>> = (
+  ctx: Ctx,
+  input: OperationInput<NS, O>,
+) => Promise<OperationOutput<NS, O>> | OperationOutput<NS, O>
+
+export type Operations<NS> = { readonly [O in OperationName<NS>]?: Operation<NS, O> }
+
+/** One action on some resources that the caller must be allowed. `context` adds condition keys (any case). */
+export type Requirement = {
+  /** With prefix: `s3:GetObject`. */
+  readonly action: string
+  /** ARNs; `*` where the action has no resource. */
+  readonly resources: readonly string[]
+  readonly context?: Readonly<Record<string, string | readonly string[] | undefined>>
+}
+
+/**
+ * What must be allowed before the operation runs. Returning a part replaces only that part of the default, which is
+ * the action `prefix:Operation` on the resources that the service authorization reference's ARN templates give.
+ */
+export type AccessRule<I> = (
+  input: I,
+  ctx: Ctx,
+) => Partial<Requirement> | readonly Requirement[] | Promise<Partial<Requirement> | readonly Requirement[]>
+
+export type AccessRules<NS> = {
+  readonly operations?: { readonly [O in OperationName<NS>]?: AccessRule<OperationInput<NS, O>> }
+  /** Operations that AWS does not authorize (sts:GetCallerIdentity), or that need no signature. */
+  readonly unauthorized?: readonly OperationName<NS>[]
+  readonly unsigned?: readonly OperationName<NS>[]
+  /** The policy attached to a resource, and the account that owns it. `undefined` where there is no such resource. */
+  readonly resourcePolicy?: (ctx: Ctx, arn: string) => Promise<{ account: string; document?: PolicyDocument } | undefined>
+  /** Tags of a resource, for `aws:ResourceTag/…`. */
+  readonly resourceTags?: (ctx: Ctx, arn: string) => Promise<Readonly<Record<string, string>> | undefined>
+}
+
+/**
+ * An odd door: HTTP that is no AWS API (git, metadata, console). `match` is data: a method (any unless told), a path
+ * pattern in find-my-way's words below the service's own prefix, a host prefix, and the door it is reached by.
+ */
+export type Route = {
+  readonly name: string
+  readonly door?: DoorRequest['door']
+  readonly method?: string
+  /** A regular expression over the path, anchored by us. Named groups become `params`. */
+  readonly path: RegExp
+  /** `ctx.principal` is anonymous: the route authenticates by itself through `authenticate` where it must. */
+  readonly handle: (ctx: Ctx, exchange: Exchange) => Promise<void>
+}
+
+export type Exchange = {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly params: Readonly<Record<string, string>>
+  /** Which task asks, for doors inside a VPC or build. */
+  readonly from: DoorRequest | undefined
+  /** Verifies the request's SigV4 signature as for an AWS call; throws AWS's error. Returns ctx with the caller in place. */
+  readonly authenticate: () => Promise<Ctx>
+}
+
+export type Provided = { readonly capability: Capability<unknown>; readonly make: (ctx: (place: Ctx['place']) => Ctx) => unknown }
+
+/** Binds a capability to what makes it. The maker gets a context factory: capabilities work at any place. */
+export const provide = <T>(capability: Capability<T>, make: (at: (place: Ctx['place']) => Ctx) => T): Provided => ({ capability, make })
+
+/** Everything a service has, on one screen. `id` is its row in the kernel's model table. */
+export type ServiceDefinition<NS> = {
+  readonly id: ServiceId
+  readonly tables: readonly { readonly name: string }[]
+  readonly operations: Operations<NS>
+  /** Operations that do less than AWS's, each with the sentence that says what is missing. All others are `real`. */
+  readonly partial?: { readonly [O in OperationName<NS>]?: string }
+  readonly access?: AccessRules<NS>
+  readonly routes?: readonly Route[]
+  readonly reconcilers?: readonly Reconciler[]
+  readonly provides?: readonly Provided[]
+  /** Capabilities it uses, for readers and the arrows check. */
+  readonly uses?: readonly Capability<unknown>[]
+  /** Called for every event of the outbox, at least once each, at the event's own account and region. */
+  readonly onEvent?: (ctx: Ctx, event: DeliveredEvent) => Promise<void>
+}
+
+/** A service as the kernel holds it, its types folded away. */
+export type Service = {
+  readonly id: ServiceId
+  readonly tables: readonly { readonly name: string }[]
+  readonly operations: Readonly<Record<string, (ctx: Ctx, input: never) => unknown>>
+  readonly partial: Readonly<Record<string, string>>
+  readonly access: {
+    readonly operations: Readonly<Record<string, AccessRule<never>>>
+    readonly unauthorized: readonly string[]
+    readonly unsigned: readonly string[]
+    readonly resourcePolicy?: AccessRules<unknown>['resourcePolicy']
+    readonly resourceTags?: AccessRules<unknown>['resourceTags']
+  }
+  readonly routes: readonly Route[]
+  readonly reconcilers: readonly Reconciler[]
+  readonly provides: readonly Provided[]
+  readonly onEvent?: ServiceDefinition<unknown>['onEvent']
+}
+
+/**
+ * Defines a service against its SDK package: `defineService<typeof import('@aws-sdk/client-codecommit')>()({ … })`.
+ * A misspelt operation, a wrong member or enum value does not compile.
+ */
+export const defineService =
+  <NS>() =>
+  <const D extends ServiceDefinition<NS>>(
+    definition: D & { operations: Record<Exclude<keyof D['operations'], OperationName<NS>>, never> },
+  ): Service => ({
+    routes: [],
+    reconcilers: [],
+    provides: [],
+    ...definition,
+    partial: (definition.partial ?? {}) as Record<string, string>,
+    operations: definition.operations as Service['operations'],
+    access: {
+      ...definition.access,
+      operations: (definition.access?.operations ?? {}) as Service['access']['operations'],
+      unauthorized: definition.access?.unauthorized ?? [],
+      unsigned: definition.access?.unsigned ?? [],
+    },
+  })
+
+export type { Principal }
