@@ -46,7 +46,11 @@ export type TaskSpec = {
 }
 
 /** All that is needed to find a task again after a restart. JSON; stored by whoever started it. */
-export type TaskHandle = { readonly id: string; readonly driver: string; readonly data: Readonly<Record<string, string | number>> }
+export type TaskHandle = {
+  readonly id: string
+  readonly driver: string
+  readonly data: Readonly<Record<string, string | number>>
+}
 
 /** `lost`: the task is gone and nobody saw how it ended. */
 export type Exit = { readonly code: number; readonly reason: 'exited' | 'signalled' | 'out-of-memory' | 'lost' }
