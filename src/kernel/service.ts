@@ -47,8 +47,7 @@ export type AccessRules<NS> = {
 }
 
 /**
- * An odd door: HTTP that is no AWS API (git, metadata, console). `match` is data: a method (any unless told), a path
- * pattern in find-my-way's words below the service's own prefix, a host prefix, and the door it is reached by.
+ * An odd door: HTTP that is no AWS API (git, metadata, console), matched as data: method (any unless told), path, door.
  */
 export type Route = {
   readonly name: string
@@ -68,6 +67,15 @@ export type Exchange = {
   readonly from: DoorRequest | undefined
   /** Verifies the request's SigV4 signature as for an AWS call; throws AWS's error. Returns ctx with the caller in place. */
   readonly authenticate: () => Promise<Ctx>
+  /** The context of a caller whom the route has authenticated by its own means (git's password, a task's token). */
+  readonly actAs: (principal: Principal, place?: Ctx['place']) => Ctx
+  /** Secret and owner of an access key, for routes with a signature of their own. `undefined`: unknown, wrong or expired. */
+  readonly credential: (accessKeyId: string, sessionToken?: string) => Promise<{ secret: string; principal: Principal } | undefined>
+  /** Records the call in the audit log as CloudTrail does for calls that are no API operation (`GitPush`). */
+  readonly audit: (
+    ctx: Ctx,
+    call: { eventName: string; readOnly: boolean; requestParameters: unknown; error?: { code: string; message: string } },
+  ) => Promise<void>
 }
 
 export type Provided = { readonly capability: Capability<unknown>; readonly make: (ctx: (place: Ctx['place']) => Ctx) => unknown }
@@ -83,6 +91,8 @@ export type ServiceDefinition<NS> = {
   /** Operations that do less than AWS's, each with the sentence that says what is missing. All others are `real`. */
   readonly partial?: { readonly [O in OperationName<NS>]?: string }
   readonly access?: AccessRules<NS>
+  /** Operations that CloudTrail counts as data events: not in the event history. */
+  readonly dataEvents?: readonly OperationName<NS>[]
   readonly routes?: readonly Route[]
   readonly reconcilers?: readonly Reconciler[]
   readonly provides?: readonly Provided[]
@@ -105,6 +115,7 @@ export type Service = {
     readonly resourcePolicy?: AccessRules<unknown>['resourcePolicy']
     readonly resourceTags?: AccessRules<unknown>['resourceTags']
   }
+  readonly dataEvents: readonly string[]
   readonly routes: readonly Route[]
   readonly reconcilers: readonly Reconciler[]
   readonly provides: readonly Provided[]
@@ -124,6 +135,7 @@ export const defineService =
     reconcilers: [],
     provides: [],
     ...definition,
+    dataEvents: definition.dataEvents ?? [],
     partial: (definition.partial ?? {}) as Record<string, string>,
     operations: definition.operations as Service['operations'],
     access: {

@@ -1,0 +1,137 @@
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { Principal } from './principal.ts'
+import type { RequestFacts } from './context.ts'
+
+/** One call as CloudTrail records it ("CloudTrail record contents"). Kept in the append stream `audit/<account>/<region>`. */
+export type AuditRecord = {
+  readonly eventVersion: '1.11'
+  readonly userIdentity: Readonly<Record<string, unknown>>
+  readonly eventTime: string
+  readonly eventSource: string
+  readonly eventName: string
+  readonly awsRegion: string
+  readonly sourceIPAddress: string
+  readonly userAgent: string
+  readonly errorCode?: string
+  readonly errorMessage?: string
+  readonly requestParameters: unknown
+  readonly responseElements: unknown
+  readonly requestID: string
+  readonly eventID: string
+  readonly readOnly: boolean
+  readonly resources?: readonly { readonly ARN: string; readonly accountId?: string }[]
+  readonly eventType: 'AwsApiCall' | 'AwsServiceEvent'
+  readonly managementEvent: boolean
+  readonly recipientAccountId: string
+  readonly eventCategory: 'Management' | 'Data'
+}
+
+export const auditStream = (account: string, region: string): string => `audit/${account}/${region}`
+
+const secretName = /password|secret|token$|securitytoken|credential(?!s?(id|provider|type|names?)$)|privatekey|plaintext|authorization|^securestring|sshpublickeybody|certificatebody/i
+const hidden = 'HIDDEN_DUE_TO_SECURITY_REASONS'
+const longest = 4_000
+
+/** A value as a record may hold it: no secrets, no bytes, no streams, nothing endless. Member names start in lower case, as CloudTrail's do. */
+export const redacted = (value: unknown, name = '', depth = 0): unknown => {
+  if (value === undefined || value === null) return undefined
+  if (secretName.test(name) && typeof value !== 'object') return hidden
+  if (typeof value === 'string') return value.length > longest ? `${value.slice(0, longest)}…` : value
+  if (typeof value !== 'object') return value
+  if (value instanceof Date) return value.toISOString()
+  if (value instanceof Uint8Array || value instanceof Readable) return undefined
+  if (depth > 12) return undefined
+  if (Array.isArray(value)) return value.slice(0, 200).map((item) => redacted(item, name, depth + 1))
+  const result: Record<string, unknown> = {}
+  for (const [key, member] of Object.entries(value)) {
+    const kept = redacted(member, key, depth + 1)
+    if (kept !== undefined) result[key.charAt(0).toLowerCase() + key.slice(1)] = kept
+  }
+  return result
+}
+
+const identityTypes: Record<Principal['kind'], string> = {
+  root: 'Root',
+  user: 'IAMUser',
+  role: 'AssumedRole',
+  federated: 'FederatedUser',
+  service: 'AWSService',
+  anonymous: 'AWSAccount',
+}
+
+/** The `userIdentity` element. */
+export const userIdentity = (principal: Principal): Record<string, unknown> => {
+  if (principal.kind === 'service') return { type: 'AWSService', invokedBy: principal.arn }
+  if (principal.kind === 'anonymous') return { type: 'AWSAccount', principalId: '', accountId: 'anonymous' }
+  return {
+    type: identityTypes[principal.kind],
+    principalId: principal.id,
+    arn: principal.arn,
+    accountId: principal.account,
+    ...(principal.accessKeyId ? { accessKeyId: principal.accessKeyId } : {}),
+    ...(principal.kind === 'user' ? { userName: principal.name } : {}),
+    ...(principal.session
+      ? {
+          sessionContext: {
+            ...(principal.roleArn
+              ? {
+                  sessionIssuer: {
+                    type: 'Role',
+                    principalId: principal.id.split(':')[0],
+                    arn: principal.roleArn,
+                    accountId: principal.account,
+                    userName: principal.name,
+                  },
+                }
+              : {}),
+            attributes: {
+              creationDate: new Date(principal.session.issued).toISOString(),
+              mfaAuthenticated: String(principal.session.mfa),
+            },
+            ...(principal.session.sourceIdentity ? { sourceIdentity: principal.session.sourceIdentity } : {}),
+          },
+          ...(principal.session.invokedBy ? { invokedBy: principal.session.invokedBy } : {}),
+        }
+      : {}),
+  }
+}
+
+/** Builds the record of one finished call. */
+export const auditRecord = (facts: {
+  principal: Principal
+  account: string
+  region: string
+  now: Date
+  eventSource: string
+  eventName: string
+  request: RequestFacts
+  readOnly: boolean
+  dataEvent: boolean
+  requestParameters: unknown
+  responseElements: unknown
+  error?: { code: string; message: string } | undefined
+}): AuditRecord => {
+  const { principal, request, error } = facts
+  const invokedBy = request.invokedBy ?? principal.session?.invokedBy ?? (principal.kind === 'service' ? principal.arn : undefined)
+  return {
+    eventVersion: '1.11',
+    userIdentity: userIdentity(principal),
+    eventTime: `${facts.now.toISOString().slice(0, 19)}Z`,
+    eventSource: facts.eventSource,
+    eventName: facts.eventName,
+    awsRegion: facts.region,
+    sourceIPAddress: request.sourceIp || (invokedBy ?? ''),
+    userAgent: request.userAgent || (invokedBy ?? ''),
+    ...(error ? { errorCode: error.code, errorMessage: error.message } : {}),
+    requestParameters: redacted(facts.requestParameters) ?? null,
+    responseElements: facts.readOnly || error ? null : (redacted(facts.responseElements) ?? null),
+    requestID: request.id,
+    eventID: randomUUID(),
+    readOnly: facts.readOnly,
+    eventType: 'AwsApiCall',
+    managementEvent: !facts.dataEvent,
+    recipientAccountId: facts.account,
+    eventCategory: facts.dataEvent ? 'Data' : 'Management',
+  }
+}

@@ -1,0 +1,325 @@
+import { createHash } from 'node:crypto'
+import { Transform, type Readable } from 'node:stream'
+import { decodeAwsChunked } from './aws-chunked.ts'
+import { AwsError } from './errors.ts'
+import type { Identity } from './identity.ts'
+import { anonymous, type Principal, rootOf } from './principal.ts'
+import type { Vault } from './session.ts'
+import {
+  amzDate,
+  emptyHash,
+  parseAmzDate,
+  type SignatureParts,
+  sameText,
+  sha256,
+  sign,
+  signingKey,
+  signV2,
+  stringToSign,
+} from './signature.ts'
+import type { Protocol, WireRequest } from './wire.ts'
+
+/** Where credentials are known from. */
+export type CredentialSource = {
+  readonly identity: () => Identity
+  readonly vault: Vault
+  readonly root: { readonly accessKeyId: string; readonly secretAccessKey: string; readonly account: string }
+  readonly trust: boolean
+  /** The turned clock: by it sessions expire. Signatures carry the client's wall clock, so they are held against ours. */
+  readonly now: () => number
+  readonly wallClock: () => number
+}
+
+export type Authenticated = {
+  readonly principal: Principal
+  /** Region of the credential scope; absent for anonymous and Signature Version 2 requests. */
+  readonly region?: string
+  readonly body: Uint8Array | Readable
+  /** Trailing headers; complete once the body has been read. */
+  readonly trailers: () => Readonly<Record<string, string>>
+}
+
+type Failure = 'missing' | 'incomplete' | 'unknownKey' | 'badToken' | 'expiredToken' | 'mismatch' | 'skewed' | 'expiredUrl' | 'payload'
+type Family = 'json' | 'query' | 'ec2' | 's3'
+
+const familyOf: Record<Protocol['name'], Family> = {
+  awsJson1_0: 'json',
+  awsJson1_1: 'json',
+  restJson1: 'json',
+  rpcv2Cbor: 'json',
+  awsQuery: 'query',
+  ec2Query: 'ec2',
+  restXml: 's3',
+}
+
+const mismatch =
+  'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.'
+const tokenInvalid = 'The security token included in the request is invalid.'
+const tokenExpired = 'The security token included in the request is expired'
+const ec2Refusal: [string, number, string] = ['AuthFailure', 401, 'AWS was not able to validate the provided access credentials']
+
+/** Each family of services has its own words for the same failure ("Common errors" of each API reference). */
+const failures: Record<Family, Record<Failure, [string, number, string]>> = {
+  json: {
+    missing: ['MissingAuthenticationTokenException', 400, 'Missing Authentication Token'],
+    incomplete: ['IncompleteSignatureException', 400, 'Authorization header requires \'Credential\', \'Signature\' and \'SignedHeaders\' parameters.'],
+    unknownKey: ['UnrecognizedClientException', 400, tokenInvalid],
+    badToken: ['UnrecognizedClientException', 400, tokenInvalid],
+    expiredToken: ['ExpiredTokenException', 400, tokenExpired],
+    mismatch: ['InvalidSignatureException', 400, mismatch],
+    skewed: ['InvalidSignatureException', 400, 'Signature expired'],
+    expiredUrl: ['InvalidSignatureException', 400, 'Signature expired'],
+    payload: ['InvalidSignatureException', 400, mismatch],
+  },
+  query: {
+    missing: ['MissingAuthenticationToken', 403, 'Request is missing Authentication Token'],
+    incomplete: ['IncompleteSignature', 400, 'Authorization header requires \'Credential\', \'Signature\' and \'SignedHeaders\' parameters.'],
+    unknownKey: ['InvalidClientTokenId', 403, tokenInvalid],
+    badToken: ['InvalidClientTokenId', 403, tokenInvalid],
+    expiredToken: ['ExpiredToken', 403, tokenExpired],
+    mismatch: ['SignatureDoesNotMatch', 403, mismatch],
+    skewed: ['SignatureDoesNotMatch', 403, 'Signature expired'],
+    expiredUrl: ['SignatureDoesNotMatch', 403, 'Signature expired'],
+    payload: ['SignatureDoesNotMatch', 403, mismatch],
+  },
+  ec2: {
+    missing: ['MissingParameter', 400, 'The request must contain the parameter AWSAccessKeyId'],
+    incomplete: ['IncompleteSignature', 400, 'The request signature does not conform to AWS standards'],
+    unknownKey: ec2Refusal,
+    badToken: ec2Refusal,
+    expiredToken: ['RequestExpired', 400, 'Request has expired.'],
+    mismatch: ec2Refusal,
+    skewed: ['RequestExpired', 400, 'Request has expired.'],
+    expiredUrl: ['RequestExpired', 400, 'Request has expired.'],
+    payload: ec2Refusal,
+  },
+  s3: {
+    missing: ['AccessDenied', 403, 'Access Denied'],
+    incomplete: ['AuthorizationHeaderMalformed', 400, 'The authorization header is malformed.'],
+    unknownKey: ['InvalidAccessKeyId', 403, 'The AWS Access Key Id you provided does not exist in our records.'],
+    badToken: ['InvalidToken', 400, 'The provided token is malformed or otherwise invalid.'],
+    expiredToken: ['ExpiredToken', 400, 'The provided token has expired.'],
+    mismatch: ['SignatureDoesNotMatch', 403, 'The request signature we calculated does not match the signature you provided. Check your key and signing method.'],
+    skewed: ['RequestTimeTooSkewed', 403, 'The difference between the request time and the current time is too large.'],
+    expiredUrl: ['AccessDenied', 403, 'Request has expired'],
+    payload: ['XAmzContentSHA256Mismatch', 400, "The provided 'x-amz-content-sha256' header does not match what was computed."],
+  },
+}
+
+const skewAllowed = 15 * 60_000
+
+const refuse = (family: Family, failure: Failure, detail?: string): AwsError => {
+  const [code, status, message] = failures[family][failure]
+  return new AwsError(code, detail ?? message, { status })
+}
+
+const pairsOf = (query: string): Map<string, string> => {
+  const pairs = new Map<string, string>()
+  for (const pair of query.split('&')) {
+    const at = pair.indexOf('=')
+    if (at < 0) pairs.set(pair, '')
+    else pairs.set(pair.slice(0, at), safeDecode(pair.slice(at + 1)))
+  }
+  return pairs
+}
+const safeDecode = (text: string): string => {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return text
+  }
+}
+
+const scopeOf = (credential: string) => {
+  const parts = credential.split('/')
+  if (parts.length < 5 || parts.at(-1) !== 'aws4_request') return undefined
+  const [date, region, service] = parts.slice(-4) as [string, string, string, string]
+  return { accessKeyId: parts.slice(0, -4).join('/'), scope: { date, region, service } }
+}
+
+/** Reads the signature a request carries: in its header or in its query. `undefined`: it carries none. */
+export const signatureOf = (request: Pick<WireRequest, 'headers' | 'query'>, family: Family = 'json'): SignatureParts | undefined => {
+  const header = request.headers.authorization
+  if (header?.startsWith('AWS4-HMAC-SHA256')) {
+    const field = (name: string) => new RegExp(`[\\s,]${name}=([^,\\s]*)`).exec(header)?.[1]
+    const credential = scopeOf(field('Credential') ?? '')
+    const [signed, signature] = [field('SignedHeaders'), field('Signature')]
+    const time = request.headers['x-amz-date'] ?? (request.headers.date ? amzDate(Date.parse(request.headers.date) || 0) : '')
+    if (!credential || !signed || !signature || !time) throw refuse(family, 'incomplete')
+    const sessionToken = request.headers['x-amz-security-token']
+    return { ...credential, signedHeaders: signed.split(';'), signature, time, ...(sessionToken ? { sessionToken } : {}) }
+  }
+  if (!request.query.includes('X-Amz-Signature=')) return undefined
+  const pairs = pairsOf(request.query)
+  const credential = scopeOf(pairs.get('X-Amz-Credential') ?? '')
+  const [signed, signature, time] = [pairs.get('X-Amz-SignedHeaders'), pairs.get('X-Amz-Signature'), pairs.get('X-Amz-Date')]
+  const expires = Number(pairs.get('X-Amz-Expires') ?? '300')
+  if (!credential || !signed || !signature || !time) throw refuse(family, 'incomplete')
+  if (!Number.isInteger(expires) || expires < 0 || expires > 604_800)
+    throw new AwsError('AuthorizationQueryParametersError', 'X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds')
+  const sessionToken = pairs.get('X-Amz-Security-Token')
+  return { ...credential, signedHeaders: signed.split(';'), signature, time, expires, ...(sessionToken ? { sessionToken } : {}) }
+}
+
+/** Secret and owner of an access key, temporary or not. `undefined`: nobody's. `'expired'`: the session is over. */
+export const credentialOf = async (
+  source: CredentialSource,
+  accessKeyId: string,
+  sessionToken: string | undefined,
+): Promise<{ secret: string | undefined; principal: Principal } | 'badToken' | 'expired' | undefined> => {
+  if (sessionToken !== undefined) {
+    const session = source.vault.open(accessKeyId, sessionToken)
+    if (session) return (session.principal.session?.expires ?? 0) <= source.now() ? 'expired' : session
+    if (!source.trust || accessKeyId.startsWith('ASIA')) return 'badToken'
+  }
+  if (accessKeyId === source.root.accessKeyId)
+    return { secret: source.root.secretAccessKey, principal: rootOf(source.root.account, accessKeyId) }
+  const known = await source.identity().accessKey(accessKeyId)
+  if (known) return known
+  if (!source.trust) return undefined
+  // Said loudly at start and in the health answer: in this mode an unknown key is believed.
+  return { secret: undefined, principal: rootOf(/^\d{12}$/.test(accessKeyId) ? accessKeyId : source.root.account, accessKeyId) }
+}
+
+/**
+ * Verifies who sent a request. `streams`: the operation takes its body as it comes; then the body's own signature or
+ * hash is checked while it is read, and a wrong one makes the stream fail before its end.
+ */
+export const authenticate = async (
+  source: CredentialSource,
+  request: WireRequest,
+  protocol: Protocol['name'],
+  options: { streams: boolean; mayBeUnsigned: boolean },
+): Promise<Authenticated> => {
+  const family = familyOf[protocol]
+  const noTrailers = () => ({})
+  const body = async () => (options.streams ? request.stream() : await request.bytes())
+  const parts = signatureOf(request, family)
+
+  if (!parts) {
+    if (family === 's3') {
+      const principal = await authenticateV2(source, request)
+      if (principal) return { principal, body: await body(), trailers: noTrailers }
+    }
+    if (request.headers.authorization) throw refuse(family, 'incomplete')
+    if (family !== 's3' && !options.mayBeUnsigned) throw refuse(family, 'missing')
+    const plain = await body()
+    const chunked = request.headers['content-encoding']?.includes('aws-chunked') && !(plain instanceof Uint8Array)
+    return chunked ? { principal: anonymous, ...unsignedChunks(request, plain) } : { principal: anonymous, body: plain, trailers: noTrailers }
+  }
+
+  const credential = await credentialOf(source, parts.accessKeyId, parts.sessionToken)
+  if (!credential) throw refuse(family, 'unknownKey')
+  if (credential === 'badToken') throw refuse(family, 'badToken')
+  if (credential === 'expired') throw refuse(family, 'expiredToken')
+  checkTime(family, parts, source.wallClock())
+
+  const declared = request.headers['x-amz-content-sha256'] ?? (parts.expires !== undefined && family === 's3' ? 'UNSIGNED-PAYLOAD' : undefined)
+  const signedBody = declared === undefined || /^[0-9a-f]{64}$/.test(declared)
+  let bytes: Uint8Array | undefined
+  if (!options.streams || declared === undefined) bytes = await request.bytes()
+  const actual = bytes && signedBody ? (bytes.length === 0 ? emptyHash : sha256(bytes)) : undefined
+  const payloadHash = declared ?? actual ?? emptyHash
+
+  const principal = { ...credential.principal, accessKeyId: parts.accessKeyId }
+  const facts = { principal, region: parts.scope.region }
+  const { secret } = credential
+  if (secret !== undefined) {
+    const key = signingKey(secret, parts.scope)
+    const expected = sign(key, stringToSign({ ...request, payloadHash }, parts, parts.scope.service === 's3'))
+    if (parts.time.slice(0, 8) !== parts.scope.date || !sameText(expected, parts.signature)) throw refuse(family, 'mismatch')
+    if (actual !== undefined && declared !== undefined && actual !== declared) throw refuse(family, 'payload')
+    if (bytes) return { ...facts, body: bytes, trailers: noTrailers }
+    const stream = request.stream()
+    if (declared?.startsWith('STREAMING-AWS4-HMAC-SHA256-PAYLOAD')) {
+      const { date, region, service } = parts.scope
+      const scope = `${date}/${region}/${service}/aws4_request`
+      const signed = { signingKey: key, seedSignature: parts.signature, timestamp: parts.time, scope }
+      return { ...facts, ...decodeAwsChunked(stream, { signed, ...decodedLength(request) }) }
+    }
+    if (declared === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER') return { ...facts, ...unsignedChunks(request, stream) }
+    if (declared === 'UNSIGNED-PAYLOAD' || declared === undefined) return { ...facts, body: stream, trailers: noTrailers }
+    if (!signedBody) throw new AwsError('InvalidArgument', `x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, or a valid sha256 value.`, { status: 400 })
+    return { ...facts, body: stream.pipe(hashGuard(declared, refuse(family, 'payload'))), trailers: noTrailers }
+  }
+  if (bytes) return { ...facts, body: bytes, trailers: noTrailers }
+  const stream = request.stream()
+  if (declared?.startsWith('STREAMING-')) return { ...facts, ...unsignedChunks(request, stream) }
+  return { ...facts, body: stream, trailers: noTrailers }
+}
+
+const decodedLength = (request: WireRequest): { decodedLength?: number } => {
+  const length = Number(request.headers['x-amz-decoded-content-length'])
+  return request.headers['x-amz-decoded-content-length'] !== undefined && Number.isSafeInteger(length) ? { decodedLength: length } : {}
+}
+const unsignedChunks = (request: WireRequest, stream: Readable) => decodeAwsChunked(stream, decodedLength(request))
+
+/** Passes bytes through and fails at their end when their SHA-256 is not what the signature covered. */
+const hashGuard = (expected: string, error: AwsError): Transform => {
+  const hash = createHash('sha256')
+  return new Transform({
+    transform(chunk: Uint8Array, _encoding, next) {
+      hash.update(chunk)
+      next(null, chunk)
+    },
+    flush(next) {
+      next(sameText(hash.digest('hex'), expected) ? null : error)
+    },
+  })
+}
+
+const checkTime = (family: Family, parts: SignatureParts, now: number): void => {
+  const signed = parseAmzDate(parts.time)
+  if (Number.isNaN(signed)) throw refuse(family, 'incomplete', `Date must be in ISO-8601 'basic format'. Got '${parts.time.slice(0, 40)}'.`)
+  if (parts.expires !== undefined) {
+    if (signed - now > skewAllowed) throw refuse(family, 'expiredUrl', 'Request is not valid yet')
+    if (now > signed + parts.expires * 1000) throw refuse(family, 'expiredUrl')
+    return
+  }
+  if (Math.abs(now - signed) <= skewAllowed) return
+  if (family === 's3' || family === 'ec2') throw refuse(family, 'skewed')
+  const [ours, theirs] = [amzDate(now), parts.time]
+  throw refuse(
+    family,
+    'skewed',
+    now > signed
+      ? `Signature expired: ${theirs} is now earlier than ${amzDate(now - skewAllowed)} (${ours} - 15 min.)`
+      : `Signature not yet current: ${theirs} is still later than ${amzDate(now + skewAllowed)} (${ours} + 15 min.)`,
+  )
+}
+
+const subresources = new Set(
+  'acl cors delete lifecycle location logging notification partNumber policy requestPayment response-cache-control response-content-disposition response-content-encoding response-content-language response-content-type response-expires restore tagging torrent uploadId uploads versionId versioning versions website'.split(' '),
+)
+
+/** S3 presigned URLs of Signature Version 2, which boto3 still makes by default in us-east-1. */
+const authenticateV2 = async (source: CredentialSource, request: WireRequest): Promise<Principal | undefined> => {
+  const pairs = pairsOf(request.query)
+  const [accessKeyId, signature, expires] = [pairs.get('AWSAccessKeyId'), pairs.get('Signature'), pairs.get('Expires')]
+  if (accessKeyId === undefined || signature === undefined || expires === undefined) return undefined
+  const credential = await credentialOf(source, accessKeyId, pairs.get('x-amz-security-token'))
+  if (!credential) throw refuse('s3', 'unknownKey')
+  if (credential === 'badToken') throw refuse('s3', 'badToken')
+  if (credential === 'expired') throw refuse('s3', 'expiredToken')
+  if (!/^\d+$/.test(expires) || source.wallClock() > Number(expires) * 1000) throw refuse('s3', 'expiredUrl')
+  const amz = Object.entries(request.headers)
+    .filter(([name]) => name.startsWith('x-amz-'))
+    .concat(pairs.has('x-amz-security-token') ? [['x-amz-security-token', pairs.get('x-amz-security-token') ?? '']] : [])
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}:${value.trim()}\n`)
+    .join('')
+  const query = [...pairs]
+    .filter(([name]) => subresources.has(name))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => (request.query.split('&').includes(name) ? name : `${name}=${value}`))
+    .join('&')
+  const resource = `${virtualHostBucket(request.headers.host ?? '')}${request.path}${query ? `?${query}` : ''}`
+  const text = `${request.method}\n${request.headers['content-md5'] ?? ''}\n${request.headers['content-type'] ?? ''}\n${expires}\n${amz}${resource}`
+  if (credential.secret !== undefined && !sameText(signV2(credential.secret, text), signature)) throw refuse('s3', 'mismatch')
+  return { ...credential.principal, accessKeyId }
+}
+
+const virtualHostBucket = (host: string): string => {
+  const bucket = /^(.+)\.s3[.-]/.exec(host)?.[1]
+  return bucket ? `/${bucket}` : ''
+}

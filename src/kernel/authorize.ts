@@ -1,0 +1,148 @@
+import { denialMessage, evaluate } from '../policy/evaluate.ts'
+import type { AppliedPolicy, Decision, RequestContext } from '../policy/policy.ts'
+import { actionModel, resourcesOf } from './actions.ts'
+import type { Ctx } from './context.ts'
+import { AwsError } from './errors.ts'
+import type { Identity } from './identity.ts'
+import type { Principal } from './principal.ts'
+import type { Requirement, Service } from './service.ts'
+import type { Protocol, ServiceModel } from './wire.ts'
+
+/** Everything a decision came from: kept with the request for "why was I denied". */
+export type Judgement = { readonly action: string; readonly resource: string; readonly decision: Decision }
+
+type Call = { readonly service: Service; readonly model: ServiceModel; readonly protocol: Protocol['name'] }
+
+/** What must be allowed before this operation may run: the service's rule over the default. */
+export const requirementsOf = async (
+  { service, model }: Call,
+  operation: string,
+  input: Readonly<Record<string, unknown>>,
+  ctx: Ctx,
+): Promise<readonly Requirement[]> => {
+  if (service.access.unauthorized.includes(operation)) return []
+  const rule = service.access.operations[operation]
+  const given = rule ? await rule(input as never, ctx) : {}
+  if (Array.isArray(given)) return given
+  const part = given as Partial<Requirement>
+  const action = part.action ?? `${model.iamPrefix}:${operation}`
+  const resources = part.resources ?? resourcesOf(await actionModel(action), input, ctx)
+  return [{ action, resources, context: { ...requestTags(input), ...part.context } }]
+}
+
+/** Throws the service's form of AccessDenied unless every requirement is allowed on every resource. */
+export const authorize = async (call: Call, identity: Identity, ctx: Ctx, requirements: readonly Requirement[]): Promise<void> => {
+  if (requirements.length === 0) return
+  const policies = await identity.policiesOf(ctx.principal)
+  const caller = await callerContext(identity, ctx)
+  for (const { action, resources, context } of requirements)
+    for (const resource of resources.length > 0 ? resources : ['*']) {
+      const { decision, request } = await decide(call.service, ctx, policies, action, resource, { ...caller, ...lowered(context) })
+      if (decision.decision !== 'allowed') throw accessDenied(call.protocol, denialMessage(request, decision))
+    }
+}
+
+const decide = async (
+  service: Service,
+  ctx: Ctx,
+  policies: readonly AppliedPolicy[],
+  action: string,
+  resource: string,
+  context: Record<string, readonly string[]>,
+) => {
+  const owned = await service.access.resourcePolicy?.(ctx, resource)
+  const tags = resource === '*' ? undefined : await service.access.resourceTags?.(ctx, resource)
+  for (const [key, value] of Object.entries(tags ?? {})) {
+    context[`aws:resourcetag/${key.toLowerCase()}`] = [value]
+    context[`${action.split(':')[0]}:resourcetag/${key.toLowerCase()}`] = [value]
+  }
+  const resourceAccount = owned?.account ?? (resource.split(':')[4] || ctx.account)
+  context['aws:resourceaccount'] = [resourceAccount]
+  const applied: readonly AppliedPolicy[] = owned?.document
+    ? [...policies, { kind: 'resource', id: resource, document: owned.document }]
+    : policies
+  const request = { principal: ctx.principal, action, resource, resourceAccount, context, policies: applied }
+  return { request, decision: evaluate(request) }
+}
+
+/** The global condition keys that this caller and request carry ("AWS global condition context keys", IAM user guide). */
+export const callerContext = async (identity: Identity, ctx: Ctx): Promise<Record<string, readonly string[]>> => {
+  const { principal, request } = ctx
+  const now = ctx.now()
+  const context: Record<string, readonly string[]> = {
+    'aws:currenttime': [now.toISOString()],
+    'aws:epochtime': [String(Math.floor(now.getTime() / 1000))],
+    'aws:securetransport': [String(request.secure)],
+    'aws:requestedregion': [ctx.region],
+    'aws:principalisawsservice': [String(principal.kind === 'service')],
+    'aws:viaawsservice': [String(request.invokedBy !== undefined)],
+    'aws:useragent': [request.userAgent],
+  }
+  if (request.invokedBy) {
+    const chain = [request.invokedBy]
+    context['aws:calledvia'] = chain
+    context['aws:calledviafirst'] = chain
+    context['aws:calledvialast'] = chain
+  } else if (request.sourceIp) context['aws:sourceip'] = [request.sourceIp]
+  if (principal.kind === 'service') context['aws:principalservicename'] = [principal.arn]
+  if (principal.kind === 'anonymous' || principal.kind === 'service') return context
+  context['aws:userid'] = [principal.id]
+  context['aws:principalarn'] = [principal.roleArn ?? principal.arn]
+  context['aws:principalaccount'] = [principal.account]
+  context['aws:principaltype'] = [principalTypes[principal.kind]]
+  if (principal.kind === 'user' && principal.name) context['aws:username'] = [principal.name]
+  if (principal.session) {
+    context['aws:tokenissuetime'] = [new Date(principal.session.issued).toISOString()]
+    context['aws:multifactorauthpresent'] = [String(principal.session.mfa)]
+    if (principal.session.sourceIdentity) context['aws:sourceidentity'] = [principal.session.sourceIdentity]
+  }
+  for (const [key, value] of Object.entries(await identity.tagsOf(principal)))
+    context[`aws:principaltag/${key.toLowerCase()}`] = [value]
+  return context
+}
+
+const principalTypes: Record<Principal['kind'], string> = {
+  root: 'Account',
+  user: 'User',
+  role: 'AssumedRole',
+  federated: 'FederatedUser',
+  service: 'Service',
+  anonymous: 'Anonymous',
+}
+
+const lowered = (context: Requirement['context']): Record<string, readonly string[]> => {
+  const result: Record<string, readonly string[]> = {}
+  for (const [key, value] of Object.entries(context ?? {}))
+    if (value !== undefined) result[key.toLowerCase()] = typeof value === 'string' ? [value] : value
+  return result
+}
+
+/** `aws:RequestTag/…` and `aws:TagKeys` from the input's tag member, whatever form the service gives it. */
+const requestTags = (input: Readonly<Record<string, unknown>>): Record<string, readonly string[]> => {
+  const member = Object.entries(input).find(([name]) => /^(tags|taglist|tagging)$/i.test(name))?.[1]
+  const pairs: [string, string][] = []
+  if (Array.isArray(member))
+    for (const tag of member as Record<string, unknown>[]) {
+      const [key, value] = [tag?.Key ?? tag?.key ?? tag?.TagKey, tag?.Value ?? tag?.value ?? tag?.TagValue ?? '']
+      if (typeof key === 'string' && typeof value === 'string') pairs.push([key, value])
+    }
+  else if (member && typeof member === 'object')
+    for (const [key, value] of Object.entries(member)) if (typeof value === 'string') pairs.push([key, value])
+  const keys = Object.entries(input).find(([name]) => /^tagkeys(list)?$/i.test(name))?.[1]
+  const named = Array.isArray(keys) ? keys.filter((key) => typeof key === 'string') : []
+  if (pairs.length === 0 && named.length === 0) return {}
+  return {
+    ...Object.fromEntries(pairs.map(([key, value]) => [`aws:requesttag/${key.toLowerCase()}`, [value]])),
+    'aws:tagkeys': [...pairs.map(([key]) => key), ...named],
+  }
+}
+
+/** Each protocol's services name a denial in their own way. */
+export const accessDenied = (protocol: Protocol['name'], message: string): AwsError => {
+  if (protocol === 'ec2Query')
+    return new AwsError('UnauthorizedOperation', `You are not authorized to perform this operation. ${message}`, { status: 403 })
+  if (protocol === 'awsQuery' || protocol === 'restXml') return new AwsError('AccessDenied', message, { status: 403 })
+  return new AwsError('AccessDeniedException', message, { status: protocol === 'restJson1' ? 403 : 400 })
+}
+
+export type { RequestContext }
