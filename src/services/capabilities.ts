@@ -2,6 +2,7 @@
 
 import type { Readable } from 'node:stream'
 import { capability } from '../kernel/capability.ts'
+import type { Principal } from '../kernel/principal.ts'
 import type { Place } from '../store/store.ts'
 
 /** CodeCommit's object databases. Callers have authorized themselves (`codecommit:GitPull`, `codecommit:UploadArchive`). */
@@ -24,3 +25,10 @@ export interface Instances {
   ofTask(task: string): Promise<{ place: Place; instanceId: string; accountId: string } | undefined>
 }
 export const instances = capability<Instances>('ec2.instances')
+
+/** IAM's service-specific credentials for `codecommit.amazonaws.com`: the user name and password that git sends. */
+export interface GitCredentials {
+  /** The IAM user whose active credential this is; `undefined` when user name or password are wrong. Marks nothing, logs nothing. */
+  verify(userName: string, password: string): Promise<Principal | undefined>
+}
+export const gitCredentials = capability<GitCredentials>('iam.gitCredentials')
