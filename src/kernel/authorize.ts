@@ -1,57 +1,55 @@
 import { denialMessage, evaluate } from '../policy/evaluate.ts'
-import type { AppliedPolicy, Decision, RequestContext } from '../policy/policy.ts'
+import type { AppliedPolicy } from '../policy/policy.ts'
 import { actionModel, resourcesOf } from './actions.ts'
 import type { Ctx } from './context.ts'
 import { AwsError } from './errors.ts'
 import type { Identity } from './identity.ts'
 import type { Principal } from './principal.ts'
 import type { Requirement, Service } from './service.ts'
-import type { Protocol, ServiceModel } from './wire.ts'
+import type { Protocol } from './wire.ts'
 
-/** Everything a decision came from: kept with the request for "why was I denied". */
-export type Judgement = { readonly action: string; readonly resource: string; readonly decision: Decision }
-
-type Call = { readonly service: Service; readonly model: ServiceModel; readonly protocol: Protocol['name'] }
+/** Whose rules apply, and in whose words a denial is said. */
+export type AccessScope = { readonly access: Service['access']; readonly iamPrefix: string; readonly protocol: Protocol['name'] }
 
 /** What must be allowed before this operation may run: the service's rule over the default. */
 export const requirementsOf = async (
-  { service, model }: Call,
+  { access, iamPrefix }: AccessScope,
   operation: string,
   input: Readonly<Record<string, unknown>>,
   ctx: Ctx,
 ): Promise<readonly Requirement[]> => {
-  if (service.access.unauthorized.includes(operation)) return []
-  const rule = service.access.operations[operation]
+  if (access.unauthorized.includes(operation)) return []
+  const rule = access.operations[operation]
   const given = rule ? await rule(input as never, ctx) : {}
   if (Array.isArray(given)) return given
   const part = given as Partial<Requirement>
-  const action = part.action ?? `${model.iamPrefix}:${operation}`
+  const action = part.action ?? `${iamPrefix}:${operation}`
   const resources = part.resources ?? resourcesOf(await actionModel(action), input, ctx)
   return [{ action, resources, context: { ...requestTags(input), ...part.context } }]
 }
 
 /** Throws the service's form of AccessDenied unless every requirement is allowed on every resource. */
-export const authorize = async (call: Call, identity: Identity, ctx: Ctx, requirements: readonly Requirement[]): Promise<void> => {
+export const authorize = async (scope: AccessScope, identity: Identity, ctx: Ctx, requirements: readonly Requirement[]): Promise<void> => {
   if (requirements.length === 0) return
   const policies = await identity.policiesOf(ctx.principal)
   const caller = await callerContext(identity, ctx)
   for (const { action, resources, context } of requirements)
     for (const resource of resources.length > 0 ? resources : ['*']) {
-      const { decision, request } = await decide(call.service, ctx, policies, action, resource, { ...caller, ...lowered(context) })
-      if (decision.decision !== 'allowed') throw accessDenied(call.protocol, denialMessage(request, decision))
+      const { decision, request } = await decide(scope.access, ctx, policies, action, resource, { ...caller, ...lowered(context) })
+      if (decision.decision !== 'allowed') throw accessDenied(scope.protocol, denialMessage(request, decision))
     }
 }
 
 const decide = async (
-  service: Service,
+  access: Service['access'],
   ctx: Ctx,
   policies: readonly AppliedPolicy[],
   action: string,
   resource: string,
   context: Record<string, readonly string[]>,
 ) => {
-  const owned = await service.access.resourcePolicy?.(ctx, resource)
-  const tags = resource === '*' ? undefined : await service.access.resourceTags?.(ctx, resource)
+  const owned = await access.resourcePolicy?.(ctx, resource)
+  const tags = resource === '*' ? undefined : await access.resourceTags?.(ctx, resource)
   for (const [key, value] of Object.entries(tags ?? {})) {
     context[`aws:resourcetag/${key.toLowerCase()}`] = [value]
     context[`${action.split(':')[0]}:resourcetag/${key.toLowerCase()}`] = [value]
@@ -144,5 +142,3 @@ export const accessDenied = (protocol: Protocol['name'], message: string): AwsEr
   if (protocol === 'awsQuery' || protocol === 'restXml') return new AwsError('AccessDenied', message, { status: 403 })
   return new AwsError('AccessDeniedException', message, { status: protocol === 'restJson1' ? 403 : 400 })
 }
-
-export type { RequestContext }

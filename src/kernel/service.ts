@@ -67,6 +67,8 @@ export type Exchange = {
   readonly from: DoorRequest | undefined
   /** Verifies the request's SigV4 signature as for an AWS call; throws AWS's error. Returns ctx with the caller in place. */
   readonly authenticate: () => Promise<Ctx>
+  /** The whole body, read once and remembered; also what `authenticate` verified. */
+  readonly body: () => Promise<Uint8Array>
   /** The context of a caller whom the route has authenticated by its own means (git's password, a task's token). */
   readonly actAs: (principal: Principal, place?: Ctx['place']) => Ctx
   /** Secret and owner of an access key, for routes with a signature of their own. `undefined`: unknown, wrong or expired. */

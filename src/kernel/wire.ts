@@ -39,6 +39,8 @@ export type ServiceModel = {
   /** As in ARNs and CloudTrail's `eventSource`: `monitoring.amazonaws.com`. */
   readonly eventSource: string
   readonly version: string
+  /** The protocol today's SDKs speak to it. */
+  readonly protocol: Protocol['name']
   operation(name: string): OperationModel | undefined
   readonly operationNames: readonly string[]
 }

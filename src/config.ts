@@ -1,0 +1,67 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parse } from 'yaml'
+import { z } from 'zod'
+
+/** The options of `drydock up`. Each is a command-line option, an environment variable `DRYDOCK_…` and a key of `drydock.yaml`. */
+const schema = z.strictObject({
+  port: z.coerce.number().int().min(0).max(65_535).default(4566),
+  host: z.string().min(1).default('127.0.0.1'),
+  data: z.string().min(1).default('.drydock'),
+  ephemeral: flag(),
+  account: z.string().regex(/^\d{12}$/, 'must be 12 digits').default('000000000000'),
+  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region name such as us-east-1').default('us-east-1'),
+  auth: z.enum(['enforce', 'trust']).default('enforce'),
+  compute: z.enum(['auto', 'sandbox', 'docker', 'process', 'fake']).default('auto'),
+  json: flag(),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+})
+
+function flag() {
+  return z
+    .union([z.boolean(), z.enum(['true', 'false', '1', '0', '']).transform((text) => text === 'true' || text === '1')])
+    .default(false)
+}
+
+export type Config = Readonly<z.output<typeof schema>>
+export type ConfigInput = { readonly [K in keyof Config]?: unknown }
+
+/** A wrong option: one line for the user. */
+export class ConfigError extends Error {}
+
+/**
+ * Reads options in order of precedence: command line, environment, `drydock.yaml` in the working directory. Throws
+ * ConfigError with one clear line for an unknown key or a bad value.
+ */
+export const readConfig = (options: ConfigInput, env: NodeJS.ProcessEnv = {}, folder = '.'): Config => {
+  const fromEnv: Record<string, unknown> = {}
+  for (const key of Object.keys(schema.shape)) {
+    const value = env[`DRYDOCK_${key.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`]
+    if (value !== undefined && value !== '') fromEnv[key] = value
+  }
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const result = schema.safeParse({ ...fromFile(folder), ...fromEnv, ...given })
+  if (!result.success) {
+    const [issue] = result.error.issues
+    const where = issue?.path.join('.') || (issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : 'options')
+    throw new ConfigError(issue?.code === 'unrecognized_keys' ? `unknown option ${where}` : `bad value for ${where}: ${issue?.message}`)
+  }
+  return Object.freeze({ ...result.data, data: resolve(folder, result.data.data) })
+}
+
+const fromFile = (folder: string): Record<string, unknown> => {
+  const path = resolve(folder, 'drydock.yaml')
+  if (!existsSync(path)) return {}
+  let content: unknown
+  try {
+    content = parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw new ConfigError(`drydock.yaml is not valid YAML: ${error instanceof Error ? error.message.split('\n')[0] : error}`)
+  }
+  if (content === null || content === undefined) return {}
+  if (typeof content !== 'object' || Array.isArray(content)) throw new ConfigError('drydock.yaml must hold options as key: value')
+  return content as Record<string, unknown>
+}
+
+/** Does the server listen for this machine only? Then the well-known root credentials are allowed. */
+export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host)

@@ -1,0 +1,124 @@
+import { actionModel } from './actions.ts'
+import { auditRecord, auditStream } from './audit.ts'
+import { authorize, requirementsOf } from './authorize.ts'
+import type { Ctx, RequestFacts } from './context.ts'
+import { AwsError, notImplemented } from './errors.ts'
+import { identity } from './identity.ts'
+import type { Kernel } from './kernel.ts'
+import type { ServiceId } from './model/clients.ts'
+import { serviceModel } from './model/catalog.ts'
+import { protocols } from './protocols/index.ts'
+import type { Principal } from './principal.ts'
+import type { Service } from './service.ts'
+import { validate } from './validate.ts'
+import type { IdentifiedCall } from './wire.ts'
+import type { Place } from '../store/store.ts'
+
+/** A call whose caller and input are known: the part of the way that calls from outside and between services share. */
+export type Call = {
+  readonly identified: IdentifiedCall
+  readonly service: Service
+  readonly ctx: Ctx
+  readonly input: Record<string, unknown>
+}
+
+/** The service that does this operation; throws 501 `NotImplemented` naming it when none does. */
+export const implementationOf = (kernel: Kernel, { service, operation }: IdentifiedCall): Service => {
+  const found = kernel.services.get(service.id)
+  if (!found || !Object.hasOwn(found.operations, operation.name)) throw notImplemented(`${service.id}:${operation.name}`)
+  return found
+}
+
+/** May the caller do this? Throws the service's AccessDenied. */
+export const authorizeCall = async ({ identified, service, ctx, input }: Call): Promise<void> => {
+  const { iamPrefix } = identified.service
+  const scope = { access: service.access, iamPrefix, protocol: identified.protocol.name }
+  await authorize(scope, ctx.use(identity), ctx, await requirementsOf(scope, identified.operation.name, input, ctx))
+}
+
+export const handle = async ({ identified, service, ctx, input }: Call): Promise<Record<string, unknown>> => {
+  const operation = service.operations[identified.operation.name]
+  return ((await operation?.(ctx, input as never)) ?? {}) as Record<string, unknown>
+}
+
+/** What the caller gets of a thrown value: the caller's error as it is; anything else is our bug, told as InternalFailure. */
+export const callerError = (thrown: unknown, kernel: Pick<Kernel, 'log'>, requestId: string, what: string): AwsError => {
+  if (thrown instanceof AwsError) {
+    if (thrown.code === 'NotImplemented') kernel.log.warn('not implemented', { what, requestId })
+    return thrown
+  }
+  const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
+  kernel.log.error('internal failure', { what, requestId, stack })
+  return new AwsError('InternalFailure', 'The request processing has failed because of an unknown error, exception or failure.', {
+    status: 500,
+    cause: thrown,
+  })
+}
+
+/** Writes the record of a finished call; resolves when it is durable. */
+export const audit = async (
+  kernel: Kernel,
+  facts: {
+    identified: IdentifiedCall
+    principal: Principal
+    place: Place
+    request: RequestFacts
+    input: unknown
+    output: unknown
+    error: AwsError | undefined
+  },
+): Promise<void> => {
+  const { identified, principal, place, error } = facts
+  const action = await actionModel(`${identified.service.iamPrefix}:${identified.operation.name}`)
+  const now = kernel.clock.now()
+  const record = auditRecord({
+    principal,
+    ...place,
+    now,
+    eventSource: identified.service.eventSource,
+    eventName: identified.operation.name,
+    request: facts.request,
+    readOnly: action ? action.accessLevel === 'Read' || action.accessLevel === 'List' : /^(Get|List|Describe|BatchGet|Head)/.test(identified.operation.name),
+    dataEvent: kernel.services.get(identified.service.id)?.dataEvents.includes(identified.operation.name) ?? false,
+    requestParameters: facts.input,
+    responseElements: facts.output,
+    error,
+  })
+  await kernel.append.append(auditStream(place.account, place.region), [{ time: now.getTime(), body: record }])
+}
+
+/** A call from one service to another: the same way without the bytes. */
+export const invoke = async (
+  kernel: Kernel,
+  asked: {
+    service: ServiceId
+    operation: string
+    input: Record<string, unknown>
+    principal: Principal
+    place: Place
+    request: RequestFacts
+  },
+): Promise<Record<string, unknown>> => {
+  const { principal, place, request, input } = asked
+  const model = await serviceModel(asked.service)
+  const operation = model.operation(asked.operation)
+  if (!operation) throw new TypeError(`${asked.service} has no operation ${asked.operation}.`)
+  const identified: IdentifiedCall = { service: model, operation, protocol: protocols[model.protocol], labels: {} }
+  const service = implementationOf(kernel, identified)
+  const ctx = kernel.contextFor({ service, principal, place, request })
+  let error: AwsError | undefined
+  let output: Record<string, unknown> | undefined
+  try {
+    const call = { identified, service, ctx, input }
+    await authorizeCall(call)
+    validate(identified, input)
+    output = await handle(call)
+    return output
+  } catch (thrown) {
+    error = callerError(thrown, kernel, request.id, `${asked.service}:${asked.operation}`)
+    throw error
+  } finally {
+    await audit(kernel, { identified, principal, place, request, input, output, error })
+  }
+}
+

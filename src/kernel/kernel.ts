@@ -1,0 +1,213 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Blobs } from '../blobs/blobs.ts'
+import type { ComputeDriver } from '../compute/driver.ts'
+import type { AppendStore } from '../store/append.ts'
+import type { Place, Store } from '../store/store.ts'
+import type { Clock } from '../work/clock.ts'
+import { invoke } from './call.ts'
+import type { Capability } from './capability.ts'
+import { authorize } from './authorize.ts'
+import type { CredentialSource } from './authenticate.ts'
+import type { ActAs, Caller, Ctx, Logger, RequestFacts } from './context.ts'
+import { identity } from './identity.ts'
+import type { ServiceId } from './model/clients.ts'
+import { serviceFacts } from './model/catalog.ts'
+import { type Principal, servicePrincipal } from './principal.ts'
+import type { Service } from './service.ts'
+import type { Vault } from './session.ts'
+
+/** What the server hands to the kernel: every effect there is. */
+export type KernelParts = {
+  readonly account: string
+  readonly region: string
+  readonly trust: boolean
+  readonly root: CredentialSource['root']
+  readonly services: ReadonlyMap<ServiceId, Service>
+  readonly store: Store
+  readonly append: AppendStore
+  readonly blobs: Blobs
+  readonly compute: ComputeDriver
+  readonly clock: Clock
+  readonly vault: Vault
+  readonly log: Logger
+  /** Folder below which each service gets its own. */
+  readonly folder: string
+  /** The server's own base URL, once it listens. */
+  readonly endpoint: () => string
+}
+
+/** Where a context stands: whose it is, where, and by which request. */
+export type Standing = {
+  readonly service: Service
+  readonly principal: Principal
+  readonly place: Place
+  readonly request: RequestFacts
+}
+
+export type Kernel = KernelParts & {
+  readonly credentials: CredentialSource
+  contextFor(standing: Standing): Ctx
+  /** The context of work that no request asked for: reconcilers, event handlers, capabilities. */
+  ownContext(service: Service, place: Place): Ctx
+}
+
+const hexadecimal = '0123456789abcdef'
+
+const noRequest = (endpoint: string): RequestFacts => ({
+  id: randomUUID(),
+  method: '',
+  path: '',
+  query: '',
+  headers: {},
+  endpoint,
+  sourceIp: '',
+  userAgent: '',
+  secure: false,
+  trailers: () => ({}),
+})
+
+export const createKernel = (parts: KernelParts): Kernel => {
+  const provided = new Map<string, () => unknown>()
+  const made = new Map<string, unknown>()
+  const use = <T>(capability: Capability<T>): T => {
+    if (!made.has(capability.name)) {
+      const make = provided.get(capability.name)
+      if (!make) throw new Error(`No service provides ${capability.name}.`)
+      made.set(capability.name, make())
+    }
+    return made.get(capability.name) as T
+  }
+
+  const contextFor = (standing: Standing): Ctx => {
+    const { service, principal, place, request } = standing
+    const here = { account: place.account, region: place.region }
+    const ctx: Ctx = {
+      service: service.id,
+      ...here,
+      partition: 'aws',
+      principal,
+      request,
+      response: { headers: {} },
+      log: parts.log,
+      now: () => parts.clock.now(),
+      newId: randomUUID,
+      random: (length, alphabet = hexadecimal) =>
+        [...randomBytes(length)].map((byte) => alphabet[byte % alphabet.length]).join(''),
+      arn: (resource) => `arn:aws:${serviceFacts(service.id).iamPrefix}:${place.region}:${place.account}:${resource}`,
+      place: here,
+      read: (body) => parts.store.read(here, body),
+      write: (body) => parts.store.write(here, body),
+      at: (other) => contextFor({ ...standing, place: other }),
+      blobs: parts.blobs,
+      append: parts.append,
+      compute: parts.compute,
+      folder: () => {
+        const folder = join(parts.folder, service.id)
+        mkdirSync(folder, { recursive: true })
+        return folder
+      },
+      seal: parts.vault.seal,
+      unseal: parts.vault.unseal,
+      as: (who, options) => callerOf(ctx, service, who, options),
+      authorize: async (action, resource, context) => {
+        const { iamPrefix, protocol } = serviceFacts(service.id)
+        const scope = { access: accessOf(action), iamPrefix, protocol }
+        await authorize(scope, use(identity), ctx, [{ action, resources: [resource], ...(context ? { context } : {}) }])
+      },
+      use,
+      issue: parts.vault.issue,
+    }
+    return ctx
+  }
+
+  /** The rules of the service whose resources an action is about, for its resource policies: found by the action's prefix. */
+  const accessOf = (action: string): Service['access'] => {
+    const prefix = action.split(':')[0]
+    for (const service of parts.services.values()) if (serviceFacts(service.id).iamPrefix === prefix) return service.access
+    return { operations: {}, unauthorized: [], unsigned: [] }
+  }
+
+  const callerOf = (ctx: Ctx, service: Service, who: string | Principal, options: ActAs = {}): Caller => {
+    const host = serviceFacts(service.id).eventSource
+    let acting: Promise<Principal> | undefined
+    const principal = (): Promise<Principal> => {
+      if (typeof who !== 'string') return Promise.resolve(who)
+      acting ??= use(identity).assume({ ...options, roleArn: who, sessionName: options.sessionName ?? service.id, by: servicePrincipal(host) })
+      return acting
+    }
+    const place = { account: options.account ?? ctx.account, region: options.region ?? ctx.region }
+    const request: RequestFacts = {
+      ...noRequest(ctx.request.endpoint || parts.endpoint()),
+      ...(typeof who === 'string' || who.kind === 'service' ? {} : { invokedBy: host }),
+    }
+    const own = {
+      principal,
+      authorize: async (action: string, resource: string, context?: Record<string, readonly string[]>) => {
+        const as = contextFor({ service, principal: await principal(), place, request })
+        await as.authorize(action, resource, context)
+      },
+      credentials: async (durationSeconds: number) => {
+        const session = await principal()
+        if (!session.session) throw new TypeError('Only a role session has credentials to hand out.')
+        const issued = parts.clock.now().getTime()
+        return parts.vault.issue({
+          ...session,
+          session: { ...session.session, issued, expires: issued + durationSeconds * 1000 },
+        })
+      },
+    }
+    const clients = new Map<string, unknown>()
+    return new Proxy(own, {
+      get: (target, name) => {
+        if (typeof name !== 'string' || name === 'then') return undefined
+        if (Object.hasOwn(target, name)) return Reflect.get(target, name)
+        let client = clients.get(name)
+        if (!client) {
+          client = new Proxy(
+            {},
+            {
+              get: (_client, operation) => {
+                if (typeof operation !== 'string' || operation === 'then') return undefined
+                return async (input: Record<string, unknown>) =>
+                  invoke(kernel, {
+                    service: name as ServiceId,
+                    operation: operation.charAt(0).toUpperCase() + operation.slice(1),
+                    input,
+                    principal: await principal(),
+                    place,
+                    request: { ...request, id: randomUUID() },
+                  })
+              },
+            },
+          )
+          clients.set(name, client)
+        }
+        return client
+      },
+    }) as unknown as Caller
+  }
+
+  const ownContext = (service: Service, place: Place): Ctx =>
+    contextFor({ service, place, principal: servicePrincipal(serviceFacts(service.id).eventSource), request: noRequest(parts.endpoint()) })
+
+  for (const service of parts.services.values())
+    for (const { capability, make } of service.provides)
+      provided.set(capability.name, () => make((place) => ownContext(service, place)))
+
+  const kernel: Kernel = {
+    ...parts,
+    credentials: {
+      identity: () => use(identity),
+      vault: parts.vault,
+      root: parts.root,
+      trust: parts.trust,
+      now: () => parts.clock.now().getTime(),
+      wallClock: Date.now,
+    },
+    contextFor,
+    ownContext,
+  }
+  return kernel
+}

@@ -1,0 +1,104 @@
+import type { Place } from '../store/store.ts'
+import { type Authenticated, authenticate } from './authenticate.ts'
+import { audit, authorizeCall, callerError, handle, implementationOf } from './call.ts'
+import type { Ctx, RequestFacts } from './context.ts'
+import type { AwsError } from './errors.ts'
+import { identify, UnidentifiedError } from './identify.ts'
+import type { Kernel } from './kernel.ts'
+import { anonymous } from './principal.ts'
+import type { Service } from './service.ts'
+import { validate } from './validate.ts'
+import type { IdentifiedCall, UnidentifiedCall, WireRequest, WireResponse } from './wire.ts'
+
+/** One request on its way; each step fills in what it found. */
+type Journey = {
+  readonly kernel: Kernel
+  readonly wire: WireRequest
+  facts: RequestFacts
+  identified?: IdentifiedCall
+  unidentified?: UnidentifiedCall
+  service?: Service
+  authenticated?: Authenticated
+  place: Place
+  ctx?: Ctx
+  input?: Record<string, unknown>
+  output?: Record<string, unknown>
+  error?: AwsError
+  response?: WireResponse
+}
+
+/** The way of a request. A throw jumps to `encode`; `encode` and `record` always run. */
+const steps = [
+  async function identifyStep(journey: Journey) {
+    journey.identified = await identify(journey.wire)
+  },
+  async function authenticateStep(journey: Journey) {
+    const { kernel, wire, identified } = journey as Required<Journey>
+    const access = kernel.services.get(identified.service.id)?.access
+    const authenticated = await authenticate(kernel.credentials, wire, identified.protocol.name, {
+      streams: identified.operation.streamingInput,
+      mayBeUnsigned: access?.unsigned.includes(identified.operation.name) ?? false,
+    })
+    const { principal, region, trailers } = authenticated
+    journey.authenticated = authenticated
+    journey.place = { account: principal.account || kernel.account, region: region || kernel.region }
+    journey.facts = { ...journey.facts, trailers }
+    journey.service = implementationOf(kernel, identified)
+    journey.ctx = kernel.contextFor({ service: journey.service, principal, place: journey.place, request: journey.facts })
+  },
+  async function decodeStep(journey: Journey) {
+    const { identified, wire, authenticated } = journey as Required<Journey>
+    journey.input = await identified.protocol.decode(identified, wire, authenticated.body)
+  },
+  async function authorizeStep(journey: Journey) {
+    await authorizeCall(journey as Required<Journey>)
+  },
+  async function validateStep(journey: Journey) {
+    const { identified, input } = journey as Required<Journey>
+    validate(identified, input)
+  },
+  async function handleStep(journey: Journey) {
+    journey.output = await handle(journey as Required<Journey>)
+  },
+]
+
+/** Takes a request all its way and returns the answer; never throws for what a caller sent. */
+export const serve = async (kernel: Kernel, wire: WireRequest, facts: RequestFacts): Promise<WireResponse> => {
+  const journey: Journey = { kernel, wire, facts, place: { account: kernel.account, region: kernel.region } }
+  try {
+    for (const step of steps) await step(journey)
+    await encode(journey)
+  } catch (thrown) {
+    if (thrown instanceof UnidentifiedError) journey.unidentified = thrown.call
+    journey.error = callerError(thrown instanceof UnidentifiedError ? thrown.error : thrown, kernel, facts.id, nameOf(journey))
+    encodeError(journey)
+  }
+  await record(journey)
+  return journey.response as WireResponse
+}
+
+const nameOf = ({ identified, wire }: Journey): string =>
+  identified ? `${identified.service.id}:${identified.operation.name}` : `${wire.method} ${wire.path.slice(0, 200)}`
+
+const encode = async (journey: Journey): Promise<void> => {
+  const { identified, output, ctx, facts } = journey as Required<Journey>
+  const response = await identified.protocol.encode(identified, output, facts.id)
+  Object.assign(response.headers, ctx.response.headers)
+  if (ctx.response.status) response.status = ctx.response.status
+  journey.response = response
+}
+
+const encodeError = (journey: Journey): void => {
+  const call = journey.identified ?? journey.unidentified
+  const error = journey.error as AwsError
+  if (!call) throw error
+  journey.response = call.protocol.encodeError(call, error, journey.facts.id)
+  Object.assign(journey.response.headers, journey.ctx?.response.headers)
+}
+
+const record = async (journey: Journey): Promise<void> => {
+  const { kernel, identified, authenticated, place, facts, input, output, error } = journey
+  if (!identified) return
+  await audit(kernel, { identified, principal: authenticated?.principal ?? anonymous, place, request: facts, input, output, error })
+}
+
