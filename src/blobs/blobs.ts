@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 
 /** Bytes on their way in. Exactly one of `commit` and `cancel` ends it; until `commit` resolves no reader sees it. */
 export interface BlobWriter {
@@ -27,3 +27,19 @@ export interface Blobs {
   ids(): AsyncIterable<string>
   reset(): Promise<void>
 }
+
+/** There is no blob of this id: it was deleted, or never committed. */
+export class NoSuchBlobError extends Error {
+  constructor(id: string) {
+    super(`There is no blob ${id}.`)
+    this.name = 'NoSuchBlobError'
+  }
+}
+
+/** A stream that fails once it is read, so that no error goes past a reader who is not listening yet. */
+export const failing = (error: unknown): Readable =>
+  new Readable({
+    read() {
+      this.destroy(error instanceof Error ? error : new Error(String(error)))
+    },
+  })

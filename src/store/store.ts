@@ -1,4 +1,4 @@
-import type { DomainEvent } from '../work/outbox.ts'
+import type { DeliveredEvent, DomainEvent } from '../work/outbox.ts'
 
 /** Where rows live: every record belongs to an account and a region. A table's scope says which of the two count. */
 export type Place = { readonly account: string; readonly region: string }
@@ -72,4 +72,71 @@ export interface Store {
   /** Empties every table. */
   reset(): Promise<void>
   close(): Promise<void>
+}
+
+/** A reconciler's key that is to be stepped. `seq` rises with every wake, so a step knows which wakes it has answered. */
+export type Wake = {
+  readonly reconciler: string
+  readonly place: Place
+  readonly key: string
+  /** Milliseconds since the epoch. */
+  readonly due: number
+  readonly seq: number
+}
+
+/** An event of the outbox. `seq` rises in the order of commits; id and time of the event stay over redeliveries. */
+export type OutboxEntry = { readonly seq: number; readonly event: DeliveredEvent }
+
+/** What a commit left behind for the work runner. */
+export type CommitNews = { readonly wakes: readonly Wake[]; readonly events: number }
+
+/** The store as the work runner sees it: wakes and events are in the same commits as the rows they are about. */
+export interface WorkQueue {
+  /** Calls `listener` right after each commit that woke something or emitted something. Returns what ends that. */
+  onCommit(listener: (news: CommitNews) => void): () => void
+  /** One entry per key that has a wake in (`after`, `until`] (ms), earliest first; `seq` is the latest of its wakes. */
+  due(until: number, after?: number): Promise<Wake[]>
+  /** When the first wake later than `after` (ms) is due. */
+  nextDue(after: number): Promise<number | undefined>
+  /**
+   * Ends a step: the key's wakes up to `wake.seq` that were due at `wake.due` are answered, an earlier "again" is
+   * replaced by one at `again` (ms) or by none. Returns when the key is due next because of other wakes or `again`.
+   */
+  finish(wake: Wake, again?: number): Promise<number | undefined>
+  /** Undelivered events beyond `after`, in order of commit. */
+  events(after: number, limit: number): Promise<OutboxEntry[]>
+  delivered(seq: number): Promise<void>
+}
+
+/** Another server works on this data folder. */
+export class FolderInUseError extends Error {
+  constructor(folder: string) {
+    super(`The data folder ${folder} is in use by another server. Stop that one, or choose another folder with --data.`)
+    this.name = 'FolderInUseError'
+  }
+}
+
+/** The data were written by a newer version than this one. */
+export class NewerDataError extends Error {
+  constructor(what: string) {
+    super(`${what} was written by a newer version of Drydock. Use that version, or another folder with --data.`)
+    this.name = 'NewerDataError'
+  }
+}
+
+/** The data folder cannot be created, read or written. */
+export class FolderUnusableError extends Error {
+  constructor(folder: string, cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    super(`The data folder ${folder} cannot be used: ${why}.`, { cause })
+    this.name = 'FolderUnusableError'
+  }
+}
+
+/** A transaction's callback awaited something other than its transaction, or a record is not plain JSON: a bug of the caller. */
+export class TransactionMisuseError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'TransactionMisuseError'
+  }
 }
