@@ -23,7 +23,13 @@ export type Statement = {
 export type PolicyKind = 'identity' | 'boundary' | 'session' | 'resource' | 'service-control' | 'resource-control'
 
 /** A policy that takes part, and the name by which an answer can point at it (an ARN, or `inline:NAME`). */
-export type AppliedPolicy = { readonly kind: PolicyKind; readonly id: string; readonly document: PolicyDocument }
+export type AppliedPolicy = {
+  readonly kind: PolicyKind
+  readonly id: string
+  readonly document: PolicyDocument
+  /** Service and resource control policies: the node of the organization it is attached to. Every node must allow. */
+  readonly level?: string
+}
 
 /** Condition keys in lower case; a key that is absent is absent, not empty. Multi-valued keys have several values. */
 export type RequestContext = Readonly<Record<string, readonly string[]>>
@@ -45,11 +51,19 @@ export type AccessRequest = {
   readonly resource: string
   /** The account that owns the resource; the caller's own unless told. Differing ones need both sides to allow. */
   readonly resourceAccount?: string
+  /** The resource's own policy must allow as well, in the same account too: role trust policies, KMS keys. */
+  readonly needsResourcePolicy?: boolean
   readonly context: RequestContext
   readonly policies: readonly AppliedPolicy[]
 }
 
-export type MatchedStatement = { readonly kind: PolicyKind; readonly id: string; readonly index: number; readonly sid?: string; readonly effect: 'Allow' | 'Deny' }
+export type MatchedStatement = {
+  readonly kind: PolicyKind
+  readonly id: string
+  readonly index: number
+  readonly sid?: string
+  readonly effect: 'Allow' | 'Deny'
+}
 
 export type Decision = {
   readonly decision: 'allowed' | 'explicitDeny' | 'implicitDeny'

@@ -1,0 +1,94 @@
+import { type CompiledConditions, compileConditions } from './condition.ts'
+import {
+  type ArnTemplate,
+  type CutArn,
+  compileArn,
+  compileTemplate,
+  type Glob,
+  matches,
+  matchesArn,
+} from './pattern.ts'
+import type { PolicyDocument, RequestContext, Statement } from './policy.ts'
+import { compileNotPrincipal, compilePrincipal, type PrincipalMatcher } from './principals.ts'
+
+export type CompiledStatement = {
+  readonly index: number
+  readonly sid: string | undefined
+  readonly deny: boolean
+  readonly principal: PrincipalMatcher | undefined
+  readonly action: (action: string) => boolean
+  readonly resource: (resource: CutArn, context: RequestContext) => boolean
+  readonly conditions: CompiledConditions
+}
+
+const compiled = new WeakMap<PolicyDocument, readonly CompiledStatement[]>()
+
+/** The document's statements, compiled once per document object. */
+export const compile = (document: PolicyDocument): readonly CompiledStatement[] => {
+  const known = compiled.get(document)
+  if (known) return known
+  const variables = document.Version === '2012-10-17'
+  const statements = toList(document.Statement).map((statement, index) =>
+    compileStatement(statement, index, { variables }),
+  )
+  compiled.set(document, statements)
+  return statements
+}
+
+const toList = <T>(value: T | readonly T[] | undefined): readonly T[] =>
+  value === undefined ? [] : Array.isArray(value) ? value : [value as T]
+
+const compileStatement = (statement: Statement, index: number, options: { variables: boolean }): CompiledStatement => ({
+  index,
+  sid: statement.Sid,
+  deny: statement.Effect === 'Deny',
+  principal:
+    statement.Principal !== undefined
+      ? compilePrincipal(statement.Principal)
+      : statement.NotPrincipal !== undefined
+        ? compileNotPrincipal(statement.NotPrincipal)
+        : undefined,
+  action: compileAction(statement),
+  resource: compileResource(statement, options),
+  conditions: compileConditions(statement.Condition, options),
+})
+
+/** Actions have no case. Exact names are looked up; only those with wildcards are tried one by one, per service. */
+const compileAction = (statement: Statement): CompiledStatement['action'] => {
+  const listed = toList(statement.Action ?? statement.NotAction).map((action) => action.toLowerCase())
+  const exact = new Set<string>()
+  const byService = new Map<string, Glob[]>()
+  const anyService: Glob[] = []
+  for (const action of listed) {
+    const glob = compileTemplate(action, { variables: false, wildcards: true }).glob!
+    const service = action.slice(0, action.indexOf(':') + 1)
+    if (glob.kind === 'exact') exact.add(action)
+    else if (service === '' || /[*?]/.test(service)) anyService.push(glob)
+    else {
+      const globs = byService.get(service)
+      if (globs) globs.push(glob)
+      else byService.set(service, [glob])
+    }
+  }
+  const wanted = statement.Action !== undefined
+  return (action) => {
+    const hit =
+      exact.has(action) ||
+      anyService.some((glob) => matches(glob, action)) ||
+      (byService.get(action.slice(0, action.indexOf(':') + 1))?.some((glob) => matches(glob, action)) ?? false)
+    return hit === wanted
+  }
+}
+
+/** Trust policies have no Resource: they speak of the role they are attached to. */
+const compileResource = (statement: Statement, options: { variables: boolean }): CompiledStatement['resource'] => {
+  if (statement.Resource === undefined && statement.NotResource === undefined) return () => true
+  const patterns: readonly ArnTemplate[] = toList(statement.Resource ?? statement.NotResource).map((pattern) =>
+    compileArn(pattern, options),
+  )
+  if (statement.Resource !== undefined)
+    return (resource, context) => patterns.some((pattern) => matchesArn(pattern, resource, context) === true)
+  // A variable without a value leaves open what is excepted: nothing is, for a Deny; all may be, for an Allow.
+  const unresolvedExcepts = statement.Effect === 'Allow'
+  return (resource, context) => !patterns.some((pattern) => matchesArn(pattern, resource, context) ?? unresolvedExcepts)
+}
