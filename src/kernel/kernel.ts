@@ -51,6 +51,8 @@ export type Kernel = KernelParts & {
   contextFor(standing: Standing): Ctx
   /** The context of work that no request asked for: reconcilers, event handlers, capabilities. */
   ownContext(service: Service, place: Place): Ctx
+  /** Drops what capabilities remember; they are made anew on next use. After a reset. */
+  forget(): void
 }
 
 const hexadecimal = '0123456789abcdef'
@@ -208,6 +210,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
     },
     contextFor,
     ownContext,
+    forget: () => made.clear(),
   }
   return kernel
 }

@@ -71,8 +71,16 @@ export type Exchange = {
   readonly body: () => Promise<Uint8Array>
   /** The context of a caller whom the route has authenticated by its own means (git's password, a task's token). */
   readonly actAs: (principal: Principal, place?: Ctx['place']) => Ctx
-  /** Secret and owner of an access key, for routes with a signature of their own. `undefined`: unknown, wrong or expired. */
-  readonly credential: (accessKeyId: string, sessionToken?: string) => Promise<{ secret: string; principal: Principal } | undefined>
+  /**
+   * Secret and owner of an access key, for routes with a signature of their own. `undefined`: unknown, wrong or expired.
+   * No secret: the key is believed unverified (`--auth trust`).
+   */
+  readonly credential: (
+    accessKeyId: string,
+    sessionToken?: string,
+  ) => Promise<{ secret: string | undefined; principal: Principal } | undefined>
+  /** The clock nobody turns, in epoch milliseconds: times in clients' signatures are held against it. */
+  readonly wallClock: () => number
   /** Records the call in the audit log as CloudTrail does for calls that are no API operation (`GitPush`). */
   readonly audit: (
     ctx: Ctx,
@@ -102,6 +110,8 @@ export type ServiceDefinition<NS> = {
   readonly uses?: readonly Capability<unknown>[]
   /** Called for every event of the outbox, at least once each, at the event's own account and region. */
   readonly onEvent?: (ctx: Ctx, event: DeliveredEvent) => Promise<void>
+  /** What of this host the service lacks (a program), with how to get it; `undefined` when nothing. Shown by health and `drydock status`. */
+  readonly lacks?: () => Promise<string | undefined>
 }
 
 /** A service as the kernel holds it, its types folded away. */
@@ -122,6 +132,7 @@ export type Service = {
   readonly reconcilers: readonly Reconciler[]
   readonly provides: readonly Provided[]
   readonly onEvent?: ServiceDefinition<unknown>['onEvent']
+  readonly lacks?: ServiceDefinition<unknown>['lacks']
 }
 
 /**

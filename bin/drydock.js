@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+// Drydock's sources are TypeScript that Node 24 runs as they are. On an older Node this starts the one that npm brought.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+
+const main = new URL('../src/cli/main.ts', import.meta.url)
+
+if (Number(process.versions.node.split('.')[0]) >= 24) {
+  const { run } = await import(main.href)
+  await run(process.argv.slice(2))
+} else {
+  const node = bundledNode()
+  if (!node) {
+    console.error('drydock: needs Node 24 or newer; `npm ci` brings it along on Linux')
+    process.exit(1)
+  }
+  const child = spawn(node, [new URL(import.meta.url).pathname, ...process.argv.slice(2)], { stdio: 'inherit' })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)))
+}
+
+function bundledNode() {
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`node-linux-${process.arch}/package.json`)
+    const path = join(dirname(manifest), 'bin', 'node')
+    return existsSync(path) ? path : undefined
+  } catch {
+    return undefined
+  }
+}

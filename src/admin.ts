@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { z } from 'zod'
+import type { DoorRequest } from './compute/driver.ts'
+import type { Config } from './config.ts'
+import { coverageOf } from './coverage.ts'
+import { authenticate } from './kernel/authenticate.ts'
+import { callerError } from './kernel/call.ts'
+import { AwsError } from './kernel/errors.ts'
+import { factsOf, wireRequest } from './kernel/http.ts'
+import type { Kernel } from './kernel/kernel.ts'
+import type { WireRequest } from './kernel/wire.ts'
+import type { Snapshots } from './snapshot.ts'
+
+type AdminParts = {
+  readonly kernel: Kernel
+  readonly config: Config
+  readonly reset: () => Promise<void>
+  readonly settled: () => Promise<void>
+  readonly snapshots: Snapshots
+}
+
+const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+
+const clockInput = z.strictObject({ advance: z.number().int().min(0).max(100 * 365 * 86_400_000) })
+const snapshotInput = z.strictObject({ action: z.enum(['save', 'restore']), name: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/).refine((name) => !name.startsWith('.')) })
+
+/**
+ * Drydock's own doors below `/_drydock/`: what no AWS API has. Reading needs no signature; what changes anything must be
+ * signed by the root user of the default account (in trust mode by anyone). Answers whether the request was one of its own.
+ */
+export const adminListener = (parts: AdminParts) => {
+  const { kernel, config } = parts
+  const doors: Record<string, (wire: WireRequest) => Promise<unknown>> = {
+    'GET /_drydock/health': () => health(kernel, config),
+    'GET /_drydock/coverage': () => coverageOf(kernel.services),
+    'GET /_drydock/status': async () => ({ ...(await health(kernel, config)), data: config.ephemeral ? 'ephemeral' : config.data }),
+    'GET /_drydock/clock': async () => ({ now: kernel.clock.now().toISOString() }),
+    'POST /_drydock/clock': async (wire) => {
+      const { advance } = await read(wire, clockInput)
+      kernel.clock.advance(advance)
+      await parts.settled()
+      return { now: kernel.clock.now().toISOString() }
+    },
+    'POST /_drydock/reset': async () => {
+      await parts.reset()
+      return { reset: true }
+    },
+    'POST /_drydock/snapshot': async (wire) => {
+      const { action, name } = await read(wire, snapshotInput)
+      await parts.snapshots[action](name)
+      return { [action]: name }
+    },
+  }
+
+  return (request: IncomingMessage, response: ServerResponse, from?: DoorRequest): boolean => {
+    const url = request.url ?? '/'
+    if (!url.startsWith('/_drydock/') || (from && from.door !== 'endpoint')) return false
+    const [path = '', query = ''] = url.split('?')
+    const door = doors[`${request.method} ${path}`]
+    if (!door) return false
+    const facts = factsOf(kernel, request, path, query, from)
+    const wire = wireRequest(request, response, path, query, facts.headers)
+    const answer = (status: number, body: unknown) =>
+      response.writeHead(status, { 'content-type': 'application/json', 'x-amzn-requestid': facts.id }).end(`${JSON.stringify(body, null, 2)}\n`)
+    const act = async () => {
+      if (request.method !== 'GET') await requireRoot(kernel, wire)
+      return door(wire)
+    }
+    act().then(
+      (body) => answer(200, body),
+      (thrown) => {
+        const error = callerError(thrown, kernel, facts.id, `${request.method} ${path}`)
+        answer(error.status ?? 400, { __type: error.code, message: error.message })
+      },
+    )
+    return true
+  }
+}
+
+const requireRoot = async (kernel: Kernel, wire: WireRequest): Promise<void> => {
+  if (kernel.trust && !wire.headers.authorization) return
+  const { principal } = await authenticate(kernel.credentials, wire, 'restJson1', { streams: false, mayBeUnsigned: false })
+  if (principal.kind !== 'root' || principal.account !== kernel.account)
+    throw new AwsError('AccessDeniedException', 'Only the root user of the default account may do this.', { status: 403 })
+}
+
+const read = async <T>(wire: WireRequest, schema: z.ZodType<T>): Promise<T> => {
+  let content: unknown
+  try {
+    content = JSON.parse(Buffer.from(await wire.bytes()).toString('utf8'))
+  } catch {
+    throw new AwsError('SerializationException', 'The body is not JSON.')
+  }
+  const result = schema.safeParse(content)
+  if (!result.success) throw new AwsError('ValidationException', result.error.issues[0]?.message ?? 'The body is not as expected.')
+  return result.data
+}
+
+const health = async (kernel: Kernel, config: Config) => {
+  const services = await Promise.all(
+    [...kernel.services.values()].map(async (service) => {
+      const lacks = await service.lacks?.()
+      return [service.id, lacks ? { state: 'degraded', lacks } : { state: 'available' }] as const
+    }),
+  )
+  const capabilities = await kernel.compute.probe()
+  return {
+    version,
+    account: config.account,
+    region: config.region,
+    auth: config.auth,
+    ...(config.auth === 'trust' ? { warning: 'Trust mode: unknown access keys act as root, unverified.' } : {}),
+    compute: Array.isArray(capabilities) ? capabilities : [capabilities],
+    services: Object.fromEntries(services.toSorted(([a], [b]) => (a < b ? -1 : 1))),
+  }
+}

@@ -1,0 +1,7 @@
+import { callServer, type ConnectionOptions } from './connection.ts'
+
+/** `drydock reset`. */
+export const reset = async (options: ConnectionOptions): Promise<void> => {
+  await callServer(options, 'POST', '/_drydock/reset')
+  console.log('reset: nothing runs, every account is empty')
+}

@@ -1,0 +1,196 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { adminListener } from './admin.ts'
+import type { Blobs } from './blobs/blobs.ts'
+import { fsBlobs } from './blobs/fs.ts'
+import { memoryBlobs } from './blobs/memory.ts'
+import { hostCompute } from './compute/compute.ts'
+import type { ComputeDriver, Door } from './compute/driver.ts'
+import { type Config, isLoopback } from './config.ts'
+import type { Logger } from './kernel/context.ts'
+import { httpListener, httpServer, type Listener } from './kernel/http.ts'
+import { createKernel, type Kernel } from './kernel/kernel.ts'
+import { vault } from './kernel/session.ts'
+import { logger } from './log.ts'
+import { loadServices } from './services/index.ts'
+import type { AppendStore } from './store/append.ts'
+import { sqliteAppend } from './store/append-sqlite.ts'
+import { sqliteStore } from './store/sqlite.ts'
+import { type Clock, systemClock } from './work/clock.ts'
+import { createWork } from './work/work.ts'
+
+/** What a test or an embedding program puts in place of the real thing. */
+export type ServerParts = {
+  readonly clock?: Clock
+  readonly compute?: (parts: { folder: string; endpoint: () => string; door: Door }) => ComputeDriver
+  readonly log?: Logger
+  /** Rows, appended entries and blobs in memory: for tests that need no restart. */
+  readonly memory?: boolean
+}
+
+export type Server = {
+  readonly endpoint: string
+  readonly root: { readonly accessKeyId: string; readonly secretAccessKey: string }
+  readonly kernel: Kernel
+  /** Resolves when no reconciler or event is due at the clock's present time and none is running. */
+  settled(): Promise<void>
+  /** Ends what runs and empties the state of every account. */
+  reset(): Promise<void>
+  /** Drains and stops. Tasks and machines go on, unless the server is ephemeral. */
+  close(): Promise<void>
+}
+
+/** The composition root: configuration → store → drivers → services → listen. Rejects with one clear sentence when it cannot start. */
+export const startServer = async (config: Config, parts: ServerParts = {}): Promise<Server> => {
+  const log = parts.log ?? logger(config)
+  const data = config.ephemeral ? mkdtempSync(join(tmpdir(), 'drydock-')) : config.data
+  const store = sqliteStore(parts.memory ? { memory: true, log } : { folder: data, log })
+  let append: AppendStore | undefined
+  try {
+    append = sqliteAppend(parts.memory ? { memory: true } : { folder: data })
+    return await compose(config, parts, { log, data, store, append })
+  } catch (error) {
+    await append?.close()
+    await store.close()
+    if (config.ephemeral) rmSync(data, { recursive: true, force: true })
+    throw error
+  }
+}
+
+const compose = async (
+  config: Config,
+  parts: ServerParts,
+  opened: { log: Logger; data: string; store: ReturnType<typeof sqliteStore>; append: AppendStore },
+): Promise<Server> => {
+  const { log, data, store, append } = opened
+  const blobs: Blobs = parts.memory ? memoryBlobs() : fsBlobs(join(data, 'blobs'))
+  const clock = parts.clock ?? storedClock(join(data, 'clock.json'))
+  const secrets = vault(keyFile(join(data, 'master.key')))
+  const root = { ...rootCredentials(config, data), account: config.account }
+
+  let endpoint = ''
+  let listener: Listener | undefined
+  const door: Door = (request, response, from) => {
+    if (listener) listener(request, response, from)
+    else response.writeHead(503).end()
+  }
+  const computeParts = { folder: join(data, 'compute'), endpoint: () => endpoint, door }
+  const compute = parts.compute?.(computeParts) ?? hostCompute({ ...computeParts, mode: config.compute, log })
+
+  const folder = join(data, 'services')
+  const services = await loadServices()
+  const kernel = createKernel({
+    account: config.account,
+    region: config.region,
+    trust: config.auth === 'trust',
+    root,
+    services,
+    store,
+    append,
+    blobs,
+    compute,
+    clock,
+    vault: secrets,
+    log,
+    folder,
+    endpoint: () => endpoint,
+  })
+  const reconcilers = new Map(
+    [...services.values()].flatMap((service) => service.reconcilers.map((reconciler) => [reconciler.name, { service, reconciler }] as const)),
+  )
+  const work = createWork({
+    store,
+    clock,
+    log,
+    reconcilers: new Map([...reconcilers].map(([name, { reconciler }]) => [name, reconciler])),
+    contextFor: (name, place) => {
+      const found = reconcilers.get(name)
+      if (!found) throw new Error(`No service has a reconciler ${name}.`)
+      return kernel.ownContext(found.service, place)
+    },
+    deliver: async (event) => {
+      const place = { account: event.account, region: event.region }
+      for (const service of services.values()) await service.onEvent?.(kernel.ownContext(service, place), event)
+    },
+  })
+
+  const reset = async () => {
+    await work.pause(async () => {
+      await compute.removeAll()
+      await store.reset()
+      await append.reset()
+      await blobs.reset()
+      rmSync(folder, { recursive: true, force: true })
+      kernel.forget()
+    })
+  }
+
+  const aws = httpListener(kernel)
+  const admin = adminListener({ kernel, config, work, reset, data })
+  listener = (request, response, from) => {
+    if (!admin(request, response, from)) aws(request, response, from)
+  }
+  const http = httpServer(listener)
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', (error: NodeJS.ErrnoException) =>
+      reject(error.code === 'EADDRINUSE' ? new Error(`port ${config.port} on ${config.host} is taken`) : error),
+    )
+    http.listen(config.port, config.host, resolve)
+  })
+  const { port } = http.address() as AddressInfo
+  const host = config.host === '0.0.0.0' || config.host === '::' ? '127.0.0.1' : config.host
+  endpoint = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  if (config.auth === 'trust')
+    log.warn('TRUST MODE: access keys that IAM did not issue act as root, unverified. Do not expose this server.')
+  await work.start()
+
+  return {
+    endpoint,
+    root: { accessKeyId: root.accessKeyId, secretAccessKey: root.secretAccessKey },
+    kernel,
+    settled: () => work.settled(),
+    reset,
+    close: async () => {
+      const closed = new Promise<void>((resolve) => http.close(() => resolve()))
+      http.closeIdleConnections()
+      const impatient = setTimeout(() => http.closeAllConnections(), 2_000)
+      impatient.unref()
+      await work.stop()
+      http.closeAllConnections()
+      await closed
+      if (config.ephemeral) await compute.removeAll()
+      await compute.close()
+      await append.close()
+      await store.close()
+      if (config.ephemeral) rmSync(data, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The turned clock keeps its offset over restarts. */
+const storedClock = (path: string): Clock => {
+  const offset = existsSync(path) ? Number(JSON.parse(readFileSync(path, 'utf8')).offset) || 0 : 0
+  return systemClock({ offset, onOffset: (moved) => writeFileSync(path, JSON.stringify({ offset: moved })) })
+}
+
+const keyFile = (path: string): Uint8Array => {
+  if (existsSync(path)) return readFileSync(path)
+  mkdirSync(join(path, '..'), { recursive: true })
+  const key = randomBytes(32)
+  writeFileSync(path, key, { mode: 0o600 })
+  return key
+}
+
+/** `test`/`test` while only this machine can reach the server; else a random pair kept in the data folder. */
+const rootCredentials = (config: Config, data: string): { accessKeyId: string; secretAccessKey: string } => {
+  if (isLoopback(config.host)) return { accessKeyId: 'test', secretAccessKey: 'test' }
+  const path = join(data, 'root-credentials.json')
+  if (!existsSync(path)) {
+    const pair = { accessKeyId: `AKIA${randomBytes(10).toString('hex').slice(0, 16).toUpperCase()}`, secretAccessKey: randomBytes(30).toString('base64') }
+    writeFileSync(path, JSON.stringify(pair), { mode: 0o600 })
+  }
+  return JSON.parse(readFileSync(path, 'utf8'))
+}
