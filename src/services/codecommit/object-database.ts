@@ -1,0 +1,134 @@
+// A repository's objects and references, asked through the system's git. Pure of rows: every function takes the folder.
+
+import { rm } from 'node:fs/promises'
+import { git, runGit, zeroId } from './git.ts'
+
+const at = (folder: string): string => `--git-dir=${folder}`
+
+/** An empty repository. Doing it again changes nothing. */
+export const createDatabase = async (folder: string): Promise<void> => {
+  await git(['init', '--quiet', '--bare', '--template=', '--', folder])
+}
+
+/** What is not there is removed. */
+export const removeDatabase = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true })
+
+/** What a clone checks out. */
+export const setHead = async (folder: string, branch: string): Promise<void> => {
+  await git([at(folder), 'symbolic-ref', '--', 'HEAD', `refs/heads/${branch}`])
+}
+
+export type ObjectKind = 'commit' | 'tree' | 'blob' | 'tag'
+export type ObjectInfo = { readonly id: string; readonly kind: ObjectKind; readonly size: number }
+
+const isKind = (text: string): text is ObjectKind => ['commit', 'tree', 'blob', 'tag'].includes(text)
+
+/** What each revision stands for, `undefined` where there is nothing. Revisions are object ids, full references, or either with `^{commit}` or `:path`. */
+export const lookUp = async (folder: string, revisions: readonly string[]): Promise<(ObjectInfo | undefined)[]> => {
+  if (revisions.length === 0) return []
+  const input = revisions.map((revision) => `${revision}\0`).join('')
+  const output = await git([at(folder), 'cat-file', '--batch-check', '-z'], { input })
+  // What is missing repeats the question, which may hold anything; answers about objects never do.
+  const lines = output.toString('utf8').split('\n')
+  return revisions.map((_, index) => {
+    const [id = '', kind = '', size = ''] = lines[index]?.split(' ') ?? []
+    return /^[0-9a-f]{40}$/.test(id) && isKind(kind) ? { id, kind, size: Number(size) } : undefined
+  })
+}
+
+/** The object's bytes. The id must be a full one that is known to be there. */
+export const readObject = (folder: string, kind: ObjectKind, id: string): Promise<Buffer> =>
+  git([at(folder), 'cat-file', kind, id])
+
+/** Several commits' bytes at once, `undefined` for ids that are no commit. */
+export const readCommits = async (folder: string, ids: readonly string[]): Promise<(Buffer | undefined)[]> => {
+  if (ids.length === 0) return []
+  const output = await git([at(folder), 'cat-file', '--batch'], { input: ids.map((id) => `${id}\n`).join('') })
+  const found: (Buffer | undefined)[] = []
+  for (let offset = 0, index = 0; index < ids.length; index++) {
+    const end = output.indexOf('\n', offset)
+    const [, kind, size] = output.toString('utf8', offset, end).split(' ')
+    offset = end + 1
+    if (size === undefined || !/^\d+$/.test(size)) {
+      found.push(undefined)
+      continue
+    }
+    const bytes = output.subarray(offset, offset + Number(size))
+    found.push(kind === 'commit' ? bytes : undefined)
+    offset += Number(size) + 1
+  }
+  return found
+}
+
+/** The commits that references stand for, by full name; only names that begin with `prefix`. */
+export const listReferences = async (folder: string, prefix: string): Promise<Map<string, string>> => {
+  const output = await git([at(folder), 'for-each-ref', '--format=%(objectname) %(refname)', '--', prefix])
+  return new Map(
+    output
+      .toString('utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => [line.slice(41), line.slice(0, 40)]),
+  )
+}
+
+/** The object a reference names (a tag object for annotated tags); `undefined` when there is no such reference. */
+export const readReference = async (folder: string, reference: string): Promise<string | undefined> => {
+  const { code, stdout } = await runGit([at(folder), 'show-ref', '--verify', '--hash', '--', reference])
+  return code === 0 ? stdout.toString('utf8').trim() : undefined
+}
+
+/** Moves a reference if it still is at `from` (zeros: must not exist; `to` zeros: delete). Says whether it did. */
+export const moveReference = async (
+  folder: string,
+  { reference, from, to }: { reference: string; from: string; to: string },
+): Promise<boolean> => {
+  const input = to === zeroId ? `delete ${reference}\0${from}\0` : `update ${reference}\0${to}\0${from}\0`
+  const { code } = await runGit([at(folder), 'update-ref', '--stdin', '-z'], { input })
+  return code === 0
+}
+
+export type TreeEntry = {
+  /** Six octal digits: 100644, 100755, 120000 symbolic link, 040000 folder, 160000 submodule. */
+  readonly mode: string
+  readonly id: string
+  readonly path: string
+  /** Bytes, for blobs. */
+  readonly size: number | undefined
+}
+
+const readEntries = (output: Buffer): TreeEntry[] =>
+  output
+    .toString('utf8')
+    .split('\0')
+    .filter(Boolean)
+    .map((line) => {
+      const tab = line.indexOf('\t')
+      const [mode = '', , id = '', size = '-'] = line.slice(0, tab).split(/ +/)
+      return { mode, id, path: line.slice(tab + 1), size: size === '-' ? undefined : Number(size) }
+    })
+
+/** The entries of one tree, not below it. */
+export const listTree = async (folder: string, treeId: string): Promise<TreeEntry[]> =>
+  readEntries(await git([at(folder), 'ls-tree', '-z', '-l', '--full-tree', '--', treeId]))
+
+/** Every file below a tree-ish, by full path; sizes left out. */
+export const listFiles = async (folder: string, treeish: string): Promise<TreeEntry[]> =>
+  readEntries(await git([at(folder), 'ls-tree', '-r', '-z', '--full-tree', '--', treeish]))
+
+/** The entry at a path of a commit. */
+export const findEntry = async (folder: string, commitId: string, path: string): Promise<TreeEntry | undefined> =>
+  readEntries(await git([at(folder), 'ls-tree', '-z', '-l', '--full-tree', '--', commitId, path])).find(
+    (entry) => entry.path === path,
+  )
+
+export const writeObject = async (folder: string, kind: 'blob' | 'commit', bytes: Uint8Array): Promise<string> =>
+  (await git([at(folder), 'hash-object', '-w', '-t', kind, '--stdin'], { input: bytes })).toString('utf8').trim()
+
+export const isAncestor = async (folder: string, ancestor: string, descendant: string): Promise<boolean> =>
+  (await runGit([at(folder), 'merge-base', '--is-ancestor', '--', ancestor, descendant])).code === 0
+
+export const mergeBase = async (folder: string, one: string, other: string): Promise<string | undefined> => {
+  const { code, stdout } = await runGit([at(folder), 'merge-base', '--', one, other])
+  return code === 0 ? stdout.toString('utf8').trim() : undefined
+}
