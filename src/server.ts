@@ -47,11 +47,13 @@ export type Server = {
 export const startServer = async (config: Config, parts: ServerParts = {}): Promise<Server> => {
   const log = parts.log ?? logger(config)
   const data = config.ephemeral ? mkdtempSync(join(tmpdir(), 'drydock-')) : config.data
-  const store = sqliteStore(parts.memory ? { memory: true, log } : { folder: data, log })
+  const clock = parts.clock ?? storedClock(join(data, 'clock.json'))
+  const now = () => clock.now()
+  const store = sqliteStore(parts.memory ? { memory: true, now } : { folder: data, now })
   let append: AppendStore | undefined
   try {
     append = sqliteAppend(parts.memory ? { memory: true } : { folder: data })
-    return await compose(config, parts, { log, data, store, append })
+    return await compose(config, parts, { log, data, clock, store, append })
   } catch (error) {
     await append?.close()
     await store.close()
@@ -63,11 +65,10 @@ export const startServer = async (config: Config, parts: ServerParts = {}): Prom
 const compose = async (
   config: Config,
   parts: ServerParts,
-  opened: { log: Logger; data: string; store: ReturnType<typeof sqliteStore>; append: AppendStore },
+  opened: { log: Logger; data: string; clock: Clock; store: ReturnType<typeof sqliteStore>; append: AppendStore },
 ): Promise<Server> => {
-  const { log, data, store, append } = opened
+  const { log, data, clock, store, append } = opened
   const blobs: Blobs = parts.memory ? memoryBlobs() : fsBlobs(join(data, 'blobs'))
-  const clock = parts.clock ?? storedClock(join(data, 'clock.json'))
   const secrets = vault(keyFile(join(data, 'master.key')))
   const root = { ...rootCredentials(config, data), account: config.account }
 

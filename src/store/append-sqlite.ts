@@ -22,7 +22,7 @@ type Queued = {
   readonly failed: (error: unknown) => void
 }
 
-export interface SqliteAppendStore extends AppendStore {
+export interface SqliteAppend extends AppendStore {
   save(folder: string): void
   restore(folder: string): void
 }
@@ -31,7 +31,7 @@ export interface SqliteAppendStore extends AppendStore {
  * Append streams in a SQLite file of their own. Appends wait for the end of the event loop's turn and share one commit;
  * ranges see them from the moment of the call.
  */
-export const sqliteAppendStore = (options: { folder: string } | { memory: true }): SqliteAppendStore => {
+export const sqliteAppend = (options: { folder: string } | { memory: true }): SqliteAppend => {
   const folder = 'folder' in options ? options.folder : undefined
   const db = openSqlite({ folder, file: FILE, version: VERSION, schema: SCHEMA })
   const sql = {

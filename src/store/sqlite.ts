@@ -607,7 +607,8 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
           lastSeq += 1
           sql.wake.run(lastSeq, reconciler, account, region, key, Math.round(again), 1)
         }
-        return sql.nextOf.get(reconciler, account, region, key)?.due ?? undefined
+        const next = sql.nextOf.get(reconciler, account, region, key)?.due ?? undefined
+        return next === undefined ? undefined : { due: next, seq: lastSeq }
       })
     },
     events: async (after, limit) =>

@@ -100,9 +100,10 @@ export interface WorkQueue {
   nextDue(after: number): Promise<number | undefined>
   /**
    * Ends a step: the key's wakes up to `wake.seq` that were due at `wake.due` are answered, an earlier "again" is
-   * replaced by one at `again` (ms) or by none. Returns when the key is due next because of other wakes or `again`.
+   * replaced by one at `again` (ms) or by none. Returns when the key is due next because of other wakes or `again`,
+   * and the latest `seq` there is.
    */
-  finish(wake: Wake, again?: number): Promise<number | undefined>
+  finish(wake: Wake, again?: number): Promise<{ due: number; seq: number } | undefined>
   /** Undelivered events beyond `after`, in order of commit. */
   events(after: number, limit: number): Promise<OutboxEntry[]>
   delivered(seq: number): Promise<void>
