@@ -1,7 +1,9 @@
 import { defineService, provide } from '../../kernel/service.ts'
 import { gitCredentials, repositoryObjects } from '../capabilities.ts'
 import { CreateBranch, DeleteBranch, GetBranch, ListBranches, UpdateDefaultBranch } from './branches.ts'
+import { CreateCommit, DeleteFile, PutFile } from './commit-changes.ts'
 import { BatchGetCommits, GetCommit } from './commits.ts'
+import { GetDifferences } from './differences.ts'
 import { GetBlob, GetFile, GetFolder } from './files.ts'
 import { lacksGit } from './git.ts'
 import { gitDoor } from './git-door.ts'
@@ -19,18 +21,22 @@ export const service = defineService<NS>()({
     BatchGetCommits,
     BatchGetRepositories: repositories.BatchGetRepositories,
     CreateBranch,
+    CreateCommit,
     CreateRepository: repositories.CreateRepository,
     DeleteBranch,
+    DeleteFile,
     DeleteRepository: repositories.DeleteRepository,
     GetBlob,
     GetBranch,
     GetCommit,
+    GetDifferences,
     GetFile,
     GetFolder,
     GetRepository: repositories.GetRepository,
     ListBranches,
     ListRepositories: repositories.ListRepositories,
     ListTagsForResource,
+    PutFile,
     TagResource,
     UntagResource,
     UpdateDefaultBranch,
