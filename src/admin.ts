@@ -16,7 +16,7 @@ type AdminParts = {
   readonly kernel: Kernel
   readonly config: Config
   readonly reset: () => Promise<void>
-  readonly settled: () => Promise<void>
+  readonly advance: (milliseconds: number) => Promise<void>
   readonly snapshots: Snapshots
 }
 
@@ -38,8 +38,7 @@ export const adminListener = (parts: AdminParts) => {
     'GET /_drydock/clock': async () => ({ now: kernel.clock.now().toISOString() }),
     'POST /_drydock/clock': async (wire) => {
       const { advance } = await read(wire, clockInput)
-      kernel.clock.advance(advance)
-      await parts.settled()
+      await parts.advance(advance)
       return { now: kernel.clock.now().toISOString() }
     },
     'POST /_drydock/reset': async () => {

@@ -4,21 +4,21 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { adminListener } from './admin.ts'
-import type { Blobs } from './blobs/blobs.ts'
 import { fsBlobs } from './blobs/fs.ts'
 import { memoryBlobs } from './blobs/memory.ts'
-import { hostCompute } from './compute/compute.ts'
+import { hostCompute } from './compute/host.ts'
 import type { ComputeDriver, Door } from './compute/driver.ts'
 import { type Config, isLoopback } from './config.ts'
 import type { Logger } from './kernel/context.ts'
 import { httpListener, httpServer, type Listener } from './kernel/http.ts'
 import { createKernel, type Kernel } from './kernel/kernel.ts'
+import { temporaryIdentity } from './identity-temporary.ts'
 import { vault } from './kernel/session.ts'
 import { logger } from './log.ts'
 import { loadServices } from './services/index.ts'
-import type { AppendStore } from './store/append.ts'
-import { sqliteAppend } from './store/append-sqlite.ts'
-import { sqliteStore } from './store/sqlite.ts'
+import { snapshots } from './snapshot.ts'
+import { type SqliteAppend, sqliteAppend } from './store/append-sqlite.ts'
+import { type SqliteStore, sqliteStore } from './store/sqlite.ts'
 import { type Clock, systemClock } from './work/clock.ts'
 import { createWork } from './work/work.ts'
 
@@ -50,7 +50,7 @@ export const startServer = async (config: Config, parts: ServerParts = {}): Prom
   const clock = parts.clock ?? storedClock(join(data, 'clock.json'))
   const now = () => clock.now()
   const store = sqliteStore(parts.memory ? { memory: true, now } : { folder: data, now })
-  let append: AppendStore | undefined
+  let append: SqliteAppend | undefined
   try {
     append = sqliteAppend(parts.memory ? { memory: true } : { folder: data })
     return await compose(config, parts, { log, data, clock, store, append })
@@ -65,10 +65,11 @@ export const startServer = async (config: Config, parts: ServerParts = {}): Prom
 const compose = async (
   config: Config,
   parts: ServerParts,
-  opened: { log: Logger; data: string; clock: Clock; store: ReturnType<typeof sqliteStore>; append: AppendStore },
+  opened: { log: Logger; data: string; clock: Clock; store: SqliteStore; append: SqliteAppend },
 ): Promise<Server> => {
   const { log, data, clock, store, append } = opened
-  const blobs: Blobs = parts.memory ? memoryBlobs() : fsBlobs(join(data, 'blobs'))
+  const files = fsBlobs(join(data, 'blobs'))
+  const blobs = parts.memory ? memoryBlobs() : files
   const secrets = vault(keyFile(join(data, 'master.key')))
   const root = { ...rootCredentials(config, data), account: config.account }
 
@@ -83,6 +84,7 @@ const compose = async (
 
   const folder = join(data, 'services')
   const services = await loadServices()
+  if (!services.has('iam')) services.set('iam', temporaryIdentity)
   const kernel = createKernel({
     account: config.account,
     region: config.region,
@@ -130,7 +132,22 @@ const compose = async (
   }
 
   const aws = httpListener(kernel)
-  const admin = adminListener({ kernel, config, work, reset, data })
+  const admin = adminListener({
+    kernel,
+    config,
+    reset,
+    advance: (milliseconds) => work.advance(milliseconds),
+    snapshots: snapshots({
+      data,
+      folder,
+      store,
+      append,
+      blobs: files,
+      quiet: (body) => work.pause(body),
+      endTasks: () => compute.removeAll(),
+      forget: () => kernel.forget(),
+    }),
+  })
   listener = (request, response, from) => {
     if (!admin(request, response, from)) aws(request, response, from)
   }

@@ -3,21 +3,9 @@ import type { Service } from '../kernel/service.ts'
 
 /** The one list of services. Docs, coverage, health and the console read it. */
 const services = {
-  cloudtrail: () => import('./cloudtrail/index.ts'),
-  cloudwatch: () => import('./cloudwatch/index.ts'),
-  codebuild: () => import('./codebuild/index.ts'),
   codecommit: () => import('./codecommit/index.ts'),
-  codedeploy: () => import('./codedeploy/index.ts'),
-  codepipeline: () => import('./codepipeline/index.ts'),
-  ec2: () => import('./ec2/index.ts'),
-  events: () => import('./events/index.ts'),
-  iam: () => import('./iam/index.ts'),
   logs: () => import('./logs/index.ts'),
-  s3: () => import('./s3/index.ts'),
-  sts: () => import('./sts/index.ts'),
 } satisfies { [K in ServiceId]?: () => Promise<{ service: Service }> }
-
-export type { ServiceId }
 
 /** Loads the services. Their modules are small; what is heavy they load on first use. */
 export const loadServices = async (): Promise<Map<ServiceId, Service>> => {
