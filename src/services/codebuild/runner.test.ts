@@ -165,7 +165,7 @@ phases:
 
   it('uses the shell that is asked for', async () => {
     const { said } = await runBuildspec(
-      'version: 0.2\nenv: {shell: bash}\nphases: {build: {commands: ["a=(1 2); echo ${#a[@]}", "export B=$\'x\\ny\'", "echo $B"]}}',
+      'version: 0.2\nenv: {shell: bash}\nphases: {build: {commands: ["a=(5 2); echo $((a[1]))", "export B=$\'x\\ny\'", "echo $B"]}}',
     )
     expect(said).toContain('2')
     expect(said).toContain('x y')

@@ -1,0 +1,348 @@
+import type { Ctx } from '../../kernel/context.ts'
+import { AwsError, notImplemented } from '../../kernel/errors.ts'
+import type { Present } from '../../kernel/types.ts'
+import { table } from '../../store/store.ts'
+import { parseCodeCommitLocation, parseS3Location } from './location.ts'
+import { fail, type Input, type Operation, pageSize, positionOf, tokenOf } from './operation.ts'
+
+type Settings = Input<'CreateProject'>
+export type Source = Settings['source']
+export type SourceVersion = NonNullable<Settings['secondarySourceVersions']>[number]
+export type Artifacts = Settings['artifacts']
+export type Environment = Settings['environment']
+export type EnvironmentVariable = NonNullable<Environment['environmentVariables']>[number]
+export type LogsConfig = NonNullable<Settings['logsConfig']>
+export type Cache = NonNullable<Settings['cache']>
+type Tag = NonNullable<Settings['tags']>[number]
+
+export type ProjectRecord = {
+  readonly name: string
+  readonly description?: string
+  readonly source: Source
+  readonly secondarySources: readonly Source[]
+  readonly sourceVersion?: string
+  readonly secondarySourceVersions: readonly SourceVersion[]
+  readonly artifacts: Artifacts
+  readonly secondaryArtifacts: readonly Artifacts[]
+  readonly cache: Cache
+  readonly environment: Environment
+  readonly serviceRole: string
+  readonly timeoutInMinutes: number
+  readonly queuedTimeoutInMinutes: number
+  readonly encryptionKey: string
+  readonly tags: readonly Tag[]
+  readonly logsConfig?: LogsConfig
+  readonly concurrentBuildLimit?: number
+  readonly autoRetryLimit?: number
+  readonly created: string
+  readonly modified: string
+  /** Number of the last build started. */
+  readonly builds: number
+}
+
+export const Project = table<ProjectRecord>('codebuild.project', { scope: 'region', key: ({ name }) => name })
+
+export const projectArn = (ctx: Pick<Ctx, 'arn'>, name: string) => ctx.arn(`project/${name}`)
+
+type Wire = NonNullable<NonNullable<Awaited<ReturnType<Operation<'CreateProject'>>>['project']>>
+
+const toProject = (ctx: Ctx, project: ProjectRecord): Wire => {
+  const { created, modified, builds: _builds, ...settings } = project
+  return {
+    ...settings,
+    arn: projectArn(ctx, project.name),
+    secondarySources: [...project.secondarySources],
+    secondarySourceVersions: [...project.secondarySourceVersions],
+    secondaryArtifacts: [...project.secondaryArtifacts],
+    tags: [...project.tags],
+    created: new Date(created),
+    lastModified: new Date(modified),
+    badge: { badgeEnabled: false },
+    projectVisibility: 'PRIVATE',
+  }
+}
+
+/** The name in a project's name or ARN. */
+const nameOf = (nameOrArn: string) => /^arn:aws:codebuild:[^:]*:\d*:project\/(.+)$/.exec(nameOrArn)?.[1] ?? nameOrArn
+
+/** Throws ResourceNotFoundException. */
+export const getProject = async (ctx: Ctx, nameOrArn: string): Promise<ProjectRecord> => {
+  const project = await ctx.read((tx) => tx.get(Project, nameOf(nameOrArn)))
+  if (!project)
+    throw fail('ResourceNotFoundException', `Project cannot be found: ${projectArn(ctx, nameOf(nameOrArn))}`)
+  return project
+}
+
+const invalid = (message: string) => fail('InvalidInputException', message)
+
+/** Checks a source as CreateProject and StartBuild do; refuses what this CodeBuild cannot fetch. */
+export const checkSource = (source: Source, title = 'project source'): void => {
+  switch (source.type) {
+    case 'CODECOMMIT':
+      if (!source.location || !parseCodeCommitLocation(source.location))
+        throw invalid(`Invalid ${title}: location must be a valid AWS CodeCommit repository URL`)
+      break
+    case 'S3':
+      if (!source.location || !parseS3Location(source.location))
+        throw invalid(`Invalid ${title}: location must be a valid S3 source`)
+      break
+    case 'NO_SOURCE':
+      if (source.location) throw invalid(`Invalid ${title}: location must be empty if source type is NO_SOURCE`)
+      break
+    case 'CODEPIPELINE':
+      break
+    default:
+      throw notImplemented(`sources of type ${source.type}`)
+  }
+  if (source.gitSubmodulesConfig?.fetchSubmodules) throw notImplemented('git submodules in sources')
+  if (source.auth) throw notImplemented('source credentials (source.auth)')
+  if (source.reportBuildStatus) throw notImplemented('reportBuildStatus')
+  if (source.buildStatusConfig) throw notImplemented('buildStatusConfig')
+  if (source.insecureSsl) throw notImplemented('insecureSsl')
+}
+
+export const checkSecondarySources = (sources: readonly Source[], title = 'secondary sources'): void => {
+  const seen = new Set<string>()
+  for (const source of sources) {
+    const id = source.sourceIdentifier
+    if (!id || !/^[A-Za-z0-9_]{1,128}$/.test(id))
+      throw invalid(`Invalid ${title}: sourceIdentifier must contain only alphanumeric characters and underscores`)
+    if (seen.has(id)) throw invalid(`Invalid ${title}: sourceIdentifier must be unique: ${id}`)
+    seen.add(id)
+    checkSource(source, title)
+  }
+}
+
+export const checkArtifacts = (artifacts: Artifacts, title = 'artifacts'): void => {
+  if (artifacts.type === 'S3' && !artifacts.location)
+    throw invalid(`Invalid ${title}: location must be specified if artifacts type is S3`)
+  if (artifacts.type === 'S3' && artifacts.location && !parseS3Location(`${artifacts.location}/x`))
+    throw invalid(`Invalid ${title}: location must be a valid S3 bucket name`)
+  if (artifacts.bucketOwnerAccess && artifacts.bucketOwnerAccess !== 'NONE')
+    throw notImplemented('artifacts.bucketOwnerAccess')
+}
+
+export const checkSecondaryArtifacts = (all: readonly Artifacts[], title = 'secondary artifacts'): void => {
+  const seen = new Set<string>()
+  for (const artifacts of all) {
+    const id = artifacts.artifactIdentifier
+    if (!id) throw invalid(`Invalid ${title}: artifactIdentifier must be specified`)
+    if (seen.has(id)) throw invalid(`Invalid ${title}: artifactIdentifier must be unique: ${id}`)
+    seen.add(id)
+    checkArtifacts(artifacts, title)
+  }
+}
+
+export const checkEnvironment = (environment: Environment): void => {
+  if (environment.type !== 'LINUX_CONTAINER' && environment.type !== 'ARM_CONTAINER')
+    throw notImplemented(`environments of type ${environment.type}`)
+  if (environment.fleet) throw notImplemented('reserved capacity fleets')
+  if (environment.dockerServer) throw notImplemented('environment.dockerServer')
+  if (environment.registryCredential) throw notImplemented('environment.registryCredential')
+  if (environment.certificate) throw notImplemented('environment.certificate')
+  if (environment.computeConfiguration) throw notImplemented('environment.computeConfiguration')
+  if (environment.hostKernel) throw notImplemented('environment.hostKernel')
+  for (const { name } of environment.environmentVariables ?? [])
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw invalid(`Invalid environment variable name: ${name}`)
+}
+
+export const checkLogsConfig = (logs: LogsConfig | undefined): void => {
+  if (logs?.s3Logs?.status === 'ENABLED') throw notImplemented('build logs in S3 (logsConfig.s3Logs)')
+}
+
+const checkPair = (source: Source, artifacts: Artifacts): void => {
+  if ((source.type === 'CODEPIPELINE') !== (artifacts.type === 'CODEPIPELINE'))
+    throw invalid('Invalid artifacts: artifact type CODEPIPELINE must be used together with source type CODEPIPELINE')
+}
+
+/** May the caller hand this role to CodeBuild, and does the role let CodeBuild assume it? */
+export const checkRole = async (ctx: Ctx, role: string): Promise<void> => {
+  const account = /^arn:aws:iam::(\d{12}):role\/.+$/.exec(role)?.[1]
+  if (!account) throw invalid('Invalid service role: Service role ARN is not valid')
+  if (account !== ctx.account)
+    throw invalid("Invalid service role: Service role account ID does not match caller's account")
+  await ctx.authorize('iam:PassRole', role, { 'iam:PassedToService': ['codebuild.amazonaws.com'] })
+  try {
+    await ctx.as(role).principal()
+  } catch (error) {
+    if (error instanceof AwsError && error.code !== 'InternalFailure')
+      throw invalid(`CodeBuild is not authorized to perform: sts:AssumeRole on ${role}`)
+    throw error
+  }
+}
+
+/** What the settings say that this CodeBuild does not do; `undefined` members say nothing. */
+const refuse = (input: Present<Partial<Settings>>): void => {
+  if (input.vpcConfig?.vpcId) throw notImplemented('builds inside a VPC (vpcConfig)')
+  if (input.fileSystemLocations?.length) throw notImplemented('fileSystemLocations')
+  if (input.buildBatchConfig) throw notImplemented('batch builds (buildBatchConfig)')
+  if (input.badgeEnabled) throw notImplemented('build badges (badgeEnabled)')
+}
+
+const withDefaults = (environment: Environment): Environment => ({
+  ...environment,
+  environmentVariables: (environment.environmentVariables ?? []).map((variable) => ({
+    ...variable,
+    type: variable.type ?? 'PLAINTEXT',
+  })),
+  privilegedMode: environment.privilegedMode ?? false,
+  imagePullCredentialsType: environment.imagePullCredentialsType ?? 'CODEBUILD',
+})
+
+const artifactDefaults = (name: string, artifacts: Artifacts): Artifacts =>
+  artifacts.type === 'NO_ARTIFACTS'
+    ? artifacts
+    : {
+        ...artifacts,
+        name: artifacts.name ?? name,
+        packaging: artifacts.packaging ?? 'NONE',
+        ...(artifacts.type === 'S3' ? { namespaceType: artifacts.namespaceType ?? 'NONE' } : {}),
+        encryptionDisabled: artifacts.encryptionDisabled ?? false,
+      }
+
+const check = (project: ProjectRecord): void => {
+  checkSource(project.source)
+  checkSecondarySources(project.secondarySources)
+  checkArtifacts(project.artifacts)
+  checkSecondaryArtifacts(project.secondaryArtifacts)
+  checkEnvironment(project.environment)
+  checkLogsConfig(project.logsConfig)
+  checkPair(project.source, project.artifacts)
+  if (project.source.type === 'NO_SOURCE' && !project.source.buildspec)
+    throw invalid('Invalid project source: a buildspec is required if source type is NO_SOURCE')
+  const ids = new Set(project.secondarySources.map(({ sourceIdentifier }) => sourceIdentifier))
+  for (const { sourceIdentifier } of project.secondarySourceVersions)
+    if (!ids.has(sourceIdentifier))
+      throw invalid(`Invalid secondary source versions: no secondary source has the identifier ${sourceIdentifier}`)
+  if (project.concurrentBuildLimit !== undefined && project.concurrentBuildLimit < 1)
+    throw invalid('Invalid concurrentBuildLimit: must be greater than zero')
+  const keys = project.tags.map(({ key }) => key)
+  if (new Set(keys).size !== keys.length) throw invalid('Duplicate tag keys are not allowed')
+}
+
+/** What was handed in, without members that are `undefined`. */
+const given = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T
+
+/** AWS API: "CreateProject". Checks `iam:PassRole` on the service role, and that the role trusts CodeBuild. */
+export const CreateProject: Operation<'CreateProject'> = async (ctx, input) => {
+  refuse(input)
+  const { name } = input
+  const now = ctx.now().toISOString()
+  const project: ProjectRecord = given({
+    name,
+    description: input.description,
+    source: input.source,
+    secondarySources: input.secondarySources ?? [],
+    sourceVersion: input.sourceVersion,
+    secondarySourceVersions: input.secondarySourceVersions ?? [],
+    artifacts: artifactDefaults(name, input.artifacts),
+    secondaryArtifacts: (input.secondaryArtifacts ?? []).map((artifacts) => artifactDefaults(name, artifacts)),
+    cache: input.cache ?? { type: 'NO_CACHE' },
+    environment: withDefaults(input.environment),
+    serviceRole: input.serviceRole,
+    timeoutInMinutes: input.timeoutInMinutes ?? 60,
+    queuedTimeoutInMinutes: input.queuedTimeoutInMinutes ?? 480,
+    encryptionKey: input.encryptionKey ?? `arn:aws:kms:${ctx.region}:${ctx.account}:alias/aws/s3`,
+    tags: input.tags ?? [],
+    logsConfig: input.logsConfig,
+    concurrentBuildLimit: input.concurrentBuildLimit,
+    autoRetryLimit: input.autoRetryLimit,
+    created: now,
+    modified: now,
+    builds: 0,
+  }) as ProjectRecord
+  check(project)
+  await checkRole(ctx, project.serviceRole)
+  await ctx.write(async (tx) => {
+    if (await tx.get(Project, name))
+      throw fail('ResourceAlreadyExistsException', `Project already exists: ${projectArn(ctx, name)}`)
+    tx.put(Project, project)
+  })
+  return { project: toProject(ctx, project) }
+}
+
+/** AWS API: "UpdateProject". Members that are absent stay; an empty description or source version is removed. */
+export const UpdateProject: Operation<'UpdateProject'> = async (ctx, input) => {
+  refuse(input)
+  const present = await getProject(ctx, input.name)
+  const { name } = present
+  const change = (before: ProjectRecord): ProjectRecord => {
+    const { description, sourceVersion, concurrentBuildLimit, ...kept } = before
+    const limit = input.concurrentBuildLimit ?? concurrentBuildLimit
+    return given({
+      ...kept,
+      description: (input.description ?? description) || undefined,
+      sourceVersion: (input.sourceVersion ?? sourceVersion) || undefined,
+      // -1 takes the limit away.
+      concurrentBuildLimit: limit === -1 ? undefined : limit,
+      source: input.source ?? before.source,
+      secondarySources: input.secondarySources ?? before.secondarySources,
+      secondarySourceVersions: input.secondarySourceVersions ?? before.secondarySourceVersions,
+      artifacts: input.artifacts ? artifactDefaults(name, input.artifacts) : before.artifacts,
+      secondaryArtifacts:
+        input.secondaryArtifacts?.map((artifacts) => artifactDefaults(name, artifacts)) ?? before.secondaryArtifacts,
+      cache: input.cache ?? before.cache,
+      environment: input.environment ? withDefaults(input.environment) : before.environment,
+      serviceRole: input.serviceRole ?? before.serviceRole,
+      timeoutInMinutes: input.timeoutInMinutes ?? before.timeoutInMinutes,
+      queuedTimeoutInMinutes: input.queuedTimeoutInMinutes ?? before.queuedTimeoutInMinutes,
+      encryptionKey: input.encryptionKey ?? before.encryptionKey,
+      tags: input.tags ?? before.tags,
+      logsConfig: input.logsConfig ?? before.logsConfig,
+      autoRetryLimit: input.autoRetryLimit ?? before.autoRetryLimit,
+      modified: ctx.now().toISOString(),
+    }) as ProjectRecord
+  }
+  check(change(present))
+  if (input.serviceRole) await checkRole(ctx, input.serviceRole)
+  const project = await ctx.write(async (tx) => {
+    const before = await tx.get(Project, name)
+    if (!before) throw fail('ResourceNotFoundException', `Project cannot be found: ${projectArn(ctx, name)}`)
+    return tx.put(Project, change(before))
+  })
+  return { project: toProject(ctx, project) }
+}
+
+/** AWS API: "DeleteProject". Its builds stay. Deleting what is not there is no error. */
+export const DeleteProject: Operation<'DeleteProject'> = async (ctx, { name }) => {
+  await ctx.write(async (tx) => tx.delete(Project, nameOf(name)))
+  return {}
+}
+
+/** AWS API: "BatchGetProjects". Takes names and ARNs. */
+export const BatchGetProjects: Operation<'BatchGetProjects'> = (ctx, { names }) =>
+  ctx.read(async (tx) => {
+    const projects: Wire[] = []
+    const projectsNotFound: string[] = []
+    for (const name of new Set(names)) {
+      const project = await tx.get(Project, nameOf(name))
+      if (project) projects.push(toProject(ctx, project))
+      else projectsNotFound.push(name)
+    }
+    return { projects, projectsNotFound }
+  })
+
+/** AWS API: "ListProjects". */
+export const ListProjects: Operation<'ListProjects'> = async (ctx, { sortBy = 'NAME', sortOrder, nextToken }) => {
+  const all = await ctx.read((tx) => tx.list(Project))
+  const value = (project: ProjectRecord) =>
+    sortBy === 'NAME'
+      ? project.name
+      : `${sortBy === 'CREATED_TIME' ? project.created : project.modified}/${project.name}`
+  const values = all
+    .map((project) => ({ name: project.name, value: value(project) }))
+    .sort((a, b) => (a.value < b.value ? -1 : 1))
+  if (sortOrder === 'DESCENDING') values.reverse()
+  const after = positionOf(nextToken)
+  const rest =
+    after === undefined
+      ? values
+      : values.filter((v) => (sortOrder === 'DESCENDING' ? v.value < after : v.value > after))
+  const page = rest.slice(0, pageSize)
+  const last = page.at(-1)
+  return {
+    projects: page.map(({ name }) => name),
+    ...(last && rest.length > page.length ? { nextToken: tokenOf(last.value) } : {}),
+  }
+}
