@@ -194,8 +194,9 @@ const serveRoute = async (
     body: wire.bytes,
     credential: async (accessKeyId, sessionToken) => {
       const found = await credentialOf(kernel.credentials, accessKeyId, sessionToken)
-      return found && typeof found === 'object' && found.secret !== undefined ? { secret: found.secret, principal: found.principal } : undefined
+      return typeof found === 'object' ? found : undefined
     },
+    wallClock: kernel.credentials.wallClock,
     audit: async (ctx, call) => {
       const now = kernel.clock.now()
       const record = auditRecord({
