@@ -40,7 +40,9 @@ for (const [id, load] of Object.entries(clientModules)) {
   const signing = client.config.defaultSigningName
   const routes = Object.values(module)
     .filter(isOperation)
-    .flatMap(([, , name, traits]) => (traits && traits.http ? [`${traits.http[0]} ${traits.http[1]} ${name}`] : []))
+    .flatMap(([, , name, traits]) =>
+      traits !== 0 && traits.http ? [`${traits.http[0]} ${traits.http[1]} ${name}`] : [],
+    )
   table[id] = {
     signingNames: [signing, ...(moreSigningNames[id] ?? [])],
     iamPrefix: iamPrefixes[id] ?? signing,

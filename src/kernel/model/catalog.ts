@@ -1,6 +1,8 @@
 import type { OperationModel, Protocol, ServiceModel } from '../wire.ts'
 import type { ServiceId } from './clients.ts'
 import { clientModules } from './clients.ts'
+import type { Constraints } from './constraints.ts'
+import { loadConstraints } from './constraints.ts'
 import services from './services.json' with { type: 'json' }
 import type { OperationSchema, StructureShape } from './shapes.ts'
 import { structureOf } from './shapes.ts'
@@ -51,6 +53,7 @@ export type LoadedService = ServiceModel & {
   /** An error shape by its name, or by its code in the query protocol. */
   error(code: string): StructureShape | undefined
   readonly errorNames: readonly string[]
+  readonly constraints: Constraints
 }
 
 const loaded = new Map<ServiceId, Promise<LoadedService>>()
@@ -67,7 +70,10 @@ export const serviceModel = (id: ServiceId): Promise<LoadedService> => {
 const load = async (id: ServiceId): Promise<LoadedService> => {
   const row = byId.get(id)
   if (!row) throw new Error(`services.json has no row for ${id}; run scripts/generate-services.ts.`)
-  const module: Readonly<Record<string, unknown>> = await clientModules[id]()
+  const [module, constraints]: [Readonly<Record<string, unknown>>, Constraints] = await Promise.all([
+    clientModules[id](),
+    loadConstraints(id),
+  ])
   const schemas = new Map<string, readonly unknown[]>()
   const errors = new Map<string, StructureShape>()
   const errorNames: string[] = []
@@ -93,6 +99,7 @@ const load = async (id: ServiceId): Promise<LoadedService> => {
     facts: row,
     operationNames: [...schemas.keys()],
     errorNames,
+    constraints,
     error: (code) => errors.get(code),
     operation(name) {
       const found = operations.get(name)

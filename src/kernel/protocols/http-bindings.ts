@@ -137,7 +137,7 @@ const readQuery = (
     // An empty `max-keys=` is no number and says nothing.
     else if (first !== '' || shape.kind === 'string') input[name] = scalar(shape, first)
   }
-  if (!queryParams || queryParams.shape.kind !== 'map') return
+  if (queryParams?.shape.kind !== 'map') return
   const bound = new Set(query.map(({ traits }) => traits.httpQuery))
   const lists = queryParams.shape.value.shape.kind === 'list'
   const map: Record<string, unknown> = {}

@@ -5,9 +5,9 @@ import { formatTimestamp } from './timestamps.ts'
 
 // XML bodies of query, ec2Query and restXml answers, compiled per shape into functions that join strings.
 
-const special = /[&<>"\u0000-\u0008\u000b-\u001f\u0085\u2028\ufffe\uffff]/
-const specials = /[&<>"\u0000-\u0008\u000b-\u001f\u0085\u2028\ufffe\uffff]/g
-const attributeSpecials = /[&<>"\u0000-\u001f\u0085\u2028\ufffe\uffff]/g
+const special = /[&<>"\u2028\ufffe\uffff]|(?![\t\n])\p{Cc}/u
+const specials = new RegExp(special, 'gu')
+const attributeSpecials = /[&<>"\p{Cc}\u2028\ufffe\uffff]/gu
 
 const reference = (character: string): string => {
   switch (character) {
