@@ -32,3 +32,13 @@ export interface GitCredentials {
   verify(userName: string, password: string): Promise<Principal | undefined>
 }
 export const gitCredentials = capability<GitCredentials>('iam.gitCredentials')
+
+/** Metrics that a service publishes on its own behalf, into the account they are about; no permission of anyone is asked. */
+export interface VendedMetrics {
+  put(
+    place: Place,
+    namespace: string,
+    data: { name: string; dimensions: Record<string, string>; value: number; unit: string; time: Date }[],
+  ): Promise<void>
+}
+export const vendedMetrics = capability<VendedMetrics>('cloudwatch.vendedMetrics')
