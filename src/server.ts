@@ -20,6 +20,7 @@ import { snapshots } from './snapshot.ts'
 import { type SqliteAppend, sqliteAppend } from './store/append-sqlite.ts'
 import { type SqliteStore, sqliteStore } from './store/sqlite.ts'
 import { type Clock, systemClock } from './work/clock.ts'
+import type { DeliveredEvent } from './work/outbox.ts'
 import { createWork } from './work/work.ts'
 
 /** What a test or an embedding program puts in place of the real thing. */
@@ -29,6 +30,8 @@ export type ServerParts = {
   readonly log?: Logger
   /** Rows, appended entries and blobs in memory: for tests that need no restart. */
   readonly memory?: boolean
+  /** Sees every event of the outbox as it is delivered. */
+  readonly observe?: (event: DeliveredEvent) => void
 }
 
 export type Server = {
@@ -115,6 +118,7 @@ const compose = async (
       return kernel.ownContext(found.service, place)
     },
     deliver: async (event) => {
+      parts.observe?.(event)
       const place = { account: event.account, region: event.region }
       for (const service of services.values()) await service.onEvent?.(kernel.ownContext(service, place), event)
     },

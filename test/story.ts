@@ -9,6 +9,7 @@ import type { Logger } from '../src/kernel/context.ts'
 import { logger } from '../src/log.ts'
 import { type Server, type ServerParts, startServer } from '../src/server.ts'
 import { manualClock, type TurnableClock } from '../src/work/clock.ts'
+import type { DeliveredEvent } from '../src/work/outbox.ts'
 
 export type Keys = { readonly accessKeyId: string; readonly secretAccessKey: string; readonly sessionToken?: string }
 
@@ -31,6 +32,8 @@ export type Story = {
   readonly region: string
   /** Log lines of level warn and above, for stories about them. */
   readonly logged: readonly string[]
+  /** Every event that services emitted, as delivered (after `settled()`). */
+  readonly events: readonly DeliveredEvent[]
   /** An SDK client of this server: as root of the default account unless told. */
   client<C>(Client: ClientClass<C>, keys?: Keys, region?: string): C
   /** A new user with these inline policies (documents), and his access key. */
@@ -67,6 +70,7 @@ export const story = async (options: StoryOptions = {}): Promise<Story> => {
 
 const begin = async (options: StoryOptions, folder: string, clock: TurnableClock, world: FakeState): Promise<Story> => {
   const logged: string[] = []
+  const events: DeliveredEvent[] = []
   const log: Logger = logger({ json: false, logLevel: 'warn' }, (line) => {
     logged.push(line)
     if (process.env.DRYDOCK_STORY_LOG) process.stderr.write(line)
@@ -80,7 +84,7 @@ const begin = async (options: StoryOptions, folder: string, clock: TurnableClock
       return compute
     })
   const config = readConfig({ port: 0, data: folder, logLevel: 'warn', ...options.config })
-  const server = await startServer(config, { clock, compute: driver, log, memory: !options.durable })
+  const server = await startServer(config, { clock, compute: driver, log, memory: !options.durable, observe: (event) => events.push(event) })
   const root = server.root
   const client = <C>(Client: ClientClass<C>, keys: Keys = root, region = config.region): C =>
     new Client({ endpoint: server.endpoint, region, credentials: keys, maxAttempts: 1, forcePathStyle: true })
@@ -98,6 +102,7 @@ const begin = async (options: StoryOptions, folder: string, clock: TurnableClock
     account: config.account,
     region: config.region,
     logged,
+    events,
     client,
     user: async (name, policies = [], managed = []) => {
       await iam.send(new CreateUserCommand({ UserName: name }))
