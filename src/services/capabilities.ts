@@ -42,3 +42,13 @@ export interface VendedMetrics {
   ): Promise<void>
 }
 export const vendedMetrics = capability<VendedMetrics>('cloudwatch.vendedMetrics')
+
+/** Metrics that AWS's services publish by themselves, in `AWS/…` namespaces. Never fails the caller's work: losing one is no error. */
+export interface VendedMetrics {
+  put(
+    place: Place,
+    namespace: string,
+    data: readonly { name: string; dimensions: Readonly<Record<string, string>>; value: number; unit: string; time: Date }[],
+  ): Promise<void>
+}
+export const vendedMetrics = capability<VendedMetrics>('cloudwatch.vendedMetrics')
