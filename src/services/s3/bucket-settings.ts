@@ -1,0 +1,199 @@
+import type { Ctx } from '../../kernel/context.ts'
+import { notImplemented } from '../../kernel/errors.ts'
+import { Bucket, type BucketRecord, bucketOf, ownerOf } from './bucket.ts'
+import { find, missing } from './object.ts'
+import { fail, type Operation } from './operation.ts'
+import { checkTags, toTagSet } from './tags.ts'
+
+type Addressed = Parameters<typeof bucketOf>[2]
+
+const present = (ctx: Ctx, input: Addressed): Promise<BucketRecord> => ctx.read((tx) => bucketOf(ctx, tx, input))
+
+const change = (
+  ctx: Ctx,
+  input: Addressed,
+  to: (bucket: BucketRecord) => BucketRecord,
+): Promise<Record<string, never>> =>
+  ctx.write(async (tx) => {
+    tx.put(Bucket, to(await bucketOf(ctx, tx, input)))
+    return {}
+  })
+
+export const PutBucketVersioning: Operation<'PutBucketVersioning'> = (ctx, input) => {
+  const { Status, MFADelete } = input.VersioningConfiguration
+  if (MFADelete === 'Enabled') throw notImplemented('S3 MFA delete')
+  if (Status === undefined)
+    throw fail(
+      'MalformedXML',
+      'The XML you provided was not well-formed or did not validate against our published schema',
+    )
+  return change(ctx, input, (bucket) => ({ ...bucket, versioning: Status }))
+}
+
+export const GetBucketVersioning: Operation<'GetBucketVersioning'> = async (ctx, input) => {
+  const { versioning } = await present(ctx, input)
+  return versioning ? { Status: versioning } : {}
+}
+
+export const PutBucketTagging: Operation<'PutBucketTagging'> = async (ctx, input) => {
+  const tags = checkTags(input.Tagging.TagSet, 'bucket')
+  ctx.response.status = 204
+  return change(ctx, input, (bucket) => ({ ...bucket, tags }))
+}
+
+export const GetBucketTagging: Operation<'GetBucketTagging'> = async (ctx, input) => {
+  const { name, tags } = await present(ctx, input)
+  if (!tags?.length) throw fail('NoSuchTagSet', 'The TagSet does not exist', { BucketName: name })
+  return { TagSet: toTagSet(tags) }
+}
+
+export const DeleteBucketTagging: Operation<'DeleteBucketTagging'> = (ctx, input) =>
+  change(ctx, input, ({ tags: _, ...bucket }) => bucket)
+
+export const PutBucketNotificationConfiguration: Operation<'PutBucketNotificationConfiguration'> = (ctx, input) => {
+  const { TopicConfigurations, QueueConfigurations, LambdaFunctionConfigurations, EventBridgeConfiguration } =
+    input.NotificationConfiguration
+  if (TopicConfigurations?.length) throw notImplemented('S3 notifications to SNS topics')
+  if (QueueConfigurations?.length) throw notImplemented('S3 notifications to SQS queues')
+  if (LambdaFunctionConfigurations?.length) throw notImplemented('S3 notifications to Lambda functions')
+  return change(ctx, input, ({ eventBridge: _, ...bucket }) =>
+    EventBridgeConfiguration ? { ...bucket, eventBridge: true } : bucket,
+  )
+}
+
+export const GetBucketNotificationConfiguration: Operation<'GetBucketNotificationConfiguration'> = async (
+  ctx,
+  input,
+) => ((await present(ctx, input)).eventBridge ? { EventBridgeConfiguration: {} } : {})
+
+export const PutBucketEncryption: Operation<'PutBucketEncryption'> = (ctx, input) => {
+  const rules = input.ServerSideEncryptionConfiguration.Rules
+  const [rule] = rules
+  const algorithm = rule?.ApplyServerSideEncryptionByDefault?.SSEAlgorithm ?? 'AES256'
+  if (rules.length !== 1)
+    throw fail(
+      'MalformedXML',
+      'The XML you provided was not well-formed or did not validate against our published schema',
+    )
+  if (algorithm !== 'AES256') throw notImplemented(`S3 encryption ${algorithm}`)
+  if (rule?.BlockedEncryptionTypes) throw notImplemented('S3 blocked encryption types')
+  if (rule?.ApplyServerSideEncryptionByDefault?.KMSMasterKeyID !== undefined)
+    throw fail(
+      'InvalidArgument',
+      'a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse',
+    )
+  return change(ctx, input, (bucket) => ({ ...bucket, bucketKey: rule?.BucketKeyEnabled ?? false }))
+}
+
+export const GetBucketEncryption: Operation<'GetBucketEncryption'> = async (ctx, input) => {
+  const { bucketKey } = await present(ctx, input)
+  return {
+    ServerSideEncryptionConfiguration: {
+      Rules: [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' }, BucketKeyEnabled: bucketKey ?? false }],
+    },
+  }
+}
+
+/** Back to what every bucket has. */
+export const DeleteBucketEncryption: Operation<'DeleteBucketEncryption'> = (ctx, input) =>
+  change(ctx, input, ({ bucketKey: _, ...bucket }) => bucket)
+
+export const PutBucketOwnershipControls: Operation<'PutBucketOwnershipControls'> = async (ctx, input) => {
+  const ownership = input.OwnershipControls.Rules[0]?.ObjectOwnership
+  if (input.OwnershipControls.Rules.length !== 1 || ownership === undefined)
+    throw fail(
+      'MalformedXML',
+      'The XML you provided was not well-formed or did not validate against our published schema',
+    )
+  await present(ctx, input)
+  if (ownership !== 'BucketOwnerEnforced') throw notImplemented(`S3 object ownership ${ownership}`)
+  return {}
+}
+
+export const GetBucketOwnershipControls: Operation<'GetBucketOwnershipControls'> = async (ctx, input) => {
+  await present(ctx, input)
+  return { OwnershipControls: { Rules: [{ ObjectOwnership: 'BucketOwnerEnforced' }] } }
+}
+
+const ownersOnly = (account: string) => ({
+  Owner: ownerOf(account),
+  Grants: [{ Grantee: { Type: 'CanonicalUser' as const, ...ownerOf(account) }, Permission: 'FULL_CONTROL' as const }],
+})
+
+export const GetBucketAcl: Operation<'GetBucketAcl'> = async (ctx, input) =>
+  ownersOnly((await present(ctx, input)).account)
+
+export const GetObjectAcl: Operation<'GetObjectAcl'> = async (ctx, input) => {
+  const found = await ctx.read((tx) => find(ctx, tx, input))
+  if (!found.record) throw await missing(ctx, found, input)
+  return ownersOnly(found.bucket.account)
+}
+
+const noAcls = () => fail('AccessControlListNotSupported', 'The bucket does not allow ACLs')
+
+/** With BucketOwnerEnforced, which every bucket here has, only what changes nothing is accepted. */
+export const PutBucketAcl: Operation<'PutBucketAcl'> = async (ctx, input) => {
+  await present(ctx, input)
+  throw noAcls()
+}
+
+export const PutObjectAcl: Operation<'PutObjectAcl'> = async (ctx, input) => {
+  const found = await ctx.read((tx) => find(ctx, tx, input))
+  if (!found.record) throw await missing(ctx, found, input)
+  const grants = [input.GrantFullControl, input.GrantRead, input.GrantReadACP, input.GrantWrite, input.GrantWriteACP]
+  if (
+    input.ACL !== 'bucket-owner-full-control' ||
+    input.AccessControlPolicy ||
+    grants.some((grant) => grant !== undefined)
+  )
+    throw noAcls()
+  return {}
+}
+
+// What cannot be configured here is never configured: the answers are those of a bucket without it.
+
+export const GetBucketCors: Operation<'GetBucketCors'> = async (ctx, input) => {
+  const { name } = await present(ctx, input)
+  throw fail('NoSuchCORSConfiguration', 'The CORS configuration does not exist', { BucketName: name })
+}
+
+export const GetBucketLifecycleConfiguration: Operation<'GetBucketLifecycleConfiguration'> = async (ctx, input) => {
+  const { name } = await present(ctx, input)
+  throw fail('NoSuchLifecycleConfiguration', 'The lifecycle configuration does not exist', { BucketName: name })
+}
+
+export const GetBucketWebsite: Operation<'GetBucketWebsite'> = async (ctx, input) => {
+  const { name } = await present(ctx, input)
+  throw fail('NoSuchWebsiteConfiguration', 'The specified bucket does not have a website configuration', {
+    BucketName: name,
+  })
+}
+
+export const GetBucketReplication: Operation<'GetBucketReplication'> = async (ctx, input) => {
+  const { name } = await present(ctx, input)
+  throw fail('ReplicationConfigurationNotFoundError', 'The replication configuration was not found', {
+    BucketName: name,
+  })
+}
+
+export const GetObjectLockConfiguration: Operation<'GetObjectLockConfiguration'> = async (ctx, input) => {
+  const { name } = await present(ctx, input)
+  throw fail('ObjectLockConfigurationNotFoundError', 'Object Lock configuration does not exist for this bucket', {
+    BucketName: name,
+  })
+}
+
+export const GetBucketLogging: Operation<'GetBucketLogging'> = async (ctx, input) => {
+  await present(ctx, input)
+  return {}
+}
+
+export const GetBucketAccelerateConfiguration: Operation<'GetBucketAccelerateConfiguration'> = async (ctx, input) => {
+  await present(ctx, input)
+  return {}
+}
+
+export const GetBucketRequestPayment: Operation<'GetBucketRequestPayment'> = async (ctx, input) => {
+  await present(ctx, input)
+  return { Payer: 'BucketOwner' }
+}

@@ -1,0 +1,224 @@
+import { createHash } from 'node:crypto'
+import type { Ctx } from '../../kernel/context.ts'
+import { notImplemented } from '../../kernel/errors.ts'
+import { type ReadTx, table } from '../../store/store.ts'
+import { fail, type Operation } from './operation.ts'
+import { checkTags, type Tag } from './tags.ts'
+import { dropUploads } from './upload.ts'
+import { isBucketEmpty } from './versions.ts'
+
+export type PublicAccessBlock = {
+  readonly blockPublicAcls: boolean
+  readonly ignorePublicAcls: boolean
+  readonly blockPublicPolicy: boolean
+  readonly restrictPublicBuckets: boolean
+}
+
+export type BucketRecord = {
+  readonly name: string
+  readonly account: string
+  readonly region: string
+  /** Epoch milliseconds. */
+  readonly created: number
+  /** Absent: never versioned. */
+  readonly versioning?: 'Enabled' | 'Suspended'
+  /** The policy as it was put, JSON text. */
+  readonly policy?: string
+  readonly publicAccessBlock?: PublicAccessBlock
+  readonly tags?: readonly Tag[]
+  /** Events go to EventBridge. */
+  readonly eventBridge?: boolean
+  readonly bucketKey?: boolean
+}
+
+/** Names of buckets are unique over all accounts and regions. */
+export const Bucket = table<BucketRecord>('s3.bucket', {
+  scope: 'global',
+  key: (bucket) => bucket.name,
+  index: { account: (bucket) => bucket.account },
+})
+
+export const bucketArn = (name: string): string => `arn:aws:s3:::${name}`
+
+/** The canonical user id of an account: 64 hexadecimal digits that never change. */
+export const canonicalId = (account: string): string =>
+  createHash('sha256').update(`s3-canonical-user:${account}`).digest('hex')
+
+export const ownerOf = (account: string): { ID: string } => ({ ID: canonicalId(account) })
+
+export const noSuchBucket = (name: string) =>
+  fail('NoSuchBucket', 'The specified bucket does not exist', { BucketName: name })
+
+type Addressed = { readonly Bucket: string; readonly ExpectedBucketOwner?: string | undefined }
+
+/** The bucket a request addresses. Throws NoSuchBucket; AccessDenied for another owner than expected; the wrong region's errors. */
+export const bucketOf = async (
+  ctx: Ctx,
+  tx: ReadTx,
+  { Bucket: name, ExpectedBucketOwner }: Addressed,
+  { anyRegion } = { anyRegion: false },
+): Promise<BucketRecord> => {
+  const bucket = await tx.get(Bucket, name)
+  if (!bucket) throw noSuchBucket(name)
+  if (!anyRegion) checkRegion(ctx, bucket)
+  checkOwner(bucket, ExpectedBucketOwner)
+  return bucket
+}
+
+export const checkOwner = (bucket: BucketRecord, expected: string | undefined): void => {
+  if (expected !== undefined && expected !== bucket.account) throw fail('AccessDenied', 'Access Denied')
+}
+
+/** A signature is made for a region; it must be the bucket's. Calls of Drydock's own services carry none. */
+const checkRegion = (ctx: Ctx, bucket: BucketRecord): void => {
+  if (bucket.region === ctx.region || ctx.request.invokedBy !== undefined) return
+  const wrong = `the region '${ctx.region}' is wrong; expecting '${bucket.region}'`
+  const members = { Region: bucket.region }
+  const headers = { 'x-amz-bucket-region': bucket.region }
+  if (/^AWS4-/.test(ctx.request.headers.authorization ?? ''))
+    throw fail('AuthorizationHeaderMalformed', `The authorization header is malformed; ${wrong}`, members, headers)
+  if (/(^|&)X-Amz-Credential=/i.test(ctx.request.query))
+    throw fail(
+      'AuthorizationQueryParametersError',
+      `Error parsing the X-Amz-Credential parameter; ${wrong}`,
+      members,
+      headers,
+    )
+}
+
+const reservedPrefixes = ['xn--', 'sthree-', 'amzn-s3-demo-']
+const reservedSuffixes = ['-s3alias', '--ol-s3', '.mrap', '--x-s3', '--table-s3']
+
+/** "General purpose bucket naming rules", S3 user guide. */
+export const isBucketName = (name: string): boolean =>
+  /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name) &&
+  !name.includes('..') &&
+  !/^\d+\.\d+\.\d+\.\d+$/.test(name) &&
+  !reservedPrefixes.some((prefix) => name.startsWith(prefix)) &&
+  !reservedSuffixes.some((suffix) => name.endsWith(suffix))
+
+const regionAsked = (ctx: Ctx, constraint: string | undefined): string => {
+  if (constraint === undefined || constraint === '') {
+    if (ctx.region === 'us-east-1') return ctx.region
+    throw fail(
+      'IllegalLocationConstraintException',
+      'The unspecified location constraint is incompatible for the region specific endpoint this request was sent to.',
+    )
+  }
+  const region = constraint === 'EU' ? 'eu-west-1' : constraint
+  if (region === 'us-east-1' || !/^[a-z]{2,}(-[a-z]+)+-\d+$/.test(region))
+    throw fail('InvalidLocationConstraint', 'The specified location-constraint is not valid', {
+      LocationConstraint: constraint,
+    })
+  if (ctx.region !== 'us-east-1' && ctx.region !== region)
+    throw fail(
+      'IllegalLocationConstraintException',
+      `The ${constraint} location constraint is incompatible for the region specific endpoint this request was sent to.`,
+    )
+  return region
+}
+
+export const CreateBucket: Operation<'CreateBucket'> = async (ctx, input) => {
+  const { Bucket: name, CreateBucketConfiguration: configuration } = input
+  if (!isBucketName(name)) throw fail('InvalidBucketName', 'The specified bucket is not valid.', { BucketName: name })
+  if (configuration?.Location || configuration?.Bucket) throw notImplemented('S3 directory buckets')
+  if (input.BucketNamespace && input.BucketNamespace !== 'global')
+    throw notImplemented('S3 account regional bucket namespaces')
+  if (input.ObjectLockEnabledForBucket) throw notImplemented('S3 Object Lock')
+  const ownership = input.ObjectOwnership ?? 'BucketOwnerEnforced'
+  if (ownership !== 'BucketOwnerEnforced') throw notImplemented(`S3 object ownership ${ownership}`)
+  const grants = [input.GrantFullControl, input.GrantRead, input.GrantReadACP, input.GrantWrite, input.GrantWriteACP]
+  if ((input.ACL !== undefined && input.ACL !== 'private') || grants.some((grant) => grant !== undefined))
+    throw fail(
+      'InvalidBucketAclWithObjectOwnership',
+      "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+    )
+  const tags = configuration?.Tags && checkTags(configuration.Tags, 'bucket')
+  const region = regionAsked(ctx, configuration?.LocationConstraint)
+  const bucket: BucketRecord = {
+    name,
+    account: ctx.account,
+    region,
+    created: Math.floor(ctx.now().getTime() / 1000) * 1000,
+    publicAccessBlock: {
+      blockPublicAcls: true,
+      ignorePublicAcls: true,
+      blockPublicPolicy: true,
+      restrictPublicBuckets: true,
+    },
+    ...(tags?.length ? { tags } : {}),
+  }
+  await ctx.write(async (tx) => {
+    const existing = await tx.get(Bucket, name)
+    if (existing && existing.account !== ctx.account)
+      throw fail(
+        'BucketAlreadyExists',
+        'The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.',
+        { BucketName: name },
+      )
+    // In us-east-1 alone, creating one's own bucket again succeeds and changes nothing.
+    if (existing && (region !== 'us-east-1' || existing.region !== region))
+      throw fail(
+        'BucketAlreadyOwnedByYou',
+        'Your previous request to create the named bucket succeeded and you already own it.',
+        {
+          BucketName: name,
+        },
+      )
+    if (!existing) tx.put(Bucket, bucket)
+  })
+  return {
+    Location: region === 'us-east-1' ? `/${name}` : `http://${name}.s3.amazonaws.com/`,
+    BucketArn: bucketArn(name),
+  }
+}
+
+export const HeadBucket: Operation<'HeadBucket'> = async (ctx, input) => {
+  const bucket = await ctx.read((tx) => tx.get(Bucket, input.Bucket))
+  if (!bucket) throw fail('NotFound', 'Not Found')
+  checkRegion(ctx, bucket)
+  checkOwner(bucket, input.ExpectedBucketOwner)
+  return { BucketArn: bucketArn(bucket.name), BucketRegion: bucket.region, AccessPointAlias: false }
+}
+
+export const DeleteBucket: Operation<'DeleteBucket'> = (ctx, input) =>
+  ctx.write(async (tx) => {
+    const { name } = await bucketOf(ctx, tx, input)
+    if (!(await isBucketEmpty(tx, name)))
+      throw fail('BucketNotEmpty', 'The bucket you tried to delete is not empty', { BucketName: name })
+    await dropUploads(tx, name)
+    tx.delete(Bucket, name)
+    return {}
+  })
+
+export const ListBuckets: Operation<'ListBuckets'> = async (ctx, input) => {
+  const { MaxBuckets, ContinuationToken, Prefix, BucketRegion } = input
+  const after = ContinuationToken === undefined ? undefined : Buffer.from(ContinuationToken, 'base64url').toString()
+  const all = await ctx.read((tx) =>
+    tx.list(Bucket, { index: 'account', equals: ctx.account, ...(after === undefined ? {} : { after }) }),
+  )
+  const found = all.filter(
+    ({ name, region }) => name.startsWith(Prefix ?? '') && (!BucketRegion || region === BucketRegion),
+  )
+  const shown = found.slice(0, MaxBuckets ?? 10_000)
+  const last = shown.at(-1)
+  return {
+    Owner: ownerOf(ctx.account),
+    Buckets: shown.map(({ name, region, created }) => ({
+      Name: name,
+      CreationDate: new Date(created),
+      BucketRegion: region,
+      BucketArn: bucketArn(name),
+    })),
+    ...(shown.length < found.length && last ? { ContinuationToken: Buffer.from(last.name).toString('base64url') } : {}),
+    ...(Prefix === undefined ? {} : { Prefix }),
+  }
+}
+
+/** Answered whatever region it is asked in: that is what it is for. */
+export const GetBucketLocation: Operation<'GetBucketLocation'> = async (ctx, input) => {
+  const bucket = await ctx.read((tx) => tx.get(Bucket, input.Bucket))
+  if (!bucket) throw noSuchBucket(input.Bucket)
+  checkOwner(bucket, input.ExpectedBucketOwner)
+  return { LocationConstraint: bucket.region === 'us-east-1' ? undefined : (bucket.region as 'eu-west-1') }
+}

@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
+import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
+import { done, type Reconciler } from '../../work/reconciler.ts'
+import { type ChecksumAlgorithm, hasher } from './checksum.ts'
+import type { ByteRange } from './conditions.ts'
+import { fail } from './operation.ts'
+
+/** Where bytes are: in a row, in a blob, or in the parts they were uploaded in. Nothing at all for no bytes. */
+export type Content = { readonly in: 'row' | 'blob' | 'parts'; readonly id: string }
+
+export type PartContent = {
+  readonly number: number
+  readonly size: number
+  readonly content?: Content
+  /** Base64, in the upload's algorithm. */
+  readonly checksum?: string
+}
+
+/** Small bytes ride in a row of their own, so that listing objects does not read them. */
+export const Bytes = table<{ id: string; base64: string }>('s3.bytes', { scope: 'global', key: (row) => row.id })
+export const Parts = table<{ id: string; parts: readonly PartContent[] }>('s3.parts', {
+  scope: 'global',
+  key: (row) => row.id,
+})
+
+const largestRow = 16 * 1024
+const largestPut = 5 * 1024 ** 3
+/** Readers that have begun may take this long to open the last of an object's blobs, in milliseconds. */
+const readersGrace = 15 * 60_000
+
+/** Bytes that have arrived, are hashed, and belong to nothing yet: `keep` them in a transaction or `discard` them. */
+export type Received = {
+  readonly size: number
+  /** MD5 in hexadecimal. */
+  readonly md5: string
+  /** Base64, in the algorithm asked for. */
+  readonly checksum: string
+  readonly keep: (tx: WriteTx) => Content | undefined
+  readonly discard: () => Promise<void>
+}
+
+const incomplete = () =>
+  fail('IncompleteBody', 'You did not provide the number of bytes specified by the Content-Length HTTP header')
+
+/**
+ * Takes a body in, hashing as it comes. `check` sees the result before anything is kept, with the checksum in
+ * `checkedIn`; when it throws, or the body breaks off, nothing is left. Throws EntityTooLarge beyond 5 GiB, IncompleteBody.
+ */
+export const receive = async (
+  ctx: Ctx,
+  body: Readable | Uint8Array | string | undefined,
+  algorithm: ChecksumAlgorithm,
+  check: (received: { md5: string; checksum: string }) => void = () => undefined,
+  checkedIn: ChecksumAlgorithm = algorithm,
+): Promise<Received> => {
+  const md5 = createHash('md5')
+  const checksum = await hasher(algorithm)
+  const checked = checkedIn === algorithm ? undefined : await hasher(checkedIn)
+  let held: Buffer[] = []
+  let size = 0
+  let writer: Awaited<ReturnType<typeof ctx.blobs.writer>> | undefined
+  try {
+    for await (const chunk of chunksOf(body)) {
+      size += chunk.length
+      if (size > largestPut)
+        throw fail('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size', {
+          ProposedSize: size,
+          MaxSizeAllowed: largestPut,
+        })
+      md5.update(chunk)
+      checksum.update(chunk)
+      checked?.update(chunk)
+      if (!writer && size <= largestRow) {
+        held.push(chunk)
+        continue
+      }
+      if (!writer) {
+        writer = await ctx.blobs.writer()
+        for (const early of held) await writer.write(early)
+        held = []
+      }
+      await writer.write(chunk)
+    }
+    const facts = { size, md5: md5.digest('hex'), checksum: checksum.digest() }
+    check(checked ? { ...facts, checksum: checked.digest() } : facts)
+    if (!writer) return { ...facts, keep: keepRow(ctx.newId(), Buffer.concat(held)), discard: async () => undefined }
+    const blob = await writer.commit()
+    writer = undefined
+    return { ...facts, keep: () => ({ in: 'blob', id: blob }), discard: () => ctx.blobs.delete(blob) }
+  } catch (error) {
+    await writer?.cancel()
+    throw isBrokenOff(error) ? incomplete() : error
+  }
+}
+
+async function* chunksOf(body: Readable | Uint8Array | string | undefined): AsyncGenerator<Buffer> {
+  if (body === undefined) return
+  if (typeof body === 'string') yield Buffer.from(body)
+  else if (body instanceof Uint8Array) yield Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  // Leaving early must not destroy the caller's connection before he has his answer.
+  else
+    for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer | string>)
+      yield typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+}
+
+const isBrokenOff = (error: unknown): boolean =>
+  !(error instanceof AwsError) &&
+  error instanceof Error &&
+  'code' in error &&
+  (error.code === 'ECONNRESET' || error.code === 'ERR_STREAM_PREMATURE_CLOSE')
+
+const keepRow = (id: string, bytes: Buffer) => {
+  const base64 = bytes.toString('base64')
+  return (tx: WriteTx): Content | undefined => {
+    if (base64 === '') return undefined
+    tx.put(Bytes, { id, base64 })
+    return { in: 'row', id }
+  }
+}
+
+/** Forgets content with the transaction; blobs go a while after it, when readers that had begun are through. */
+export const drop = async (tx: WriteTx, content: Content | undefined): Promise<void> => {
+  if (content?.in === 'row') tx.delete(Bytes, content.id)
+  if (content?.in === 'blob') tx.wake(unusedBlobs.name, content.id, { in: readersGrace })
+  if (content?.in !== 'parts') return
+  const row = await tx.get(Parts, content.id)
+  for (const part of row?.parts ?? []) await drop(tx, part.content)
+  tx.delete(Parts, content.id)
+}
+
+/** Deletes a blob that no row names any more. The key is the blob's id. */
+export const unusedBlobs: Reconciler = {
+  name: 's3.unused-blobs',
+  step: async (ctx, blob) => {
+    await ctx.blobs.delete(blob)
+    return done()
+  },
+}
+
+/** Content as a transaction saw it, ready to be streamed after it. */
+export type Loaded =
+  | { readonly size: number; readonly bytes: Buffer }
+  | { readonly size: number; readonly blob: string }
+  | { readonly size: number; readonly parts: readonly Loaded[] }
+
+export const load = async (tx: ReadTx, content: Content | undefined, size: number): Promise<Loaded> => {
+  if (!content) return { size: 0, bytes: Buffer.alloc(0) }
+  if (content.in === 'blob') return { size, blob: content.id }
+  if (content.in === 'row') {
+    const row = await tx.get(Bytes, content.id)
+    return { size, bytes: Buffer.from(row?.base64 ?? '', 'base64') }
+  }
+  const parts: Loaded[] = []
+  for (const part of (await tx.get(Parts, content.id))?.parts ?? []) parts.push(await load(tx, part.content, part.size))
+  return { size, parts }
+}
+
+/** The bytes of a range, read as they are asked for. */
+export const stream = (
+  ctx: Ctx,
+  loaded: Loaded,
+  range: ByteRange = { start: 0, end: loaded.size },
+): Readable | Uint8Array => {
+  if ('bytes' in loaded) return loaded.bytes.subarray(range.start, range.end)
+  if ('blob' in loaded) return ctx.blobs.open(loaded.blob, range)
+  return Readable.from(joined(ctx, loaded.parts, range), { objectMode: false, highWaterMark: 256 * 1024 })
+}
+
+async function* joined(ctx: Ctx, parts: readonly Loaded[], range: ByteRange): AsyncGenerator<Buffer> {
+  let offset = 0
+  for (const part of parts) {
+    const start = Math.max(range.start - offset, 0)
+    const end = Math.min(range.end - offset, part.size)
+    offset += part.size
+    if (start >= end) continue
+    yield* chunksOf(stream(ctx, part, { start, end }))
+  }
+}

@@ -1,0 +1,86 @@
+import type { Ctx } from '../../kernel/context.ts'
+import type { WriteTx } from '../../store/store.ts'
+import { type BucketRecord, bucketArn } from './bucket.ts'
+import type { ObjectRecord, VersionRecord } from './versions.ts'
+
+const emit = (
+  ctx: Ctx,
+  tx: WriteTx,
+  bucket: BucketRecord,
+  detailType: string,
+  object: Readonly<Record<string, unknown>>,
+  facts: Readonly<Record<string, unknown>>,
+): void => {
+  if (!bucket.eventBridge) return
+  tx.emit({
+    source: 'aws.s3',
+    'detail-type': detailType,
+    account: bucket.account,
+    region: bucket.region,
+    resources: [bucketArn(bucket.name)],
+    detail: {
+      version: '0',
+      bucket: { name: bucket.name },
+      object,
+      'request-id': ctx.request.id,
+      requester: ctx.request.invokedBy ?? (ctx.principal.account || ctx.principal.arn),
+      ...(ctx.request.sourceIp ? { 'source-ip-address': ctx.request.sourceIp } : {}),
+      ...facts,
+    },
+  })
+}
+
+const versionOf = (bucket: BucketRecord, { versionId }: VersionRecord) =>
+  bucket.versioning ? { 'version-id': versionId } : {}
+
+/** Hexadecimal; of two events of one key the later has the greater. */
+const sequencerOf = ({ modified, sequence }: VersionRecord): string =>
+  (modified.toString(16).padStart(12, '0') + sequence.toString(16).padStart(6, '0')).toUpperCase()
+
+/** "Event message structure for EventBridge", S3 user guide. */
+export const emitCreated = (
+  ctx: Ctx,
+  tx: WriteTx,
+  bucket: BucketRecord,
+  record: ObjectRecord,
+  reason: 'PutObject' | 'CopyObject' | 'CompleteMultipartUpload',
+): void =>
+  emit(
+    ctx,
+    tx,
+    bucket,
+    'Object Created',
+    {
+      key: record.key,
+      size: record.size,
+      etag: record.etag,
+      ...versionOf(bucket, record),
+      sequencer: sequencerOf(record),
+    },
+    { reason },
+  )
+
+export const emitDeleted = (
+  ctx: Ctx,
+  tx: WriteTx,
+  bucket: BucketRecord,
+  version: VersionRecord,
+  deletionType: 'Permanently Deleted' | 'Delete Marker Created',
+): void =>
+  emit(
+    ctx,
+    tx,
+    bucket,
+    'Object Deleted',
+    { key: version.key, ...versionOf(bucket, version), sequencer: sequencerOf(version) },
+    { reason: 'DeleteObject', 'deletion-type': deletionType },
+  )
+
+export const emitTagsChanged = (
+  ctx: Ctx,
+  tx: WriteTx,
+  bucket: BucketRecord,
+  record: ObjectRecord,
+  what: 'Added' | 'Deleted',
+): void =>
+  emit(ctx, tx, bucket, `Object Tags ${what}`, { key: record.key, etag: record.etag, ...versionOf(bucket, record) }, {})

@@ -1,0 +1,374 @@
+import { createHash } from 'node:crypto'
+import type { Ctx } from '../../kernel/context.ts'
+import type { Principal } from '../../kernel/principal.ts'
+import type { ReadTx } from '../../store/store.ts'
+import { bucketOf, canonicalId, ownerOf } from './bucket.ts'
+import {
+  allowsType,
+  type ChecksumAlgorithm,
+  compositeChecksum,
+  defaultType,
+  isChecksum,
+  joinedChecksum,
+  memberOf,
+} from './checksum.ts'
+import { drop, Parts, type Received, receive, stream } from './content.ts'
+import { emitCreated } from './events.ts'
+import {
+  checkLength,
+  checkWriteConditionForm,
+  checkWriteConditions,
+  copySource,
+  keeping,
+  quoted,
+  toChecksum,
+  versionIdOf,
+  withContent,
+  withTags,
+} from './object.ts'
+import { fail, type Input, type Operation } from './operation.ts'
+import { parseTagging } from './tags.ts'
+import {
+  endUpload,
+  findPart,
+  findUpload,
+  listParts,
+  Part,
+  type PartRecord,
+  Upload,
+  type UploadRecord,
+} from './upload.ts'
+import {
+  algorithmNamed,
+  checkKey,
+  checksumGiven,
+  headersOf,
+  integrityOf,
+  metadataOf,
+  refuseUnsupported,
+} from './upload-request.ts'
+import { putCurrent } from './versions.ts'
+
+const smallestPart = 5 * 1024 ** 2
+const largestPart = 10_000
+
+const noSuchUpload = (id: string) =>
+  fail(
+    'NoSuchUpload',
+    'The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',
+    { UploadId: id },
+  )
+
+type Addressed = { Bucket: string; Key: string; UploadId: string; ExpectedBucketOwner?: string | undefined }
+
+const uploadOf = async (ctx: Ctx, tx: ReadTx, input: Addressed) => {
+  const bucket = await bucketOf(ctx, tx, input)
+  const upload = await findUpload(tx, bucket.name, input.Key, input.UploadId)
+  if (!upload) throw noSuchUpload(input.UploadId)
+  return { bucket, upload }
+}
+
+export const toInitiator = ({ arn, account }: UploadRecord['initiator']) =>
+  arn.endsWith(':root') ? { ID: canonicalId(account) } : { ID: arn, DisplayName: arn.split('/').at(-1) }
+
+const initiatorOf = ({ arn, account }: Principal) => ({ arn, account })
+
+const secondsOf = (time: Date) => Math.floor(time.getTime() / 1000) * 1000
+
+export const CreateMultipartUpload: Operation<'CreateMultipartUpload'> = async (ctx, input) => {
+  checkKey(input.Key)
+  refuseUnsupported(input)
+  const asked = algorithmNamed(input.ChecksumAlgorithm)
+  if (!asked && input.ChecksumType)
+    throw fail(
+      'InvalidRequest',
+      'The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.',
+    )
+  const algorithm = asked ?? 'CRC64NVME'
+  const type = input.ChecksumType ?? defaultType(algorithm)
+  if (!allowsType(algorithm, type))
+    throw fail(
+      'InvalidRequest',
+      `The ${type} checksum type cannot be used with the ${algorithm.toLowerCase()} checksum algorithm.`,
+    )
+  const described = {
+    headers: headersOf(ctx, input),
+    metadata: metadataOf(input.Metadata),
+    ...withTags(parseTagging(input.Tagging)),
+  }
+  const now = ctx.now()
+  const upload: UploadRecord = {
+    bucket: input.Bucket,
+    key: input.Key,
+    id: `${now.getTime().toString(36).padStart(9, '0')}${ctx.random(51, 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789')}`,
+    initiated: secondsOf(now),
+    initiator: initiatorOf(ctx.principal),
+    ...described,
+    checksum: { algorithm, type, asked: asked !== undefined },
+  }
+  await ctx.write(async (tx) => {
+    await bucketOf(ctx, tx, input)
+    tx.put(Upload, upload)
+  })
+  return {
+    Bucket: input.Bucket,
+    Key: input.Key,
+    UploadId: upload.id,
+    ServerSideEncryption: 'AES256',
+    ...(asked ? { ChecksumAlgorithm: algorithm, ChecksumType: type } : {}),
+  }
+}
+
+const checkPartNumber = (number: number): void => {
+  if (!Number.isInteger(number) || number < 1 || number > largestPart)
+    throw fail('InvalidArgument', 'Part number must be an integer between 1 and 10000, inclusive', {
+      ArgumentName: 'partNumber',
+      ArgumentValue: number,
+    })
+}
+
+const typeMismatch = (expected: ChecksumAlgorithm, actual: ChecksumAlgorithm) =>
+  fail(
+    'InvalidRequest',
+    `Checksum Type mismatch occurred, expected checksum Type: ${expected.toLowerCase()}, actual checksum Type: ${actual.toLowerCase()}`,
+  )
+
+/** Stores received bytes as a part, in place of an earlier one with its number. */
+const putPart = (ctx: Ctx, input: Addressed & { PartNumber: number }, received: Received): Promise<PartRecord> =>
+  keeping(received, () =>
+    ctx.write(async (tx) => {
+      const { upload } = await uploadOf(ctx, tx, input)
+      const before = await findPart(tx, upload.id, input.PartNumber)
+      await drop(tx, before?.content)
+      return tx.put(Part, {
+        upload: upload.id,
+        number: input.PartNumber,
+        size: received.size,
+        etag: received.md5,
+        checksum: received.checksum,
+        modified: secondsOf(ctx.now()),
+        ...withContent(received.keep(tx)),
+      })
+    }),
+  )
+
+export const UploadPart: Operation<'UploadPart'> = async (ctx, input) => {
+  checkPartNumber(input.PartNumber)
+  refuseUnsupported(input)
+  checkLength(ctx)
+  const { upload } = await ctx.read((tx) => uploadOf(ctx, tx, input))
+  const { algorithm } = upload.checksum
+  const integrity = integrityOf(ctx, input)
+  if (integrity.algorithm && integrity.algorithm !== algorithm && upload.checksum.asked)
+    throw typeMismatch(algorithm, integrity.algorithm)
+  const other = integrity.algorithm && integrity.algorithm !== algorithm ? integrity.algorithm : undefined
+  const received = await receive(ctx, input.Body, algorithm, integrity.check, other)
+  const part = await putPart(ctx, input, received)
+  return { ETag: quoted(part.etag), ServerSideEncryption: 'AES256', [memberOf(algorithm)]: part.checksum }
+}
+
+/** `bytes=first-last`, both there and within the source. */
+const copyRange = (header: string | undefined, size: number) => {
+  if (header === undefined) return { start: 0, end: size }
+  const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(header) ?? []
+  const named = { ArgumentName: 'x-amz-copy-source-range', ArgumentValue: header }
+  if (first === undefined || last === undefined || Number(first) > Number(last))
+    throw fail(
+      'InvalidArgument',
+      'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy',
+      named,
+    )
+  if (Number(last) >= size)
+    throw fail('InvalidArgument', `Range specified is not valid for source object of size: ${size}`, named)
+  return { start: Number(first), end: Number(last) + 1 }
+}
+
+export const UploadPartCopy: Operation<'UploadPartCopy'> = async (ctx, input) => {
+  checkPartNumber(input.PartNumber)
+  refuseUnsupported(input)
+  const { upload } = await ctx.read((tx) => uploadOf(ctx, tx, input))
+  const source = await copySource(ctx, input)
+  const range = copyRange(input.CopySourceRange, source.record.size)
+  const received = await receive(ctx, stream(ctx, source.loaded, range), upload.checksum.algorithm)
+  const part = await putPart(ctx, input, received)
+  return {
+    CopyPartResult: {
+      ETag: quoted(part.etag),
+      LastModified: new Date(part.modified),
+      [memberOf(upload.checksum.algorithm)]: part.checksum,
+    },
+    ServerSideEncryption: 'AES256',
+    ...(source.bucket.versioning ? { CopySourceVersionId: source.record.versionId } : {}),
+  }
+}
+
+type Listed = NonNullable<NonNullable<Input<'CompleteMultipartUpload'>['MultipartUpload']>['Parts']>
+
+/** Checks the caller's list against the parts there are. Throws InvalidPartOrder, InvalidPart, EntityTooSmall, InvalidRequest. */
+const chosenParts = (upload: UploadRecord, listed: Listed, there: ReadonlyMap<number, PartRecord>): PartRecord[] => {
+  if (listed.length === 0)
+    throw fail(
+      'MalformedXML',
+      'The XML you provided was not well-formed or did not validate against our published schema',
+    )
+  const { algorithm, type, asked } = upload.checksum
+  const chosen = listed.map((entry, at) => {
+    const number = entry.PartNumber ?? 0
+    if (at > 0 && number <= (listed[at - 1]?.PartNumber ?? 0))
+      throw fail(
+        'InvalidPartOrder',
+        'The list of parts was not in ascending order. The parts list must be specified in order by part number.',
+        { UploadId: upload.id },
+      )
+    const part = there.get(number)
+    const etag = entry.ETag?.replace(/^"(.*)"$/, '$1')
+    const given = checksumGiven(entry)
+    if (asked && type === 'COMPOSITE' && !given)
+      throw fail(
+        'InvalidRequest',
+        `The upload was created using a ${algorithm.toLowerCase()} checksum. The complete request must include the checksum for each part. It was missing for part ${number} in the request.`,
+      )
+    const wrongSum = part && given && given.algorithm === algorithm && given.value !== part.checksum
+    if (!part || part.etag !== etag || wrongSum || (given && !isChecksum(given.algorithm, given.value)))
+      throw fail(
+        'InvalidPart',
+        "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+        { UploadId: upload.id, PartNumber: number, ETag: etag ?? '' },
+      )
+    return part
+  })
+  for (const part of chosen.slice(0, -1))
+    if (part.size < smallestPart)
+      throw fail('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size', {
+        ProposedSize: part.size,
+        MinSizeAllowed: smallestPart,
+        PartNumber: part.number,
+        ETag: part.etag,
+      })
+  return chosen
+}
+
+const wholeChecksum = (
+  { checksum: { algorithm, type } }: UploadRecord,
+  parts: readonly PartRecord[],
+): Promise<string> | string =>
+  type === 'FULL_OBJECT'
+    ? joinedChecksum(algorithm, parts)
+    : compositeChecksum(
+        algorithm,
+        parts.map((part) => part.checksum),
+      )
+
+const joinedEtag = (parts: readonly PartRecord[]): string => {
+  const md5 = createHash('md5')
+  for (const part of parts) md5.update(Buffer.from(part.etag, 'hex'))
+  return `${md5.digest('hex')}-${parts.length}`
+}
+
+export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = async (ctx, input) => {
+  checkWriteConditionForm(input)
+  const { upload, there } = await ctx.read(async (tx) => {
+    const { bucket, upload } = await uploadOf(ctx, tx, input)
+    await checkWriteConditions(tx, bucket, input)
+    return { upload, there: new Map((await listParts(tx, upload.id)).map((part) => [part.number, part])) }
+  })
+  const parts = chosenParts(upload, input.MultipartUpload?.Parts ?? [], there)
+  const size = parts.reduce((sum, part) => sum + part.size, 0)
+  if (input.MpuObjectSize !== undefined && input.MpuObjectSize !== size)
+    throw fail('InvalidRequest', `The provided 'x-amz-mp-object-size' header does not match what was computed.`)
+  if (input.ChecksumType !== undefined && input.ChecksumType !== upload.checksum.type)
+    throw fail(
+      'InvalidRequest',
+      `The upload was created using the ${upload.checksum.type} checksum mode. The complete request must use the same checksum mode.`,
+    )
+  const { algorithm, type } = upload.checksum
+  const checksum = { algorithm, type, value: await wholeChecksum(upload, parts) }
+  const given = checksumGiven(input)
+  if (given && given.algorithm !== algorithm) throw typeMismatch(algorithm, given.algorithm)
+  if (given && given.value !== checksum.value)
+    throw fail('BadDigest', `The ${algorithm} you specified did not match the calculated checksum.`)
+  const etag = joinedEtag(parts)
+  const id = ctx.newId()
+  const { bucket, record } = await ctx.write(async (tx) => {
+    const { bucket, upload } = await uploadOf(ctx, tx, input)
+    await checkWriteConditions(tx, bucket, input)
+    for (const part of parts) {
+      const now = await findPart(tx, upload.id, part.number)
+      if (now?.content?.id !== part.content?.id || now?.etag !== part.etag)
+        throw fail('InvalidPart', 'One or more of the specified parts could not be found.', {
+          UploadId: upload.id,
+          PartNumber: part.number,
+        })
+    }
+    tx.put(Parts, {
+      id,
+      parts: parts.map(({ number, size, content, checksum }) => ({ number, size, checksum, ...withContent(content) })),
+    })
+    await endUpload(tx, upload, new Set(parts.map((part) => part.number)))
+    const { headers, metadata, tags } = upload
+    const record = await putCurrent(ctx, tx, bucket, upload.key, {
+      etag,
+      size,
+      content: { in: 'parts', id },
+      headers,
+      metadata,
+      ...withTags(tags ?? []),
+      checksum,
+      parts: parts.length,
+    })
+    emitCreated(ctx, tx, bucket, record, 'CompleteMultipartUpload')
+    return { bucket, record }
+  })
+  return {
+    Location: `${ctx.request.endpoint}/${bucket.name}/${record.key.split('/').map(encodeURIComponent).join('/')}`,
+    Bucket: bucket.name,
+    Key: record.key,
+    ETag: quoted(etag),
+    ServerSideEncryption: 'AES256',
+    ...toChecksum(record),
+    ...versionIdOf(bucket, record),
+  }
+}
+
+export const AbortMultipartUpload: Operation<'AbortMultipartUpload'> = (ctx, input) =>
+  ctx.write(async (tx) => {
+    const { upload } = await uploadOf(ctx, tx, input)
+    await endUpload(tx, upload)
+    return {}
+  })
+
+export const ListParts: Operation<'ListParts'> = async (ctx, input) => {
+  const max = Math.min(input.MaxParts ?? 1000, 1000)
+  const marker = Number(input.PartNumberMarker ?? 0)
+  if (!Number.isInteger(marker) || marker < 0)
+    throw fail('InvalidArgument', 'Provided part-number-marker not an integer or within integer range', {
+      ArgumentName: 'part-number-marker',
+      ArgumentValue: input.PartNumberMarker,
+    })
+  return ctx.read(async (tx) => {
+    const { bucket, upload } = await uploadOf(ctx, tx, input)
+    const parts = await listParts(tx, upload.id, marker, max + 1)
+    const shown = parts.slice(0, max)
+    const { algorithm, type, asked } = upload.checksum
+    return {
+      Bucket: bucket.name,
+      Key: upload.key,
+      UploadId: upload.id,
+      PartNumberMarker: String(marker),
+      NextPartNumberMarker: String(shown.at(-1)?.number ?? 0),
+      MaxParts: max,
+      IsTruncated: parts.length > shown.length,
+      Parts: shown.map((part) => ({
+        PartNumber: part.number,
+        LastModified: new Date(part.modified),
+        ETag: quoted(part.etag),
+        Size: part.size,
+        [memberOf(algorithm)]: part.checksum,
+      })),
+      Initiator: toInitiator(upload.initiator),
+      Owner: ownerOf(bucket.account),
+      StorageClass: 'STANDARD' as const,
+      ...(asked ? { ChecksumAlgorithm: algorithm, ChecksumType: type } : {}),
+    }
+  })
+}

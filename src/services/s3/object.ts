@@ -1,0 +1,418 @@
+import type { Ctx } from '../../kernel/context.ts'
+import type { AwsError } from '../../kernel/errors.ts'
+import type { ReadTx, WriteTx } from '../../store/store.ts'
+import { type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
+import { memberOf } from './checksum.ts'
+import { namesEtag, readCondition } from './conditions.ts'
+import { load, receive, stream } from './content.ts'
+import { emitCreated, emitDeleted } from './events.ts'
+import { fail, type Input, type Operation } from './operation.ts'
+import { parseTagging } from './tags.ts'
+import { algorithmNamed, checkKey, headersOf, integrityOf, metadataOf, refuseUnsupported } from './upload-request.ts'
+import {
+  findCurrent,
+  findMarker,
+  findVersion,
+  hide,
+  isVersionId,
+  type MarkerRecord,
+  type ObjectFacts,
+  type ObjectRecord,
+  putCurrent,
+  removeVersion,
+} from './versions.ts'
+
+export const quoted = (etag: string): string => `"${etag}"`
+
+/** `x-amz-version-id`: only where versions were ever kept. */
+export const versionIdOf = (bucket: BucketRecord, { versionId }: { versionId: string }) =>
+  bucket.versioning ? { VersionId: versionId } : {}
+
+export const toChecksum = ({ checksum }: Pick<ObjectFacts, 'checksum'>) => ({
+  [memberOf(checksum.algorithm)]: checksum.value,
+  ChecksumType: checksum.type,
+})
+
+/** What a read found: the object, or what stands in its place. */
+export type Found = {
+  readonly bucket: BucketRecord
+  readonly record?: ObjectRecord | undefined
+  readonly marker?: MarkerRecord | undefined
+}
+
+type Addressed = {
+  Bucket: string
+  Key: string
+  VersionId?: string | undefined
+  ExpectedBucketOwner?: string | undefined
+}
+
+export const find = async (
+  ctx: Ctx,
+  tx: ReadTx,
+  input: Addressed,
+  options?: { anyRegion: boolean },
+): Promise<Found> => {
+  const bucket = await bucketOf(ctx, tx, input, options)
+  if (input.VersionId === undefined) {
+    const record = await findCurrent(tx, bucket.name, input.Key)
+    return record ? { bucket, record } : { bucket, marker: await findMarker(tx, bucket, input.Key) }
+  }
+  checkVersionId(input.VersionId)
+  const version = await findVersion(tx, bucket.name, input.Key, input.VersionId)
+  return version?.marker ? { bucket, marker: version } : { bucket, record: version }
+}
+
+export const checkVersionId = (versionId: string): void => {
+  if (!isVersionId(versionId))
+    throw fail('InvalidArgument', 'Invalid version id specified', {
+      ArgumentName: 'versionId',
+      ArgumentValue: versionId,
+    })
+}
+
+/**
+ * The error for an object that is not there. Who may not list the bucket is not told whether it is: AccessDenied
+ * ("GetObject", S3 API reference, permissions).
+ */
+export const missing = async (ctx: Ctx, { bucket, marker }: Found, input: Addressed): Promise<AwsError> => {
+  await ctx.authorize('s3:ListBucket', bucketArn(bucket.name))
+  const headers: Record<string, string> = marker
+    ? { 'x-amz-delete-marker': 'true', 'x-amz-version-id': marker.versionId }
+    : {}
+  if (marker && input.VersionId !== undefined)
+    return fail(
+      'MethodNotAllowed',
+      'The specified method is not allowed against this resource.',
+      { Method: ctx.request.method, ResourceType: 'DeleteMarker' },
+      { ...headers, allow: 'DELETE', 'last-modified': new Date(marker.modified).toUTCString() },
+    )
+  if (ctx.request.method === 'HEAD') return fail('NotFound', 'Not Found', {}, headers)
+  if (input.VersionId !== undefined)
+    return fail('NoSuchVersion', 'The specified version does not exist.', {
+      Key: input.Key,
+      VersionId: input.VersionId,
+    })
+  return fail('NoSuchKey', 'The specified key does not exist.', { Key: input.Key }, headers)
+}
+
+export const preconditionFailed = (condition: string) =>
+  fail('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', { Condition: condition })
+
+type WriteConditions = { IfMatch?: string | undefined; IfNoneMatch?: string | undefined; Key: string }
+
+/** Conditional writes: `If-None-Match: *`, `If-Match: etag`. Throws PreconditionFailed; NoSuchKey when there is nothing to match. */
+export const checkWriteConditions = async (
+  tx: ReadTx,
+  bucket: BucketRecord,
+  { IfMatch, IfNoneMatch, Key }: WriteConditions,
+): Promise<void> => {
+  if (IfMatch === undefined && IfNoneMatch === undefined) return
+  const current = await findCurrent(tx, bucket.name, Key)
+  if (IfNoneMatch !== undefined && current) throw preconditionFailed('If-None-Match')
+  if (IfMatch === undefined) return
+  if (!current) throw fail('NoSuchKey', 'The specified key does not exist.', { Key })
+  if (!namesEtag(IfMatch, current.etag)) throw preconditionFailed('If-Match')
+}
+
+/** S3 knows no other conditions for writes, and says so as we would. */
+export const checkWriteConditionForm = ({ IfMatch, IfNoneMatch }: Omit<WriteConditions, 'Key'>): void => {
+  if ((IfNoneMatch !== undefined && IfNoneMatch !== '*') || (IfMatch !== undefined && IfNoneMatch !== undefined))
+    throw fail('InvalidArgument', 'If-None-Match must be * and cannot be combined with If-Match.', {
+      ArgumentName: 'If-None-Match',
+    })
+}
+
+export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
+  checkKey(input.Key)
+  refuseUnsupported(input)
+  checkWriteConditionForm(input)
+  const { algorithm = 'CRC64NVME', check } = integrityOf(ctx, input)
+  const described = {
+    headers: headersOf(ctx, input),
+    metadata: metadataOf(input.Metadata),
+    ...withTags(parseTagging(input.Tagging)),
+  }
+  checkLength(ctx)
+  // Before the body is read: a caller who waits for `100 Continue` need not send it in vain.
+  await ctx.read(async (tx) => checkWriteConditions(tx, await bucketOf(ctx, tx, input), input))
+  const received = await receive(ctx, input.Body, algorithm, check)
+  const facts = {
+    etag: received.md5,
+    size: received.size,
+    ...described,
+    checksum: { algorithm, type: 'FULL_OBJECT' as const, value: received.checksum },
+  }
+  const { bucket, record } = await keeping(received, () =>
+    ctx.write(async (tx) => {
+      const bucket = await bucketOf(ctx, tx, input)
+      await checkWriteConditions(tx, bucket, input)
+      const record = await putCurrent(ctx, tx, bucket, input.Key, { ...facts, ...withContent(received.keep(tx)) })
+      emitCreated(ctx, tx, bucket, record, 'PutObject')
+      return { bucket, record }
+    }),
+  )
+  return {
+    ETag: quoted(record.etag),
+    ServerSideEncryption: 'AES256',
+    ...toChecksum(record),
+    ...versionIdOf(bucket, record),
+  }
+}
+
+/** The length of a body that comes in HTTP chunks must have been announced. */
+export const checkLength = ({ request: { headers } }: Ctx): void => {
+  if (
+    headers['transfer-encoding'] !== undefined &&
+    headers['content-length'] === undefined &&
+    headers['x-amz-decoded-content-length'] === undefined
+  )
+    throw fail('MissingContentLength', 'You must provide the Content-Length HTTP header.')
+}
+
+/** Runs the transaction that keeps received bytes; when it fails they are discarded. */
+export const keeping = async <T>(received: { discard: () => Promise<void> }, write: () => Promise<T>): Promise<T> => {
+  try {
+    return await write()
+  } catch (error) {
+    await received.discard()
+    throw error
+  }
+}
+
+export const withContent = <C>(content: C | undefined): { content?: C } => (content === undefined ? {} : { content })
+export const withTags = <T>(tags: readonly T[]): { tags?: readonly T[] } => (tags.length > 0 ? { tags } : {})
+
+/** `bucket/key?versionId=…`, percent-encoded, with or without a slash before it. Throws InvalidArgument. */
+export const parseCopySource = (source: string): { Bucket: string; Key: string; VersionId?: string } => {
+  const invalid = () =>
+    fail('InvalidArgument', 'Copy Source must mention the source bucket and key: sourcebucket/sourcekey', {
+      ArgumentName: 'x-amz-copy-source',
+      ArgumentValue: source,
+    })
+  const [, path = '', VersionId] = /^\/?(.*?)(?:\?versionId=([^?]*))?$/s.exec(source) ?? []
+  let decoded: string
+  try {
+    decoded = decodeURIComponent(path)
+  } catch {
+    throw invalid()
+  }
+  const slash = decoded.indexOf('/')
+  if (slash < 1 || slash === decoded.length - 1) throw invalid()
+  return {
+    Bucket: decoded.slice(0, slash),
+    Key: decoded.slice(slash + 1),
+    ...(VersionId === undefined ? {} : { VersionId }),
+  }
+}
+
+type CopyConditions = Pick<
+  Input<'CopyObject'>,
+  | 'CopySource'
+  | 'CopySourceIfMatch'
+  | 'CopySourceIfNoneMatch'
+  | 'CopySourceIfModifiedSince'
+  | 'CopySourceIfUnmodifiedSince'
+  | 'ExpectedSourceBucketOwner'
+>
+
+/** The source of a copy and its content, its conditions checked. */
+export const copySource = async (ctx: Ctx, input: CopyConditions) => {
+  const address = { ...parseCopySource(input.CopySource), ExpectedBucketOwner: input.ExpectedSourceBucketOwner }
+  const found = await ctx.read(async (tx) => {
+    const found = await find(ctx, tx, address, { anyRegion: true })
+    return found.record
+      ? { ...found, record: found.record, loaded: await load(tx, found.record.content, found.record.size) }
+      : found
+  })
+  if (!('loaded' in found)) {
+    if (found.marker && address.VersionId !== undefined)
+      throw fail(
+        'InvalidRequest',
+        'The source of a copy request may not specifically refer to a delete marker by version id.',
+      )
+    throw await missing(ctx, found, address)
+  }
+  const condition = readCondition(
+    {
+      ifMatch: input.CopySourceIfMatch,
+      ifNoneMatch: input.CopySourceIfNoneMatch,
+      ifModifiedSince: input.CopySourceIfModifiedSince,
+      ifUnmodifiedSince: input.CopySourceIfUnmodifiedSince,
+    },
+    found.record,
+  )
+  if (condition !== 'holds')
+    throw preconditionFailed(
+      condition === 'NotModified'
+        ? input.CopySourceIfNoneMatch === undefined
+          ? 'x-amz-copy-source-If-Modified-Since'
+          : 'x-amz-copy-source-If-None-Match'
+        : `x-amz-copy-source-${condition}`,
+    )
+  return { ...found, address }
+}
+
+const largestCopy = 5 * 1024 ** 3
+
+export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
+  checkKey(input.Key)
+  refuseUnsupported(input)
+  checkWriteConditionForm(input)
+  const replaceMetadata = input.MetadataDirective === 'REPLACE'
+  const source = await copySource(ctx, input)
+  const { record: from } = source
+  if (from.size > largestCopy)
+    throw fail(
+      'InvalidRequest',
+      `The specified copy source is larger than the maximum allowable size for a copy source: ${largestCopy}`,
+    )
+  const onto = from.bucket === input.Bucket && from.key === input.Key
+  if (
+    onto &&
+    !replaceMetadata &&
+    source.address.VersionId === undefined &&
+    !input.WebsiteRedirectLocation &&
+    !input.ServerSideEncryption
+  )
+    throw fail(
+      'InvalidRequest',
+      "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+    )
+  const { websiteRedirectLocation: _, ...headersThere } = from.headers
+  const described = {
+    headers: replaceMetadata
+      ? headersOf(ctx, input)
+      : {
+          ...headersThere,
+          ...(input.WebsiteRedirectLocation ? { websiteRedirectLocation: input.WebsiteRedirectLocation } : {}),
+        },
+    metadata: replaceMetadata ? metadataOf(input.Metadata) : from.metadata,
+    ...withTags(input.TaggingDirective === 'REPLACE' ? parseTagging(input.Tagging) : (from.tags ?? [])),
+  }
+  const algorithm = algorithmNamed(input.ChecksumAlgorithm) ?? from.checksum.algorithm
+  await ctx.read(async (tx) => checkWriteConditions(tx, await bucketOf(ctx, tx, input), input))
+  const content = stream(ctx, source.loaded)
+  const received = await receive(ctx, content, algorithm)
+  const facts = {
+    etag: received.md5,
+    size: received.size,
+    ...described,
+    checksum: { algorithm, type: 'FULL_OBJECT' as const, value: received.checksum },
+  }
+  const { bucket, record } = await keeping(received, () =>
+    ctx.write(async (tx) => {
+      const bucket = await bucketOf(ctx, tx, input)
+      await checkWriteConditions(tx, bucket, input)
+      const record = await putCurrent(ctx, tx, bucket, input.Key, { ...facts, ...withContent(received.keep(tx)) })
+      emitCreated(ctx, tx, bucket, record, 'CopyObject')
+      return { bucket, record }
+    }),
+  )
+  return {
+    CopyObjectResult: { ETag: quoted(record.etag), LastModified: new Date(record.modified), ...toChecksum(record) },
+    ServerSideEncryption: 'AES256',
+    ...versionIdOf(bucket, record),
+    ...(source.bucket.versioning ? { CopySourceVersionId: from.versionId } : {}),
+  }
+}
+
+/** What a deletion did: the version it removed or the marker it placed. */
+export const deleteOne = async (
+  ctx: Ctx,
+  tx: WriteTx,
+  bucket: BucketRecord,
+  { Key, VersionId, IfMatch }: { Key: string; VersionId?: string | undefined; IfMatch?: string | undefined },
+): Promise<{ VersionId?: string; DeleteMarker?: boolean }> => {
+  if (IfMatch !== undefined) {
+    const there =
+      VersionId === undefined
+        ? await findCurrent(tx, bucket.name, Key)
+        : await findVersion(tx, bucket.name, Key, VersionId)
+    if (!there || there.marker || !namesEtag(IfMatch, there.etag)) throw preconditionFailed('If-Match')
+  }
+  if (VersionId === undefined) {
+    const result = await hide(ctx, tx, bucket, Key)
+    if (!result) return {}
+    emitDeleted(ctx, tx, bucket, result, result.marker ? 'Delete Marker Created' : 'Permanently Deleted')
+    return result.marker ? { DeleteMarker: true, VersionId: result.versionId } : {}
+  }
+  checkVersionId(VersionId)
+  const removed = await removeVersion(tx, bucket.name, Key, VersionId)
+  if (removed) emitDeleted(ctx, tx, bucket, removed, 'Permanently Deleted')
+  return { VersionId, ...(removed?.marker ? { DeleteMarker: true } : {}) }
+}
+
+export const DeleteObject: Operation<'DeleteObject'> = async (ctx, input) => {
+  checkKey(input.Key)
+  refuseDirectoryConditions(input.IfMatchLastModifiedTime, input.IfMatchSize)
+  return ctx.write(async (tx) => deleteOne(ctx, tx, await bucketOf(ctx, tx, input), input))
+}
+
+const refuseDirectoryConditions = (...conditions: unknown[]) => {
+  if (conditions.some((condition) => condition !== undefined))
+    throw fail('InvalidArgument', 'Conditions on time and size are for directory buckets only.')
+}
+
+export const DeleteObjects: Operation<'DeleteObjects'> = async (ctx, input) => {
+  const { Objects, Quiet } = input.Delete
+  if (Objects.length > 1000 || Objects.length === 0)
+    throw fail(
+      'MalformedXML',
+      'The XML you provided was not well-formed or did not validate against our published schema',
+    )
+  await ctx.read((tx) => bucketOf(ctx, tx, input))
+  const errors = new Map<number, { Code: string; Message: string }>()
+  for (const [at, { Key, VersionId, LastModifiedTime, Size }] of Objects.entries()) {
+    const error = await refusal(async () => {
+      checkKey(Key)
+      if (VersionId !== undefined) checkVersionId(VersionId)
+      refuseDirectoryConditions(LastModifiedTime, Size)
+      const action = VersionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
+      await ctx.authorize(
+        action,
+        `${bucketArn(input.Bucket)}/${Key}`,
+        VersionId === undefined ? {} : { 's3:VersionId': [VersionId] },
+      )
+    })
+    if (error) errors.set(at, error)
+  }
+  const failed: NonNullable<Awaited<ReturnType<typeof DeleteObjects>>['Errors']> = []
+  const deleted = await ctx.write(async (tx) => {
+    const bucket = await bucketOf(ctx, tx, input)
+    const deleted: { Key: string; VersionId?: string; DeleteMarker?: boolean; DeleteMarkerVersionId?: string }[] = []
+    failed.length = 0
+    for (const [at, { Key, VersionId, ETag }] of Objects.entries()) {
+      const named = { Key, ...(VersionId === undefined ? {} : { VersionId }) }
+      let error = errors.get(at)
+      let result: { VersionId?: string; DeleteMarker?: boolean } = {}
+      error ??= await refusal(async () => {
+        result = await deleteOne(ctx, tx, bucket, { ...named, IfMatch: ETag })
+      })
+      if (error) failed.push({ ...named, ...error })
+      else
+        deleted.push({
+          ...named,
+          ...(result.DeleteMarker && result.VersionId
+            ? { DeleteMarker: true, DeleteMarkerVersionId: result.VersionId }
+            : {}),
+        })
+    }
+    return deleted
+  })
+  return { ...(Quiet ? {} : { Deleted: deleted }), ...(failed.length > 0 ? { Errors: failed } : {}) }
+}
+
+/** The caller's error that `act` throws, as an entry of a result. Our own bugs pass through. */
+const refusal = async (act: () => Promise<void>): Promise<{ Code: string; Message: string } | undefined> => {
+  try {
+    await act()
+    return undefined
+  } catch (error) {
+    if (isCallersError(error)) return { Code: error.code, Message: error.message }
+    throw error
+  }
+}
+
+const isCallersError = (error: unknown): error is AwsError =>
+  error instanceof Error && 'code' in error && 'members' in error && typeof error.code === 'string'

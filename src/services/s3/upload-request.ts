@@ -1,0 +1,179 @@
+import type { Ctx } from '../../kernel/context.ts'
+import { notImplemented } from '../../kernel/errors.ts'
+import { type ChecksumAlgorithm, checksumAlgorithms, headerOf, isChecksum, memberOf } from './checksum.ts'
+import { fail } from './operation.ts'
+import type { Headers } from './versions.ts'
+
+// What the requests that bring bytes or describe an object have in common.
+
+type Given = { readonly [member: string]: unknown }
+
+const otherAlgorithms = ['ChecksumMD5', 'ChecksumSHA512', 'ChecksumXXHASH64', 'ChecksumXXHASH3', 'ChecksumXXHASH128']
+
+export const isAlgorithm = (name: string): name is ChecksumAlgorithm => checksumAlgorithms.some((each) => each === name)
+
+/** The algorithm a caller names, where he names one. Throws 501 for those of AWS that are not done here. */
+export const algorithmNamed = (name: string | undefined): ChecksumAlgorithm | undefined => {
+  if (name === undefined) return undefined
+  const algorithm = name.toUpperCase()
+  if (isAlgorithm(algorithm)) return algorithm
+  if (otherAlgorithms.includes(`Checksum${algorithm}`)) throw notImplemented(`S3 ${algorithm} checksums`)
+  throw fail(
+    'InvalidRequest',
+    'Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]',
+  )
+}
+
+/** The one checksum among the members. Throws InvalidRequest when there are several or it cannot be one. */
+export const checksumGiven = (input: Given): { algorithm: ChecksumAlgorithm; value: string } | undefined => {
+  const other = otherAlgorithms.find((member) => input[member] !== undefined)
+  if (other) throw notImplemented(`S3 ${other.slice('Checksum'.length)} checksums`)
+  const given = checksumAlgorithms.flatMap((algorithm) => {
+    const value = input[memberOf(algorithm)]
+    return typeof value === 'string' ? [{ algorithm, value }] : []
+  })
+  if (given.length > 1)
+    throw fail('InvalidRequest', 'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.')
+  return given[0]
+}
+
+const checkedValue = (algorithm: ChecksumAlgorithm, value: string): string => {
+  if (!isChecksum(algorithm, value)) throw fail('InvalidRequest', `Value for ${headerOf(algorithm)} header is invalid.`)
+  return value
+}
+
+/**
+ * What the caller says of the integrity of his body: the algorithm in which to compute, and a check of the result that
+ * throws BadDigest. The value may come as a header or as a trailer after the body.
+ */
+export const integrityOf = (
+  ctx: Ctx,
+  input: Given,
+): { algorithm: ChecksumAlgorithm | undefined; check: (computed: { md5: string; checksum: string }) => void } => {
+  const given = checksumGiven(input)
+  if (given) checkedValue(given.algorithm, given.value)
+  const trailer = (ctx.request.headers['x-amz-trailer'] ?? '')
+    .split(',')
+    .map((name) => /^\s*x-amz-checksum-(\w+)\s*$/i.exec(name)?.[1])
+    .find((name) => name !== undefined)
+  const named = algorithmNamed(typeof input.ChecksumAlgorithm === 'string' ? input.ChecksumAlgorithm : undefined)
+  const trailing = algorithmNamed(trailer)
+  if (ctx.request.headers['x-amz-sdk-checksum-algorithm'] !== undefined && named && !given && !trailing)
+    throw fail(
+      'InvalidRequest',
+      'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.',
+    )
+  const md5 = contentMd5(input.ContentMD5)
+  const algorithm = given?.algorithm ?? trailing ?? named
+  return {
+    algorithm,
+    check: (computed) => {
+      if (md5 !== undefined && md5 !== computed.md5)
+        throw fail('BadDigest', 'The Content-MD5 you specified did not match what we received.', {
+          ExpectedDigest: md5,
+          CalculatedDigest: computed.md5,
+        })
+      const expected = given?.value ?? (trailing && trailingValue(ctx, trailing))
+      if (expected !== undefined && algorithm && expected !== computed.checksum)
+        throw fail('BadDigest', `The ${algorithm} you specified did not match the calculated checksum.`)
+    },
+  }
+}
+
+const trailingValue = (ctx: Ctx, algorithm: ChecksumAlgorithm): string => {
+  const value = ctx.request.trailers()[headerOf(algorithm)]
+  if (value === undefined)
+    throw fail(
+      'MalformedTrailerError',
+      'The request contained trailing data that was not well-formed or did not conform to our published schema.',
+    )
+  return checkedValue(algorithm, value)
+}
+
+const contentMd5 = (header: unknown): string | undefined => {
+  if (typeof header !== 'string') return undefined
+  const bytes = Buffer.from(header, 'base64')
+  if (bytes.length !== 16 || bytes.toString('base64') !== header)
+    throw fail('InvalidDigest', 'The Content-MD5 you specified was invalid.')
+  return bytes.toString('hex')
+}
+
+const longestKey = 1024
+
+/** Throws KeyTooLongError for more than 1,024 bytes of UTF-8. */
+export const checkKey = (key: string): void => {
+  const size = Buffer.byteLength(key)
+  if (size > longestKey)
+    throw fail('KeyTooLongError', 'Your key is too long', { Size: size, MaxSizeAllowed: longestKey })
+}
+
+/** Throws for what a request asks and Drydock does not do; what AWS itself would refuse gets AWS's error. */
+export const refuseUnsupported = (input: Given): void => {
+  if (input.SSECustomerAlgorithm !== undefined || input.CopySourceSSECustomerAlgorithm !== undefined)
+    throw notImplemented('S3 encryption with customer-provided keys')
+  if (input.ServerSideEncryption !== undefined && input.ServerSideEncryption !== 'AES256')
+    throw notImplemented(`S3 encryption ${input.ServerSideEncryption}`)
+  if (input.StorageClass !== undefined && input.StorageClass !== 'STANDARD')
+    throw notImplemented(`S3 storage class ${input.StorageClass}`)
+  if (input.WriteOffsetBytes !== undefined) throw notImplemented('S3 appends to objects')
+  if (
+    [input.ObjectLockMode, input.ObjectLockRetainUntilDate, input.ObjectLockLegalHoldStatus].some(
+      (lock) => lock !== undefined,
+    )
+  )
+    throw fail('InvalidRequest', 'Bucket is missing Object Lock Configuration')
+  refuseAcl(input)
+}
+
+/** Every bucket here has the setting BucketOwnerEnforced: access control lists that would grant anything are refused. */
+export const refuseAcl = (input: Given): void => {
+  const grants = [input.GrantFullControl, input.GrantRead, input.GrantReadACP, input.GrantWrite, input.GrantWriteACP]
+  const canned = input.ACL === undefined || input.ACL === 'private' || input.ACL === 'bucket-owner-full-control'
+  if (!canned || grants.some((grant) => grant !== undefined))
+    throw fail('AccessControlListNotSupported', 'The bucket does not allow ACLs')
+}
+
+const largestMetadata = 2048
+
+/** User metadata with names in lower case. Throws MetadataTooLarge. */
+export const metadataOf = (given: Readonly<Record<string, string>> | undefined): Record<string, string> => {
+  const metadata = Object.fromEntries(Object.entries(given ?? {}).map(([name, value]) => [name.toLowerCase(), value]))
+  const size = Object.entries(metadata).reduce(
+    (sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value),
+    0,
+  )
+  if (size > largestMetadata)
+    throw fail('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size', {
+      Size: size,
+      MaxSizeAllowed: largestMetadata,
+    })
+  return metadata
+}
+
+export const headersOf = (
+  ctx: Ctx,
+  input: {
+    readonly CacheControl?: string | undefined
+    readonly ContentDisposition?: string | undefined
+    readonly ContentEncoding?: string | undefined
+    readonly ContentLanguage?: string | undefined
+    readonly ContentType?: string | undefined
+    readonly Expires?: Date | undefined
+    readonly WebsiteRedirectLocation?: string | undefined
+  },
+): Headers => {
+  const encoding = input.ContentEncoding?.split(',')
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'aws-chunked')
+    .join(',')
+  const expires = ctx.request.headers.expires ?? input.Expires?.toUTCString()
+  return {
+    contentType: input.ContentType || 'binary/octet-stream',
+    ...(input.CacheControl ? { cacheControl: input.CacheControl } : {}),
+    ...(input.ContentDisposition ? { contentDisposition: input.ContentDisposition } : {}),
+    ...(encoding ? { contentEncoding: encoding } : {}),
+    ...(input.ContentLanguage ? { contentLanguage: input.ContentLanguage } : {}),
+    ...(expires ? { expires } : {}),
+    ...(input.WebsiteRedirectLocation ? { websiteRedirectLocation: input.WebsiteRedirectLocation } : {}),
+  }
+}

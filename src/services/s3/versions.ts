@@ -1,0 +1,202 @@
+import type { Ctx } from '../../kernel/context.ts'
+import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
+import { afterPrefix } from '../../store/text-order.ts'
+import type { BucketRecord } from './bucket.ts'
+import type { ChecksumAlgorithm, ChecksumType } from './checksum.ts'
+import { type Content, drop } from './content.ts'
+import type { Tag } from './tags.ts'
+
+/** What the uploader said of an object besides its bytes. */
+export type Headers = {
+  readonly contentType: string
+  readonly cacheControl?: string
+  readonly contentDisposition?: string
+  readonly contentEncoding?: string
+  readonly contentLanguage?: string
+  /** As sent: S3 does not read it. */
+  readonly expires?: string
+  readonly websiteRedirectLocation?: string
+}
+
+type Place = {
+  readonly bucket: string
+  readonly key: string
+  /** `null` for what was put while versioning was not enabled. */
+  readonly versionId: string
+  /** Rises with every version of a key: time alone would not tell the newest. */
+  readonly sequence: number
+  /** Epoch milliseconds, whole seconds. */
+  readonly modified: number
+}
+
+export type ObjectFacts = {
+  /** Without quotes: MD5 in hexadecimal, or for a multipart upload that of the parts' MD5s and their number. */
+  readonly etag: string
+  readonly size: number
+  readonly content?: Content
+  readonly headers: Headers
+  readonly metadata: Readonly<Record<string, string>>
+  readonly tags?: readonly Tag[]
+  readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly type: ChecksumType; readonly value: string }
+  /** Number of parts, for an object that was uploaded in parts. */
+  readonly parts?: number
+}
+
+export type ObjectRecord = Place & ObjectFacts & { readonly marker?: false }
+export type MarkerRecord = Place & { readonly marker: true }
+export type VersionRecord = ObjectRecord | MarkerRecord
+
+/** Keys may hold any character; U+0000 separates ours, so that and what escapes it are written in two. Keeps order and prefixes. */
+export const sortable = (key: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is escaped
+  key.replace(/[\0\x01]/g, (character) => (character === '\0' ? '\x01\x01' : '\x01\x02'))
+
+export const placeOf = (bucket: string, key: string): string => `${bucket}\0${sortable(key)}`
+
+/** Newest first: a larger sequence number sorts before. */
+const newestFirst = (sequence: number): string => (Number.MAX_SAFE_INTEGER - sequence).toString(16).padStart(14, '0')
+
+/** Every key's current object; none for a key whose newest version is a delete marker. */
+export const Current = table<ObjectRecord>('s3.object', {
+  scope: 'global',
+  key: ({ bucket, key }) => placeOf(bucket, key),
+})
+
+/** Versions that are not current, and all delete markers. Each version is in one of the two tables. */
+export const Older = table<VersionRecord>('s3.version', {
+  scope: 'global',
+  key: ({ bucket, key, sequence }) => `${placeOf(bucket, key)}\0${newestFirst(sequence)}`,
+  index: { id: ({ bucket, key, versionId }) => `${placeOf(bucket, key)}\0${versionId}` },
+})
+
+export const isBucketEmpty = async (tx: ReadTx, bucket: string): Promise<boolean> => {
+  const options = { prefix: `${bucket}\0`, limit: 1 }
+  return (await tx.list(Current, options)).length === 0 && (await tx.list(Older, options)).length === 0
+}
+
+const newestOlder = async (tx: ReadTx, bucket: string, key: string) =>
+  (await tx.list(Older, { prefix: `${placeOf(bucket, key)}\0`, limit: 1 }))[0]
+
+export const findCurrent = (tx: ReadTx, bucket: string, key: string): Promise<ObjectRecord | undefined> =>
+  tx.get(Current, placeOf(bucket, key))
+
+/** The delete marker that hides the key, where there is one. */
+export const findMarker = async (tx: ReadTx, bucket: BucketRecord, key: string): Promise<MarkerRecord | undefined> => {
+  if (!bucket.versioning) return undefined
+  const newest = await newestOlder(tx, bucket.name, key)
+  return newest?.marker ? newest : undefined
+}
+
+export const findVersion = async (
+  tx: ReadTx,
+  bucket: string,
+  key: string,
+  versionId: string,
+): Promise<VersionRecord | undefined> => {
+  const current = await findCurrent(tx, bucket, key)
+  if (current?.versionId === versionId) return current
+  return (await tx.list(Older, { index: 'id', equals: `${placeOf(bucket, key)}\0${versionId}`, limit: 1 }))[0]
+}
+
+/** Makes room for a new newest version of a key: keeps or drops the present ones as the bucket's versioning says. */
+const advance = async (tx: WriteTx, bucket: BucketRecord, key: string): Promise<number> => {
+  const current = await findCurrent(tx, bucket.name, key)
+  const older = bucket.versioning ? await newestOlder(tx, bucket.name, key) : undefined
+  if (current) tx.delete(Current, Current.key(current))
+  if (current && keeps(bucket, current)) tx.put(Older, current)
+  else if (current) await drop(tx, current.content)
+  if (bucket.versioning === 'Suspended' && current?.versionId !== 'null') {
+    const unversioned = await findVersion(tx, bucket.name, key, 'null')
+    if (unversioned && unversioned !== current) await forget(tx, unversioned)
+  }
+  return Math.max(current?.sequence ?? 0, older?.sequence ?? 0) + 1
+}
+
+const keeps = (bucket: BucketRecord, current: ObjectRecord): boolean =>
+  bucket.versioning === 'Enabled' || (bucket.versioning === 'Suspended' && current.versionId !== 'null')
+
+const forget = async (tx: WriteTx, version: VersionRecord): Promise<void> => {
+  tx.delete(Older, Older.key(version))
+  if (!version.marker) await drop(tx, version.content)
+}
+
+const newPlace = (ctx: Ctx, bucket: BucketRecord, key: string, sequence: number): Place => ({
+  bucket: bucket.name,
+  key,
+  versionId: bucket.versioning === 'Enabled' ? ctx.random(32, versionIdAlphabet) : 'null',
+  sequence,
+  modified: Math.floor(ctx.now().getTime() / 1000) * 1000,
+})
+
+const versionIdAlphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._'
+export const isVersionId = (text: string): boolean => text === 'null' || /^[A-Za-z0-9._]{32}$/.test(text)
+
+/** Puts a new current object: over the old one, or as its newest version. */
+export const putCurrent = async (
+  ctx: Ctx,
+  tx: WriteTx,
+  bucket: BucketRecord,
+  key: string,
+  facts: ObjectFacts,
+): Promise<ObjectRecord> => {
+  const sequence = await advance(tx, bucket, key)
+  return tx.put(Current, { ...newPlace(ctx, bucket, key, sequence), ...facts })
+}
+
+/** Deletes without naming a version: the object itself where nothing was ever versioned, else a delete marker hides it. */
+export const hide = async (
+  ctx: Ctx,
+  tx: WriteTx,
+  bucket: BucketRecord,
+  key: string,
+): Promise<VersionRecord | undefined> => {
+  if (!bucket.versioning) {
+    const current = await findCurrent(tx, bucket.name, key)
+    if (!current) return undefined
+    tx.delete(Current, Current.key(current))
+    await drop(tx, current.content)
+    return current
+  }
+  const sequence = await advance(tx, bucket, key)
+  return tx.put(Older, { ...newPlace(ctx, bucket, key, sequence), marker: true })
+}
+
+/** Deletes one version for good; the newest one left becomes current again. */
+export const removeVersion = async (
+  tx: WriteTx,
+  bucket: string,
+  key: string,
+  versionId: string,
+): Promise<VersionRecord | undefined> => {
+  const version = await findVersion(tx, bucket, key, versionId)
+  if (!version) return undefined
+  const current = await findCurrent(tx, bucket, key)
+  if (current && current.versionId === versionId) {
+    tx.delete(Current, Current.key(current))
+    await drop(tx, current.content)
+  } else await forget(tx, version)
+  if (current && current.versionId !== versionId) return version
+  const newest = await newestOlder(tx, bucket, key)
+  if (newest && !newest.marker) {
+    tx.delete(Older, Older.key(newest))
+    tx.put(Current, newest)
+  }
+  return version
+}
+
+/** Writes back an object whose tags changed, wherever it is. */
+export const replaceVersion = async (tx: WriteTx, record: ObjectRecord): Promise<void> => {
+  const current = await findCurrent(tx, record.bucket, record.key)
+  if (current?.versionId === record.versionId) tx.put(Current, record)
+  else tx.put(Older, record)
+}
+
+/** A place in the listing of versions: the key as it sorts, then how new. Current objects come before all others of the key. */
+export const positionOf = (version: VersionRecord, isCurrent: boolean): string =>
+  `${sortable(version.key)}\0${isCurrent ? '' : newestFirst(version.sequence)}`
+
+/** The least position beyond all versions of a key. */
+export const beyondKey = (key: string): string => `${sortable(key)}\x01`
+
+/** The least position beyond all keys with this prefix; undefined when nothing can be. */
+export const beyondPrefix = (prefix: string): string | undefined => afterPrefix(sortable(prefix))
