@@ -3,6 +3,7 @@ import {
   closeSync,
   copyFileSync,
   createReadStream,
+  existsSync,
   fstatSync,
   linkSync,
   mkdirSync,
@@ -28,6 +29,8 @@ const isMissing = (error: unknown): boolean => error instanceof Error && 'code' 
 export interface FsBlobs extends Blobs {
   /** Puts every blob into `folder` at one moment, by hard links where the file system has them: blobs do not change. */
   save(folder: string): void
+  /** Adds the blobs that `save` put into `folder`. */
+  adopt(folder: string): void
   /** Replaces all blobs by those that `save` put into `folder`. */
   restore(folder: string): void
 }
@@ -175,6 +178,7 @@ export const fsBlobs = (folder: string, options: { fsync?: boolean } = {}): FsBl
   }
 
   const link = (from: string, to: string) => {
+    if (existsSync(to)) return
     try {
       linkSync(from, to)
     } catch {
@@ -239,9 +243,12 @@ export const fsBlobs = (folder: string, options: { fsync?: boolean } = {}): FsBl
       mkdirSync(to, { recursive: true, mode: 0o700 })
       copyAll(folder, to)
     },
+    adopt: (from) => copyAll(from, folder),
     restore(from) {
-      empty()
       copyAll(from, folder)
+      for (const name of folders())
+        for (const id of readdirSync(join(folder, name)))
+          if (!existsSync(join(from, name, id))) rmSync(join(folder, name, id))
     },
   }
 }

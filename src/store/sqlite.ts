@@ -182,8 +182,12 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
       'INSERT INTO shelf (id, kind, account, region) VALUES (?, ?, ?, ?)',
     ),
     event: db.prepare<[number, string]>('INSERT INTO event (seq, body) VALUES (?, ?)'),
-    wake: db.prepare<[number, string, string, string, string, number, number]>(
-      'INSERT OR REPLACE INTO wake (seq, reconciler, account, region, key, due, again) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    wake: db.prepare<[number, string, string, string, string, number]>(
+      'INSERT OR REPLACE INTO wake (seq, reconciler, account, region, key, due, again) VALUES (?, ?, ?, ?, ?, ?, 0)',
+    ),
+    // A wake for that very moment does as well, and stays when `again` is replaced.
+    again: db.prepare<[number, string, string, string, string, number]>(
+      'INSERT OR IGNORE INTO wake (seq, reconciler, account, region, key, due, again) VALUES (?, ?, ?, ?, ?, ?, 1)',
     ),
     begin: db.prepare('BEGIN IMMEDIATE'),
     commit: db.prepare('COMMIT'),
@@ -196,7 +200,7 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
     ),
     nextDue: db.prepare<[number], { due: number | null }>('SELECT min(due) AS due FROM wake WHERE due > ?'),
     answered: db.prepare<[string, string, string, string, number, number]>(
-      'DELETE FROM wake WHERE reconciler = ? AND account = ? AND region = ? AND key = ? AND seq <= ? AND (again = 1 OR due <= ?)',
+      'DELETE FROM wake WHERE reconciler = ? AND account = ? AND region = ? AND key = ? AND (again = 1 OR (seq <= ? AND due <= ?))',
     ),
     nextOf: db.prepare<[string, string, string, string], { due: number | null }>(
       'SELECT min(due) AS due FROM wake WHERE reconciler = ? AND account = ? AND region = ? AND key = ?',
@@ -444,7 +448,7 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
         for (const { reconciler, place, key, in: delay } of transaction.wakes) {
           lastSeq += 1
           const due = now.getTime() + delay
-          sql.wake.run(lastSeq, reconciler, place.account, place.region, key, due, 0)
+          sql.wake.run(lastSeq, reconciler, place.account, place.region, key, due)
           wakes.push({ reconciler, place, key, due, seq: lastSeq })
         }
       })
@@ -605,7 +609,7 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
         sql.answered.run(reconciler, account, region, key, seq, due)
         if (again !== undefined) {
           lastSeq += 1
-          sql.wake.run(lastSeq, reconciler, account, region, key, Math.round(again), 1)
+          sql.again.run(lastSeq, reconciler, account, region, key, Math.round(again))
         }
         const next = sql.nextOf.get(reconciler, account, region, key)?.due ?? undefined
         return next === undefined ? undefined : { due: next, seq: lastSeq }
