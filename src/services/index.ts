@@ -5,6 +5,7 @@ import type { Service } from '../kernel/service.ts'
 const services = {
   codecommit: () => import('./codecommit/index.ts'),
   logs: () => import('./logs/index.ts'),
+  s3: () => import('./s3/index.ts'),
 } satisfies { [K in ServiceId]?: () => Promise<{ service: Service }> }
 
 /** Loads the services. Their modules are small; what is heavy they load on first use. */

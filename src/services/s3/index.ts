@@ -31,7 +31,7 @@ const neverConfigured = 'This cannot be configured yet; the answer is that of a 
 const ownersOnly = 'Object ownership is BucketOwnerEnforced for every bucket: there are no access control lists.'
 const atRest = 'Encryption is recorded and answered; objects are not encrypted on disk.'
 
-export default defineService<typeof import('@aws-sdk/client-s3')>()({
+export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   id: 's3',
   tables: [Bucket, Current, Older, Bytes, Parts, Upload, Part],
   operations: {

@@ -22,7 +22,7 @@ const readObject = async (ctx: Ctx, input: ReadInput) => {
   if (!('loaded' in found)) throw await missing(ctx, found, input)
   const { bucket, record, loaded } = found
   checkConditions(bucket, record, input)
-  const { range, parts } = rangeOf(ctx, input, record, loaded)
+  const { range, parts } = rangeOf(input, record, loaded)
   if (range) ctx.response.status = 206
   const { start, end } = range ?? { start: 0, end: record.size }
   return {
@@ -65,7 +65,7 @@ const checkConditions = (bucket: BucketRecord, record: ObjectRecord, input: Read
   if (condition !== 'holds') throw preconditionFailed(condition)
 }
 
-const rangeOf = (ctx: Ctx, input: ReadInput, record: ObjectRecord, loaded: Loaded) => {
+const rangeOf = (input: ReadInput, record: ObjectRecord, loaded: Loaded) => {
   if (input.PartNumber === undefined) {
     const range = parseRange(input.Range, record.size)
     if (range === 'unsatisfiable')
