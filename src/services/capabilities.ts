@@ -33,16 +33,6 @@ export interface GitCredentials {
 }
 export const gitCredentials = capability<GitCredentials>('iam.gitCredentials')
 
-/** Metrics that a service publishes on its own behalf, into the account they are about; no permission of anyone is asked. */
-export interface VendedMetrics {
-  put(
-    place: Place,
-    namespace: string,
-    data: { name: string; dimensions: Record<string, string>; value: number; unit: string; time: Date }[],
-  ): Promise<void>
-}
-export const vendedMetrics = capability<VendedMetrics>('cloudwatch.vendedMetrics')
-
 /** Metrics that AWS's services publish by themselves, in `AWS/…` namespaces. Never fails the caller's work: losing one is no error. */
 export interface VendedMetrics {
   put(
