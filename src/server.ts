@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { adminListener } from './admin.ts'
 import { fsBlobs } from './blobs/fs.ts'
 import { memoryBlobs } from './blobs/memory.ts'
-import { hostCompute } from './compute/host.ts'
 import type { ComputeDriver, Door } from './compute/driver.ts'
+import { hostCompute } from './compute/host.ts'
 import { type Config, isLoopback } from './config.ts'
+import { temporaryIdentity } from './identity-temporary.ts'
 import type { Logger } from './kernel/context.ts'
 import { httpListener, httpServer, type Listener } from './kernel/http.ts'
 import { createKernel, type Kernel } from './kernel/kernel.ts'
-import { temporaryIdentity } from './identity-temporary.ts'
 import { vault } from './kernel/session.ts'
 import { logger } from './log.ts'
 import { loadServices } from './services/index.ts'
@@ -105,7 +105,9 @@ const compose = async (
     endpoint: () => endpoint,
   })
   const reconcilers = new Map(
-    [...services.values()].flatMap((service) => service.reconcilers.map((reconciler) => [reconciler.name, { service, reconciler }] as const)),
+    [...services.values()].flatMap((service) =>
+      service.reconcilers.map((reconciler) => [reconciler.name, { service, reconciler }] as const),
+    ),
   )
   const work = createWork({
     store,
@@ -120,7 +122,15 @@ const compose = async (
     deliver: async (event) => {
       parts.observe?.(event)
       const place = { account: event.account, region: event.region }
-      for (const service of services.values()) await service.onEvent?.(kernel.ownContext(service, place), event)
+      const failures: unknown[] = []
+      for (const service of services.values())
+        try {
+          await service.onEvent?.(kernel.ownContext(service, place), event)
+        } catch (error) {
+          // The others get it all the same; then it is delivered again.
+          failures.push(error)
+        }
+      if (failures.length > 0) throw failures[0]
     },
   })
 
@@ -211,7 +221,10 @@ const rootCredentials = (config: Config, data: string): { accessKeyId: string; s
   if (isLoopback(config.host)) return { accessKeyId: 'test', secretAccessKey: 'test' }
   const path = join(data, 'root-credentials.json')
   if (!existsSync(path)) {
-    const pair = { accessKeyId: `AKIA${randomBytes(10).toString('hex').slice(0, 16).toUpperCase()}`, secretAccessKey: randomBytes(30).toString('base64') }
+    const pair = {
+      accessKeyId: `AKIA${randomBytes(10).toString('hex').slice(0, 16).toUpperCase()}`,
+      secretAccessKey: randomBytes(30).toString('base64'),
+    }
     writeFileSync(path, JSON.stringify(pair), { mode: 0o600 })
   }
   return JSON.parse(readFileSync(path, 'utf8'))

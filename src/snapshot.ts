@@ -1,8 +1,9 @@
-import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FsBlobs } from './blobs/fs.ts'
 import { AwsError } from './kernel/errors.ts'
 import type { SqliteAppend } from './store/append-sqlite.ts'
+import { restoreSnapshot, saveSnapshot } from './store/snapshot.ts'
 import type { SqliteStore } from './store/sqlite.ts'
 
 export type Snapshots = Record<'save' | 'restore', (name: string) => Promise<void>>
@@ -21,31 +22,20 @@ export const snapshots = (parts: {
   readonly quiet: (body: () => Promise<void>) => Promise<void>
   readonly endTasks: () => Promise<void>
   readonly forget: () => void
-}): Snapshots => ({
-  save: (name) =>
-    parts.quiet(async () => {
-      const target = join(parts.data, 'snapshots', name)
-      const partial = `${target}.partial`
-      rmSync(partial, { recursive: true, force: true })
-      mkdirSync(partial, { recursive: true, mode: 0o700 })
-      parts.store.save(partial)
-      parts.append.save(partial)
-      parts.blobs.save(join(partial, 'blobs'))
-      if (existsSync(parts.folder)) cpSync(parts.folder, join(partial, 'services'), { recursive: true, verbatimSymlinks: true })
-      rmSync(target, { recursive: true, force: true })
-      renameSync(partial, target)
-    }),
-  restore: async (name) => {
-    const source = join(parts.data, 'snapshots', name)
-    if (!existsSync(source)) throw new AwsError('ResourceNotFoundException', `There is no snapshot named ${name}.`, { status: 404 })
-    await parts.quiet(async () => {
-      await parts.endTasks()
-      parts.store.restore(source)
-      parts.append.restore(source)
-      parts.blobs.restore(join(source, 'blobs'))
-      rmSync(parts.folder, { recursive: true, force: true })
-      if (existsSync(join(source, 'services'))) cpSync(join(source, 'services'), parts.folder, { recursive: true, verbatimSymlinks: true })
-      parts.forget()
-    })
-  },
-})
+}): Snapshots => {
+  const { store, append, blobs } = parts
+  const state = { store, append, blobs, folders: { services: parts.folder } }
+  const folderOf = (name: string) => join(parts.data, 'snapshots', name)
+  return {
+    save: (name) => parts.quiet(async () => saveSnapshot(state, folderOf(name))),
+    restore: async (name) => {
+      if (!existsSync(folderOf(name)))
+        throw new AwsError('ResourceNotFoundException', `There is no snapshot named ${name}.`, { status: 404 })
+      await parts.quiet(async () => {
+        await parts.endTasks()
+        restoreSnapshot(state, folderOf(name))
+        parts.forget()
+      })
+    },
+  }
+}

@@ -36,7 +36,12 @@ export const saveSnapshot = (parts: SnapshotParts, to: string): void => {
   parts.append.save(fresh)
   parts.blobs.save(join(fresh, 'blobs'))
   for (const [name, folder] of Object.entries(parts.folders))
-    if (existsSync(folder)) cpSync(folder, join(fresh, 'folders', name), { recursive: true, preserveTimestamps: true })
+    if (existsSync(folder))
+      cpSync(folder, join(fresh, 'folders', name), {
+        recursive: true,
+        preserveTimestamps: true,
+        verbatimSymlinks: true,
+      })
   rmSync(to, { recursive: true, force: true })
   renameSync(fresh, to)
 }
@@ -54,6 +59,6 @@ export const restoreSnapshot = (parts: SnapshotParts, from: string): void => {
   for (const [name, folder] of Object.entries(parts.folders)) {
     rmSync(folder, { recursive: true, force: true })
     const saved = join(from, 'folders', name)
-    if (existsSync(saved)) cpSync(saved, folder, { recursive: true, preserveTimestamps: true })
+    if (existsSync(saved)) cpSync(saved, folder, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
   }
 }
