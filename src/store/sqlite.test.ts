@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import { afterAll, describe, expect, test } from 'vitest'
 import { fsBlobs } from '../blobs/fs.ts'
@@ -155,7 +156,7 @@ test('SIGKILL: all that was acknowledged is there, and nothing by halves', { tim
   const folder = newFolder()
   const acknowledged = new Set<string>()
   for (const round of ['1', '2', '3']) {
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), folder, round], {
+    const child = spawn(process.execPath, [fileURLToPath(import.meta.resolve('./crash-child.ts')), folder, round], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const died = new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal)))
