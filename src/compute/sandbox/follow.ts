@@ -1,0 +1,45 @@
+import type { FSWatcher } from 'node:fs'
+import { watch } from 'node:fs'
+import { open } from 'node:fs/promises'
+
+/** Yields a growing file from byte `from` on until `ended` says that nothing will be added. */
+export async function* followFile(file: string, from: number, ended: Promise<unknown>): AsyncGenerator<Uint8Array> {
+  let wake = () => {}
+  let over = false
+  let grown = false
+  void ended.then(() => {
+    over = true
+    wake()
+  })
+  const handle = await open(file, 'r')
+  let watcher: FSWatcher | undefined
+  try {
+    watcher = watch(file, () => {
+      grown = true
+      wake()
+    })
+    watcher.on('error', () => {})
+    for (let at = from; ; ) {
+      const last = over
+      grown = false
+      const chunk = Buffer.allocUnsafe(65_536)
+      const { bytesRead } = await handle.read(chunk, 0, chunk.length, at)
+      if (bytesRead > 0) {
+        at += bytesRead
+        yield chunk.subarray(0, bytesRead)
+      } else if (last) return
+      else if (!over && !grown)
+        // The watch may miss what happened before it was there; a look now and then costs nothing.
+        await new Promise<void>((done) => {
+          const timer = setTimeout(done, 500)
+          wake = () => {
+            clearTimeout(timer)
+            done()
+          }
+        })
+    }
+  } finally {
+    watcher?.close()
+    await handle.close()
+  }
+}
