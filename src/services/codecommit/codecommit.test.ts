@@ -17,6 +17,7 @@ import {
   GetRepositoryCommand,
   ListBranchesCommand,
   ListRepositoriesCommand,
+  type ListRepositoriesCommandInput,
   ListTagsForResourceCommand,
   PutFileCommand,
   TagResourceCommand,
@@ -87,7 +88,7 @@ describe('repositories', () => {
       await client.send(new CreateRepositoryCommand({ repositoryName }))
       await drydock.advance({ seconds: 1 })
     }
-    const names = async (input: ConstructorParameters<typeof ListRepositoriesCommand>[0]) =>
+    const names = async (input: ListRepositoriesCommandInput) =>
       (await client.send(new ListRepositoriesCommand(input))).repositories?.map(({ repositoryName }) => repositoryName)
     expect(await names({})).toEqual(['a', 'b', 'c'])
     expect(await names({ sortBy: 'lastModifiedDate', order: 'descending' })).toEqual(['a', 'c', 'b'])

@@ -7,7 +7,7 @@ import { createGunzip } from 'node:zlib'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { Exchange, Route } from '../../kernel/service.ts'
-import { gitFailure, startGit } from './git.ts'
+import { startGit } from './git.ts'
 import { gitCaller, Refusal } from './git-caller.ts'
 import { isReferenceName, isRepositoryName } from './names.ts'
 import { flush, PktLineError, type PushHead, pktLine, readLine, readPushHead, readReport, refusal } from './pkt-line.ts'
@@ -109,24 +109,15 @@ const program = { 'git-upload-pack': ['upload-pack', '--strict'], 'git-receive-p
 
 const start = ({ ctx, exchange, repository }: Asked, service: Service, ...options: string[]) => {
   const folder = databaseOf(ctx, repository.id)
-  const child = startGit([...program[service], '--stateless-rpc', ...options, '--', folder], {
+  const running = startGit([...program[service], '--stateless-rpc', ...options, '--', folder], {
     env: protocol(exchange),
   })
-  // Attached at once: a program that is missing fails before anything else can be awaited.
-  const ended = new Promise<number>((resolve, reject) => {
-    child.on('error', (error) => reject(gitFailure(error)))
-    child.on('close', (code) => resolve(code ?? -1))
-  })
-  ended.catch(() => {})
-  const complaint: Buffer[] = []
-  child.stderr.on('data', (chunk: Buffer) => complaint.length < 16 && complaint.push(chunk))
   const check = async () => {
-    const code = await ended
-    if (code !== 0)
-      ctx.log.debug('git ended with an error', { service, code, stderr: Buffer.concat(complaint).toString('utf8') })
+    const code = await running.ended
+    if (code !== 0) ctx.log.debug('git ended with an error', { service, code, stderr: running.complaint() })
     return code
   }
-  return { child, ended, check }
+  return { ...running, check }
 }
 
 const collect = async (stream: Readable): Promise<Buffer> => {

@@ -44,8 +44,16 @@ const gitIsMissing = (cause: unknown): AwsError =>
 
 export type GitOptions = { readonly env?: Readonly<Record<string, string>>; readonly folder?: string }
 
-/** Starts git with its streams open. A missing program is an `error` event with code ENOENT: `gitFailure` words it. */
-export const startGit = (args: readonly string[], options: GitOptions = {}): ChildProcessWithoutNullStreams => {
+/** A git that runs: its streams, and how it ends. */
+export type RunningGit = {
+  readonly child: ChildProcessWithoutNullStreams
+  /** The exit code, once all output is read; -1 for a signal. Rejects with CodeCommit's own error when there is no git. */
+  readonly ended: Promise<number>
+  /** The beginning of what it wrote to standard error. */
+  readonly complaint: () => string
+}
+
+export const startGit = (args: readonly string[], options: GitOptions = {}): RunningGit => {
   const child = spawn('git', [...configuration, ...args], {
     cwd: options.folder ?? '/',
     env: { ...environment, ...options.env },
@@ -53,37 +61,50 @@ export const startGit = (args: readonly string[], options: GitOptions = {}): Chi
   })
   // A git that ends before it has read its input is told by its exit code, not by a broken pipe.
   child.stdin.on('error', () => {})
-  return child
+  const stderr: Buffer[] = []
+  child.stderr.on('data', (chunk: Buffer) => stderr.length < 16 && stderr.push(chunk))
+  const ended = new Promise<number>((resolve, reject) => {
+    child.on('error', (error) => reject('code' in error && error.code === 'ENOENT' ? gitIsMissing(error) : error))
+    child.on('close', (code) => resolve(code ?? -1))
+  })
+  // A missing program fails before anyone waits; whoever waits later still learns it.
+  ended.catch(() => {})
+  return { child, ended, complaint: () => Buffer.concat(stderr).toString('utf8').trim() }
 }
 
-export const gitFailure = (error: Error): Error =>
-  'code' in error && error.code === 'ENOENT' ? gitIsMissing(error) : error
+/** What git writes, as it comes. A git that fails makes the stream fail, so that a part never looks whole. */
+export async function* outputOf(args: readonly string[], options: GitOptions = {}): AsyncGenerator<Uint8Array> {
+  const { child, ended, complaint } = startGit(args, options)
+  child.stdin.end()
+  try {
+    yield* child.stdout as AsyncIterable<Uint8Array>
+    const code = await ended
+    if (code !== 0) throw new Error(`git ended with ${code}: ${complaint()}`)
+  } finally {
+    child.kill('SIGTERM')
+  }
+}
 
 export type GitResult = { readonly code: number; readonly stdout: Buffer; readonly stderr: string }
 
 /** Runs git to its end with all output in memory: for what is small. Exit codes are the caller's to judge. */
-export const runGit = (
+export const runGit = async (
   args: readonly string[],
   options: GitOptions & { readonly input?: string | Uint8Array } = {},
-): Promise<GitResult> =>
-  new Promise((resolve, reject) => {
-    const child = startGit(args, options)
-    const stdout: Buffer[] = []
-    const stderr: Buffer[] = []
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
-    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
-    child.on('error', (error) => reject(gitFailure(error)))
-    child.on('close', (code) =>
-      resolve({ code: code ?? -1, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') }),
-    )
-    child.stdin.end(options.input)
-  })
+): Promise<GitResult> => {
+  const { child, ended, complaint } = startGit(args, options)
+  const stdout: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
+  child.stdin.end(options.input)
+  const code = await ended
+  return { code, stdout: Buffer.concat(stdout), stderr: complaint() }
+}
 
 /** As `runGit`, for what can only fail by a fault of ours or of the disk. */
 export const git = async (...[args, options]: Parameters<typeof runGit>): Promise<Buffer> => {
   const { code, stdout, stderr } = await runGit(args, options)
   if (code !== 0)
-    throw new Error(`git ${args[0]?.startsWith('--git-dir') ? args[1] : args[0]} ended with ${code}: ${stderr.trim()}`)
+    throw new Error(`git ${args[0]?.startsWith('--git-dir') ? args[1] : args[0]} ended with ${code}: ${stderr}`)
   return stdout
 }
 

@@ -1,8 +1,9 @@
+import { Readable } from 'node:stream'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Place } from '../../store/store.ts'
 import type { RepositoryObjects } from '../capabilities.ts'
 import { authoredAt, readCommitObject } from './commit-object.ts'
-import { git, gitFailure, startGit } from './git.ts'
+import { git, outputOf } from './git.ts'
 import { isObjectId } from './names.ts'
 import { readCommits } from './object-database.ts'
 import { databaseOf, getRepository } from './repositories.ts'
@@ -34,15 +35,9 @@ export const makeRepositoryObjects = (at: (place: Place) => Ctx): RepositoryObje
     archive: async (place, name, commitId) => {
       checkCommit(commitId)
       const { folder } = await open(place, name)
-      const child = startGit([`--git-dir=${folder}`, 'archive', '--format=zip', '--', commitId])
-      child.stdin.end()
-      child.stderr.resume()
-      child.on('error', (error) => child.stdout.destroy(gitFailure(error)))
-      // An archive cut short must not look whole.
-      child.on('exit', (code) => {
-        if (code !== 0) child.stdout.destroy(new Error(`git archive of ${commitId} ended with ${code}`))
+      return Readable.from(outputOf([`--git-dir=${folder}`, 'archive', '--format=zip', '--', commitId]), {
+        objectMode: false,
       })
-      return child.stdout
     },
     checkout: async (place, name, commitId, target, { depth, originUrl } = {}) => {
       checkCommit(commitId)
