@@ -12,6 +12,7 @@ const eventSources: Record<string, string> = {
 /** The S3 family signs with these too; EventBridge has had another target prefix. */
 const moreSigningNames: Record<string, string[]> = {
   s3: ['s3express', 's3-outposts', 's3-object-lambda'],
+  s3control: ['s3express', 's3-outposts'],
   codestarconnections: ['codeconnections'],
 }
 /** Protocols besides the JavaScript SDK's own: what other and older clients of the same service speak. */

@@ -172,8 +172,8 @@ const byPath = async (request: WireRequest, rows: readonly ServiceFacts[]): Prom
     throw unknownOperation(await serviceModel(row.id), protocol)
   }
   const control = rest.find(({ id }) => id === 's3control')
-  const isControl =
-    control && (request.headers['x-amz-account-id'] !== undefined || hostOf(request).includes('s3-control'))
+  // S3 Control shares S3's signing name; its own version begins all its paths.
+  const isControl = control && request.path.startsWith(`/v${control.version.replaceAll('-', '')}/`)
   const chosen = isControl ? [control] : rest.filter((row) => row !== control || rest.length === 1)
   for (const row of chosen) {
     const call = await matchPath(request, row)

@@ -225,35 +225,44 @@ class Sink {
     this.at += count
     return from
   }
+  byte(value: number): void {
+    const at = this.room(1)
+    this.bytes.writeUInt8(value, at)
+  }
   head(major: number, argument: number): void {
     const kind = major << 5
-    if (argument < 24) this.bytes.writeUInt8(kind | argument, this.room(1))
+    if (argument < 24) this.byte(kind | argument)
     else if (argument < 0x100) {
-      this.bytes.writeUInt8(kind | 24, this.room(1))
-      this.bytes.writeUInt8(argument, this.room(1))
+      this.byte(kind | 24)
+      this.byte(argument)
     } else if (argument < 0x10000) {
-      this.bytes.writeUInt8(kind | 25, this.room(1))
-      this.bytes.writeUInt16BE(argument, this.room(2))
+      this.byte(kind | 25)
+      const at = this.room(2)
+      this.bytes.writeUInt16BE(argument, at)
     } else if (argument < 0x100000000) {
-      this.bytes.writeUInt8(kind | 26, this.room(1))
-      this.bytes.writeUInt32BE(argument, this.room(4))
+      this.byte(kind | 26)
+      const at = this.room(4)
+      this.bytes.writeUInt32BE(argument, at)
     } else {
-      this.bytes.writeUInt8(kind | 27, this.room(1))
-      this.bytes.writeBigUInt64BE(BigInt(argument), this.room(8))
+      this.byte(kind | 27)
+      const at = this.room(8)
+      this.bytes.writeBigUInt64BE(BigInt(argument), at)
     }
   }
   text(value: string): void {
     const length = Buffer.byteLength(value)
     this.head(3, length)
-    this.bytes.write(value, this.room(length), 'utf8')
+    const at = this.room(length)
+    this.bytes.write(value, at, 'utf8')
   }
   number(value: number): void {
     if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
       if (value >= 0) this.head(0, value)
       else this.head(1, -1 - value)
     } else {
-      this.bytes.writeUInt8(0xfb, this.room(1))
-      this.bytes.writeDoubleBE(value, this.room(8))
+      this.byte(0xfb)
+      const at = this.room(8)
+      this.bytes.writeDoubleBE(value, at)
     }
   }
 }
@@ -267,7 +276,7 @@ const writer = perShape<[sink: Sink, value: unknown], void>((shape: Shape): Writ
     case 'number':
       return (sink, value) => sink.number(Number(value))
     case 'boolean':
-      return (sink, value) => void sink.bytes.writeUInt8(value ? 0xf5 : 0xf4, sink.room(1))
+      return (sink, value) => sink.byte(value ? 0xf5 : 0xf4)
     case 'blob':
       return (sink, value) => {
         const bytes = typeof value === 'string' ? Buffer.from(value) : (value as Uint8Array)
