@@ -130,8 +130,12 @@ describe('archives', () => {
       await writeFile(altered, bytes.toString('latin1').replaceAll(from, name), 'latin1')
       return altered
     }
-    await expect(unzip(await evil('../etc', 'aa/etc'), join(root, 'e1'))).rejects.toThrow(/outside its folder|invalid relative path|absolute path/)
-    await expect(unzip(await evil('/etc/x', 'aetc/x'), join(root, 'e2'))).rejects.toThrow(/outside its folder|invalid relative path|absolute path/)
+    await expect(unzip(await evil('../etc', 'aa/etc'), join(root, 'e1'))).rejects.toThrow(
+      /outside its folder|invalid relative path|absolute path/,
+    )
+    await expect(unzip(await evil('/etc/x', 'aetc/x'), join(root, 'e2'))).rejects.toThrow(
+      /outside its folder|invalid relative path|absolute path/,
+    )
     const link = { source: '', mode: 0, modified }
     await expect(unzip(await packed([{ ...link, name: 'x', link: '/etc' }]), join(root, 'e3'))).rejects.toThrow(
       /leaves/,

@@ -1,0 +1,331 @@
+import { RE2JS } from 're2js'
+import { ComputeError } from '../../compute/driver.ts'
+import type { Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
+import { again, done, type Reconciler, type StepResult } from '../../work/reconciler.ts'
+import { uploadArtifacts } from './artifacts.ts'
+import {
+  Build,
+  type BuildRecord,
+  beginPhase,
+  changeBuild,
+  emitChanges,
+  endOpenPhase,
+  endPhase,
+  type PhaseContext,
+  type PhaseType,
+  type StoredArtifact,
+} from './build.ts'
+import { type BuildLog, buildLog, LogDenied } from './build-log.ts'
+import { type Buildspec, phaseNames } from './buildspec.ts'
+import { Door } from './credentials.ts'
+import { imageOf, PhaseFailure } from './environment.ts'
+import { publishMetrics } from './events.ts'
+import { follow } from './follow.ts'
+import { folders, Plan, type PlanRecord, prepare, removeFolder, secretsOf, taskOf } from './plan.ts'
+import { buildReconciler, retryAutomatically } from './start.ts'
+
+/** A running build is looked at this often (ms), whatever happens: the net below the follower. */
+const lookEvery = 30_000
+
+/** What a stopped task gets to end by itself, in seconds. */
+const stopGrace = 1
+
+const minutes = 60_000
+
+/** Carries a build through its phases. Every step may be repeated; the record's `stage` says where it stands. */
+export const buildRun: Reconciler = {
+  name: buildReconciler,
+  step: async (ctx, id) => {
+    const found = await ctx.read(async (tx) => ({ build: await tx.get(Build, id), plan: await tx.get(Plan, id) }))
+    const { plan } = found
+    const build = found.build && (await timed(ctx, found.build))
+    if (!build) return done()
+    if (build.ended !== undefined) return clean(ctx, build, plan)
+    switch (build.stage) {
+      case 'new':
+        return build.interrupted ? interrupt(ctx, build, plan) : provision(ctx, build)
+      case 'ready':
+        return build.interrupted || !plan ? interrupt(ctx, build, plan) : begin(ctx, build, plan)
+      case 'running':
+        return watch(ctx, build, plan)
+      case 'over':
+        return conclude(ctx, build, plan)
+      case 'done':
+        return done()
+    }
+  },
+}
+
+const deadlineOf = (build: BuildRecord) => build.created + build.timeoutInMinutes * minutes
+
+/** The build, marked as timed out once its time is over. */
+const timed = async (ctx: Ctx, build: BuildRecord): Promise<BuildRecord | undefined> =>
+  build.ended === undefined && !build.interrupted && build.stage !== 'over' && ctx.now().getTime() >= deadlineOf(build)
+    ? changeBuild(ctx, build.id, (fresh) => (fresh.interrupted ? fresh : { ...fresh, interrupted: 'TIMED_OUT' }))
+    : build
+
+const sessionOf = (build: BuildRecord) => ({ sessionName: `AWSCodeBuild-${build.uuid}` })
+
+const now = (ctx: Ctx) => ctx.now().getTime()
+
+/** Ends the present phase and begins the next. */
+const pass = (build: BuildRecord, from: PhaseType, to: PhaseType, at: number): BuildRecord =>
+  beginPhase(endPhase(build, from, 'SUCCEEDED', at), to, at)
+
+/** What of an error belongs into a phase's context; our own bugs are told as AWS tells its own. */
+const contextOf = (ctx: Ctx, build: BuildRecord, error: unknown): PhaseContext => {
+  if (error instanceof PhaseFailure) return { code: error.code, message: error.message }
+  if (error instanceof LogDenied) return { code: 'ACCESS_DENIED', message: error.message }
+  if (error instanceof AwsError && error.code !== 'InternalFailure')
+    return { code: 'CLIENT_ERROR', message: `${error.code}: ${error.message}` }
+  if (error instanceof ComputeError)
+    return error.code === 'image'
+      ? {
+          code: 'BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE',
+          message: `Unable to pull customer's container image. ${error.message}`,
+        }
+      : { code: 'INTERNAL_SERVICE_ERROR', message: error.message }
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  ctx.log.error('a build failed by a fault of its own service', { build: build.id, stack })
+  return { code: 'INTERNAL_SERVICE_ERROR', message: 'CodeBuild is experiencing an internal problem.' }
+}
+
+/** QUEUED, PROVISIONING and DOWNLOAD_SOURCE, up to the task's start. */
+const provision = async (ctx: Ctx, queued: BuildRecord): Promise<StepResult> => {
+  const log = buildLog(ctx, queued, [])
+  const role = ctx.as(queued.serviceRole, sessionOf(queued))
+  let build: BuildRecord | undefined = queued
+  try {
+    build = await changeBuild(ctx, queued.id, (fresh) => pass(fresh, 'QUEUED', 'PROVISIONING', now(ctx)))
+    if (!build) return done()
+    await role.principal().catch((error: unknown) => {
+      if (!(error instanceof AwsError) || error.code === 'InternalFailure') throw error
+      throw new PhaseFailure(
+        'ACCESS_DENIED',
+        `CodeBuild is not authorized to perform: sts:AssumeRole on ${queued.serviceRole}. Error message: ${error.message}`,
+      )
+    })
+    await log.open()
+    await checkImage(ctx, build)
+    log.say('Waiting for agent ping', 'Waiting for DOWNLOAD_SOURCE', 'Phase is DOWNLOAD_SOURCE')
+    build = await changeBuild(ctx, queued.id, (fresh) => ({
+      ...pass(fresh, 'PROVISIONING', 'DOWNLOAD_SOURCE', now(ctx)),
+      logging: true,
+    }))
+    if (!build) return done()
+    const { plan, fetched, said } = await prepare(ctx, role, build)
+    log.say(...said, ...imageRemark(ctx, build))
+    const version = fetched.resolvedVersion
+    build = await changeBuild(
+      ctx,
+      queued.id,
+      (fresh) => ({ ...fresh, stage: 'ready', ...(version ? { resolvedSourceVersion: version } : {}) }),
+      (tx) => tx.put(Plan, plan),
+    )
+    if (!build) return done()
+    // The log waits for no one: the task starts while the lines are on their way.
+    const [result] = await Promise.all([begin(ctx, build, plan, log), log.flush()])
+    return result
+  } catch (error) {
+    return giveUp(ctx, build ?? queued, error, log)
+  }
+}
+
+const checkImage = async (ctx: Ctx, build: BuildRecord): Promise<void> => {
+  const { image } = build.environment
+  if ('host' in imageOf(image)) return
+  const { images, driver } = await ctx.compute.probe()
+  if (!images.includes('docker'))
+    throw new PhaseFailure(
+      'BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE',
+      `Unable to pull customer's container image. ${image} needs a container engine: the compute driver ${driver} has none. Images named aws/codebuild/… run without one`,
+    )
+}
+
+const imageRemark = (ctx: Ctx, build: BuildRecord): string[] =>
+  'host' in imageOf(build.environment.image)
+    ? [`The image ${build.environment.image} stands for this host's own system (compute driver ${ctx.compute.name})`]
+    : []
+
+/** The present phase fails and the build with it. */
+const giveUp = async (ctx: Ctx, build: BuildRecord, error: unknown, log: BuildLog): Promise<StepResult> => {
+  const context = contextOf(ctx, build, error)
+  const phase = build.phases.find(({ end }) => end === undefined)?.type ?? 'PROVISIONING'
+  if (!(error instanceof LogDenied) && build.logging) {
+    log.say(
+      `Phase complete: ${phase} State: FAILED`,
+      `Phase context status code: ${context.code} Message: ${context.message}`,
+    )
+    await log.flush()
+  }
+  return finish(ctx, build, (fresh) => endOpenPhase(fresh, 'FAILED', now(ctx), context))
+}
+
+/** Starts the task, and follows it. */
+const begin = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord, opened?: BuildLog): Promise<StepResult> => {
+  const log = opened ?? buildLog(ctx, build, secretsOf(ctx, plan))
+  try {
+    const began = now(ctx)
+    const task = await ctx.compute.start(taskOf(ctx, build, plan))
+    log.say('Phase complete: DOWNLOAD_SOURCE State: SUCCEEDED', 'Phase context status code:  Message: ')
+    const running = await changeBuild(ctx, build.id, (fresh) => ({
+      ...endPhase(fresh, 'DOWNLOAD_SOURCE', 'SUCCEEDED', now(ctx)),
+      stage: 'running',
+      run: { task: task.handle, offset: 0, began, finished: false, values: {} },
+    }))
+    if (!running) {
+      await ctx.compute.remove(task.handle)
+      return done()
+    }
+    await log.flush()
+    return watch(ctx, running, plan)
+  } catch (error) {
+    if (error instanceof ComputeError) return giveUp(ctx, build, error, log)
+    throw error
+  }
+}
+
+/** The task runs: follows its output, and ends it when it must end. */
+const watch = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefined): Promise<StepResult> => {
+  if (!build.run || !plan) return interrupt(ctx, build, plan)
+  follow(ctx, build, plan)
+  if (build.interrupted) {
+    await ctx.compute.stop(build.run.task, stopGrace)
+    return again({ in: lookEvery })
+  }
+  return again({ in: Math.max(1, Math.min(lookEvery, deadlineOf(build) - now(ctx))) })
+}
+
+const interruptions = {
+  STOPPED: { code: '', message: '' },
+  TIMED_OUT: { code: 'BUILD_TIMED_OUT', message: 'Build has timed out. ' },
+} as const
+
+/** Ends a build before its time: stopped, timed out, or its plan is lost. */
+const interrupt = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefined): Promise<StepResult> => {
+  const { interrupted } = build
+  if (build.logging) {
+    const log = buildLog(ctx, build, plan ? secretsOf(ctx, plan) : [])
+    const phase = build.phases.find(({ end }) => end === undefined)?.type
+    if (phase && interrupted) log.say(`Phase complete: ${phase} State: ${interrupted}`)
+    await log.flush()
+  }
+  const context = interrupted
+    ? interruptions[interrupted]
+    : { code: 'INTERNAL_SERVICE_ERROR', message: 'The plan of the build is lost.' }
+  return finish(ctx, build, (fresh) => endOpenPhase(fresh, interrupted ?? 'FAILED', now(ctx), context))
+}
+
+/** The task has ended: what it did is judged, its artifacts are uploaded. */
+const conclude = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefined): Promise<StepResult> => {
+  const { run } = build
+  if (!run || !plan) return interrupt(ctx, build, plan)
+  if (build.interrupted && !run.finished) return interrupt(ctx, build, plan)
+  const log = buildLog(ctx, build, secretsOf(ctx, plan))
+  const ended = (type: PhaseType) => build.phases.some((phase) => phase.type === type && phase.end !== undefined)
+  const failed = build.phases.some(({ status }) => status === 'FAILED')
+  if (!run.finished || !(failed || ended('POST_BUILD'))) {
+    const reason =
+      run.exit?.reason === 'out-of-memory'
+        ? 'Build container died because it was out of memory.'
+        : run.exit?.reason === 'lost'
+          ? 'The task is gone and left no result.'
+          : `ErrorCode: ${run.exit?.code ?? -1}`
+    const error = new PhaseFailure(
+      'BUILD_CONTAINER_FOUND_DEAD',
+      `Build container found dead before completing the build. ${reason}`,
+    )
+    // Killed between two phases: the next one is where it shows.
+    const next = phaseNames.find((name) => !ended(name)) ?? 'UPLOAD_ARTIFACTS'
+    const shown = await changeBuild(ctx, build.id, (fresh) => beginPhase(fresh, next, now(ctx)))
+    return giveUp(ctx, shown ?? build, error, log)
+  }
+  if (!ended('POST_BUILD')) return finish(ctx, build, (fresh) => fresh)
+
+  const uploading = await changeBuild(ctx, build.id, (fresh) => beginPhase(fresh, 'UPLOAD_ARTIFACTS', now(ctx)))
+  if (!uploading) return done()
+  const { view, scratch } = folders(ctx, build)
+  const expand = (text: string) => {
+    const index = plan.expansions.indexOf(text)
+    return index < 0 ? text : (run.values[index] ?? '')
+  }
+  const role = ctx.as(build.serviceRole, sessionOf(build))
+  let stored: StoredArtifact[]
+  try {
+    stored = await uploadArtifacts(role, build, plan.spec, expand, view, plan.sourceFolder, scratch, log)
+  } catch (error) {
+    return giveUp(ctx, uploading, error, log)
+  }
+  log.say('Phase complete: UPLOAD_ARTIFACTS State: SUCCEEDED', 'Phase context status code:  Message: ')
+  await log.flush()
+  return finish(ctx, uploading, (fresh) => endPhase({ ...fresh, stored }, 'UPLOAD_ARTIFACTS', 'SUCCEEDED', now(ctx)))
+}
+
+/** How often a failed build is tried again: the project's limit, or what the failed phase's `on-failure` says. */
+const retryLimit = (build: BuildRecord, spec: Buildspec | undefined): number => {
+  if (build.initiator.startsWith('codepipeline/')) return 0
+  const limit = build.autoRetry?.limit ?? 0
+  const failed = build.phases.find(({ status }) => status === 'FAILED')
+  for (const [name, phase] of Object.entries(spec?.phases ?? {})) {
+    if (name !== failed?.type || phase.onFailure.action !== 'retry') continue
+    return matches(phase.onFailure.pattern, failed.context?.message ?? '') ? phase.onFailure.count : 0
+  }
+  return limit
+}
+
+/** The user's pattern, by an engine that never backtracks. One that is no pattern matches nothing. */
+const matches = (pattern: string, text: string): boolean => {
+  try {
+    return RE2JS.compile(pattern).matcher(text).find()
+  } catch {
+    return false
+  }
+}
+
+/** FINALIZING and COMPLETED: the status is what the phases say. */
+const finish = async (ctx: Ctx, build: BuildRecord, last: (fresh: BuildRecord) => BuildRecord): Promise<StepResult> => {
+  const plan = await ctx.read((tx) => tx.get(Plan, build.id))
+  const at = now(ctx)
+  const ended = await ctx.write(async (tx) => {
+    const before = await tx.get(Build, build.id)
+    if (!before || before.ended !== undefined) return before
+    const closed = last(before)
+    const failed = closed.phases.find(({ status }) => status !== undefined && status !== 'SUCCEEDED')
+    const final = endPhase(beginPhase(closed, 'FINALIZING', at), 'FINALIZING', 'SUCCEEDED', at)
+    let after: BuildRecord = {
+      ...beginPhase(final, 'COMPLETED', at),
+      stage: 'over',
+      status: failed?.status ?? 'SUCCEEDED',
+      ended: at,
+    }
+    const limit = retryLimit(after, plan?.spec)
+    const number = after.autoRetry?.number ?? 0
+    if (after.status === 'FAILED' && number < limit) {
+      tx.put(Build, after)
+      const next = await retryAutomatically(ctx, tx, after, limit)
+      after = { ...after, autoRetry: { ...after.autoRetry, limit, number, next } }
+    }
+    tx.put(Build, after)
+    emitChanges(ctx, tx, before, after)
+    return after
+  })
+  return ended ? clean(ctx, ended, plan) : done()
+}
+
+/** Nothing of an ended build is left but its record. */
+const clean = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefined): Promise<StepResult> => {
+  if (build.stage !== 'over') return done()
+  if (build.run) await ctx.compute.remove(build.run.task)
+  await removeFolder(ctx, folders(ctx, build).all)
+  await publishMetrics(ctx, build).catch((error: unknown) =>
+    ctx.log.warn('metrics of a build were not published', { build: build.id, error: String(error) }),
+  )
+  await ctx.write(async (tx) => {
+    const fresh = await tx.get(Build, build.id)
+    if (fresh) tx.put(Build, { ...fresh, stage: 'done' as const })
+    tx.delete(Plan, build.id)
+    if (plan) tx.delete(Door, plan.door)
+  })
+  return done()
+}

@@ -1,0 +1,65 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { Ctx } from '../../kernel/context.ts'
+import type { Route } from '../../kernel/service.ts'
+import { table } from '../../store/store.ts'
+import { Build } from './build.ts'
+
+// The container-credentials way of the SDKs: a URL that answers the build's credentials to whoever knows its token.
+
+/** Whose credentials a URL answers. Global: the URL does not tell account and region. */
+type DoorRecord = {
+  readonly path: string
+  readonly account: string
+  readonly region: string
+  readonly build: string
+  readonly digest: string
+}
+
+export const Door = table<DoorRecord>('codebuild.door', { scope: 'global', key: ({ path }) => path })
+
+const digestOf = (token: string) => createHash('sha256').update(token).digest('hex')
+
+const prefix = '/_drydock/codebuild/credentials/'
+
+/** Opens the way to a build's credentials. */
+export const openDoor = async (ctx: Ctx, build: string): Promise<{ path: string; uri: string; token: string }> => {
+  const path = ctx.random(32)
+  const token = ctx.random(64)
+  await ctx.write(async (tx) => {
+    tx.put(Door, { path, ...ctx.place, build, digest: digestOf(token) })
+  })
+  return { path, uri: `${ctx.compute.endpointFor('host')}${prefix}${path}`, token }
+}
+
+/** How long the credentials handed out live, in seconds; SDKs ask again before. */
+const life = 3600
+
+/** Answers the service role's credentials to a running build that shows its token. */
+export const credentialsRoute: Route = {
+  name: 'codebuild credentials',
+  method: 'GET',
+  path: /\/_drydock\/codebuild\/credentials\/(?<door>[0-9a-f]{32})/,
+  handle: async (ctx, { request, response, params }) => {
+    const refuse = (status: number, message: string) => {
+      response.writeHead(status, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ code: 'AccessDenied', message }))
+    }
+    const door = await ctx.read((tx) => tx.get(Door, params.door ?? ''))
+    const shown = Buffer.from(digestOf(request.headers.authorization ?? ''))
+    if (!door || !timingSafeEqual(shown, Buffer.from(door.digest))) return refuse(403, 'The token is wrong.')
+    const here = ctx.at({ account: door.account, region: door.region })
+    const build = await here.read((tx) => tx.get(Build, door.build))
+    if (!build || build.ended !== undefined) return refuse(403, 'The build has ended.')
+    const issued = await here.as(build.serviceRole, { sessionName: `AWSCodeBuild-${build.uuid}` }).credentials(life)
+    response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+    response.end(
+      JSON.stringify({
+        RoleArn: build.serviceRole,
+        AccessKeyId: issued.accessKeyId,
+        SecretAccessKey: issued.secretAccessKey,
+        Token: issued.sessionToken,
+        Expiration: issued.expiration.toISOString().replace(/\.\d+Z$/, 'Z'),
+      }),
+    )
+  },
+}

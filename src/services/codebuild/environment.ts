@@ -1,0 +1,137 @@
+import type { Image } from '../../compute/driver.ts'
+import type { Caller, Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
+import { type BuildRecord, buildArn, logNames } from './build.ts'
+import type { Buildspec } from './buildspec.ts'
+import type { Fetched } from './source.ts'
+
+/** What CodeBuild writes into a phase's context when something it does itself fails. */
+export class PhaseFailure extends Error {
+  readonly code: string
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/**
+ * The image a build runs in. CodeBuild's own images stand for this host's system, which needs no download; every other
+ * name is an engine's image. NOTES.md tells what that means.
+ */
+export const imageOf = (name: string): Image =>
+  /^aws\/codebuild\//.test(name) || /^public\.ecr\.aws\/codebuild\//.test(name) ? { host: true } : { docker: name }
+
+export type Variables = {
+  readonly values: Readonly<Record<string, string>>
+  /** Values never to be shown in a log. */
+  readonly secrets: readonly string[]
+}
+
+const reasonOf = (error: unknown): string => {
+  if (error instanceof AwsError) return `${error.code}: ${error.message}`
+  throw error
+}
+
+const readParameter = async (role: Caller, name: string): Promise<string> => {
+  const answer = await role.ssm.getParameters({ Names: [name], WithDecryption: true }).catch((error: unknown) => {
+    throw new PhaseFailure('Decrypted Variables Error', reasonOf(error))
+  })
+  const value = answer.Parameters?.[0]?.Value
+  if (value === undefined) throw new PhaseFailure('Decrypted Variables Error', `parameter does not exist: ${name}`)
+  return value
+}
+
+/** `secret-id:json-key:version-stage:version-id`; a secret's ARN has seven parts of its own. */
+const readSecret = async (role: Caller, reference: string): Promise<string> => {
+  const parts = reference.split(':')
+  const arn = reference.startsWith('arn:')
+  const id = arn ? parts.slice(0, 7).join(':') : (parts[0] ?? '')
+  const [key, stage, version] = parts.slice(arn ? 7 : 1)
+  const answer = await role.secretsmanager
+    .getSecretValue({
+      SecretId: id,
+      ...(stage ? { VersionStage: stage } : {}),
+      ...(version ? { VersionId: version } : {}),
+    })
+    .catch((error: unknown) => {
+      throw new PhaseFailure('Secrets Manager Error', reasonOf(error))
+    })
+  const text = answer.SecretString ?? ''
+  if (!key) return text
+  try {
+    const value: unknown = (JSON.parse(text) as Record<string, unknown>)[key]
+    if (value !== undefined) return typeof value === 'string' ? value : JSON.stringify(value)
+  } catch {
+    // Said below in the same words: the secret is not shown.
+  }
+  throw new PhaseFailure('Secrets Manager Error', `the secret ${id} has no JSON key ${key}`)
+}
+
+/**
+ * The variables of a build's own making: the request's over the project's over the buildspec's, references looked up
+ * under the service role. AWS documentation: "Environment variables in build environments".
+ * @throws PhaseFailure for a parameter or secret that cannot be read.
+ */
+export const userVariables = async (role: Caller, build: BuildRecord, spec: Buildspec): Promise<Variables> => {
+  const values: Record<string, string> = { ...spec.env.variables }
+  const secrets: string[] = []
+  const secret = (name: string, value: string) => {
+    values[name] = value
+    secrets.push(value)
+  }
+  for (const [name, parameter] of Object.entries(spec.env.parameterStore))
+    secret(name, await readParameter(role, parameter))
+  for (const [name, reference] of Object.entries(spec.env.secretsManager))
+    secret(name, await readSecret(role, reference))
+  for (const { name, value, type } of build.environment.environmentVariables ?? []) {
+    if (type === 'PARAMETER_STORE') secret(name, await readParameter(role, value))
+    else if (type === 'SECRETS_MANAGER') secret(name, await readSecret(role, value))
+    else values[name] = value
+  }
+  return { values, secrets }
+}
+
+/** The variables that CodeBuild sets. AWS documentation: "Environment variables in build environments". */
+export const builtInVariables = (
+  ctx: Ctx,
+  build: BuildRecord,
+  fetched: Fetched,
+  credentials: { uri: string; token: string },
+): Record<string, string> => {
+  const { image } = build.environment
+  const names = logNames(build)
+  return {
+    HOME: '/root',
+    ...('host' in imageOf(image) ? { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' } : {}),
+    AWS_DEFAULT_REGION: ctx.region,
+    AWS_REGION: ctx.region,
+    AWS_ENDPOINT_URL: ctx.compute.endpointFor('host'),
+    AWS_CONTAINER_CREDENTIALS_FULL_URI: credentials.uri,
+    AWS_CONTAINER_AUTHORIZATION_TOKEN: credentials.token,
+    CI: 'true',
+    CODEBUILD_CI: 'true',
+    CODEBUILD_BUILD_ARN: buildArn(ctx, build.id),
+    CODEBUILD_BUILD_ID: build.id,
+    CODEBUILD_BUILD_IMAGE: image,
+    CODEBUILD_BUILD_NUMBER: String(build.number),
+    CODEBUILD_INITIATOR: build.initiator,
+    CODEBUILD_KMS_KEY_ID: build.encryptionKey,
+    ...(names ? { CODEBUILD_LOG_PATH: names.stream } : {}),
+    CODEBUILD_SRC_DIR: fetched.folder,
+    ...Object.fromEntries(Object.entries(fetched.secondary).map(([id, dir]) => [`CODEBUILD_SRC_DIR_${id}`, dir])),
+    CODEBUILD_START_TIME: String(build.created),
+    CODEBUILD_LAST_EXIT: '0',
+    ...(build.source.location ? { CODEBUILD_SOURCE_REPO_URL: build.source.location } : {}),
+    ...(build.sourceVersion ? { CODEBUILD_SOURCE_VERSION: build.sourceVersion } : {}),
+    ...(fetched.resolvedVersion ? { CODEBUILD_RESOLVED_SOURCE_VERSION: fetched.resolvedVersion } : {}),
+  }
+}
+
+/** Has git ask the AWS CLI for credentials, as `git-credential-helper: yes` does. */
+export const gitHelperVariables: Readonly<Record<string, string>> = {
+  GIT_CONFIG_COUNT: '2',
+  GIT_CONFIG_KEY_0: 'credential.helper',
+  GIT_CONFIG_VALUE_0: '!aws codecommit credential-helper $@',
+  GIT_CONFIG_KEY_1: 'credential.UseHttpPath',
+  GIT_CONFIG_VALUE_1: 'true',
+}

@@ -1,0 +1,48 @@
+import { defineService } from '../../kernel/service.ts'
+import { repositoryObjects, vendedMetrics } from '../capabilities.ts'
+import { Build } from './build.ts'
+import { buildRun } from './build-run.ts'
+import { BatchDeleteBuilds, BatchGetBuilds, ListBuilds, ListBuildsForProject, StopBuild } from './builds.ts'
+import { credentialsRoute, Door } from './credentials.ts'
+import { access } from './iam.ts'
+import { ListCuratedEnvironmentImages } from './images.ts'
+import type { NS } from './operation.ts'
+import { Plan } from './plan.ts'
+import { BatchGetProjects, CreateProject, DeleteProject, ListProjects, Project, UpdateProject } from './project.ts'
+import { RetryBuild, StartBuild, Token } from './start.ts'
+
+const projectGaps =
+  'Refused with NotImplemented: sources other than CODECOMMIT, S3, CODEPIPELINE and NO_SOURCE, source credentials, submodules, ' +
+  'VPCs, file systems, batches, badges, fleets, logs in S3, other environments than Linux containers. A cache is recorded and not kept.'
+
+export const service = defineService<NS>()({
+  id: 'codebuild',
+  tables: [Project, Build, Plan, Token, Door],
+  operations: {
+    CreateProject,
+    UpdateProject,
+    DeleteProject,
+    BatchGetProjects,
+    ListProjects,
+    StartBuild,
+    StopBuild,
+    RetryBuild,
+    BatchGetBuilds,
+    ListBuilds,
+    ListBuildsForProject,
+    BatchDeleteBuilds,
+    ListCuratedEnvironmentImages,
+  },
+  partial: {
+    CreateProject: projectGaps,
+    UpdateProject: projectGaps,
+    StartBuild:
+      "Of a buildspec, reports, cache and runtime-versions are not carried out (the build's log says so) and run-as is refused; " +
+      'the compute type sets no limits, artifacts are not encrypted with KMS, curated images stand for the host system.',
+    ListCuratedEnvironmentImages: 'Lists only images that run on this host.',
+  },
+  access,
+  routes: [credentialsRoute],
+  reconcilers: [buildRun],
+  uses: [repositoryObjects, vendedMetrics],
+})

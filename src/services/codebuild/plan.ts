@@ -1,0 +1,158 @@
+import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { TaskSpec } from '../../compute/driver.ts'
+import type { Caller, Ctx } from '../../kernel/context.ts'
+import { table } from '../../store/store.ts'
+import type { View } from './artifact-files.ts'
+import { artifactTexts } from './artifacts.ts'
+import type { BuildRecord } from './build.ts'
+import { type Buildspec, BuildspecError, parseBuildspec, phaseNames } from './buildspec.ts'
+import { openDoor } from './credentials.ts'
+import { builtInVariables, gitHelperVariables, imageOf, PhaseFailure, userVariables } from './environment.ts'
+import { planRunner } from './runner.ts'
+import { type Fetched, fetchSources, findBuildspec } from './source.ts'
+
+/** What a running build needs beside its record: written once, gone with the build. */
+export type PlanRecord = {
+  readonly id: string
+  readonly nonce: string
+  readonly spec: Buildspec
+  readonly commands: readonly string[]
+  readonly expansions: readonly string[]
+  readonly sourceFolder: string
+  readonly door: string
+  /** Sealed: the environment of the task, and what must not show in the log. */
+  readonly sealed: string
+}
+
+export const Plan = table<PlanRecord>('codebuild.plan', { scope: 'region', key: ({ id }) => id })
+
+type Sealed = { readonly env: Record<string, string>; readonly secrets: string[] }
+
+const sealedOf = (ctx: Ctx, plan: PlanRecord): Sealed => JSON.parse(ctx.unseal(plan.sealed)) as Sealed
+
+export const secretsOf = (ctx: Ctx, plan: PlanRecord): readonly string[] => sealedOf(ctx, plan).secrets
+
+/** A build's folder on this host: `view` is what the build sees of it, `scratch` what it does not. */
+export const folders = (ctx: Ctx, build: BuildRecord): { all: string; view: View; scratch: string } => {
+  const all = join(ctx.folder(), 'builds', build.uuid)
+  return { all, view: { inside: '/codebuild', outside: join(all, 'root') }, scratch: join(all, 'scratch') }
+}
+
+/** Removes a build's folder, whatever modes the build left. */
+export const removeFolder = async (ctx: Ctx, folder: string): Promise<void> => {
+  const remove = () => rm(folder, { recursive: true, force: true })
+  const open = async (path: string): Promise<void> => {
+    await chmod(path, 0o700).catch(() => undefined)
+    for (const entry of await readdir(path, { withFileTypes: true }).catch(() => []))
+      if (entry.isDirectory()) await open(join(path, entry.name))
+  }
+  try {
+    await remove().catch(() => open(folder).then(remove))
+  } catch (error) {
+    ctx.log.warn('a build folder could not be removed', { folder, error: String(error) })
+  }
+}
+
+/** What of a buildspec is not carried out, and is therefore refused. */
+const refuse = (spec: Buildspec): void => {
+  for (const user of [spec.runAs, ...phaseNames.map((name) => spec.phases[name]?.runAs)])
+    if (user !== undefined && user !== 'root')
+      throw new PhaseFailure('YAML_FILE_ERROR', `Drydock does not run commands as another user (run-as: ${user})`)
+}
+
+/** Sentences for the log about what the buildspec asks for and does not get. */
+const remarks = (build: BuildRecord, spec: Buildspec): string[] => {
+  const said: string[] = []
+  const asked = Object.entries(spec.phases.INSTALL?.runtimeVersions ?? {})
+  if (asked.length > 0)
+    said.push(
+      `Drydock installs no runtimes (${asked.map(([name, version]) => `${name}: ${version}`).join(', ')}): the image's own programs are used`,
+    )
+  if (spec.reportGroups.length > 0)
+    said.push(`Drydock makes no test reports: the reports ${spec.reportGroups.join(', ')} are not uploaded`)
+  if (spec.cachePaths.length > 0 || build.cache.type !== 'NO_CACHE')
+    said.push('Drydock keeps no build cache: every build starts without one')
+  return said
+}
+
+export type Prepared = { readonly plan: PlanRecord; readonly fetched: Fetched; readonly said: readonly string[] }
+
+/**
+ * DOWNLOAD_SOURCE: fetches the sources, reads the buildspec, looks up variables and writes the runner.
+ * @throws PhaseFailure with what the phase's context shows.
+ */
+export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promise<Prepared> => {
+  const { all, view, scratch } = folders(ctx, build)
+  await removeFolder(ctx, all)
+  await mkdir(all, { recursive: true, mode: 0o700 })
+  await mkdir(view.outside)
+  await mkdir(scratch, { mode: 0o700 })
+
+  const fetched = await fetchSources(ctx, role, build, view, scratch)
+  const said = [
+    `CODEBUILD_SRC_DIR=${fetched.folder}`,
+    ...Object.entries(fetched.secondary).map(([id, folder]) => `CODEBUILD_SRC_DIR_${id}=${folder}`),
+  ]
+  const { where, text } = await findBuildspec(role, build, fetched, view, scratch)
+  said.push(`YAML location is ${where}`)
+  const spec = readSpec(text)
+  refuse(spec)
+  said.push('Processing environment variables')
+  const variables = await userVariables(role, build, spec)
+  const door = await openDoor(ctx, build.id)
+  const env = {
+    ...(spec.env.gitCredentialHelper ? gitHelperVariables : {}),
+    ...variables.values,
+    ...builtInVariables(ctx, build, fetched, door),
+  }
+  const nonce = ctx.random(16)
+  const runner = planRunner(spec, nonce, artifactTexts(spec))
+  for (const { path, content } of runner.files) {
+    const file = join(view.outside, path)
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, content)
+  }
+  said.push(`Moving to directory ${fetched.folder}`, `Phases found in YAML: ${Object.keys(spec.phases).length}`)
+  for (const name of phaseNames) {
+    const phase = spec.phases[name]
+    if (phase) said.push(` ${name}: ${phase.commands.length} commands`)
+  }
+  said.push(...remarks(build, spec))
+  const sealed: Sealed = { env, secrets: [...variables.secrets, door.token] }
+  return {
+    plan: {
+      id: build.id,
+      nonce,
+      spec,
+      commands: runner.commands,
+      expansions: runner.expansions,
+      sourceFolder: fetched.folder,
+      door: door.path,
+      sealed: ctx.seal(JSON.stringify(sealed)),
+    },
+    fetched,
+    said,
+  }
+}
+
+const readSpec = (text: string): Buildspec => {
+  try {
+    return parseBuildspec(text)
+  } catch (error) {
+    if (error instanceof BuildspecError) throw new PhaseFailure('YAML_FILE_ERROR', error.message)
+    throw error
+  }
+}
+
+/** The task of a build: the same for the same build, so that starting it twice is starting it once. */
+export const taskOf = (ctx: Ctx, build: BuildRecord, plan: PlanRecord): TaskSpec => ({
+  id: `build-${build.uuid}`,
+  kind: 'task',
+  image: imageOf(build.environment.image),
+  command: ['/bin/sh', '/codebuild/output/tmp/run.sh'],
+  env: sealedOf(ctx, plan).env,
+  workdir: plan.sourceFolder,
+  mounts: [{ source: folders(ctx, build).view.outside, target: '/codebuild', writable: true }],
+  network: 'host',
+})
