@@ -3,7 +3,9 @@ import type { Service } from '../kernel/service.ts'
 
 /** The one list of services. Docs, coverage, health and the console read it. */
 const services = {
+  cloudwatch: () => import('./cloudwatch/index.ts'),
   codecommit: () => import('./codecommit/index.ts'),
+  events: () => import('./events/index.ts'),
   logs: () => import('./logs/index.ts'),
   s3: () => import('./s3/index.ts'),
 } satisfies { [K in ServiceId]?: () => Promise<{ service: Service }> }
