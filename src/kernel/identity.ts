@@ -20,8 +20,10 @@ export type AssumeRequest = {
 
 /** What authentication and authorization need to know; the IAM service provides it. */
 export interface Identity {
-  /** A long-term access key that is active: its secret and whose it is. Marks it used. */
+  /** A long-term access key that is active: its secret and whose it is. */
   accessKey(accessKeyId: string): Promise<{ secret: string; principal: Principal } | undefined>
+  /** A request signed with this long-term key was verified: for GetAccessKeyLastUsed. */
+  markUsed(accessKeyId: string, where: { readonly service: string; readonly region: string }): Promise<void>
   /**
    * Every policy that binds this principal: identity policies (inline, managed, group), boundary, session policies.
    * A role or user that was deleted since has none, so its sessions can do nothing.

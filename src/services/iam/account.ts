@@ -1,0 +1,72 @@
+import { fail, type Operation } from './operation.ts'
+import { Aliases, Group, InstanceProfiles, Policy, Role, User } from './records.ts'
+
+/** One alias per account: a new one takes the old one's place. */
+export const CreateAccountAlias: Operation<'CreateAccountAlias'> = async (ctx, { AccountAlias }) => {
+  await ctx.write(async (tx) => {
+    const taken = await tx.get(Aliases, AccountAlias)
+    if (taken) throw fail('EntityAlreadyExistsException', `The account alias ${AccountAlias} already exists.`)
+    for (const { alias } of await tx.list(Aliases, { index: 'account', equals: ctx.account })) tx.delete(Aliases, alias)
+    tx.put(Aliases, { alias: AccountAlias, account: ctx.account })
+  })
+  return {}
+}
+
+export const DeleteAccountAlias: Operation<'DeleteAccountAlias'> = async (ctx, { AccountAlias }) => {
+  await ctx.write(async (tx) => {
+    const found = await tx.get(Aliases, AccountAlias)
+    if (found?.account !== ctx.account)
+      throw fail('NoSuchEntityException', `The account alias ${AccountAlias} cannot be found.`)
+    tx.delete(Aliases, AccountAlias)
+  })
+  return {}
+}
+
+export const ListAccountAliases: Operation<'ListAccountAliases'> = async (ctx) => {
+  const own = await ctx.read((tx) => tx.list(Aliases, { index: 'account', equals: ctx.account }))
+  return { AccountAliases: own.map(({ alias }) => alias), IsTruncated: false }
+}
+
+/** Counts, and the quotas that are enforced here. */
+export const GetAccountSummary: Operation<'GetAccountSummary'> = (ctx) =>
+  ctx.read(async (tx) => {
+    const policies = await tx.list(Policy)
+    return {
+      SummaryMap: {
+        Users: (await tx.list(User)).length,
+        UsersQuota: 5000,
+        Groups: (await tx.list(Group)).length,
+        GroupsQuota: 300,
+        Roles: (await tx.list(Role)).length,
+        RolesQuota: 1000,
+        InstanceProfiles: (await tx.list(InstanceProfiles)).length,
+        InstanceProfilesQuota: 1000,
+        Policies: policies.length,
+        PoliciesQuota: 1500,
+        PolicyVersionsInUse: policies.reduce((sum, { versions }) => sum + versions.length, 0),
+        PolicyVersionsInUseQuota: 10_000,
+        VersionsPerPolicyQuota: 5,
+        PolicySizeQuota: 6144,
+        UserPolicySizeQuota: 2048,
+        GroupPolicySizeQuota: 5120,
+        RolePolicySizeQuota: 10_240,
+        AssumeRolePolicySizeQuota: 2048,
+        GroupsPerUserQuota: 10,
+        AccessKeysPerUserQuota: 2,
+        SigningCertificatesPerUserQuota: 2,
+        AttachedPoliciesPerUserQuota: 10,
+        AttachedPoliciesPerGroupQuota: 10,
+        AttachedPoliciesPerRoleQuota: 10,
+        MFADevices: 0,
+        MFADevicesInUse: 0,
+        AccountMFAEnabled: 0,
+        AccountAccessKeysPresent: 1,
+        AccountPasswordPresent: 0,
+        AccountSigningCertificatesPresent: 0,
+        ServerCertificates: 0,
+        ServerCertificatesQuota: 20,
+        Providers: 0,
+        GlobalEndpointTokenVersion: 1,
+      },
+    }
+  })

@@ -1,0 +1,151 @@
+import type { Ctx } from '../../kernel/context.ts'
+import type { AccessRule, AccessRules } from '../../kernel/service.ts'
+import type { ReadTx } from '../../store/store.ts'
+import { iamArn, nameInArn } from './ids.ts'
+import { findLocal } from './managed.ts'
+import type { NS } from './operation.ts'
+import { findById, Group, InstanceProfiles, nameKey, Role, type Tags, User } from './records.ts'
+
+// IAM's ARNs hold paths, which inputs do not: they are looked up. What is not there yet has the path it asks for.
+
+type Named = { readonly name: string; readonly path: string }
+
+const arnOf = async (
+  ctx: Ctx,
+  type: string,
+  name: string,
+  path: string | undefined,
+  find: (tx: ReadTx) => Promise<Named | undefined>,
+): Promise<string> => iamArn(ctx.account, type, (await ctx.read(find)) ?? { name, path: path ?? '/' })
+
+const user = async (ctx: Ctx, name: string | undefined, path?: string): Promise<string> => {
+  if (name !== undefined) return arnOf(ctx, 'user', name, path, (tx) => tx.get(User, nameKey(name)))
+  const caller = await ctx.read((tx) => findById(tx, User, ctx.principal.id))
+  return caller ? iamArn(ctx.account, 'user', caller) : `arn:aws:iam::${ctx.account}:user/`
+}
+const group = (ctx: Ctx, name: string, path?: string): Promise<string> =>
+  arnOf(ctx, 'group', name, path, (tx) => tx.get(Group, nameKey(name)))
+const role = (ctx: Ctx, name: string, path?: string): Promise<string> =>
+  arnOf(ctx, 'role', name, path, (tx) => tx.get(Role, nameKey(name)))
+const instanceProfile = (ctx: Ctx, name: string, path?: string): Promise<string> =>
+  arnOf(ctx, 'instance-profile', name, path, (tx) => tx.get(InstanceProfiles, nameKey(name)))
+
+type Rule<I> = AccessRule<I>
+
+const onUser: Rule<{
+  UserName?: string | undefined
+  Path?: string | undefined
+  PermissionsBoundary?: string | undefined
+}> = async ({ UserName, Path, PermissionsBoundary }, ctx) => ({
+  resources: [await user(ctx, UserName, Path)],
+  context: { 'iam:PermissionsBoundary': PermissionsBoundary ?? (await boundaryOf(ctx, User, UserName)) },
+})
+
+const onGroup: Rule<{ GroupName: string; Path?: string | undefined }> = async ({ GroupName, Path }, ctx) => ({
+  resources: [await group(ctx, GroupName, Path)],
+})
+
+const onRole: Rule<{ RoleName: string; Path?: string | undefined; PermissionsBoundary?: string | undefined }> = async (
+  { RoleName, Path, PermissionsBoundary },
+  ctx,
+) => ({
+  resources: [await role(ctx, RoleName, Path)],
+  context: { 'iam:PermissionsBoundary': PermissionsBoundary ?? (await boundaryOf(ctx, Role, RoleName)) },
+})
+
+const onProfile: Rule<{ InstanceProfileName: string; Path?: string | undefined }> = async (input, ctx) => ({
+  resources: [await instanceProfile(ctx, input.InstanceProfileName, input.Path)],
+})
+
+const onPolicy: Rule<{ PolicyArn: string }> = ({ PolicyArn }) => ({ resources: [PolicyArn] })
+
+const boundaryOf = (ctx: Ctx, of: typeof User | typeof Role, name: string | undefined): Promise<string | undefined> =>
+  ctx.read(async (tx) =>
+    name === undefined ? undefined : (await tx.get<{ boundary?: string }>(of as never, nameKey(name)))?.boundary,
+  )
+
+/** Attaching tells which policy: `iam:PolicyARN`. */
+const withPolicy =
+  <I>(rule: Rule<I>): Rule<I & { PolicyArn: string }> =>
+  async (input, ctx) => {
+    const given = (await rule(input, ctx)) as { resources: string[]; context?: Record<string, string | undefined> }
+    return { ...given, context: { ...given.context, 'iam:PolicyARN': input.PolicyArn } }
+  }
+
+/** Lists are authorized on the account's whole kind: `arn:aws:iam::123456789012:user/`. */
+const onAll =
+  (type: string): Rule<{ PathPrefix?: string | undefined }> =>
+  ({ PathPrefix }, ctx) => ({ resources: [`arn:aws:iam::${ctx.account}:${type}${PathPrefix ?? '/'}`] })
+
+export const access: AccessRules<NS> = {
+  operations: {
+    ...{ CreateUser: onUser, GetUser: onUser, UpdateUser: onUser, DeleteUser: onUser, ListUsers: onAll('user') },
+    ...{ TagUser: onUser, UntagUser: onUser, ListUserTags: onUser },
+    ...{ PutUserPermissionsBoundary: onUser, DeleteUserPermissionsBoundary: onUser },
+    ...{ PutUserPolicy: onUser, GetUserPolicy: onUser, DeleteUserPolicy: onUser, ListUserPolicies: onUser },
+    ...{ AttachUserPolicy: withPolicy(onUser), DetachUserPolicy: withPolicy(onUser), ListAttachedUserPolicies: onUser },
+    ...{ ListGroupsForUser: onUser },
+    ...{ CreateAccessKey: onUser, ListAccessKeys: onUser, UpdateAccessKey: onUser, DeleteAccessKey: onUser },
+    ...{ CreateServiceSpecificCredential: onUser, ListServiceSpecificCredentials: onUser },
+    ...{ UpdateServiceSpecificCredential: onUser, ResetServiceSpecificCredential: onUser },
+    ...{ DeleteServiceSpecificCredential: onUser },
+    ...{ UploadSSHPublicKey: onUser, GetSSHPublicKey: onUser, ListSSHPublicKeys: onUser },
+    ...{ UpdateSSHPublicKey: onUser, DeleteSSHPublicKey: onUser },
+
+    ...{
+      CreateGroup: onGroup,
+      GetGroup: onGroup,
+      UpdateGroup: onGroup,
+      DeleteGroup: onGroup,
+      ListGroups: onAll('group'),
+    },
+    ...{ AddUserToGroup: onGroup, RemoveUserFromGroup: onGroup },
+    ...{ PutGroupPolicy: onGroup, GetGroupPolicy: onGroup, DeleteGroupPolicy: onGroup, ListGroupPolicies: onGroup },
+    ...{ AttachGroupPolicy: withPolicy(onGroup), DetachGroupPolicy: withPolicy(onGroup) },
+    ...{ ListAttachedGroupPolicies: onGroup },
+
+    ...{ CreateRole: onRole, GetRole: onRole, UpdateRole: onRole, DeleteRole: onRole, ListRoles: onAll('role') },
+    ...{ UpdateRoleDescription: onRole, UpdateAssumeRolePolicy: onRole },
+    ...{ TagRole: onRole, UntagRole: onRole, ListRoleTags: onRole },
+    ...{ PutRolePermissionsBoundary: onRole, DeleteRolePermissionsBoundary: onRole },
+    ...{ PutRolePolicy: onRole, GetRolePolicy: onRole, DeleteRolePolicy: onRole, ListRolePolicies: onRole },
+    ...{ AttachRolePolicy: withPolicy(onRole), DetachRolePolicy: withPolicy(onRole), ListAttachedRolePolicies: onRole },
+    ...{ ListInstanceProfilesForRole: onRole, DeleteServiceLinkedRole: onRole },
+    CreateServiceLinkedRole: ({ AWSServiceName }, ctx) => ({
+      resources: [`arn:aws:iam::${ctx.account}:role/aws-service-role/${AWSServiceName}/*`],
+      context: { 'iam:AWSServiceName': AWSServiceName },
+    }),
+    GetServiceLinkedRoleDeletionStatus: ({ DeletionTaskId }, ctx) => ({
+      resources: [`arn:aws:iam::${ctx.account}:role/${DeletionTaskId.split('/').slice(1, 4).join('/')}`],
+    }),
+
+    CreatePolicy: ({ PolicyName, Path }, ctx) => ({
+      resources: [iamArn(ctx.account, 'policy', { name: PolicyName, path: Path ?? '/' })],
+    }),
+    ...{ GetPolicy: onPolicy, DeletePolicy: onPolicy, ListEntitiesForPolicy: onPolicy },
+    ...{ CreatePolicyVersion: onPolicy, GetPolicyVersion: onPolicy, ListPolicyVersions: onPolicy },
+    ...{ DeletePolicyVersion: onPolicy, SetDefaultPolicyVersion: onPolicy },
+    ...{ TagPolicy: onPolicy, UntagPolicy: onPolicy, ListPolicyTags: onPolicy },
+    ListPolicies: (_, ctx) => ({ resources: [`arn:aws:iam::${ctx.account}:policy/`] }),
+
+    ...{ CreateInstanceProfile: onProfile, GetInstanceProfile: onProfile, DeleteInstanceProfile: onProfile },
+    ...{ AddRoleToInstanceProfile: onProfile, RemoveRoleFromInstanceProfile: onProfile },
+    ...{ TagInstanceProfile: onProfile, UntagInstanceProfile: onProfile, ListInstanceProfileTags: onProfile },
+    ListInstanceProfiles: onAll('instance-profile'),
+
+    GetAccessKeyLastUsed: () => ({ resources: ['*'] }),
+  },
+
+  resourceTags: async (ctx, arn): Promise<Tags | undefined> => {
+    const type = /^arn:aws:iam::\d+:([a-z-]+)\//.exec(arn)?.[1] ?? ''
+    const name = nameInArn(arn, ctx.account, type)
+    if (name === undefined) return undefined
+    return ctx.read(async (tx) => {
+      if (type === 'user') return (await tx.get(User, nameKey(name)))?.tags
+      if (type === 'role') return (await tx.get(Role, nameKey(name)))?.tags
+      if (type === 'policy') return (await findLocal(tx, ctx.account, arn))?.tags
+      if (type === 'instance-profile') return (await tx.get(InstanceProfiles, nameKey(name)))?.tags
+      return undefined
+    })
+  },
+}

@@ -1,0 +1,324 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
+import type { AssumeRequest, Identity } from '../../kernel/identity.ts'
+import type { Principal } from '../../kernel/principal.ts'
+import { denialMessage, evaluate } from '../../policy/evaluate.ts'
+import type { AccessRequest, AppliedPolicy, PolicyDocument, PolicyKind } from '../../policy/policy.ts'
+import type { Place, ReadTx } from '../../store/store.ts'
+import type { GitCredentials } from '../capabilities.ts'
+import { awsManagedPolicy, isAwsManaged } from './aws-managed.ts'
+import { iamArn } from './ids.ts'
+import { defaultDocument, findLocal } from './managed.ts'
+import { findRoleByArn } from './names.ts'
+import {
+  AccessKeys,
+  Attachments,
+  findById,
+  Group,
+  Memberships,
+  Revision,
+  Role,
+  type RoleRecord,
+  ServiceCredentials,
+  type Tags,
+  User,
+  type UserRecord,
+} from './records.ts'
+
+/** A policy before its document is read: inline text at hand, or an AWS managed policy's ARN. */
+type Source = { readonly kind: PolicyKind; readonly id: string; readonly text?: string }
+
+/** What binds one identity, as of a revision of its account. */
+type Bound = {
+  readonly revision: string
+  readonly policies: readonly AppliedPolicy[]
+  readonly tags: Tags
+}
+
+const nothing: PolicyDocument = { Version: '2012-10-17', Statement: [] }
+
+const placeOf = (account: string): Place => ({ account, region: 'us-east-1' })
+
+const userPrincipal = (account: string, user: UserRecord, accessKeyId?: string): Principal => ({
+  kind: 'user',
+  account,
+  arn: iamArn(account, 'user', user),
+  id: user.id,
+  name: user.name,
+  ...(accessKeyId === undefined ? {} : { accessKeyId }),
+})
+
+/** How exact "last used" is, and so how rarely a request writes. */
+const lastUsedStep = 60_000
+
+/**
+ * Who is who and may do what, for every request. What binds an identity is remembered until its account's revision
+ * changes, which is looked up each time: changes act at once, whoever made them.
+ */
+export const identityProvider = (at: (place: Place) => Ctx): Identity => {
+  const known = new LRUCache<string, Bound>({ max: 2000 })
+  const documents = new LRUCache<string, PolicyDocument>({ max: 5000 })
+
+  /** The same text is the same object, so that it is compiled once. */
+  const documentOf = (text: string): PolicyDocument => {
+    const found = documents.get(text)
+    if (found) return found
+    const document = JSON.parse(text) as PolicyDocument
+    documents.set(text, document)
+    return document
+  }
+
+  const managed = async (tx: ReadTx, account: string, kind: PolicyKind, arn: string): Promise<Source> => {
+    if (isAwsManaged(arn)) return { kind, id: arn }
+    const policy = await findLocal(tx, account, arn)
+    return policy ? { kind, id: arn, text: defaultDocument(policy) } : { kind, id: arn, text: JSON.stringify(nothing) }
+  }
+
+  const ownSources = async (
+    tx: ReadTx,
+    account: string,
+    entity: { id: string; inline: Readonly<Record<string, string>> },
+  ): Promise<Source[]> => {
+    const inline = Object.entries(entity.inline).map(([name, text]) => ({
+      kind: 'identity' as const,
+      id: `inline:${name}`,
+      text,
+    }))
+    const attached = await tx.list(Attachments, { index: 'entity', equals: entity.id })
+    return [...inline, ...(await Promise.all(attached.map(({ policy }) => managed(tx, account, 'identity', policy))))]
+  }
+
+  const sourcesOf = async (
+    tx: ReadTx,
+    account: string,
+    id: string,
+    sessionArns: readonly string[],
+  ): Promise<{ sources: Source[]; tags: Tags }> => {
+    const user = id.startsWith('AIDA') ? await findById(tx, User, id) : undefined
+    const entity: UserRecord | RoleRecord | undefined = user ?? (await findById(tx, Role, id))
+    if (!entity) return { sources: [], tags: {} }
+    const sources = await ownSources(tx, account, entity)
+    if (user)
+      for (const { group: groupId } of await tx.list(Memberships, { index: 'user', equals: user.id })) {
+        const group = await findById(tx, Group, groupId)
+        if (group) sources.push(...(await ownSources(tx, account, group)))
+      }
+    if (entity.boundary !== undefined) sources.push(await managed(tx, account, 'boundary', entity.boundary))
+    for (const arn of sessionArns) sources.push(await managed(tx, account, 'session', arn))
+    return { sources, tags: entity.tags }
+  }
+
+  const apply = async ({ kind, id, text }: Source): Promise<AppliedPolicy> => {
+    const found = text ?? (await awsManagedPolicy(id))?.document
+    return { kind, id, document: found === undefined ? nothing : documentOf(found) }
+  }
+
+  const boundOf = async (principal: Principal): Promise<Bound | undefined> => {
+    if (principal.kind !== 'user' && principal.kind !== 'role') return undefined
+    const { account } = principal
+    const id = principal.id.split(':')[0]!
+    const sessionArns = principal.session?.policyArns ?? []
+    const key = [account, id, ...sessionArns].join(' ')
+    const found = await at(placeOf(account)).read(async (tx) => {
+      const revision = (await tx.get(Revision, 'revision'))?.revision ?? ''
+      const remembered = known.get(key)
+      if (remembered?.revision === revision) return { remembered }
+      return { revision, ...(await sourcesOf(tx, account, id, sessionArns)) }
+    })
+    if ('remembered' in found) return found.remembered
+    const policies = await Promise.all(found.sources.map(apply))
+    const bound: Bound = { revision: found.revision, policies, tags: found.tags }
+    known.set(key, bound)
+    return bound
+  }
+
+  const policiesOf = async (principal: Principal): Promise<readonly AppliedPolicy[]> => {
+    const bound = (await boundOf(principal))?.policies ?? []
+    const texts = principal.session?.policies ?? []
+    if (texts.length === 0) return bound
+    return [...bound, ...texts.map((text) => ({ kind: 'session' as const, id: 'session', document: documentOf(text) }))]
+  }
+
+  const accessKey: Identity['accessKey'] = async (accessKeyId) => {
+    const ctx = at(placeOf(''))
+    const found = await ctx.read(async (tx) => {
+      const key = await tx.get(AccessKeys, accessKeyId)
+      const user = key?.active ? await findById(tx, User, key.user, placeOf(key.account)) : undefined
+      return key && user ? { key, user } : undefined
+    })
+    if (!found) return undefined
+    const { key, user } = found
+    return { secret: ctx.unseal(key.secret), principal: userPrincipal(key.account, user, key.id) }
+  }
+
+  const marked = new LRUCache<string, number>({ max: 5000 })
+  const markUsed: Identity['markUsed'] = async (accessKeyId, where) => {
+    const ctx = at(placeOf(''))
+    const now = ctx.now().getTime()
+    const last = marked.get(accessKeyId)
+    if (last !== undefined && now - last < lastUsedStep) return
+    marked.set(accessKeyId, now)
+    await ctx.write(async (tx) => {
+      const key = await tx.get(AccessKeys, accessKeyId)
+      if (key) tx.put(AccessKeys, { ...key, lastUsed: { at: now, ...where } })
+    })
+  }
+
+  const tagsOf = async (principal: Principal): Promise<Tags> => {
+    const own = (await boundOf(principal))?.tags ?? {}
+    return principal.session ? { ...own, ...principal.session.tags } : own
+  }
+
+  return { accessKey, markUsed, policiesOf, tagsOf, assume: (request) => assume(at, policiesOf, tagsOf, request) }
+}
+
+const lowered = (context: AssumeRequest['context']) =>
+  Object.fromEntries(Object.entries(context ?? {}).map(([key, values]) => [key.toLowerCase(), values]))
+
+/** Condition keys of the call: what it asks for, the role's tags, and what the caller of `assume` knows. */
+const assumeContext = (
+  request: AssumeRequest,
+  role: RoleRecord,
+  now: Date,
+  facts: { account: string; tags: Tags; sourceIdentity: string | undefined },
+): Record<string, readonly string[]> => {
+  const { by } = request
+  const tagKeys = Object.keys(request.tags ?? {})
+  return {
+    'aws:currenttime': [now.toISOString()],
+    'aws:epochtime': [String(Math.floor(now.getTime() / 1000))],
+    'aws:principalisawsservice': [String(by.kind === 'service')],
+    ...(by.kind === 'service'
+      ? // A service acts for a resource of the role's account (PassRole works within one account) unless it says otherwise.
+        { 'aws:principalservicename': [by.arn], 'aws:sourceaccount': [facts.account] }
+      : { 'aws:principalarn': [by.roleArn ?? by.arn], 'aws:principalaccount': [by.account], 'aws:userid': [by.id] }),
+    ...Object.fromEntries(
+      Object.entries(facts.tags).map(([key, value]) => [`aws:principaltag/${key.toLowerCase()}`, [value]]),
+    ),
+    ...lowered(request.context),
+    ...Object.fromEntries(
+      Object.entries(role.tags).flatMap(([key, value]) => [
+        [`aws:resourcetag/${key.toLowerCase()}`, [value]],
+        [`iam:resourcetag/${key.toLowerCase()}`, [value]],
+      ]),
+    ),
+    ...Object.fromEntries(
+      Object.entries(request.tags ?? {}).map(([key, value]) => [`aws:requesttag/${key.toLowerCase()}`, [value]]),
+    ),
+    ...(tagKeys.length > 0 ? { 'aws:tagkeys': tagKeys } : {}),
+    ...(request.transitiveTagKeys?.length ? { 'sts:transitivetagkeys': request.transitiveTagKeys } : {}),
+    ...(request.externalId === undefined ? {} : { 'sts:externalid': [request.externalId] }),
+    ...(facts.sourceIdentity === undefined ? {} : { 'sts:sourceidentity': [facts.sourceIdentity] }),
+    'sts:rolesessionname': [request.sessionName],
+    'aws:resourceaccount': [facts.account],
+  }
+}
+
+const refused = (message: string) => new AwsError('AccessDenied', message, { status: 403 })
+const invalid = (message: string) => new AwsError('ValidationError', message, { status: 400 })
+
+/** `sts:AssumeRole` and what it implies: the trust policy must allow, and the caller's own where it must. */
+const assume = async (
+  at: (place: Place) => Ctx,
+  policiesOf: Identity['policiesOf'],
+  tagsOf: Identity['tagsOf'],
+  request: AssumeRequest,
+): Promise<Principal> => {
+  const { by, roleArn } = request
+  const account = roleArn.split(':')[4] ?? ''
+  const ctx = at(placeOf(account))
+  const plain = `User: ${by.arn} is not authorized to perform: sts:AssumeRole on resource: ${roleArn}`
+  if (by.kind === 'root') throw refused('Roles may not be assumed by root accounts.')
+  const role = await ctx.read((tx) => findRoleByArn(tx, account, roleArn))
+  if (!role) throw refused(plain)
+
+  const inherited = by.session
+  const transitive = Object.entries(inherited?.tags ?? {}).filter(([key]) => inherited?.transitiveTagKeys.includes(key))
+  for (const [key] of transitive)
+    if (Object.keys(request.tags ?? {}).some((asked) => asked.toLowerCase() === key.toLowerCase()))
+      throw new AwsError(
+        'InvalidParameterValue',
+        `One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.`,
+        { status: 400 },
+      )
+  if (
+    inherited?.sourceIdentity !== undefined &&
+    (request.sourceIdentity ?? inherited.sourceIdentity) !== inherited.sourceIdentity
+  )
+    throw refused(`User: ${by.arn} is not authorized to perform: sts:SetSourceIdentity on resource: ${roleArn}`)
+  const sourceIdentity = request.sourceIdentity ?? inherited?.sourceIdentity
+
+  const document = JSON.parse(role.trust) as PolicyDocument
+  const tags = by.kind === 'service' ? {} : await tagsOf(by)
+  const access: Omit<AccessRequest, 'action'> = {
+    principal: by,
+    resource: roleArn,
+    resourceAccount: account,
+    needsResourcePolicy: true,
+    context: assumeContext(request, role, ctx.now(), { account, tags, sourceIdentity }),
+    policies: [...(await policiesOf(by)), { kind: 'resource', id: roleArn, document }],
+  }
+  const actions = [
+    'sts:AssumeRole',
+    ...(Object.keys(request.tags ?? {}).length > 0 || transitive.length > 0 ? ['sts:TagSession'] : []),
+    ...(sourceIdentity === undefined ? [] : ['sts:SetSourceIdentity']),
+  ]
+  for (const action of actions) {
+    const decision = evaluate({ ...access, action })
+    if (decision.decision === 'allowed') continue
+    // AWS does not say why when it is the trust policy that lacks an Allow.
+    if (decision.decision === 'implicitDeny' && decision.decidedBy === 'resource')
+      throw refused(plain.replace('sts:AssumeRole', action))
+    throw refused(denialMessage({ ...access, action }, decision))
+  }
+
+  const duration = request.durationSeconds ?? 3600
+  if (by.kind !== 'service') {
+    if (by.kind === 'role' && duration > 3600)
+      throw invalid(
+        'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.',
+      )
+    if (duration > role.maxSessionDuration)
+      throw invalid('The requested DurationSeconds exceeds the MaxSessionDuration set for this role.')
+  }
+  const issued = ctx.now().getTime()
+  return {
+    kind: 'role',
+    account,
+    arn: `arn:aws:sts::${account}:assumed-role/${role.name}/${request.sessionName}`,
+    roleArn,
+    id: `${role.id}:${request.sessionName}`,
+    name: role.name,
+    sessionName: request.sessionName,
+    session: {
+      issued,
+      expires: issued + duration * 1000,
+      policies: request.policies ?? [],
+      policyArns: request.policyArns ?? [],
+      tags: { ...Object.fromEntries(transitive), ...request.tags },
+      transitiveTagKeys: [...new Set([...transitive.map(([key]) => key), ...(request.transitiveTagKeys ?? [])])],
+      ...(sourceIdentity === undefined ? {} : { sourceIdentity }),
+      mfa: false,
+      ...(by.kind === 'service' ? { invokedBy: by.arn } : {}),
+    },
+  }
+}
+
+const digest = (text: string) => createHash('sha256').update(text).digest()
+
+/** Git credentials, compared in constant time; an unknown user name takes as long as a wrong password. */
+export const gitCredentialsProvider = (at: (place: Place) => Ctx): GitCredentials => ({
+  verify: async (userName, password) => {
+    const ctx = at(placeOf(''))
+    const found = await ctx.read(async (tx) => {
+      const [record] = await tx.list(ServiceCredentials, { index: 'userName', equals: userName, limit: 1 })
+      const user = record && (await findById(tx, User, record.user, placeOf(record.account)))
+      return record && user ? { record, user } : undefined
+    })
+    const right = timingSafeEqual(digest(found ? ctx.unseal(found.record.password) : ctx.seal('')), digest(password))
+    if (!right || !found?.record.active || found.record.service !== 'codecommit.amazonaws.com') return undefined
+    return userPrincipal(found.record.account, found.user)
+  },
+})

@@ -1,0 +1,21 @@
+import type { Ctx } from '../../kernel/context.ts'
+
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+
+/** Prefixes of unique ids (IAM user guide, "IAM identifiers"). */
+type Prefix = 'AIDA' | 'AROA' | 'AGPA' | 'ANPA' | 'AIPA' | 'ACCA' | 'APKA'
+
+/** A unique id: prefix and 17 characters. */
+export const uniqueId = (ctx: Ctx, prefix: Prefix): string => `${prefix}${ctx.random(17, alphabet)}`
+
+export const accessKeyId = (ctx: Ctx): string => `AKIA${ctx.random(16, alphabet)}`
+
+/** IAM's ARNs name no region: `arn:aws:iam::123456789012:user/team/alice`. */
+export const iamArn = (account: string, type: string, { path, name }: { path: string; name: string }): string =>
+  `arn:aws:iam::${account}:${type}${path}${name}`
+
+/** The name at the end of an IAM ARN of this type and account; `undefined` when it is none. */
+export const nameInArn = (arn: string, account: string, type: string): string | undefined => {
+  const start = `arn:aws:iam::${account}:${type}/`
+  return arn.startsWith(start) ? arn.slice(arn.lastIndexOf('/') + 1) : undefined
+}

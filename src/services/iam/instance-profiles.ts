@@ -1,0 +1,110 @@
+import type { Ctx } from '../../kernel/context.ts'
+import type { ReadTx } from '../../store/store.ts'
+import { iamArn, uniqueId } from './ids.ts'
+import { fail, type Operation } from './operation.ts'
+import { pageOfTable, tail } from './page.ts'
+import { change, getEntity, type InstanceProfileRecord, InstanceProfiles, nameKey, refuseLinked } from './records.ts'
+import { toProfile } from './shapes.ts'
+import { tagPage, withoutTags, withTags } from './tags.ts'
+
+const getProfile = async (tx: ReadTx, name: string): Promise<InstanceProfileRecord> => {
+  const profile = await tx.get(InstanceProfiles, nameKey(name))
+  if (!profile) throw fail('NoSuchEntityException', `Instance Profile ${name} cannot be found.`)
+  return profile
+}
+
+export const CreateInstanceProfile: Operation<'CreateInstanceProfile'> = (ctx, input) =>
+  ctx.write(async (tx) => {
+    if (await tx.get(InstanceProfiles, nameKey(input.InstanceProfileName)))
+      throw fail('EntityAlreadyExistsException', `Instance Profile ${input.InstanceProfileName} already exists.`)
+    const profile: InstanceProfileRecord = tx.put(InstanceProfiles, {
+      name: input.InstanceProfileName,
+      path: input.Path ?? '/',
+      id: uniqueId(ctx, 'AIPA'),
+      created: ctx.now().getTime(),
+      tags: withTags({}, input.Tags),
+    })
+    return { InstanceProfile: await toProfile(tx, ctx.account, profile) }
+  })
+
+export const GetInstanceProfile: Operation<'GetInstanceProfile'> = (ctx, { InstanceProfileName }) =>
+  ctx.read(async (tx) => ({
+    InstanceProfile: await toProfile(tx, ctx.account, await getProfile(tx, InstanceProfileName)),
+  }))
+
+const listed = async (ctx: Ctx, tx: ReadTx, page: Awaited<ReturnType<typeof pageOfTable<InstanceProfileRecord>>>) => ({
+  InstanceProfiles: await Promise.all(page.items.map((profile) => toProfile(tx, ctx.account, profile))),
+  ...tail(page),
+})
+
+export const ListInstanceProfiles: Operation<'ListInstanceProfiles'> = (ctx, input) =>
+  ctx.read(async (tx) => {
+    const start = input.PathPrefix ?? '/'
+    return listed(ctx, tx, await pageOfTable(tx, InstanceProfiles, input, ({ path }) => path.startsWith(start)))
+  })
+
+export const ListInstanceProfilesForRole: Operation<'ListInstanceProfilesForRole'> = (ctx, input) =>
+  ctx.read(async (tx) => {
+    const role = await getEntity(tx, 'role', input.RoleName)
+    const options = { index: 'role', equals: role.id }
+    return listed(ctx, tx, await pageOfTable(tx, InstanceProfiles, input, () => true, options))
+  })
+
+/** One role at most. The caller must be allowed to pass it to EC2. */
+export const AddRoleToInstanceProfile: Operation<'AddRoleToInstanceProfile'> = async (ctx, input) => {
+  const named = await ctx.read((tx) => getEntity(tx, 'role', input.RoleName))
+  await ctx.authorize('iam:PassRole', iamArn(ctx.account, 'role', named), {
+    'iam:PassedToService': ['ec2.amazonaws.com'],
+  })
+  await ctx.write(async (tx) => {
+    const profile = await getProfile(tx, input.InstanceProfileName)
+    const role = refuseLinked(await getEntity(tx, 'role', input.RoleName))
+    if (profile.role !== undefined)
+      throw fail('LimitExceededException', 'Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1')
+    tx.put(InstanceProfiles, { ...profile, role: role.id })
+  })
+  return {}
+}
+
+export const RemoveRoleFromInstanceProfile: Operation<'RemoveRoleFromInstanceProfile'> = async (ctx, input) => {
+  await ctx.write(async (tx) => {
+    const { role: held, ...profile } = await getProfile(tx, input.InstanceProfileName)
+    const role = await getEntity(tx, 'role', input.RoleName)
+    if (held !== role.id)
+      throw fail('NoSuchEntityException', `Role ${input.RoleName} in Instance Profile ${profile.name} cannot be found.`)
+    tx.put(InstanceProfiles, profile)
+  })
+  return {}
+}
+
+export const DeleteInstanceProfile: Operation<'DeleteInstanceProfile'> = async (ctx, { InstanceProfileName }) => {
+  await ctx.write(async (tx) => {
+    const profile = await getProfile(tx, InstanceProfileName)
+    if (profile.role !== undefined)
+      throw fail('DeleteConflictException', 'Cannot delete entity, must remove roles from instance profile first.')
+    tx.delete(InstanceProfiles, nameKey(profile.name))
+  })
+  return {}
+}
+
+export const TagInstanceProfile: Operation<'TagInstanceProfile'> = async (ctx, { InstanceProfileName, Tags }) => {
+  await change(ctx, async (tx) => {
+    const profile = await getProfile(tx, InstanceProfileName)
+    tx.put(InstanceProfiles, { ...profile, tags: withTags(profile.tags, Tags) })
+  })
+  return {}
+}
+
+export const UntagInstanceProfile: Operation<'UntagInstanceProfile'> = async (
+  ctx,
+  { InstanceProfileName, TagKeys },
+) => {
+  await change(ctx, async (tx) => {
+    const profile = await getProfile(tx, InstanceProfileName)
+    tx.put(InstanceProfiles, { ...profile, tags: withoutTags(profile.tags, TagKeys) })
+  })
+  return {}
+}
+
+export const ListInstanceProfileTags: Operation<'ListInstanceProfileTags'> = async (ctx, input) =>
+  tagPage((await ctx.read((tx) => getProfile(tx, input.InstanceProfileName))).tags, input)

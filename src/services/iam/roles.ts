@@ -1,0 +1,156 @@
+import type { Role as WireRole } from '@aws-sdk/client-iam'
+import type { Ctx } from '../../kernel/context.ts'
+import type { PolicyDocument } from '../../policy/policy.ts'
+import { checkDocument, documentSize } from './documents.ts'
+import { iamArn, nameInArn, uniqueId } from './ids.ts'
+import { checkBoundary } from './managed.ts'
+import { findRoleByArn } from './names.ts'
+import { fail, type Operation } from './operation.ts'
+import { pageOfTable, tail } from './page.ts'
+import {
+  Attachments,
+  change,
+  findById,
+  getEntity,
+  InstanceProfiles,
+  nameKey,
+  Role,
+  type RoleRecord,
+  refuseLinked,
+  User,
+} from './records.ts'
+import { boundaryOf, toRole } from './shapes.ts'
+import { tagPage, toTags, withoutTags, withTags } from './tags.ts'
+
+const toFullRole = (account: string, role: RoleRecord): WireRole => ({
+  ...toRole(account, role),
+  ...boundaryOf(role),
+  ...(Object.keys(role.tags).length > 0 ? { Tags: toTags(role.tags) } : {}),
+})
+
+/**
+ * Users and roles that a trust policy names must be there (IAM user guide, "AWS JSON policy elements: Principal").
+ * Throws MalformedPolicyDocument.
+ */
+const checkTrust = async (ctx: Ctx, text: string): Promise<void> => {
+  const document = checkDocument(text, 'trust')
+  if (documentSize(text) > 2048) throw fail('LimitExceededException', 'Cannot exceed quota for ACLSizePerRole: 2048')
+  for (const name of awsPrincipals(document)) {
+    if (!(await principalExists(ctx, name)))
+      throw fail('MalformedPolicyDocumentException', `Invalid principal in policy: "AWS":"${name}"`)
+  }
+}
+
+const awsPrincipals = (document: PolicyDocument): string[] =>
+  [document.Statement].flat().flatMap(({ Principal, NotPrincipal }) =>
+    [Principal, NotPrincipal].flatMap((element) => {
+      const value = typeof element === 'object' ? element.AWS : undefined
+      return value === undefined ? [] : typeof value === 'string' ? [value] : [...value]
+    }),
+  )
+
+/** Accounts and sessions are taken at their word; ids of identities must be of ones that are there. */
+const principalExists = async (ctx: Ctx, name: string): Promise<boolean> => {
+  if (/^A[A-Z0-9]{15,}$/.test(name))
+    return ctx.read(async (tx) => ((await findById(tx, User, name)) ?? (await findById(tx, Role, name))) !== undefined)
+  const account = name.split(':')[4]
+  if (account === undefined || !/^arn:aws:iam::\d{12}:(user|role)\//.test(name)) return true
+  return ctx.at({ account, region: ctx.region }).read(async (tx) => {
+    if (nameInArn(name, account, 'role') !== undefined) return (await findRoleByArn(tx, account, name)) !== undefined
+    const user = await tx.get(User, nameKey(nameInArn(name, account, 'user') ?? ''))
+    return user !== undefined && iamArn(account, 'user', user) === name
+  })
+}
+
+export const CreateRole: Operation<'CreateRole'> = async (ctx, input) => {
+  await checkTrust(ctx, input.AssumeRolePolicyDocument)
+  await checkBoundary(ctx, input.PermissionsBoundary)
+  return change(ctx, async (tx) => {
+    if (await tx.get(Role, nameKey(input.RoleName)))
+      throw fail('EntityAlreadyExistsException', `Role with name ${input.RoleName} already exists.`)
+    const role = tx.put(Role, {
+      name: input.RoleName,
+      path: input.Path ?? '/',
+      id: uniqueId(ctx, 'AROA'),
+      created: ctx.now().getTime(),
+      inline: {},
+      tags: withTags({}, input.Tags),
+      trust: input.AssumeRolePolicyDocument,
+      maxSessionDuration: input.MaxSessionDuration ?? 3600,
+      ...(input.Description === undefined ? {} : { description: input.Description }),
+      ...(input.PermissionsBoundary === undefined ? {} : { boundary: input.PermissionsBoundary }),
+    })
+    return { Role: toFullRole(ctx.account, role) }
+  })
+}
+
+export const GetRole: Operation<'GetRole'> = async (ctx, { RoleName }) => ({
+  Role: toFullRole(ctx.account, await ctx.read((tx) => getEntity(tx, 'role', RoleName))),
+})
+
+export const ListRoles: Operation<'ListRoles'> = async (ctx, input) => {
+  const start = input.PathPrefix ?? '/'
+  const page = await ctx.read((tx) => pageOfTable(tx, Role, input, ({ path }) => path.startsWith(start)))
+  return { Roles: page.items.map((role) => toRole(ctx.account, role)), ...tail(page) }
+}
+
+export const UpdateRole: Operation<'UpdateRole'> = async (ctx, input) => {
+  await change(ctx, async (tx) => {
+    const role = refuseLinked(await getEntity(tx, 'role', input.RoleName))
+    tx.put(Role, {
+      ...role,
+      maxSessionDuration: input.MaxSessionDuration ?? role.maxSessionDuration,
+      ...(input.Description === undefined ? {} : { description: input.Description }),
+    })
+  })
+  return {}
+}
+
+export const UpdateRoleDescription: Operation<'UpdateRoleDescription'> = async (ctx, { RoleName, Description }) => {
+  const role = await change(ctx, async (tx) =>
+    tx.put(Role, { ...(await getEntity(tx, 'role', RoleName)), description: Description }),
+  )
+  return { Role: toRole(ctx.account, role) }
+}
+
+export const UpdateAssumeRolePolicy: Operation<'UpdateAssumeRolePolicy'> = async (ctx, input) => {
+  await checkTrust(ctx, input.PolicyDocument)
+  await change(ctx, async (tx) => {
+    const role = refuseLinked(await getEntity(tx, 'role', input.RoleName))
+    tx.put(Role, { ...role, trust: input.PolicyDocument })
+  })
+  return {}
+}
+
+export const DeleteRole: Operation<'DeleteRole'> = async (ctx, { RoleName }) => {
+  await change(ctx, async (tx) => {
+    const role = refuseLinked(await getEntity(tx, 'role', RoleName))
+    const left = (what: string) => fail('DeleteConflictException', `Cannot delete entity, ${what} first.`)
+    if ((await tx.list(InstanceProfiles, { index: 'role', equals: role.id, limit: 1 })).length > 0)
+      throw left('must remove roles from instance profile')
+    if (Object.keys(role.inline).length > 0) throw left('must delete policies')
+    if ((await tx.list(Attachments, { index: 'entity', equals: role.id, limit: 1 })).length > 0)
+      throw left('must detach all policies')
+    tx.delete(Role, nameKey(role.name))
+  })
+  return {}
+}
+
+export const TagRole: Operation<'TagRole'> = async (ctx, { RoleName, Tags }) => {
+  await change(ctx, async (tx) => {
+    const role = refuseLinked(await getEntity(tx, 'role', RoleName))
+    tx.put(Role, { ...role, tags: withTags(role.tags, Tags) })
+  })
+  return {}
+}
+
+export const UntagRole: Operation<'UntagRole'> = async (ctx, { RoleName, TagKeys }) => {
+  await change(ctx, async (tx) => {
+    const role = refuseLinked(await getEntity(tx, 'role', RoleName))
+    tx.put(Role, { ...role, tags: withoutTags(role.tags, TagKeys) })
+  })
+  return {}
+}
+
+export const ListRoleTags: Operation<'ListRoleTags'> = async (ctx, input) =>
+  tagPage((await ctx.read((tx) => getEntity(tx, 'role', input.RoleName))).tags, input)

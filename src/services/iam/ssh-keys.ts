@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto'
+import type { SSHPublicKeyMetadata } from '@aws-sdk/client-iam'
+import type { Ctx } from '../../kernel/context.ts'
+import type { ReadTx } from '../../store/store.ts'
+import { uniqueId } from './ids.ts'
+import { namedOrCaller } from './names.ts'
+import { fail, type Operation } from './operation.ts'
+import { pageOfTable, tail } from './page.ts'
+import { getEntity, type SshKeyRecord, SshKeys, type UserRecord } from './records.ts'
+
+/** The key's bytes of an `ssh-rsa AAAA…` line. Throws InvalidPublicKey, UnrecognizedPublicKeyEncoding. */
+const keyBytes = (body: string): Buffer => {
+  const [type, encoded] = body.trim().split(/\s+/)
+  if (type !== 'ssh-rsa')
+    throw fail(
+      'UnrecognizedPublicKeyEncodingException',
+      'The public key encoding format is unsupported or unrecognized.',
+    )
+  const bytes = Buffer.from(encoded ?? '', 'base64')
+  if (bytes.length < 15 || bytes.readUInt32BE(0) !== 7 || bytes.toString('latin1', 4, 11) !== 'ssh-rsa')
+    throw fail('InvalidPublicKeyException', 'The public key is malformed or otherwise invalid.')
+  return bytes
+}
+
+const fingerprint = (bytes: Buffer): string => createHash('md5').update(bytes).digest('hex').match(/../g)!.join(':')
+
+const toMetadata = (user: UserRecord, key: SshKeyRecord): SSHPublicKeyMetadata => ({
+  UserName: user.name,
+  SSHPublicKeyId: key.id,
+  Status: key.active ? 'Active' : 'Inactive',
+  UploadDate: new Date(key.uploaded),
+})
+
+const toKey = (user: UserRecord, key: SshKeyRecord) => ({
+  UserName: user.name,
+  SSHPublicKeyId: key.id,
+  Fingerprint: key.fingerprint,
+  SSHPublicKeyBody: key.body,
+  Status: key.active ? ('Active' as const) : ('Inactive' as const),
+  UploadDate: new Date(key.uploaded),
+})
+
+const getKey = async (tx: ReadTx, userName: string, id: string) => {
+  const user = await getEntity(tx, 'user', userName)
+  const key = await tx.get(SshKeys, id)
+  if (!key || key.user !== user.id)
+    throw fail('NoSuchEntityException', `The SSH Public Key with id ${id} cannot be found.`)
+  return { user, key }
+}
+
+export const UploadSSHPublicKey: Operation<'UploadSSHPublicKey'> = (ctx, { UserName, SSHPublicKeyBody }) => {
+  const print = fingerprint(keyBytes(SSHPublicKeyBody))
+  return ctx.write(async (tx) => {
+    const user = await getEntity(tx, 'user', UserName)
+    const own = await tx.list(SshKeys, { index: 'user', equals: user.id })
+    if (own.some((key) => key.fingerprint === print))
+      throw fail(
+        'DuplicateSSHPublicKeyException',
+        'The SSH public key is already associated with the specified IAM user.',
+      )
+    if (own.length >= 5) throw fail('LimitExceededException', 'Cannot exceed quota for SSHPublicKeysPerUser: 5')
+    const key = tx.put(SshKeys, {
+      id: uniqueId(ctx, 'APKA'),
+      user: user.id,
+      body: SSHPublicKeyBody,
+      fingerprint: print,
+      active: true,
+      uploaded: ctx.now().getTime(),
+    })
+    return { SSHPublicKey: toKey(user, key) }
+  })
+}
+
+export const GetSSHPublicKey: Operation<'GetSSHPublicKey'> = async (ctx, { UserName, SSHPublicKeyId, Encoding }) => {
+  if (Encoding !== 'SSH')
+    throw fail(
+      'UnrecognizedPublicKeyEncodingException',
+      'The public key encoding format is unsupported or unrecognized.',
+    )
+  const { user, key } = await ctx.read((tx) => getKey(tx, UserName, SSHPublicKeyId))
+  return { SSHPublicKey: toKey(user, key) }
+}
+
+export const ListSSHPublicKeys: Operation<'ListSSHPublicKeys'> = (ctx: Ctx, input) =>
+  ctx.read(async (tx) => {
+    const user = await namedOrCaller(ctx, tx, input.UserName)
+    const page = await pageOfTable(tx, SshKeys, input, () => true, { index: 'user', equals: user.id })
+    return { SSHPublicKeys: page.items.map((key) => toMetadata(user, key)), ...tail(page) }
+  })
+
+export const UpdateSSHPublicKey: Operation<'UpdateSSHPublicKey'> = async (
+  ctx,
+  { UserName, SSHPublicKeyId, Status },
+) => {
+  await ctx.write(async (tx) => {
+    const { key } = await getKey(tx, UserName, SSHPublicKeyId)
+    tx.put(SshKeys, { ...key, active: Status === 'Active' })
+  })
+  return {}
+}
+
+export const DeleteSSHPublicKey: Operation<'DeleteSSHPublicKey'> = async (ctx, { UserName, SSHPublicKeyId }) => {
+  await ctx.write(async (tx) => tx.delete(SshKeys, (await getKey(tx, UserName, SSHPublicKeyId)).key.id))
+  return {}
+}

@@ -1,0 +1,30 @@
+import { identity } from '../../kernel/identity.ts'
+import { defineService } from '../../kernel/service.ts'
+import { GetCallerIdentity } from './caller.ts'
+import { AssumeRoleWithSAML, AssumeRoleWithWebIdentity } from './federation.ts'
+import type { NS } from './operation.ts'
+import { AssumeRole, GetSessionToken } from './sessions.ts'
+
+export const service = defineService<NS>()({
+  id: 'sts',
+  tables: [],
+  operations: { AssumeRole, AssumeRoleWithSAML, AssumeRoleWithWebIdentity, GetCallerIdentity, GetSessionToken },
+  partial: {
+    AssumeRole: 'Without MFA: a serial number and token code are refused, since there are no MFA devices.',
+    AssumeRoleWithSAML: 'Always refused: there are no SAML providers.',
+    AssumeRoleWithWebIdentity: 'Always refused: there are no OpenID Connect providers.',
+    GetSessionToken: 'Without MFA: a serial number and token code are refused, since there are no MFA devices.',
+  },
+  access: {
+    // AssumeRole decides by itself, on both sides: the role's trust policy and the caller's policies.
+    unauthorized: [
+      'AssumeRole',
+      'AssumeRoleWithSAML',
+      'AssumeRoleWithWebIdentity',
+      'GetCallerIdentity',
+      'GetSessionToken',
+    ],
+    unsigned: ['AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity'],
+  },
+  uses: [identity],
+})
