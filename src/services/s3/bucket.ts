@@ -69,21 +69,37 @@ export const checkOwner = (bucket: BucketRecord, expected: string | undefined): 
   if (expected !== undefined && expected !== bucket.account) throw fail('AccessDenied', 'Access Denied')
 }
 
-/** A signature is made for a region; it must be the bucket's. Calls of Drydock's own services carry none. */
-const checkRegion = (ctx: Ctx, bucket: BucketRecord): void => {
-  if (bucket.region === ctx.region || ctx.request.invokedBy !== undefined) return
-  const wrong = `the region '${ctx.region}' is wrong; expecting '${bucket.region}'`
-  const members = { Region: bucket.region }
-  const headers = { 'x-amz-bucket-region': bucket.region }
-  if (/^AWS4-/.test(ctx.request.headers.authorization ?? ''))
-    throw fail('AuthorizationHeaderMalformed', `The authorization header is malformed; ${wrong}`, members, headers)
-  if (/(^|&)X-Amz-Credential=/i.test(ctx.request.query))
+/**
+ * A signature is made for a region; it must be the bucket's. A path-style request has come to the wrong region's
+ * endpoint; one that names the bucket in its host has found the right one with the wrong signature. Calls of Drydock's
+ * own services, and those without a signature, name no region.
+ */
+const checkRegion = ({ region, request: { path, query, headers } }: Ctx, bucket: BucketRecord): void => {
+  const inHeader = /^AWS4-/.test(headers.authorization ?? '')
+  const inQuery = /(^|&)X-Amz-Credential=/i.test(query)
+  if (bucket.region === region || !(inHeader || inQuery)) return
+  const named = { 'x-amz-bucket-region': bucket.region }
+  if (path === `/${bucket.name}` || path.startsWith(`/${bucket.name}/`))
     throw fail(
-      'AuthorizationQueryParametersError',
-      `Error parsing the X-Amz-Credential parameter; ${wrong}`,
-      members,
-      headers,
+      'PermanentRedirect',
+      'The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.',
+      { Endpoint: `s3.${bucket.region}.amazonaws.com`, Bucket: bucket.name },
+      named,
     )
+  const wrong = `the region '${region}' is wrong; expecting '${bucket.region}'`
+  if (inHeader)
+    throw fail(
+      'AuthorizationHeaderMalformed',
+      `The authorization header is malformed; ${wrong}`,
+      { Region: bucket.region },
+      named,
+    )
+  throw fail(
+    'AuthorizationQueryParametersError',
+    `Error parsing the X-Amz-Credential parameter; ${wrong}`,
+    { Region: bucket.region },
+    named,
+  )
 }
 
 const reservedPrefixes = ['xn--', 'sthree-', 'amzn-s3-demo-']
