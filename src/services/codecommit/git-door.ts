@@ -7,7 +7,7 @@ import { createGunzip } from 'node:zlib'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { Exchange, Route } from '../../kernel/service.ts'
-import { startGit } from './git.ts'
+import { finish, startGit } from './git.ts'
 import { gitCaller, Refusal } from './git-caller.ts'
 import { isReferenceName, isRepositoryName } from './names.ts'
 import { flush, PktLineError, type PushHead, pktLine, readLine, readPushHead, readReport, refusal } from './pkt-line.ts'
@@ -107,29 +107,15 @@ const protocol = (exchange: Exchange): Record<string, string> => {
 
 const program = { 'git-upload-pack': ['upload-pack', '--strict'], 'git-receive-pack': ['receive-pack'] } as const
 
-const start = ({ ctx, exchange, repository }: Asked, service: Service, ...options: string[]) => {
-  const folder = databaseOf(ctx, repository.id)
-  const running = startGit([...program[service], '--stateless-rpc', ...options, '--', folder], {
+const start = ({ ctx, exchange, repository }: Asked, service: Service, ...options: string[]) =>
+  startGit([...program[service], '--stateless-rpc', ...options, '--', databaseOf(ctx, repository.id)], {
     env: protocol(exchange),
   })
-  const check = async () => {
-    const code = await running.ended
-    if (code !== 0) ctx.log.debug('git ended with an error', { service, code, stderr: running.complaint() })
-    return code
-  }
-  return { ...running, check }
-}
-
-const collect = async (stream: Readable): Promise<Buffer> => {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of stream as AsyncIterable<Uint8Array>) chunks.push(chunk)
-  return Buffer.concat(chunks)
-}
 
 const advertise = async (asked: Asked, service: Service): Promise<void> => {
-  const { child, ended } = start(asked, service, '--advertise-refs')
-  child.stdin.end()
-  const [code, references] = await Promise.all([ended, collect(child.stdout)])
+  const running = start(asked, service, '--advertise-refs')
+  running.child.stdin.end()
+  const { code, stdout: references } = await finish(running)
   if (code !== 0) throw new Error(`git ${service} --advertise-refs ended with ${code}`)
   const version2 = service === 'git-upload-pack' && protocol(asked.exchange).GIT_PROTOCOL === 'version=2'
   const { response } = asked.exchange
@@ -178,7 +164,7 @@ const uploadPack = async (asked: Asked): Promise<void> => {
   const { ctx, exchange, repository } = asked
   expectType(exchange, 'git-upload-pack')
   const { head, whole } = await readHead(bodyOf(exchange), (bytes) => readLine(bytes, 0))
-  const { child, ended, check } = start(asked, 'git-upload-pack')
+  const { child, ended, complaint } = start(asked, 'git-upload-pack')
   const { response } = exchange
   // A client that goes away takes its git with it.
   response.once('close', () => child.kill('SIGTERM'))
@@ -187,7 +173,8 @@ const uploadPack = async (asked: Asked): Promise<void> => {
   await Promise.race([once(child.stdout, 'readable'), ended])
   response.writeHead(200, resultHead('git-upload-pack'))
   await pipeline(child.stdout, response).catch(() => child.kill('SIGTERM'))
-  await check()
+  const code = await ended
+  if (code !== 0) ctx.log.debug('git upload-pack ended with an error', { code, stderr: complaint() })
   if (head?.payload?.toString('utf8').trim() === 'command=ls-refs') return
   await exchange.audit(ctx, {
     eventName: 'GitPull',
@@ -232,13 +219,13 @@ const receivePack = async (asked: Asked): Promise<void> => {
 
 /** Has git take the push. Its report is kept back until the push is announced: what is acknowledged is never lost. */
 const receive = async (asked: Asked, body: AsyncGenerator<Uint8Array>): Promise<Buffer> => {
-  const { child, check } = start(asked, 'git-receive-pack')
-  // A push cut off on its way changes nothing: git learns it by the signal, before it could take the pack for whole.
-  const feeding = pipeline(body, child.stdin).catch(() => child.kill('SIGTERM'))
-  const report = await collect(child.stdout)
+  const running = start(asked, 'git-receive-pack')
+  // A push cut off on its way changes nothing: git is ended before it could take the pack for whole.
+  const feeding = pipeline(body, running.child.stdin).catch(() => running.child.kill('SIGTERM'))
+  const { stdout, code, stderr } = await finish(running)
   await feeding
-  await check()
-  return report
+  if (code !== 0) asked.ctx.log.debug('git receive-pack ended with an error', { code, stderr })
+  return stdout
 }
 
 /** The report that refuses a push which would move a reference the caller may not move, or one that no one may have. */

@@ -53,6 +53,7 @@ export type RunningGit = {
   readonly complaint: () => string
 }
 
+/** Starts git with its streams open. */
 export const startGit = (args: readonly string[], options: GitOptions = {}): RunningGit => {
   const child = spawn('git', [...configuration, ...args], {
     cwd: options.folder ?? '/',
@@ -80,6 +81,11 @@ export async function* outputOf(args: readonly string[], options: GitOptions = {
     yield* child.stdout as AsyncIterable<Uint8Array>
     const code = await ended
     if (code !== 0) throw new Error(`git ended with ${code}: ${complaint()}`)
+  } catch (error) {
+    child.kill('SIGTERM')
+    // Why git did not even start says more than that its output broke off.
+    await ended
+    throw error
   } finally {
     child.kill('SIGTERM')
   }
@@ -87,17 +93,22 @@ export async function* outputOf(args: readonly string[], options: GitOptions = {
 
 export type GitResult = { readonly code: number; readonly stdout: Buffer; readonly stderr: string }
 
-/** Runs git to its end with all output in memory: for what is small. Exit codes are the caller's to judge. */
-export const runGit = async (
+/** All that a running git writes, and how it ends: for what is small. */
+export const finish = async ({ child, ended, complaint }: RunningGit): Promise<GitResult> => {
+  const stdout: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
+  const code = await ended
+  return { code, stdout: Buffer.concat(stdout), stderr: complaint() }
+}
+
+/** Runs git to its end. Exit codes are the caller's to judge. */
+export const runGit = (
   args: readonly string[],
   options: GitOptions & { readonly input?: string | Uint8Array } = {},
 ): Promise<GitResult> => {
-  const { child, ended, complaint } = startGit(args, options)
-  const stdout: Buffer[] = []
-  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
-  child.stdin.end(options.input)
-  const code = await ended
-  return { code, stdout: Buffer.concat(stdout), stderr: complaint() }
+  const running = startGit(args, options)
+  running.child.stdin.end(options.input)
+  return finish(running)
 }
 
 /** As `runGit`, for what can only fail by a fault of ours or of the disk. */

@@ -7,9 +7,6 @@ const onBranch = (input: { branchName: string }) => ({
   context: { 'codecommit:References': `refs/heads/${input.branchName}` },
 })
 
-const onTarget = ({ targetBranch }: { targetBranch?: string | undefined }) =>
-  targetBranch === undefined ? {} : { context: { 'codecommit:References': `refs/heads/${targetBranch}` } }
-
 /** Repository ARNs are `arn:aws:codecommit:REGION:ACCOUNT:NAME`. */
 export const access: AccessRules<NS> = {
   operations: {
@@ -25,9 +22,6 @@ export const access: AccessRules<NS> = {
     CreateCommit: onBranch,
     PutFile: onBranch,
     DeleteFile: onBranch,
-    MergeBranchesByFastForward: onTarget,
-    MergeBranchesBySquash: onTarget,
-    MergeBranchesByThreeWay: onTarget,
   },
   resourceTags: async (ctx, arn) => {
     const name = arn.slice(arn.lastIndexOf(':') + 1)
