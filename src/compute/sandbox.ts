@@ -218,7 +218,8 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     }
     const life = endings.expect(spec.id, supervisor)
     lives.set(spec.id, life)
-    if (spec.network !== 'host') await vpcs.joined(spec)
+    const init = await readProcess(spec.id, 'init')
+    if (init) await vpcs.joined(spec, init)
     return life
   }
 
@@ -274,6 +275,15 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     if (!(await within(5000))) throw new Error(`Task ${id} does not end.`)
   }
 
+  /** The last one out: a VPC without tasks, running or stopped, needs no network. */
+  const releaseVpc = async (vpc: string) => {
+    for (const id of await readdir(tasksFolder).catch(() => [])) {
+      const network = (await readRecord(id))?.spec.network
+      if (network && network !== 'host' && network.vpc === vpc) return
+    }
+    await vpcs.release(vpc)
+  }
+
   const remove = async (id: string): Promise<void> => {
     if (!ID.test(id)) return
     await stop(id, 0)
@@ -285,7 +295,10 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     await rm(endings.file(id), { force: true })
     if (record) {
       await removeGroups(record.groups)
-      if (record.spec.network !== 'host') vpcs.left(record.spec)
+      if (record.spec.network !== 'host') {
+        vpcs.left(record.spec)
+        await releaseVpc(record.spec.network.vpc)
+      }
     }
   }
 
@@ -298,7 +311,8 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
         const record = await readRecord(handle.id)
         const life = record && (await lifeOf(handle.id))
         if (!record || !life) return undefined
-        if (record.spec.network !== 'host' && !life.ended && isAlive(life.supervisor)) await vpcs.joined(record.spec)
+        const init = await readProcess(handle.id, 'init')
+        if (init && isAlive(init)) await vpcs.joined(record.spec, init)
         return running(record.spec, life)
       }),
     stop: (handle, graceSeconds) => stop(handle.id, graceSeconds),

@@ -237,7 +237,12 @@ export const prepareLaunch = async (parts: LaunchParts): Promise<string> => {
     ...touched.map((path) => `[ -e ${quote(path)} ] || : > ${quote(path)}`),
     ...(files.size > 0 ? [`tar -x -p --no-overwrite-dir -C ${quote(root)} -f ${inFolder('files.tar')}`] : []),
     `mount -n -a -T ${inFolder('fstab.rest')}`,
-    ...(spec.hostname ? [`echo ${quote(spec.hostname)} > /proc/sys/kernel/hostname`] : []),
+    // Only real root may write the file; only `hostname` knows the system call that root inside may make.
+    ...(spec.hostname
+      ? [
+          `{ echo ${quote(spec.hostname)} > /proc/sys/kernel/hostname; } 2> /dev/null || hostname ${quote(spec.hostname)}`,
+        ]
+      : []),
     ...parts.network,
     `exec < ${inFolder('init.sh')}`,
     `cd ${quote(root)}`,

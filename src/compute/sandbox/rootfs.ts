@@ -28,7 +28,7 @@ const SYSTEM_FOLDERS = ['/usr', '/opt', '/bin', '/sbin', '/lib', '/lib32', '/lib
 
 /** Files of /etc that stay out although anybody may read them. What not everybody may read stays out anyway. */
 const SECRET =
-  /(^|[._-])(credentials?|secrets?|passwords?|passwd-|tokens?|netrc)$|^(shadow|gshadow|sudoers)|^ssh_host_|\.key$/
+  /^(\.?netrc|\.git-credentials|credentials?|shadow-?|gshadow-?|sudoers|passwd-|group-)$|^ssh_host_|\.(key|credentials?|secrets?|token)$/
 
 /** Folders of the root file system that start empty. */
 const EMPTY: readonly (readonly [path: string, mode: number])[] = [
@@ -78,7 +78,7 @@ const makeFolder = async (path: string, mode: number) => {
 
 /** What tells one state of the host's /etc from another, as far as tasks care. */
 const fingerprint = async (rights: Rights): Promise<string> => {
-  const hash = createHash('sha256').update(`2 ${rights}`)
+  const hash = createHash('sha256').update(`3 ${rights}`)
   for (const path of [
     '/etc',
     '/etc/passwd',
