@@ -9,7 +9,6 @@ import { memoryBlobs } from './blobs/memory.ts'
 import type { ComputeDriver, Door } from './compute/driver.ts'
 import { hostCompute } from './compute/host.ts'
 import { type Config, isLoopback } from './config.ts'
-import { temporaryIdentity } from './identity-temporary.ts'
 import type { Logger } from './kernel/context.ts'
 import { httpListener, httpServer, type Listener } from './kernel/http.ts'
 import { createKernel, type Kernel } from './kernel/kernel.ts'
@@ -87,7 +86,6 @@ const compose = async (
 
   const folder = join(data, 'services')
   const services = await loadServices()
-  if (!services.has('iam')) services.set('iam', temporaryIdentity)
   const kernel = createKernel({
     account: config.account,
     region: config.region,

@@ -229,6 +229,10 @@ export const authenticate = async (
     const expected = sign(key, stringToSign({ ...request, payloadHash }, parts, parts.scope.service === 's3'))
     if (parts.time.slice(0, 8) !== parts.scope.date || !sameText(expected, parts.signature)) throw refuse(family, 'mismatch')
     if (actual !== undefined && declared !== undefined && actual !== declared) throw refuse(family, 'payload')
+    if (principal.kind === 'user' && !principal.session) {
+      const { service, region } = parts.scope
+      await source.identity().markUsed(parts.accessKeyId, { service, region })
+    }
     if (bytes) return { ...facts, body: bytes, trailers: noTrailers }
     const stream = request.stream()
     if (declared?.startsWith('STREAMING-AWS4-HMAC-SHA256-PAYLOAD')) {

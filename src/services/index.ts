@@ -3,11 +3,14 @@ import type { Service } from '../kernel/service.ts'
 
 /** The one list of services. Docs, coverage, health and the console read it. */
 const services = {
+  cloudtrail: () => import('./cloudtrail/index.ts'),
   cloudwatch: () => import('./cloudwatch/index.ts'),
   codecommit: () => import('./codecommit/index.ts'),
   events: () => import('./events/index.ts'),
+  iam: () => import('./iam/index.ts'),
   logs: () => import('./logs/index.ts'),
   s3: () => import('./s3/index.ts'),
+  sts: () => import('./sts/index.ts'),
 } satisfies { [K in ServiceId]?: () => Promise<{ service: Service }> }
 
 /** Loads the services. Their modules are small; what is heavy they load on first use. */
