@@ -131,7 +131,7 @@ describe('a user with Git credentials', () => {
     const entries = await drydock.server.kernel.append.range(auditStream(drydock.account, drydock.region))
     const denials = entries
       .map(({ body }) => JSON.parse(JSON.stringify(body)))
-      .filter((record) => record.eventName === 'GitPush' && record.errorCode)
+      .filter((record) => record.eventName === 'GitPush' && record.errorCode && record.userIdentity.userName === 'bob')
     expect(denials).toMatchObject([
       { userIdentity: { userName: 'bob' }, errorMessage: expect.stringContaining('codecommit:GitPush') },
     ])

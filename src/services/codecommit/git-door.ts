@@ -37,7 +37,7 @@ export const gitDoor: Route = {
 const toRefusal = (ctx: Ctx, thrown: unknown): Refusal => {
   if (thrown instanceof Refusal) return thrown
   if (thrown instanceof PktLineError) return new Refusal(400, thrown.message)
-  if (thrown instanceof AwsError) return new Refusal(thrown.status ?? 403, thrown.message)
+  if (thrown instanceof AwsError) return new Refusal(thrown.status ?? 400, thrown.message)
   ctx.log.error('git door failed', {
     error: thrown instanceof Error ? thrown.stack : String(thrown),
     request: ctx.request.id,
@@ -80,22 +80,27 @@ const serveGit = async (anyone: Ctx, exchange: Exchange): Promise<void> => {
 
 type Asked = { readonly ctx: Ctx; readonly exchange: Exchange; readonly repository: Repository }
 
-/** Throws AccessDenied, and leaves a record of the denial. */
+/** Throws `Refusal` 403 with IAM's sentence, and leaves a record of the denial. */
 const authorize = async (ctx: Ctx, exchange: Exchange, service: Service, name: string, references?: string[]) => {
-  const action = actions[service]
+  const eventName = actions[service]
+  const action = `codecommit:${eventName}`
   try {
     // A push is allowed in general before it says which references it wants to move, as on AWS: policies that restrict
     // references say so with a `Null` condition (CodeCommit user guide, "Limit pushes and merges to branches").
-    if (!references) await ctx.authorize(`codecommit:${action}`, arnOf(ctx, name))
+    if (!references) await ctx.authorize(action, arnOf(ctx, name))
     for (const reference of references ?? [])
-      await ctx.authorize(`codecommit:${action}`, arnOf(ctx, name), { 'codecommit:References': [reference] })
+      await ctx.authorize(action, arnOf(ctx, name), { 'codecommit:References': [reference] })
   } catch (thrown) {
-    if (thrown instanceof AwsError) {
-      const error = { code: thrown.code, message: thrown.message }
-      const readOnly = action === 'GitPull'
-      await exchange.audit(ctx, { eventName: action, readOnly, requestParameters: { repositoryName: name }, error })
-    }
-    throw thrown
+    if (!(thrown instanceof AwsError) || !thrown.code.startsWith('AccessDenied')) throw thrown
+    const { code, message } = thrown
+    const readOnly = eventName === 'GitPull'
+    await exchange.audit(ctx, {
+      eventName,
+      readOnly,
+      requestParameters: { repositoryName: name },
+      error: { code, message },
+    })
+    throw new Refusal(403, message)
   }
 }
 
@@ -237,7 +242,7 @@ const deny = async ({ ctx, exchange, repository }: Asked, head: PushHead): Promi
     await authorize(ctx, exchange, 'git-receive-pack', repository.name, references)
     return undefined
   } catch (thrown) {
-    if (!(thrown instanceof AwsError)) throw thrown
+    if (!(thrown instanceof Refusal)) throw thrown
     return refusal(head, "You don't have permission to push changes to this branch.", thrown.message)
   }
 }
