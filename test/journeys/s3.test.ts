@@ -1,0 +1,218 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { get, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Story, story } from '../story.ts'
+
+// S3 with clients that no one here wrote: the AWS CLI, boto3 and plain HTTP.
+
+const run = promisify(execFile)
+const works = (command: string, ...args: string[]): Promise<boolean> =>
+  run(command, args).then(
+    () => true,
+    () => false,
+  )
+const cli = await works('aws', '--version')
+const boto3 = await works('python3', '-c', 'import boto3')
+if (!cli) console.log('SKIPPED: S3 with the AWS CLI, because there is no `aws` on the path')
+if (!boto3) console.log('SKIPPED: S3 with boto3, because `python3 -c "import boto3"` fails')
+
+let drydock: Story
+let folder: string
+let environment: Record<string, string | undefined>
+beforeAll(async () => {
+  drydock = await story()
+  folder = mkdtempSync(join(tmpdir(), 'drydock-s3-journey-'))
+  environment = {
+    PATH: process.env.PATH,
+    HOME: folder,
+    PYENV_ROOT: process.env.PYENV_ROOT,
+    AWS_ENDPOINT_URL: drydock.endpoint,
+    AWS_ACCESS_KEY_ID: drydock.root.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: drydock.root.secretAccessKey,
+    AWS_REGION: 'us-east-1',
+    AWS_DEFAULT_REGION: 'us-east-1',
+    AWS_MAX_ATTEMPTS: '1',
+    AWS_PAGER: '',
+    AWS_CONFIG_FILE: join(folder, 'config'),
+    NO_PROXY: '127.0.0.1,localhost',
+  }
+  writeFileSync(join(folder, 'config'), '[default]\ns3 =\n  addressing_style = path\n')
+})
+afterAll(async () => {
+  await drydock.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const aws = async (...args: string[]): Promise<string> =>
+  (await run('aws', args, { env: environment, cwd: folder, maxBuffer: 16 * 1024 ** 2 })).stdout
+const awsFails = async (...args: string[]): Promise<string> => {
+  try {
+    await aws(...args)
+  } catch (error) {
+    return String((error as { stderr?: string }).stderr ?? error)
+  }
+  throw new Error(`aws ${args.join(' ')} succeeded`)
+}
+const md5 = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex')
+
+const fetchText = (url: string, method = 'GET', body?: string) =>
+  new Promise<{ status: number | undefined; text: string }>((resolve, reject) => {
+    const sent = (method === 'GET' ? get : request)(url, { method }, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('end', () => resolve({ status: response.statusCode, text }))
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+
+test.runIf(cli)(
+  'the AWS CLI makes buckets, copies, lists, syncs, presigns and removes',
+  async () => {
+    await aws('s3', 'mb', 's3://journey')
+    const small = join(folder, 'a small file.txt')
+    const large = join(folder, 'large.bin')
+    writeFileSync(small, 'hello\n')
+    writeFileSync(large, Buffer.alloc(20 * 1024 ** 2, 'large '))
+    await aws('s3', 'cp', '--quiet', small, 's3://journey/docs/a small+file.txt')
+    await aws('s3', 'cp', '--quiet', large, 's3://journey/large.bin')
+    expect(await aws('s3', 'ls', 's3://journey')).toMatch(/PRE docs\/\n.* 20971520 large\.bin/)
+    expect(await aws('s3', 'ls', '--recursive', 's3://journey/docs')).toContain('docs/a small+file.txt')
+    await aws('s3', 'cp', '--quiet', 's3://journey/large.bin', join(folder, 'back.bin'))
+    expect(md5(readFileSync(join(folder, 'back.bin')))).toBe(md5(readFileSync(large)))
+    await aws('s3', 'cp', '--quiet', 's3://journey/large.bin', 's3://journey/copied.bin')
+    const head = JSON.parse(await aws('s3api', 'head-object', '--bucket', 'journey', '--key', 'copied.bin')) as {
+      ContentLength: number
+    }
+    expect(head.ContentLength).toBe(20 * 1024 ** 2)
+
+    mkdirSync(join(folder, 'tree/below'), { recursive: true })
+    for (const name of ['one', 'below/two', 'below/ü']) writeFileSync(join(folder, 'tree', name), name)
+    await aws('s3', 'sync', '--quiet', 'tree', 's3://journey/tree')
+    rmSync(join(folder, 'tree/one'))
+    expect(await aws('s3', 'sync', 'tree', 's3://journey/tree', '--delete')).toContain('delete: s3://journey/tree/one')
+    expect(await aws('s3', 'sync', 'tree', 's3://journey/tree')).toBe('')
+    await aws('s3', 'sync', '--quiet', 's3://journey/tree', 'tree-back')
+    expect(readFileSync(join(folder, 'tree-back/below/ü'), 'utf8')).toBe('below/ü')
+    await aws('s3', 'mv', '--quiet', 's3://journey/copied.bin', 's3://journey/moved.bin')
+
+    const url = (await aws('s3', 'presign', 's3://journey/docs/a small+file.txt')).trim()
+    expect(await fetchText(url)).toEqual({ status: 200, text: 'hello\n' })
+    expect((await fetchText(url.replace(/(Signature=)../, '$100'))).status).toBe(403)
+
+    expect(await awsFails('s3', 'rb', 's3://journey')).toContain('BucketNotEmpty')
+    await aws('s3', 'rb', '--force', 's3://journey')
+    expect(await awsFails('s3', 'ls', 's3://journey')).toContain('NoSuchBucket')
+  },
+  120_000,
+)
+
+test.runIf(cli)(
+  's3api: versions, policies, errors as AWS words them',
+  async () => {
+    await aws('s3api', 'create-bucket', '--bucket', 'api')
+    await aws('s3api', 'put-bucket-versioning', '--bucket', 'api', '--versioning-configuration', 'Status=Enabled')
+    await aws(
+      's3api',
+      'put-object',
+      '--bucket',
+      'api',
+      '--key',
+      'k',
+      '--tagging',
+      'a=b',
+      '--checksum-algorithm',
+      'SHA256',
+    )
+    await aws('s3api', 'delete-object', '--bucket', 'api', '--key', 'k')
+    const versions = JSON.parse(await aws('s3api', 'list-object-versions', '--bucket', 'api')) as Record<
+      string,
+      unknown[]
+    >
+    expect(versions.Versions).toHaveLength(1)
+    expect(versions.DeleteMarkers).toHaveLength(1)
+    expect(await awsFails('s3api', 'get-object', '--bucket', 'api', '--key', 'k', join(folder, 'out'))).toContain(
+      'An error occurred (NoSuchKey) when calling the GetObject operation: The specified key does not exist.',
+    )
+    const policy = JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Principal: '*', Action: 's3:GetObject', Resource: 'arn:aws:s3:::api/*' }],
+    })
+    expect(await awsFails('s3api', 'put-bucket-policy', '--bucket', 'api', '--policy', policy)).toContain(
+      '(AccessDenied)',
+    )
+    await aws('s3api', 'delete-public-access-block', '--bucket', 'api')
+    await aws('s3api', 'put-bucket-policy', '--bucket', 'api', '--policy', policy)
+    await aws('s3api', 'put-object', '--bucket', 'api', '--key', 'open', '--body', join(folder, 'config'))
+    expect((await fetchText(`${drydock.endpoint}/api/open`)).status).toBe(200)
+    await aws(
+      's3api',
+      'create-bucket',
+      '--bucket',
+      'far',
+      '--create-bucket-configuration',
+      'LocationConstraint=eu-west-1',
+    )
+    expect(await aws('s3', 'ls', 's3://far')).toBe('')
+  },
+  120_000,
+)
+
+const python = `
+import boto3, io, os, sys
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import ClientError
+s3 = boto3.client('s3')
+s3.create_bucket(Bucket='snake')
+config = TransferConfig(multipart_threshold=5 * 1024 ** 2, multipart_chunksize=5 * 1024 ** 2)
+body = os.urandom(13 * 1024 ** 2 + 1)
+s3.upload_fileobj(io.BytesIO(body), 'snake', 'big/file', Config=config, ExtraArgs={'Metadata': {'a': 'b'}})
+back = io.BytesIO()
+s3.download_fileobj('snake', 'big/file', back, Config=config)
+assert back.getvalue() == body
+assert s3.head_object(Bucket='snake', Key='big/file')['ETag'].endswith('-3"')
+s3.copy({'Bucket': 'snake', 'Key': 'big/file'}, 'snake', 'copy', Config=config)
+assert s3.get_object(Bucket='snake', Key='copy')['Body'].read() == body
+for key in ['a b', 'ü+/%41', '../x', 'tab\\tkey', 'control\\x01key']:
+    s3.put_object(Bucket='snake', Key='odd/' + key, Body=key.encode())
+    assert s3.get_object(Bucket='snake', Key='odd/' + key)['Body'].read() == key.encode()
+keys = [o['Key'] for p in s3.get_paginator('list_objects_v2').paginate(Bucket='snake', Prefix='odd/', PaginationConfig={'PageSize': 2}) for o in p['Contents']]
+assert sorted(keys) == sorted('odd/' + k for k in ['a b', 'ü+/%41', '../x', 'tab\\tkey', 'control\\x01key']), keys
+for version in ['s3', 's3v4']:
+    signer = boto3.client('s3', config=Config(signature_version=version))
+    print(signer.generate_presigned_url('get_object', Params={'Bucket': 'snake', 'Key': 'odd/a b'}))
+    print(signer.generate_presigned_url('put_object', Params={'Bucket': 'snake', 'Key': 'put-' + version}))
+try:
+    s3.head_object(Bucket='snake', Key='absent')
+    sys.exit('found')
+except ClientError as e:
+    assert e.response['Error']['Code'] == '404', e.response
+west = boto3.client('s3', region_name='eu-west-1')
+west.create_bucket(Bucket='snake-west', CreateBucketConfiguration={'LocationConstraint': 'eu-west-1'})
+assert s3.list_objects_v2(Bucket='snake-west')['KeyCount'] == 0
+bucket = boto3.resource('s3').Bucket('snake')
+unsigned = boto3.client('s3', config=Config(request_checksum_calculation='when_required'))
+unsigned.put_object(Bucket='snake', Key='plain', Body=b'plain')
+`
+
+test.runIf(boto3)(
+  'boto3 transfers in parts, lists odd keys, presigns, and follows a bucket to its region',
+  async () => {
+    writeFileSync(join(folder, 'journey.py'), python)
+    const { stdout } = await run('python3', ['journey.py'], { env: environment, cwd: folder })
+    const urls = stdout.trim().split('\n')
+    expect(urls).toHaveLength(4)
+    for (const url of [urls[0], urls[2]]) expect(await fetchText(url ?? '')).toEqual({ status: 200, text: 'a b' })
+    for (const url of [urls[1], urls[3]])
+      expect(await fetchText(url ?? '', 'PUT', 'presigned')).toEqual({ status: 200, text: '' })
+  },
+  120_000,
+)
