@@ -5,6 +5,7 @@ import type { Service } from '../kernel/service.ts'
 const services = {
   cloudtrail: () => import('./cloudtrail/index.ts'),
   cloudwatch: () => import('./cloudwatch/index.ts'),
+  codebuild: () => import('./codebuild/index.ts'),
   codecommit: () => import('./codecommit/index.ts'),
   events: () => import('./events/index.ts'),
   iam: () => import('./iam/index.ts'),

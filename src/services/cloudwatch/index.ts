@@ -17,6 +17,7 @@ export const service = defineService<NS>()({
     ListMetrics: 'Metrics of linked accounts are refused.',
   },
   access,
+  dataEvents: ['PutMetricData', 'GetMetricData'],
   reconcilers: [expire],
   provides: [provide(vendedMetrics, vended)],
 })

@@ -47,6 +47,7 @@ export const service = defineService<NS>()({
     PutRule: 'State ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS is refused.',
   },
   access,
+  dataEvents: ['PutEvents'],
   reconcilers: [deliver, schedule],
   uses: [vendedMetrics],
   onEvent: (ctx, event) => route(ctx, [{ bus: event.bus ?? 'default', event: envelope(event) }]),

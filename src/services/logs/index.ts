@@ -35,5 +35,6 @@ export const service = defineService<NS>()({
     DeleteResourcePolicy: policies.DeleteResourcePolicy,
   },
   access,
+  dataEvents: ['PutLogEvents', 'GetLogEvents', 'FilterLogEvents'],
   reconcilers: [retention, forget],
 })

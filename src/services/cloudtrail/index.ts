@@ -1,0 +1,12 @@
+import { defineService } from '../../kernel/service.ts'
+import { LookupEvents } from './lookup-events.ts'
+import type { NS } from './operation.ts'
+
+/** CloudTrail: the history of calls that the kernel's audit step records. */
+export const service = defineService<NS>()({
+  id: 'cloudtrail',
+  tables: [],
+  operations: { LookupEvents },
+  partial: { LookupEvents: 'Insights events are refused.' },
+  access: { operations: { LookupEvents: () => ({ resources: ['*'] }) } },
+})

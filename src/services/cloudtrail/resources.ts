@@ -1,0 +1,45 @@
+// The names of resources in event history: CloudTrail shows their types as CloudFormation calls them.
+
+/** CloudFormation's types by the service and kind of resource that an ARN names; the kind is what stands before `/` or `:`. */
+const types: Readonly<Record<string, string>> = {
+  'codebuild:project': 'AWS::CodeBuild::Project',
+  'codebuild:build': 'AWS::CodeBuild::Build',
+  'codecommit:': 'AWS::CodeCommit::Repository',
+  'codedeploy:application': 'AWS::CodeDeploy::Application',
+  'codedeploy:deploymentgroup': 'AWS::CodeDeploy::DeploymentGroup',
+  'codedeploy:deploymentconfig': 'AWS::CodeDeploy::DeploymentConfig',
+  'codepipeline:': 'AWS::CodePipeline::Pipeline',
+  'ec2:instance': 'AWS::EC2::Instance',
+  'ec2:image': 'AWS::EC2::Ami',
+  'ec2:key-pair': 'AWS::EC2::KeyPair',
+  'ec2:security-group': 'AWS::EC2::SecurityGroup',
+  'ec2:subnet': 'AWS::EC2::Subnet',
+  'ec2:vpc': 'AWS::EC2::VPC',
+  'events:event-bus': 'AWS::Events::EventBus',
+  'events:rule': 'AWS::Events::Rule',
+  'iam:group': 'AWS::IAM::Group',
+  'iam:instance-profile': 'AWS::IAM::InstanceProfile',
+  'iam:policy': 'AWS::IAM::Policy',
+  'iam:role': 'AWS::IAM::Role',
+  'iam:user': 'AWS::IAM::User',
+  'kms:key': 'AWS::KMS::Key',
+  'logs:log-group': 'AWS::Logs::LogGroup',
+  's3:': 'AWS::S3::Bucket',
+  'secretsmanager:secret': 'AWS::SecretsManager::Secret',
+}
+
+export type NamedResource = { readonly ResourceType?: string; readonly ResourceName: string }
+
+/** Type and name of the resource that an ARN names; objects of a bucket show as `AWS::S3::Object`. */
+export const namedResource = (arn: string): NamedResource => {
+  const [, , service = '', , , ...rest] = arn.split(':')
+  const resource = rest.join(':')
+  const match = /^([a-z-]+)[/:](.+)$/.exec(resource)
+  const exact = match && types[`${service}:${match[1]}`]
+  if (exact) return { ResourceType: exact, ResourceName: match[2]?.split(':log-stream:')[0] ?? '' }
+  if (service === 's3' && resource.includes('/')) return { ResourceType: 'AWS::S3::Object', ResourceName: arn }
+  const plain = types[`${service}:`]
+  return plain === undefined
+    ? { ResourceName: arn }
+    : { ResourceType: plain, ResourceName: resource.split('/')[0] ?? '' }
+}
