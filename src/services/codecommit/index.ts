@@ -9,7 +9,7 @@ import { lacksGit } from './git.ts'
 import { gitDoor } from './git-door.ts'
 import { access } from './iam.ts'
 import type { NS } from './operation.ts'
-import { announcement, PendingMoves } from './references.ts'
+import { announcement, maintenance, PendingMoves } from './references.ts'
 import * as repositories from './repositories.ts'
 import { makeRepositoryObjects } from './repository-objects.ts'
 import { ListTagsForResource, TagResource, UntagResource } from './tags.ts'
@@ -45,7 +45,7 @@ export const service = defineService<NS>()({
   },
   access,
   routes: [gitDoor],
-  reconcilers: [announcement, repositories.removal],
+  reconcilers: [announcement, maintenance, repositories.removal],
   provides: [provide(repositoryObjects, makeRepositoryObjects)],
   uses: [gitCredentials],
   lacks: lacksGit,

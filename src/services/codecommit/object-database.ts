@@ -28,10 +28,13 @@ export const lookUp = async (folder: string, revisions: readonly string[]): Prom
   if (revisions.length === 0) return []
   const input = revisions.map((revision) => `${revision}\0`).join('')
   const output = await git([at(folder), 'cat-file', '--batch-check', '-z'], { input })
-  // What is missing repeats the question, which may hold anything; answers about objects never do.
-  const lines = output.toString('utf8').split('\n')
-  return revisions.map((_, index) => {
-    const [id = '', kind = '', size = ''] = lines[index]?.split(' ') ?? []
+  let rest = output.toString('utf8')
+  return revisions.map((revision) => {
+    // What is missing repeats the question, which may hold line ends; answers about objects are one line.
+    const missing = `${revision} missing\n`
+    const end = rest.startsWith(missing) ? missing.length : rest.indexOf('\n') + 1
+    const [id = '', kind = '', size = ''] = rest.slice(0, end).trimEnd().split(' ')
+    rest = rest.slice(end)
     return /^[0-9a-f]{40}$/.test(id) && isKind(kind) ? { id, kind, size: Number(size) } : undefined
   })
 }
@@ -131,4 +134,9 @@ export const isAncestor = async (folder: string, ancestor: string, descendant: s
 export const mergeBase = async (folder: string, one: string, other: string): Promise<string | undefined> => {
   const { code, stdout } = await runGit([at(folder), 'merge-base', '--', one, other])
   return code === 0 ? stdout.toString('utf8').trim() : undefined
+}
+
+/** git's own housekeeping, if it is due, with git's own patience for what is unreachable. `looseObjects`: how many are too many. */
+export const tidy = async (folder: string, looseObjects = 6700): Promise<void> => {
+  await git([at(folder), '-c', `gc.auto=${looseObjects}`, '-c', 'gc.autoDetach=false', 'gc', '--auto', '--quiet'])
 }

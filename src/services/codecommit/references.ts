@@ -4,7 +4,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { table, type WriteTx } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { zeroId } from './git.ts'
-import { moveReference, readReference, setHead } from './object-database.ts'
+import { moveReference, readReference, setHead, tidy } from './object-database.ts'
 import type { Command } from './pkt-line.ts'
 import { arnOf, change, databaseOf, findRepositoryById, type Repository } from './repositories.ts'
 
@@ -75,6 +75,7 @@ const announce = async (ctx: Ctx, pending: PendingMoves, made: readonly Command[
     if (!present || made.length === 0) return
     const defaultBranch = present.defaultBranch ?? first
     change(ctx, tx, present, defaultBranch === undefined ? {} : { defaultBranch })
+    tx.wake(maintenance.name, present.id, { in: calm })
     for (const move of made) emit(ctx, tx, present, pending.callerArn, move)
   })
 }
@@ -149,4 +150,17 @@ const movesMade = async (folder: string, moves: readonly Command[]): Promise<Com
   for (const command of moves)
     if (((await readReference(folder, command.reference)) ?? zeroId) === command.to) made.push(command)
   return made
+}
+
+/** How long after a move a repository is tidied, so that a burst of pushes costs once. Milliseconds. */
+const calm = 60 * 60_000
+
+/** Packs what pushes have left loose, when git finds that there is enough of it. */
+export const maintenance: Reconciler = {
+  name: 'codecommit.maintenance',
+  step: async (ctx, repositoryId) => {
+    const repository = await ctx.read((tx) => findRepositoryById(tx, repositoryId))
+    if (repository) await tidy(databaseOf(ctx, repositoryId))
+    return done()
+  },
 }
