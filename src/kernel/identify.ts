@@ -265,11 +265,14 @@ const matchPath = async (request: WireRequest, row: ServiceFacts): Promise<Ident
     compiled.set(model, patterns)
   }
   const segments = row === s3 ? addressS3(hostOf(request), request.path) : split(request.path)
+  const plain = row === s3 ? split(request.path) : segments
   const parameters = parseQuery(request.query, model)
   let best: Pattern | undefined
   let bestScore = -1
   for (const pattern of patterns.get(request.method) ?? []) {
-    if (!fits(pattern, segments, row === s3)) continue
+    // WriteGetObjectResponse names no bucket, whatever the host.
+    const fixedPath = pattern.segments[0] !== undefined && 'text' in pattern.segments[0]
+    if (!fits(pattern, fixedPath ? plain : segments, row === s3)) continue
     if (
       !pattern.fixed.every(([name, value]) => parameters.has(name) && (value === '' || parameters.get(name) === value))
     )

@@ -46,9 +46,11 @@ export const knownToSdk: readonly Known[] = [
       'CopySourceSSECustomerKeyMD5',
       'ChecksumAlgorithm',
       'ChecksumCRC32',
+      'ContentLength',
+      'ContentType',
     ],
     in: 'input',
-    reason: 'the client encodes keys, adds their MD5 sums, and chooses and computes checksums',
+    reason: 'the client encodes keys, adds their MD5 sums, computes checksums, and fills in length and type of a body',
   },
   {
     service: 's3',
@@ -87,5 +89,12 @@ export const knownToSdk: readonly Known[] = [
     members: ['Error'],
     in: 'input',
     reason: 'the client sends {} where a structure that is the whole payload is absent',
+  },
+  {
+    service: 'route53',
+    operation: 'InvalidChangeBatch',
+    members: ['messages'],
+    in: 'output',
+    reason: 'the client reads an absent list as an empty one',
   },
 ]

@@ -216,4 +216,4 @@ export const randomStructure = (
 }
 
 const isStream = ({ shape, traits }: Member): boolean =>
-  shape.kind === 'blob' && (shape.streaming || traits.streaming === 1)
+  traits.eventPayload === 1 || (shape.kind === 'blob' && (shape.streaming || traits.streaming === 1))
