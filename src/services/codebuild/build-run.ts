@@ -25,8 +25,8 @@ import { follow } from './follow.ts'
 import { folders, Plan, type PlanRecord, prepare, removeFolder, secretsOf, taskOf } from './plan.ts'
 import { buildReconciler, retryAutomatically } from './start.ts'
 
-/** A running build is looked at this often (ms), whatever happens: the net below the follower. */
-const lookEvery = 30_000
+/** A running build is looked at this often (ms): the net below the follower, and what finds it again after a restart. */
+const lookEvery = 1000
 
 /** What a stopped task gets to end by itself, in seconds. */
 const stopGrace = 1
