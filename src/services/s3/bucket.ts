@@ -49,6 +49,13 @@ export const ownerOf = (account: string): { ID: string } => ({ ID: canonicalId(a
 export const noSuchBucket = (name: string) =>
   fail('NoSuchBucket', 'The specified bucket does not exist', { BucketName: name })
 
+export const bucketAlreadyExists = (name: string) =>
+  fail(
+    'BucketAlreadyExists',
+    'The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.',
+    { BucketName: name },
+  )
+
 type Addressed = { readonly Bucket: string; readonly ExpectedBucketOwner?: string | undefined }
 
 /** The bucket a request addresses. Throws NoSuchBucket; AccessDenied for another owner than expected; the wrong region's errors. */
@@ -166,12 +173,7 @@ export const CreateBucket: Operation<'CreateBucket'> = async (ctx, input) => {
   }
   await ctx.write(async (tx) => {
     const existing = await tx.get(Bucket, name)
-    if (existing && existing.account !== ctx.account)
-      throw fail(
-        'BucketAlreadyExists',
-        'The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.',
-        { BucketName: name },
-      )
+    if (existing && existing.account !== ctx.account) throw bucketAlreadyExists(name)
     // In us-east-1 alone, creating one's own bucket again succeeds and changes nothing.
     if (existing && (region !== 'us-east-1' || existing.region !== region))
       throw fail(

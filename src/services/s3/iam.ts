@@ -1,6 +1,6 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.ts'
-import { Bucket, bucketArn } from './bucket.ts'
+import { Bucket, bucketAlreadyExists, bucketArn } from './bucket.ts'
 import { policyOf } from './bucket-policy.ts'
 import { parseCopySource } from './object.ts'
 import type { Input, NS } from './operation.ts'
@@ -131,20 +131,22 @@ const tagging =
     ]
   }
 
+/** A name that another account has taken is no resource of the caller's that he could be allowed to make. */
+const creatingBucket: AccessRule<Input<'CreateBucket'>> = async (input, ctx) => {
+  const existing = await ctx.read((tx) => tx.get(Bucket, input.Bucket))
+  if (existing && existing.account !== ctx.account) throw bucketAlreadyExists(input.Bucket)
+  const context = {
+    ...shared(ctx),
+    's3:x-amz-acl': input.ACL,
+    's3:LocationConstraint': input.CreateBucketConfiguration?.LocationConstraint,
+  }
+  return [{ action: 's3:CreateBucket', resources: [bucketArn(input.Bucket)], context }]
+}
+
 export const access: AccessRules<NS> = {
   operations: {
     ListBuckets: () => [{ action: 's3:ListAllMyBuckets', resources: ['*'] }],
-    CreateBucket: (input, ctx) => [
-      {
-        action: 's3:CreateBucket',
-        resources: [bucketArn(input.Bucket)],
-        context: {
-          ...shared(ctx),
-          's3:x-amz-acl': input.ACL,
-          's3:LocationConstraint': input.CreateBucketConfiguration?.LocationConstraint,
-        },
-      },
-    ],
+    CreateBucket: creatingBucket,
     DeleteBucket: onBucket('s3:DeleteBucket'),
     HeadBucket: onBucket('s3:ListBucket'),
     GetBucketLocation: onBucket('s3:GetBucketLocation'),
