@@ -99,7 +99,7 @@ describe('repositories', () => {
   })
 
   it.each(['web.git', '..', 'a/b', 'x'.repeat(101), ''])('refuse the name %j', async (name) => {
-    await expect(create(name)).rejects.toMatchObject({ $metadata: { httpStatusCode: 400 } })
+    await expect(create(name)).rejects.toEqual(refused('InvalidRepositoryNameException'))
   })
 
   it('have tags', async () => {

@@ -177,15 +177,16 @@ const uploadPack = async (asked: Asked): Promise<void> => {
   // git's first bytes show that it runs; until then a failure can still be told.
   await Promise.race([once(child.stdout, 'readable'), ended])
   response.writeHead(200, resultHead('git-upload-pack'))
-  await pipeline(child.stdout, response).catch(() => child.kill('SIGTERM'))
+  await pipeline(child.stdout, response, { end: false }).catch(() => child.kill('SIGTERM'))
   const code = await ended
   if (code !== 0) ctx.log.debug('git upload-pack ended with an error', { code, stderr: complaint() })
-  if (head?.payload?.toString('utf8').trim() === 'command=ls-refs') return
-  await exchange.audit(ctx, {
-    eventName: 'GitPull',
-    readOnly: true,
-    requestParameters: { repositoryName: repository.name },
-  })
+  if (head?.payload?.toString('utf8').trim() !== 'command=ls-refs')
+    await exchange.audit(ctx, {
+      eventName: 'GitPull',
+      readOnly: true,
+      requestParameters: { repositoryName: repository.name },
+    })
+  response.end()
 }
 
 const receivePack = async (asked: Asked): Promise<void> => {
