@@ -6,6 +6,8 @@ export interface BlobWriter {
   write(chunk: Uint8Array): Promise<void>
   /** Number of bytes taken so far. */
   readonly size: number
+  /** The id the blob will have: for noting it before `commit`, so that a blob no row came to name can be found. */
+  readonly id: string
   /** Makes the bytes durable and returns their id. */
   commit(): Promise<string>
   cancel(): Promise<void>

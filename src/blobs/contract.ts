@@ -42,6 +42,7 @@ export const blobsContract = (name: string, open: () => Promise<Blobs>) => {
       reused.fill(0)
       expect(writer.size).toBe(at)
       const id = await writer.commit()
+      expect(id).toBe(writer.id)
       expect(Buffer.compare(await blobs.get(id), whole.subarray(0, at))).toBe(0)
     })
 

@@ -66,8 +66,7 @@ export const fsBlobs = (folder: string, options: { fsync?: boolean } = {}): FsBl
     }
     renameSync(from, join(home, id))
   }
-  const putSmall = (bytes: Uint8Array): string => {
-    const id = newId()
+  const putSmall = (bytes: Uint8Array, id = newId()): string => {
     const path = join(temporary, id)
     writeFileSync(path, bytes, { mode: 0o600, flag: 'wx', flush: options.fsync === true })
     settle(path, id)
@@ -103,6 +102,7 @@ export const fsBlobs = (folder: string, options: { fsync?: boolean } = {}): FsBl
       if (file) await unlink(path).catch(() => undefined)
     }
     return {
+      id,
       get size() {
         return size
       },
@@ -122,7 +122,7 @@ export const fsBlobs = (folder: string, options: { fsync?: boolean } = {}): FsBl
       async commit() {
         check()
         ended = true
-        if (!file) return putSmall(held.length === 1 ? held[0]! : Buffer.concat(held))
+        if (!file) return putSmall(held.length === 1 ? held[0]! : Buffer.concat(held), id)
         try {
           await flush()
           if (options.fsync) await file.sync()

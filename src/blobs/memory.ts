@@ -5,8 +5,8 @@ import { type Blobs, failing, NoSuchBlobError } from './blobs.ts'
 /** Blobs for tests: nothing outlives the process. */
 export const memoryBlobs = (): Blobs => {
   const blobs = new Map<string, Uint8Array>()
-  const keep = (bytes: Uint8Array): string => {
-    const id = randomBytes(16).toString('hex')
+  const newId = () => randomBytes(16).toString('hex')
+  const keep = (bytes: Uint8Array, id = newId()): string => {
     blobs.set(id, bytes)
     return id
   }
@@ -14,7 +14,9 @@ export const memoryBlobs = (): Blobs => {
     async writer() {
       let chunks: Uint8Array[] | undefined = []
       let size = 0
+      const id = newId()
       return {
+        id,
         get size() {
           return size
         },
@@ -27,7 +29,7 @@ export const memoryBlobs = (): Blobs => {
           if (!chunks) throw new Error('This blob was already committed or cancelled.')
           const bytes = Buffer.concat(chunks)
           chunks = undefined
-          return keep(bytes)
+          return keep(bytes, id)
         },
         async cancel() {
           chunks = undefined

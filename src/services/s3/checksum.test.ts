@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { type ChecksumAlgorithm, compositeChecksum, hasher, isChecksum, joinedChecksum } from './checksum.ts'
+import {
+  type ChecksumAlgorithm,
+  checksumOf,
+  compositeChecksum,
+  hasher,
+  isChecksum,
+  joinedChecksum,
+} from './checksum.ts'
 
 const digest = async (algorithm: ChecksumAlgorithm, ...texts: string[]) => {
   const hash = await hasher(algorithm)
@@ -18,6 +25,9 @@ test.each<[ChecksumAlgorithm, string]>([
 ])('%s of the standard vector, whole and in pieces', async (algorithm, hex) => {
   expect(await digest(algorithm, '123456789')).toBe(base64(hex))
   expect(await digest(algorithm, '123', '', '456789')).toBe(base64(hex))
+  expect(await checksumOf(algorithm, Buffer.from('123456789'))).toBe(base64(hex))
+  const long = 'long '.repeat(5000)
+  expect(await checksumOf(algorithm, Buffer.from(long))).toBe(await digest(algorithm, long))
   expect(isChecksum(algorithm, base64(hex))).toBe(true)
   expect(isChecksum(algorithm, base64(hex.slice(2)))).toBe(false)
 })

@@ -7,7 +7,10 @@ import { fail } from './operation.ts'
 
 const bench = () => {
   const blobs = memoryBlobs()
-  return { blobs, ctx: { blobs, newId: () => 'id' } as unknown as Ctx }
+  const woken: string[] = []
+  const write = async (body: (tx: unknown) => Promise<unknown>) =>
+    body({ wake: (_name: string, key: string) => woken.push(key) })
+  return { blobs, woken, ctx: { blobs, newId: () => 'id', write } as unknown as Ctx }
 }
 const left = (blobs: ReturnType<typeof memoryBlobs>) => Array.fromAsync(blobs.ids())
 
@@ -23,14 +26,15 @@ test('a body that breaks off leaves nothing', async () => {
 })
 
 test('a body that fails its check leaves nothing, nor does one that is discarded', async () => {
-  const { blobs, ctx } = bench()
+  const { blobs, woken, ctx } = bench()
   const refuse = () => {
     throw fail('BadDigest', 'no')
   }
   await expect(receive(ctx, Buffer.alloc(100_000), 'CRC32', refuse)).rejects.toMatchObject({ code: 'BadDigest' })
   expect(await left(blobs)).toEqual([])
   const received = await receive(ctx, Readable.from([Buffer.alloc(20_000), Buffer.alloc(20_000)]), 'SHA1')
-  expect(await left(blobs)).toHaveLength(1)
+  expect(await left(blobs)).toEqual(woken)
+  expect(woken).toHaveLength(1)
   await received.discard()
   expect(await left(blobs)).toEqual([])
 })

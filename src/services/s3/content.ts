@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
+import type { BlobWriter } from '../../blobs/blobs.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { done, type Reconciler } from '../../work/reconciler.ts'
-import { type ChecksumAlgorithm, hasher } from './checksum.ts'
+import { type ChecksumAlgorithm, checksumOf, hasher } from './checksum.ts'
 import type { ByteRange } from './conditions.ts'
 import { fail } from './operation.ts'
 
@@ -21,6 +22,8 @@ export type PartContent = {
 
 /** Small bytes ride in a row of their own, so that listing objects does not read them. */
 export const Bytes = table<{ id: string; base64: string }>('s3.bytes', { scope: 'global', key: (row) => row.id })
+/** Blobs that something names; the others are to be deleted. */
+export const UsedBlob = table<{ id: string }>('s3.blob', { scope: 'global', key: (row) => row.id })
 export const Parts = table<{ id: string; parts: readonly PartContent[] }>('s3.parts', {
   scope: 'global',
   key: (row) => row.id,
@@ -28,8 +31,8 @@ export const Parts = table<{ id: string; parts: readonly PartContent[] }>('s3.pa
 
 const largestRow = 16 * 1024
 const largestPut = 5 * 1024 ** 3
-/** Readers that have begun may take this long to open the last of an object's blobs, in milliseconds. */
-const readersGrace = 15 * 60_000
+/** In milliseconds: for readers that have begun to open the last of an object's blobs, for uploads to be put into a row. */
+const grace = 15 * 60_000
 
 /** Bytes that have arrived, are hashed, and belong to nothing yet: `keep` them in a transaction or `discard` them. */
 export type Received = {
@@ -56,12 +59,9 @@ export const receive = async (
   check: (received: { md5: string; checksum: string }) => void = () => undefined,
   checkedIn: ChecksumAlgorithm = algorithm,
 ): Promise<Received> => {
-  const md5 = createHash('md5')
-  const checksum = await hasher(algorithm)
-  const checked = checkedIn === algorithm ? undefined : await hasher(checkedIn)
   let held: Buffer[] = []
   let size = 0
-  let writer: Awaited<ReturnType<typeof ctx.blobs.writer>> | undefined
+  let large: { writer: BlobWriter; hashes: Hashes } | undefined
   try {
     for await (const chunk of chunksOf(body)) {
       size += chunk.length
@@ -70,29 +70,55 @@ export const receive = async (
           ProposedSize: size,
           MaxSizeAllowed: largestPut,
         })
-      md5.update(chunk)
-      checksum.update(chunk)
-      checked?.update(chunk)
-      if (!writer && size <= largestRow) {
-        held.push(chunk)
-        continue
+      held.push(chunk)
+      if (size <= largestRow) continue
+      large ??= { writer: await ctx.blobs.writer(), hashes: await startHashes(algorithm, checkedIn) }
+      for (const bytes of held) {
+        large.hashes.update(bytes)
+        await large.writer.write(bytes)
       }
-      if (!writer) {
-        writer = await ctx.blobs.writer()
-        for (const early of held) await writer.write(early)
-        held = []
-      }
-      await writer.write(chunk)
+      held = []
     }
-    const facts = { size, md5: md5.digest('hex'), checksum: checksum.digest() }
-    check(checked ? { ...facts, checksum: checked.digest() } : facts)
-    if (!writer) return { ...facts, keep: keepRow(ctx.newId(), Buffer.concat(held)), discard: async () => undefined }
-    const blob = await writer.commit()
-    writer = undefined
-    return { ...facts, keep: () => ({ in: 'blob', id: blob }), discard: () => ctx.blobs.delete(blob) }
+    if (!large) {
+      const bytes = Buffer.concat(held)
+      const facts = {
+        size,
+        md5: createHash('md5').update(bytes).digest('hex'),
+        checksum: await checksumOf(algorithm, bytes),
+      }
+      check(checkedIn === algorithm ? facts : { ...facts, checksum: await checksumOf(checkedIn, bytes) })
+      return { ...facts, keep: keepRow(ctx.newId(), bytes), discard: async () => undefined }
+    }
+    const { writer, hashes } = large
+    const { checked, ...facts } = { size, ...hashes.digest() }
+    check({ ...facts, checksum: checked })
+    const { id } = writer
+    // Whatever happens from here on, killed or not: a blob that no row has come to name is found and deleted.
+    await ctx.write(async (tx) => tx.wake(unusedBlobs.name, id, { in: grace }))
+    await writer.commit()
+    return { ...facts, keep: keepBlob(id), discard: () => ctx.blobs.delete(id) }
   } catch (error) {
-    await writer?.cancel()
+    await large?.writer.cancel()
     throw isBrokenOff(error) ? incomplete() : error
+  }
+}
+
+type Hashes = Awaited<ReturnType<typeof startHashes>>
+
+const startHashes = async (algorithm: ChecksumAlgorithm, checkedIn: ChecksumAlgorithm) => {
+  const md5 = createHash('md5')
+  const checksum = await hasher(algorithm)
+  const checked = checkedIn === algorithm ? undefined : await hasher(checkedIn)
+  return {
+    update: (bytes: Buffer) => {
+      md5.update(bytes)
+      checksum.update(bytes)
+      checked?.update(bytes)
+    },
+    digest: () => {
+      const sum = checksum.digest()
+      return { md5: md5.digest('hex'), checksum: sum, checked: checked?.digest() ?? sum }
+    },
   }
 }
 
@@ -121,21 +147,32 @@ const keepRow = (id: string, bytes: Buffer) => {
   }
 }
 
+const keepBlob =
+  (id: string) =>
+  (tx: WriteTx): Content => {
+    tx.put(UsedBlob, { id })
+    return { in: 'blob', id }
+  }
+
 /** Forgets content with the transaction; blobs go a while after it, when readers that had begun are through. */
 export const drop = async (tx: WriteTx, content: Content | undefined): Promise<void> => {
   if (content?.in === 'row') tx.delete(Bytes, content.id)
-  if (content?.in === 'blob') tx.wake(unusedBlobs.name, content.id, { in: readersGrace })
+  if (content?.in === 'blob') {
+    tx.delete(UsedBlob, content.id)
+    tx.wake(unusedBlobs.name, content.id, { in: grace })
+  }
   if (content?.in !== 'parts') return
   const row = await tx.get(Parts, content.id)
   for (const part of row?.parts ?? []) await drop(tx, part.content)
   tx.delete(Parts, content.id)
 }
 
-/** Deletes a blob that no row names any more. The key is the blob's id. */
+/** Deletes a blob that no row names. The key is the blob's id. */
 export const unusedBlobs: Reconciler = {
   name: 's3.unused-blobs',
   step: async (ctx, blob) => {
-    await ctx.blobs.delete(blob)
+    const used = await ctx.read((tx) => tx.get(UsedBlob, blob))
+    if (!used) await ctx.blobs.delete(blob)
     return done()
   },
 }

@@ -10,7 +10,7 @@ import {
   PutPublicAccessBlock,
 } from './bucket-policy.ts'
 import * as settings from './bucket-settings.ts'
-import { Bytes, Parts, unusedBlobs } from './content.ts'
+import { Bytes, Parts, UsedBlob, unusedBlobs } from './content.ts'
 import { access } from './iam.ts'
 import { ListMultipartUploads, ListObjects, ListObjectsV2, ListObjectVersions } from './list.ts'
 import {
@@ -33,7 +33,7 @@ const atRest = 'Encryption is recorded and answered; objects are not encrypted o
 
 export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   id: 's3',
-  tables: [Bucket, Current, Older, Bytes, Parts, Upload, Part],
+  tables: [Bucket, Current, Older, Bytes, UsedBlob, Parts, Upload, Part],
   operations: {
     CreateBucket,
     DeleteBucket,
