@@ -1,0 +1,129 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CloudWatchLogsClient, GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
+import {
+  BatchGetBuildsCommand,
+  type Build,
+  CodeBuildClient,
+  CreateProjectCommand,
+  StartBuildCommand,
+  StopBuildCommand,
+} from '@aws-sdk/client-codebuild'
+import { CreateBucketCommand, GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { type Story, story } from '../../../test/story.ts'
+import { sandboxDriver } from '../../compute/sandbox.ts'
+import { systemClock } from '../../work/clock.ts'
+import { unzip } from './zip.ts'
+
+// Builds as a user has them: real processes in Linux namespaces, a real clock.
+
+const probed = await mkdtemp(join(tmpdir(), 'drydock-probe-'))
+const { available, notes } = await sandboxDriver({ folder: probed, endpoint: () => '' }).probe()
+if (!available) console.log(`Skipped: builds in the sandbox. ${notes.join(' ')}`)
+afterAll(() => rm(probed, { recursive: true, force: true }))
+
+describe.skipIf(!available)('in the sandbox', () => {
+  let drydock: Story
+  let folder = ''
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'drydock-sandbox-builds-'))
+  })
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+  afterEach(async () => {
+    await drydock.server.kernel.compute.removeAll()
+    await drydock.close()
+  })
+
+  const open = async (buildspec: string) => {
+    drydock = await story({
+      durable: true,
+      clock: systemClock(),
+      driver: (parts) => sandboxDriver({ folder: parts.folder, endpoint: parts.endpoint, door: parts.door }),
+    })
+    await drydock.client(S3Client).send(new CreateBucketCommand({ Bucket: 'store' }))
+    const role = await drydock.role('builder', 'codebuild.amazonaws.com', [
+      { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: ['logs:*', 's3:*'], Resource: '*' }] },
+    ])
+    await drydock.client(CodeBuildClient).send(
+      new CreateProjectCommand({
+        name: 'app',
+        source: { type: 'NO_SOURCE', buildspec },
+        artifacts: { type: 'S3', location: 'store', name: 'app.zip', packaging: 'ZIP' },
+        environment: {
+          type: 'LINUX_CONTAINER',
+          image: 'aws/codebuild/standard:7.0',
+          computeType: 'BUILD_GENERAL1_SMALL',
+        },
+        serviceRole: role,
+      }),
+    )
+    const { build } = await drydock.client(CodeBuildClient).send(new StartBuildCommand({ projectName: 'app' }))
+    return build?.id ?? ''
+  }
+  const when = async (id: string, until: (build: Build) => boolean): Promise<Build> => {
+    for (;;) {
+      const { builds } = await drydock.client(CodeBuildClient).send(new BatchGetBuildsCommand({ ids: [id] }))
+      if (builds?.[0] && until(builds[0])) return builds[0]
+      await new Promise((turn) => setTimeout(turn, 20))
+    }
+  }
+  const ended = (build: Build) => build.buildComplete === true
+  const logOf = async (build: Build) => {
+    const { events } = await drydock.client(CloudWatchLogsClient).send(
+      new GetLogEventsCommand({
+        logGroupName: build.logs?.groupName,
+        logStreamName: build.logs?.streamName,
+        startFromHead: true,
+      }),
+    )
+    return (events ?? []).map(({ message = '' }) => message)
+  }
+
+  it('a build makes artifacts from absolute paths, whatever modes it leaves', async () => {
+    const id = await open(`version: 0.2
+env: {exported-variables: [VERSION]}
+phases:
+  build:
+    commands:
+      - cd /tmp && VERSION=1.2
+      - mkdir -p $CODEBUILD_SRC_DIR/dist/closed && date > $CODEBUILD_SRC_DIR/dist/closed/file && chmod 555 $CODEBUILD_SRC_DIR/dist/closed
+      - ln -s /etc/passwd $CODEBUILD_SRC_DIR/dist/passwd
+      - ln -s $CODEBUILD_SRC_DIR/dist/closed/file $CODEBUILD_SRC_DIR/dist/link
+artifacts: {files: ['**/*'], base-directory: $CODEBUILD_SRC_DIR/dist}
+`)
+    const build = await when(id, ended)
+    expect((await logOf(build)).join('\n')).toContain('Found 2 file(s)')
+    expect(build).toMatchObject({
+      buildStatus: 'SUCCEEDED',
+      exportedEnvironmentVariables: [{ name: 'VERSION', value: '1.2' }],
+    })
+    const object = await drydock.client(S3Client).send(new GetObjectCommand({ Bucket: 'store', Key: 'app.zip' }))
+    await writeFile(join(folder, 'app.zip'), (await object.Body?.transformToByteArray()) ?? '')
+    await unzip(join(folder, 'app.zip'), join(folder, 'app'))
+    expect(await readFile(join(folder, 'app/link'), 'utf8')).toBe(
+      await readFile(join(folder, 'app/closed/file'), 'utf8'),
+    )
+  })
+
+  it('a build goes on while the server is away', async () => {
+    const id = await open(`version: 0.2
+phases: {build: {commands: [echo one, sleep 1, echo two, date > made]}}
+artifacts: {files: [made]}
+`)
+    await when(id, ({ currentPhase }) => currentPhase === 'BUILD')
+    drydock = await drydock.restart()
+    const build = await when(id, ended)
+    expect(build.buildStatus).toBe('SUCCEEDED')
+    expect(await logOf(build)).toEqual(expect.arrayContaining(['one', 'two']))
+  })
+
+  it('a build is stopped with all it started', async () => {
+    const id = await open('version: 0.2\nphases: {build: {commands: ["sleep 1000 & sleep 1000"]}}')
+    await when(id, ({ currentPhase }) => currentPhase === 'BUILD')
+    await drydock.client(CodeBuildClient).send(new StopBuildCommand({ id }))
+    const build = await when(id, ended)
+    expect(build.buildStatus).toBe('STOPPED')
+  })
+})
