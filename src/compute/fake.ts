@@ -87,6 +87,8 @@ export interface FakeCompute extends ComputeDriver {
 
 const matches = (match: Match, spec: TaskSpec) => (typeof match === 'string' ? spec.id.startsWith(match) : match(spec))
 const bytes = (text: string | Uint8Array) => (typeof text === 'string' ? new TextEncoder().encode(text) : text)
+/** Codes above 128 are signals, as shells report them. */
+const toExit = (code: number): Exit => ({ code, reason: code > 128 ? 'signalled' : 'exited' })
 const lines = (): Lines => ({ chunks: [], ended: false, grown: new Set() })
 const grow = (output: Lines) => {
   const waiting = [...output.grown]
@@ -179,8 +181,7 @@ export const fakeCompute = (
     const behaviour = rule?.behaviour ?? (live.spec.kind === 'machine' ? forever : () => 0)
     void (async () => {
       try {
-        const code = await behaviour(live.spec, task)
-        live.end({ code, reason: 'exited' })
+        live.end(toExit(await behaviour(live.spec, task)))
       } catch (error) {
         write(`${error instanceof Error ? error.stack : String(error)}\n`)
         live.end({ code: 1, reason: 'exited' })
@@ -235,8 +236,7 @@ export const fakeCompute = (
     void (async () => {
       try {
         if (!rule) for (const next of live.execWaiters.splice(0)) next(command)
-        const code = rule ? await rule.behaviour(command, task) : 0
-        end({ code, reason: 'exited' })
+        end(toExit(rule ? await rule.behaviour(command, task) : 0))
       } catch (error) {
         task.write(`${error instanceof Error ? error.stack : String(error)}\n`)
         end({ code: 1, reason: 'exited' })

@@ -90,9 +90,13 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
   const readProcess = async (id: string, name: 'supervisor' | 'init'): Promise<ProcessId | undefined> =>
     parseStat(await readFile(join(taskFolder(id), name), 'utf8').catch(() => ''))
 
-  const settle = async (id: string, code: number | undefined): Promise<Exit> => {
+  const settle = async (id: string, status: number | undefined): Promise<Exit> => {
     const record = await readRecord(id)
     const groups = record?.groups ?? []
+    let code = status
+    // unshare (util-linux) ends with 1 and these words when process 1 was killed: it cannot do the same to itself.
+    const said = code === 1 ? await readFile(join(taskFolder(id), 'setup.err'), 'utf8').catch(() => '') : ''
+    if (/^unshare: /m.test(said)) code = 137
     const exit: Exit =
       code === undefined ? { code: 255, reason: 'lost' } : toExit(code, code > 128 && (await ranOutOfMemory(groups)))
     await removeGroups(groups)

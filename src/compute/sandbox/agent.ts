@@ -1,6 +1,7 @@
 // Runs inside a VPC's network namespace as a child of the server, and ends with it. It opens the doors there and hands
 // the listening sockets to the server, which so sees each guest's own address; and it dials guests for the server.
 
+import type { SendHandle } from 'node:child_process'
 import { connect, createServer } from 'node:net'
 
 /** Doors, by the address they listen on. */
@@ -16,7 +17,7 @@ export type FromAgent =
   | { readonly dialed: number }
   | { readonly failed: number; readonly error: string }
 
-const send = (message: FromAgent, handle?: Parameters<NonNullable<typeof process.send>>[1]) =>
+const send = (message: FromAgent, handle?: SendHandle) =>
   new Promise<void>((done) => process.send?.(message, handle, {}, () => done()))
 
 const openDoor = (door: AgentDoor) =>

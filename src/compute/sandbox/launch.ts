@@ -74,10 +74,14 @@ export const initScript = (spec: TaskSpec): string => {
   return `${[
     ...exports,
     `cd ${quote(spec.workdir ?? '/')} || exit 126`,
-    'child=',
-    `trap 'kill -TERM "$child" 2> /dev/null' TERM`,
+    'child= term=',
+    // It may come before the command's number is known.
+    `trap 'term=1; [ -z "$child" ] || kill -TERM "$child" 2> /dev/null' TERM`,
     `${prefix}${spec.command.map(quote).join(' ')} &`,
     'child=$!',
+    '[ -z "$term" ] || kill -TERM "$child" 2> /dev/null',
+    // What this shell has to say (Terminated) is not the command's output.
+    'exec > /dev/null 2>&1',
     'while :; do wait "$child"; code=$?; kill -0 "$child" 2> /dev/null || break; done',
     'exit "$code"',
   ].join('\n')}\n`

@@ -3,7 +3,7 @@ import type { Stats } from 'node:fs'
 import { existsSync, readFileSync } from 'node:fs'
 import {
   chmod,
-  cp,
+  copyFile,
   lstat,
   mkdir,
   mkdtemp,
@@ -29,6 +29,8 @@ const SYSTEM_FOLDERS = ['/usr', '/opt', '/bin', '/sbin', '/lib', '/lib32', '/lib
 /** Files of /etc that stay out although anybody may read them. What not everybody may read stays out anyway. */
 const SECRET =
   /^(\.?netrc|\.git-credentials|credentials?|shadow-?|gshadow-?|sudoers|passwd-|group-)$|^ssh_host_|\.(key|credentials?|secrets?|token)$/
+
+const NOT_COPIED = new Set(['/etc/docker', '/etc/kubernetes', '/etc/ssl/private', '/etc/sudoers.d'])
 
 /** Folders of the root file system that start empty. */
 const EMPTY: readonly (readonly [path: string, mode: number])[] = [
@@ -95,20 +97,25 @@ const fingerprint = async (rights: Rights): Promise<string> => {
   return hash.digest('hex').slice(0, 12)
 }
 
+/** Copies what everybody may read and no name gives away as secret; links as they are, nothing that is no file. */
+const copyReadable = async (source: string, target: string): Promise<void> => {
+  const { mode } = await stat(source)
+  await mkdir(target, { recursive: true, mode: mode & 0o7777 })
+  const copy = async ({ name }: { name: string }) => {
+    const from = join(source, name)
+    const to = join(target, name)
+    const found = await lstat(from)
+    if (found.isSymbolicLink()) return symlink(await readlink(from), to)
+    if ((found.mode & 0o004) === 0 || SECRET.test(name) || NOT_COPIED.has(from)) return
+    if (found.isDirectory()) return copyReadable(from, to)
+    if (found.isFile()) await copyFile(from, to)
+  }
+  await Promise.all((await readdir(source, { withFileTypes: true })).map(copy))
+}
+
 /** Copies /etc without what is secret: what not everybody may read, and what looks like a credential. */
 const copyEtc = async (target: string) => {
-  await cp('/etc', target, {
-    recursive: true,
-    verbatimSymlinks: true,
-    preserveTimestamps: true,
-    filter: async (source) => {
-      const found = await lstat(source)
-      if (found.isSymbolicLink()) return true
-      if (!found.isFile() && !found.isDirectory()) return false
-      if ((found.mode & 0o004) === 0) return false
-      return !SECRET.test(posix.basename(source)) && source !== '/etc/docker' && source !== '/etc/ssl/private'
-    },
-  })
+  await copyReadable('/etc', target)
   // Programs that change passwords insist on these files: every password is locked.
   const names = (file: string) =>
     existsSync(file)
