@@ -30,12 +30,14 @@ export type AuditRecord = {
 export const auditStream = (account: string, region: string): string => `audit/${account}/${region}`
 
 const secretName = /password|secret|token$|securitytoken|credential(?!s?(id|provider|type|names?)$)|privatekey|plaintext|authorization|^securestring|sshpublickeybody|certificatebody/i
+/** What callers store, not how they ask: log lines and metrics would be kept twice, and may hold anything. */
+const payloads = new Set(['logEvents', 'MetricData'])
 const hidden = 'HIDDEN_DUE_TO_SECURITY_REASONS'
 const longest = 4_000
 
 /** A value as a record may hold it: no secrets, no bytes, no streams, nothing endless. Member names start in lower case, as CloudTrail's do. */
 export const redacted = (value: unknown, name = '', depth = 0): unknown => {
-  if (value === undefined || value === null) return undefined
+  if (value === undefined || value === null || payloads.has(name)) return undefined
   if (secretName.test(name) && typeof value !== 'object') return hidden
   if (typeof value === 'string') return value.length > longest ? `${value.slice(0, longest)}…` : value
   if (typeof value !== 'object') return value
