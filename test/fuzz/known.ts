@@ -3,6 +3,7 @@
 export type Known = {
   readonly service: string
   readonly operation?: string
+  readonly protocol?: string
   /** Members that are not compared. Without them the whole operation is left out. */
   readonly members?: readonly string[]
   readonly in: 'input' | 'output'
@@ -96,5 +97,21 @@ export const knownToSdk: readonly Known[] = [
     members: ['messages'],
     in: 'output',
     reason: 'the client reads an absent list as an empty one',
+  },
+]
+
+export const knownToBotocore: readonly Known[] = [
+  ...knownToSdk,
+  {
+    service: 'sqs',
+    protocol: 'awsQuery',
+    in: 'input',
+    reason: 'its SQS model is the JSON one, without the names of the query protocol',
+  },
+  {
+    service: 'sqs',
+    protocol: 'awsQuery',
+    in: 'output',
+    reason: 'its SQS model is the JSON one, without the names of the query protocol',
   },
 ]

@@ -5,12 +5,13 @@ import type { LoadedService, ProtocolName } from '../../src/kernel/model/catalog
 import { facts, schemaOf, serviceModel } from '../../src/kernel/model/catalog.ts'
 import type { ServiceId } from '../../src/kernel/model/clients.ts'
 import { clientModules } from '../../src/kernel/model/clients.ts'
-import type { Member, Shape, StructureShape } from '../../src/kernel/model/shapes.ts'
+import type { Shape } from '../../src/kernel/model/shapes.ts'
 import { protocols } from '../../src/kernel/protocols/protocols.ts'
 import { bytesOf, inProcess } from './in-process.ts'
 import { knownToSdk } from './known.ts'
-import type { Random, Taste } from './random.ts'
-import { omit, randomStructure, seeded, seedOf } from './random.ts'
+import type { Taste } from './random.ts'
+import { randomStructure, seeded, seedOf } from './random.ts'
+import { specialTo, streamed } from './special.ts'
 
 // The contract with the JavaScript SDK: for every operation of every client package, random input sent by the real
 // client arrives deep-equal at decode, random output that we encode arrives deep-equal in the client, and every error
@@ -40,27 +41,8 @@ const tasteOf = (service: ServiceId, protocol: ProtocolName): Taste => ({
   fractions: protocol.startsWith('awsJson') || protocol === 'rpcv2Cbor',
   milliseconds: true,
   tricky: true,
-  member: special[service],
+  member: specialTo(service, 'sdk'),
 })
-
-/** Members a client refuses or rewrites unless they look right. */
-const special: { readonly [S in ServiceId]?: (member: Member, random: Random, operation: string) => unknown } = {
-  s3: ({ name, shape }, random, operation) => {
-    // The client computes what it reads and compares.
-    if (/^GetObject/.test(operation) && /^Checksum/.test(name)) return omit
-    if (name === 'ChecksumAlgorithm' && shape.kind === 'string') return 'CRC32'
-    // An answer without it is taken for an error that came after the status.
-    if (name === 'CopyObjectResult' || name === 'CopyPartResult') return { ETag: `"${random.below(1e6)}"` }
-    // Part of the host name.
-    if (name === 'RequestRoute') return 'io-route'
-    if (name === 'Bucket') return `bucket-${random.below(1e6)}`
-    return name === 'Key' ? `a/${random.below(1e6)} +ü%/b` : undefined
-  },
-  // Signed with version 4a, which the client does not have without another package.
-  events: ({ name }) => (name === 'EndpointId' ? omit : undefined),
-  s3control: ({ name }) =>
-    name === 'AccountId' ? '123456789012' : name === 'OutpostId' ? 'op-01ac5d28a6a232904' : undefined,
-}
 
 const clientOptions: { readonly [S in ServiceId]?: Record<string, unknown> } = {
   // The client checks MD5 sums of messages, which random answers do not have.
@@ -122,23 +104,6 @@ const known = (service: string, operation: string, direction: 'input' | 'output'
 }
 
 const brief = (value: unknown): string => JSON.stringify(value)?.slice(0, 1500) ?? 'undefined'
-
-/** An event stream is written from an iterable and read back as one. */
-const streamed = (shape: StructureShape, output: Record<string, unknown>, random: Random, taste: Taste): void => {
-  for (const { name, shape: target } of shape.members)
-    if (target.kind === 'structure' && target.streaming) {
-      // Exceptions end a stream; they are the errors' business.
-      const events = {
-        ...target,
-        streaming: false,
-        members: target.members.filter(({ shape: of }) => !(of.kind === 'structure' && of.error)),
-      }
-      output[name] = Array.from({ length: 3 }, () => {
-        const event = randomStructure(events, random, taste, 'output', '')
-        return Object.keys(event).length > 0 ? event : { [events.members.at(-1)!.name]: {} }
-      })
-    }
-}
 
 const protocolClasses: { readonly [P in ProtocolName]?: unknown } = {
   awsQuery: AwsQueryProtocol,
