@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules } from '../../kernel/service.ts'
 import type { ReadTx } from '../../store/store.ts'
+import { isAwsManaged } from './aws-managed.ts'
 import { iamArn, nameInArn } from './ids.ts'
 import { findLocal } from './managed.ts'
 import type { NS } from './operation.ts'
@@ -133,8 +134,14 @@ export const access: AccessRules<NS> = {
     ...{ TagInstanceProfile: onProfile, UntagInstanceProfile: onProfile, ListInstanceProfileTags: onProfile },
     ListInstanceProfiles: onAll('instance-profile'),
 
+    SimulatePrincipalPolicy: ({ PolicySourceArn }) => ({ resources: [PolicySourceArn] }),
+    GetContextKeysForPrincipalPolicy: ({ PolicySourceArn }) => ({ resources: [PolicySourceArn] }),
+
     GetAccessKeyLastUsed: () => ({ resources: ['*'] }),
   },
+
+  // AWS's own policies are every account's.
+  resourcePolicy: async (ctx, arn) => (isAwsManaged(arn) ? { account: ctx.principal.account } : undefined),
 
   resourceTags: async (ctx, arn): Promise<Tags | undefined> => {
     const type = /^arn:aws:iam::\d+:([a-z-]+)\//.exec(arn)?.[1] ?? ''

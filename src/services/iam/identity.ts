@@ -17,7 +17,9 @@ import {
   Attachments,
   findById,
   Group,
+  type Kind,
   Memberships,
+  type Records,
   Revision,
   Role,
   type RoleRecord,
@@ -76,14 +78,10 @@ export const identityProvider = (at: (place: Place) => Ctx): Identity => {
     return policy ? { kind, id: arn, text: defaultDocument(policy) } : { kind, id: arn, text: JSON.stringify(nothing) }
   }
 
-  const ownSources = async (
-    tx: ReadTx,
-    account: string,
-    entity: { id: string; inline: Readonly<Record<string, string>> },
-  ): Promise<Source[]> => {
+  const ownSources = async (tx: ReadTx, account: string, type: Kind, entity: Records[Kind]): Promise<Source[]> => {
     const inline = Object.entries(entity.inline).map(([name, text]) => ({
       kind: 'identity' as const,
-      id: `inline:${name}`,
+      id: `inline:${type}/${entity.name}/${name}`,
       text,
     }))
     const attached = await tx.list(Attachments, { index: 'entity', equals: entity.id })
@@ -99,11 +97,11 @@ export const identityProvider = (at: (place: Place) => Ctx): Identity => {
     const user = id.startsWith('AIDA') ? await findById(tx, User, id) : undefined
     const entity: UserRecord | RoleRecord | undefined = user ?? (await findById(tx, Role, id))
     if (!entity) return { sources: [], tags: {} }
-    const sources = await ownSources(tx, account, entity)
+    const sources = await ownSources(tx, account, user ? 'user' : 'role', entity)
     if (user)
       for (const { group: groupId } of await tx.list(Memberships, { index: 'user', equals: user.id })) {
         const group = await findById(tx, Group, groupId)
-        if (group) sources.push(...(await ownSources(tx, account, group)))
+        if (group) sources.push(...(await ownSources(tx, account, 'group', group)))
       }
     if (entity.boundary !== undefined) sources.push(await managed(tx, account, 'boundary', entity.boundary))
     for (const arn of sessionArns) sources.push(await managed(tx, account, 'session', arn))
