@@ -42,3 +42,29 @@ export interface VendedMetrics {
   ): Promise<void>
 }
 export const vendedMetrics = capability<VendedMetrics>('cloudwatch.vendedMetrics')
+
+/** IAM's instance profiles, for services that launch machines: looking one up needs no right of the caller but `iam:PassRole`. */
+export interface FoundProfile {
+  readonly arn: string
+  readonly id: string
+  /** ARN of the role in it, when there is one. */
+  readonly roleArn?: string
+}
+export interface InstanceProfiles {
+  /** By ARN or by name. */
+  find(place: Place, arnOrName: string): Promise<FoundProfile | undefined>
+}
+export const instanceProfiles = capability<InstanceProfiles>('iam.instanceProfiles')
+
+/** A program that a service wants in every machine: CodeDeploy's agent. Started by the machine's init, kept running. */
+export interface MachineAgent {
+  readonly name: string
+  readonly mounts: readonly { readonly source: string; readonly target: string }[]
+  readonly env: Readonly<Record<string, string>>
+  /** Program and arguments as seen inside. */
+  readonly command: readonly string[]
+}
+export interface MachineAgents {
+  agents(): readonly MachineAgent[]
+}
+export const machineAgents = capability<MachineAgents>('codedeploy.machineAgents')

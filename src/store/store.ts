@@ -55,7 +55,7 @@ export interface ReadTx {
 
 export interface WriteTx extends ReadTx {
   /** Creates or replaces the row with this record's key. Returns the record. */
-  put<R>(table: Table<R>, record: R, at?: Place): R
+  put<R>(table: Table<R>, record: NoInfer<R>, at?: Place): R
   delete<R>(table: Table<R>, key: string, at?: Place): void
   /** Puts an event into the outbox in the same commit; delivered at least once after it. */
   emit(event: DomainEvent): void
