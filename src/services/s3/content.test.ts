@@ -1,5 +1,13 @@
 import { Readable } from 'node:stream'
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
 import { expect, test } from 'vitest'
+import { story } from '../../../test/story.ts'
 import { memoryBlobs } from '../../blobs/memory.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { receive } from './content.ts'
@@ -43,4 +51,33 @@ test('small bodies make no blob', async () => {
   const { blobs, ctx } = bench()
   expect(await receive(ctx, Buffer.from('hello'), 'CRC32')).toMatchObject({ size: 5, checksum: 'NhCmhg==' })
   expect(await left(blobs)).toEqual([])
+})
+
+test('bytes survive a restart; blobs go when nothing names them any more', async () => {
+  let drydock = await story({ durable: true })
+  try {
+    const put = (Key: string, size: number) =>
+      drydock.client(S3Client).send(new PutObjectCommand({ Bucket: 'kept', Key, Body: Buffer.alloc(size, Key) }))
+    const blobs = () => Array.fromAsync(drydock.server.kernel.blobs.ids())
+    await drydock.client(S3Client).send(new CreateBucketCommand({ Bucket: 'kept' }))
+    await put('small', 10)
+    await put('large', 100_000)
+    await put('gone', 100_000)
+    await put('large', 200_000)
+    await drydock.client(S3Client).send(new DeleteObjectCommand({ Bucket: 'kept', Key: 'gone' }))
+    await expect(put('x'.repeat(1025), 100_000)).rejects.toMatchObject({ name: 'KeyTooLongError' })
+    drydock = await drydock.restart()
+    for (const [Key, size] of [
+      ['small', 10],
+      ['large', 200_000],
+    ] as const) {
+      const { Body } = await drydock.client(S3Client).send(new GetObjectCommand({ Bucket: 'kept', Key }))
+      expect(Buffer.from((await Body?.transformToByteArray()) ?? []).equals(Buffer.alloc(size, Key))).toBe(true)
+    }
+    expect(await blobs()).toHaveLength(3)
+    await drydock.advance({ minutes: 16 })
+    expect(await blobs()).toHaveLength(1)
+  } finally {
+    await drydock.close()
+  }
 })

@@ -137,6 +137,27 @@ test('a copy reads its source and writes its target; tags need their own right',
   await expect(writer.send(new CreateMultipartUploadCommand({ Bucket: b, Key: 'in/m' }))).rejects.toMatchObject(denied)
 })
 
+test('the tags of an object decide who may read it, and go along only with the right to tag', async () => {
+  const b = await bucket('by-tag')
+  await s3.send(new PutObjectCommand({ Bucket: b, Key: 'open', Body: 'x', Tagging: 'level=public' }))
+  await s3.send(new PutObjectCommand({ Bucket: b, Key: 'closed', Body: 'x', Tagging: 'level=secret' }))
+  const condition = { StringEquals: { 's3:ExistingObjectTag/level': 'public' } }
+  const grace = await user(
+    'grace',
+    allow('s3:GetObject', `arn:aws:s3:::${b}/*`, condition),
+    allow('s3:PutObject', `arn:aws:s3:::${b}/*`),
+  )
+  expect(await text(grace, b, 'open')).toBe('x')
+  await expect(text(grace, b, 'closed')).rejects.toMatchObject(denied)
+  const copy = (TaggingDirective: 'COPY' | 'REPLACE') =>
+    grace.send(new CopyObjectCommand({ Bucket: b, Key: 'copy', CopySource: `${b}/open`, TaggingDirective }))
+  await expect(copy('COPY')).rejects.toMatchObject({
+    ...denied,
+    message: expect.stringContaining('s3:GetObjectTagging'),
+  })
+  await copy('REPLACE')
+})
+
 test('of many deletions each is allowed or denied by itself', async () => {
   const b = await bucket('many-deletions')
   for (const key of ['mine/a', 'yours/a']) await put(b, key)

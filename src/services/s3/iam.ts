@@ -5,7 +5,8 @@ import { policyOf } from './bucket-policy.ts'
 import { parseCopySource } from './object.ts'
 import type { Input, NS } from './operation.ts'
 import { isPublic } from './public-policy.ts'
-import { parseTagging } from './tags.ts'
+import { parseTagging, type Tag } from './tags.ts'
+import { findCurrent, findVersion } from './versions.ts'
 
 // Actions, resources and condition keys ("Actions, resources, and condition keys for Amazon S3", service authorization
 // reference). An operation that is not here needs `s3:` and its own name.
@@ -32,6 +33,29 @@ const shared = ({ request: { query, headers } }: Ctx): Requirement['context'] =>
 const onBucket =
   (action: string): AccessRule<InBucket> =>
   (input, ctx) => [{ action, resources: [bucketArn(input.Bucket)], context: { ...shared(ctx) } }]
+
+/** The tags an object has, for conditions on them. Not looked up where no policy could have any: root, no bucket policy. */
+const existingTags = (ctx: Ctx, { Bucket: name, Key, VersionId }: OfObject): Promise<readonly Tag[]> =>
+  ctx.read(async (tx) => {
+    const bucket = await tx.get(Bucket, name)
+    const { kind, account } = ctx.principal
+    if (!bucket || (kind === 'root' && account === bucket.account && bucket.policy === undefined)) return []
+    const found =
+      VersionId === undefined ? await findCurrent(tx, name, Key) : await findVersion(tx, name, Key, VersionId)
+    return found?.marker ? [] : (found?.tags ?? [])
+  })
+
+const tagKeys = (prefix: string, tags: readonly Tag[]): Requirement['context'] =>
+  Object.fromEntries(tags.map(({ key, value }) => [`s3:${prefix}/${key}`, value]))
+
+/** An action that may depend on the object's tags. */
+const onTagged =
+  (action: string, versionAction: string): AccessRule<OfObject> =>
+  async (input, ctx) => {
+    const requirement = objectRequirement(ctx, input, action, versionAction)
+    const tags = tagKeys('ExistingObjectTag', await existingTags(ctx, input))
+    return [{ ...requirement, context: { ...requirement.context, ...tags } }]
+  }
 
 /** An action on an object, with its twin for a version that is named. */
 const onObject =
@@ -80,7 +104,7 @@ const writing = (ctx: Ctx, input: Writing, more: Requirement['context'] = {}): R
     's3:x-amz-storage-class': input.StorageClass,
     's3:if-match': input.IfMatch,
     's3:if-none-match': input.IfNoneMatch,
-    ...Object.fromEntries(tags.map(({ key, value }) => [`s3:RequestObjectTag/${key}`, value])),
+    ...tagKeys('RequestObjectTag', tags),
     's3:RequestObjectTagKeys': tags.length > 0 ? tags.map(({ key }) => key) : undefined,
     ...more,
   }
@@ -92,44 +116,47 @@ const writing = (ctx: Ctx, input: Writing, more: Requirement['context'] = {}): R
   ]
 }
 
-const copying = (
-  ctx: Ctx,
-  input: Writing & { CopySource: string; MetadataDirective?: string | undefined },
-): Requirement[] => {
+type Copying = Writing & {
+  CopySource: string
+  MetadataDirective?: string | undefined
+  TaggingDirective?: string | undefined
+}
+
+/** A copy reads its source and writes its target. The source's tags come along, which needs the right to read and to put them. */
+const copying = async (ctx: Ctx, input: Copying): Promise<Requirement[]> => {
   const source = parseCopySource(input.CopySource)
+  const tags = await existingTags(ctx, source)
+  const reading = objectRequirement(ctx, source, 's3:GetObject', 's3:GetObjectVersion')
+  const target = writing(ctx, input, {
+    's3:x-amz-copy-source': `${source.Bucket}/${source.Key}`,
+    's3:x-amz-metadata-directive': input.MetadataDirective,
+  })
+  const taken = tags.length > 0 && input.TaggingDirective !== 'REPLACE'
   return [
-    objectRequirement(ctx, source, 's3:GetObject', 's3:GetObjectVersion'),
-    ...writing(ctx, input, {
-      's3:x-amz-copy-source': `${source.Bucket}/${source.Key}`,
-      's3:x-amz-metadata-directive': input.MetadataDirective,
-    }),
+    { ...reading, context: { ...reading.context, ...tagKeys('ExistingObjectTag', tags) } },
+    ...target,
+    ...(taken
+      ? [
+          objectRequirement(ctx, source, 's3:GetObjectTagging', 's3:GetObjectVersionTagging'),
+          { action: 's3:PutObjectTagging', resources: [objectArn(input)], context: tagKeys('RequestObjectTag', tags) },
+        ]
+      : []),
   ]
 }
 
-/** A copy takes the source's tags along, which needs the right to read and to put them, if there are any. */
-const copyingObject: AccessRule<Input<'CopyObject'>> = (input, ctx) => copying(ctx, input)
-
 const putObject: AccessRule<Writing> = (input, ctx) => writing(ctx, input)
 
-const tagging =
-  (
-    action: string,
-    versionAction: string,
-  ): AccessRule<OfObject & { Tagging?: { TagSet?: { Key: string; Value: string }[] } }> =>
-  (input, ctx) => {
-    const requirement = objectRequirement(ctx, input, action, versionAction)
-    const tags = input.Tagging?.TagSet ?? []
-    return [
-      {
-        ...requirement,
-        context: {
-          ...requirement.context,
-          ...Object.fromEntries(tags.map(({ Key, Value }) => [`s3:RequestObjectTag/${Key}`, Value])),
-          's3:RequestObjectTagKeys': tags.length > 0 ? tags.map(({ Key }) => Key) : undefined,
-        },
-      },
-    ]
+const tagging: AccessRule<Input<'PutObjectTagging'>> = async (input, ctx) => {
+  const requirement = objectRequirement(ctx, input, 's3:PutObjectTagging', 's3:PutObjectVersionTagging')
+  const tags = input.Tagging.TagSet.map(({ Key, Value }) => ({ key: Key, value: Value }))
+  const context = {
+    ...requirement.context,
+    ...tagKeys('ExistingObjectTag', await existingTags(ctx, input)),
+    ...tagKeys('RequestObjectTag', tags),
+    's3:RequestObjectTagKeys': tags.map(({ key }) => key),
   }
+  return [{ ...requirement, context }]
+}
 
 /** A name that another account has taken is no resource of the caller's that he could be allowed to make. */
 const creatingBucket: AccessRule<Input<'CreateBucket'>> = async (input, ctx) => {
@@ -155,27 +182,27 @@ export const access: AccessRules<NS> = {
     ListObjectVersions: onListing('s3:ListBucketVersions'),
     ListMultipartUploads: onListing('s3:ListBucketMultipartUploads'),
 
-    GetObject: onObject('s3:GetObject', 's3:GetObjectVersion'),
-    HeadObject: onObject('s3:GetObject', 's3:GetObjectVersion'),
+    GetObject: onTagged('s3:GetObject', 's3:GetObjectVersion'),
+    HeadObject: onTagged('s3:GetObject', 's3:GetObjectVersion'),
     GetObjectAttributes: (input, ctx) => [
       objectRequirement(ctx, input, 's3:GetObject', 's3:GetObjectVersion'),
       objectRequirement(ctx, input, 's3:GetObjectAttributes', 's3:GetObjectVersionAttributes'),
     ],
     PutObject: putObject,
-    CopyObject: copyingObject,
+    CopyObject: (input, ctx) => copying(ctx, input),
     DeleteObject: onObject('s3:DeleteObject', 's3:DeleteObjectVersion'),
     // Each key is authorized by itself, and its denial is part of the answer.
     DeleteObjects: () => [],
-    GetObjectAcl: onObject('s3:GetObjectAcl', 's3:GetObjectVersionAcl'),
-    PutObjectAcl: onObject('s3:PutObjectAcl', 's3:PutObjectVersionAcl'),
-    GetObjectTagging: onObject('s3:GetObjectTagging', 's3:GetObjectVersionTagging'),
-    PutObjectTagging: tagging('s3:PutObjectTagging', 's3:PutObjectVersionTagging'),
-    DeleteObjectTagging: onObject('s3:DeleteObjectTagging', 's3:DeleteObjectVersionTagging'),
+    GetObjectAcl: onTagged('s3:GetObjectAcl', 's3:GetObjectVersionAcl'),
+    PutObjectAcl: onTagged('s3:PutObjectAcl', 's3:PutObjectVersionAcl'),
+    GetObjectTagging: onTagged('s3:GetObjectTagging', 's3:GetObjectVersionTagging'),
+    PutObjectTagging: tagging,
+    DeleteObjectTagging: onTagged('s3:DeleteObjectTagging', 's3:DeleteObjectVersionTagging'),
 
     CreateMultipartUpload: putObject,
     UploadPart: (input, ctx) => writing(ctx, { Bucket: input.Bucket, Key: input.Key }),
     UploadPartCopy: (input, ctx) =>
-      copying(ctx, { Bucket: input.Bucket, Key: input.Key, CopySource: input.CopySource }),
+      copying(ctx, { Bucket: input.Bucket, Key: input.Key, CopySource: input.CopySource, TaggingDirective: 'REPLACE' }),
     CompleteMultipartUpload: putObject,
     AbortMultipartUpload: onObject('s3:AbortMultipartUpload'),
     ListParts: onObject('s3:ListMultipartUploadParts'),

@@ -1,4 +1,6 @@
-import { createHash } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
+import { request } from 'node:http'
+import { text as readText } from 'node:stream/consumers'
 import {
   CopyObjectCommand,
   CreateBucketCommand,
@@ -256,6 +258,63 @@ test('a streamed body carries its checksum behind it', async () => {
   const got = await get('streamed')
   expect(got.ContentEncoding).toBeUndefined()
   expect(Buffer.from((await got.Body?.transformToByteArray()) ?? []).equals(bytes)).toBe(true)
+})
+
+/** A PUT in chunks that are signed one by one, as the AWS SDK for Java sends it. */
+const putSigned = async (Key: string, chunks: readonly string[], change = (body: string) => body) => {
+  const now = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
+  const scope = `${now.slice(0, 8)}/us-east-1/s3/aws4_request`
+  const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest()
+  const sha = (text: string) => createHash('sha256').update(text).digest('hex')
+  const signingKey = scope.split('/').reduce<string | Buffer>(hmac, `AWS4${drydock.root.secretAccessKey}`)
+  const headers: Record<string, string> = {
+    'content-encoding': 'aws-chunked',
+    host: new URL(drydock.endpoint).host,
+    'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER',
+    'x-amz-date': now,
+    'x-amz-decoded-content-length': String(chunks.join('').length),
+    'x-amz-trailer': 'x-amz-checksum-sha256',
+  }
+  const names = Object.keys(headers).toSorted()
+  const canonical = [
+    'PUT',
+    `/${Bucket}/${Key}`,
+    '',
+    ...names.map((name) => `${name}:${headers[name]}`),
+    '',
+    names.join(';'),
+    headers['x-amz-content-sha256'],
+  ].join('\n')
+  const sign = (...lines: string[]) => hmac(signingKey, lines.join('\n')).toString('hex')
+  let previous = sign('AWS4-HMAC-SHA256', now, scope, sha(canonical))
+  headers.authorization = `AWS4-HMAC-SHA256 Credential=${drydock.root.accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${previous}`
+  let body = ''
+  for (const chunk of [...chunks, '']) {
+    previous = sign('AWS4-HMAC-SHA256-PAYLOAD', now, scope, previous, sha(''), sha(chunk))
+    body += `${chunk.length.toString(16)};chunk-signature=${previous}\r\n${chunk}${chunk ? '\r\n' : ''}`
+  }
+  const trailer = `x-amz-checksum-sha256:${createHash('sha256').update(chunks.join('')).digest('base64')}\n`
+  body += `${trailer}\r\nx-amz-trailer-signature:${sign('AWS4-HMAC-SHA256-TRAILER', now, scope, previous, sha(trailer))}\r\n\r\n`
+  return new Promise<{ status: number | undefined; text: string }>((resolve, reject) => {
+    const sent = request(`${drydock.endpoint}/${Bucket}/${Key}`, { method: 'PUT', headers }, async (response) =>
+      resolve({ status: response.statusCode, text: await readText(response) }),
+    )
+    sent.on('error', reject)
+    sent.end(change(body))
+  })
+}
+
+test('every chunk and the trailer are verified where they are signed', async () => {
+  const chunks = ['a'.repeat(70_000), 'b'.repeat(9_000)]
+  expect(await putSigned('signed', chunks)).toEqual({ status: 200, text: '' })
+  expect(await textOf('signed')).toBe(chunks.join(''))
+  const refused = async (change: (body: string) => string) => (await putSigned('forged', chunks, change)).text
+  expect(await refused((body) => body.replace('aaa', 'aba'))).toContain('<Code>SignatureDoesNotMatch</Code>')
+  expect(await refused((body) => body.replace(/x-amz-checksum-sha256:./, 'x-amz-checksum-sha256:0'))).toContain(
+    '<Code>SignatureDoesNotMatch</Code>',
+  )
+  expect(await refused((body) => body.slice(0, 70_000))).toContain('<Code>IncompleteBody</Code>')
+  await expect(get('forged')).rejects.toMatchObject({ name: 'NoSuchKey' })
 })
 
 test('Content-MD5, and CRC64NVME where the caller gives nothing', async () => {

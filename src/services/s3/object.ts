@@ -75,7 +75,12 @@ export const checkVersionId = (versionId: string): void => {
  * The error for an object that is not there. Who may not list the bucket is not told whether it is: AccessDenied
  * ("GetObject", S3 API reference, permissions).
  */
-export const missing = async (ctx: Ctx, { bucket, marker }: Found, input: Addressed): Promise<AwsError> => {
+export const missing = async (
+  ctx: Ctx,
+  { bucket, marker }: Found,
+  input: Addressed,
+  { head } = { head: false },
+): Promise<AwsError> => {
   await ctx.authorize('s3:ListBucket', bucketArn(bucket.name))
   const headers: Record<string, string> = marker
     ? { 'x-amz-delete-marker': 'true', 'x-amz-version-id': marker.versionId }
@@ -84,10 +89,10 @@ export const missing = async (ctx: Ctx, { bucket, marker }: Found, input: Addres
     return fail(
       'MethodNotAllowed',
       'The specified method is not allowed against this resource.',
-      { Method: ctx.request.method, ResourceType: 'DeleteMarker' },
+      { Method: head ? 'HEAD' : 'GET', ResourceType: 'DeleteMarker' },
       { ...headers, allow: 'DELETE', 'last-modified': new Date(marker.modified).toUTCString() },
     )
-  if (ctx.request.method === 'HEAD') return fail('NotFound', 'Not Found', {}, headers)
+  if (head) return fail('NotFound', 'Not Found', {}, headers)
   if (input.VersionId !== undefined)
     return fail('NoSuchVersion', 'The specified version does not exist.', {
       Key: input.Key,

@@ -10,7 +10,7 @@ import type { ObjectRecord } from './versions.ts'
 type ReadInput = Input<'GetObject'> | Input<'HeadObject'>
 
 /** An object and its content, or the error why not; conditions checked, range applied. */
-const readObject = async (ctx: Ctx, input: ReadInput) => {
+const readObject = async (ctx: Ctx, input: ReadInput, { head } = { head: false }) => {
   if (input.SSECustomerAlgorithm !== undefined)
     throw fail('InvalidRequest', 'The encryption parameters are not applicable to this object.')
   const found = await ctx.read(async (tx) => {
@@ -19,7 +19,7 @@ const readObject = async (ctx: Ctx, input: ReadInput) => {
       ? { ...found, record: found.record, loaded: await load(tx, found.record.content, found.record.size) }
       : found
   })
-  if (!('loaded' in found)) throw await missing(ctx, found, input)
+  if (!('loaded' in found)) throw await missing(ctx, found, input, { head })
   const { bucket, record, loaded } = found
   checkConditions(bucket, record, input)
   const { range, parts } = rangeOf(input, record, loaded)
@@ -126,7 +126,8 @@ export const GetObject: Operation<'GetObject'> = async (ctx, input) => {
   return { ...output, Body: stream(ctx, loaded, range) }
 }
 
-export const HeadObject: Operation<'HeadObject'> = async (ctx, input) => (await readObject(ctx, input)).output
+export const HeadObject: Operation<'HeadObject'> = async (ctx, input) =>
+  (await readObject(ctx, input, { head: true })).output
 
 export const GetObjectAttributes: Operation<'GetObjectAttributes'> = async (ctx, input) => {
   const { found, parts } = await ctx.read(async (tx) => {
