@@ -55,7 +55,7 @@ const spec = (more: object) => ({
   ...more,
 })
 const names = async (more: object) =>
-  (await findArtifactFiles(spec(more), view(), '/codebuild/src')).files.map(({ path }) => path)
+  (await findArtifactFiles(spec(more), [view()], '/codebuild/src')).files.map(({ path }) => path)
 
 describe('finding', () => {
   it('takes everything below the base folder, links inside followed, links outside left out', async () => {
@@ -85,7 +85,9 @@ describe('finding', () => {
     [{ baseDirectory: 'out' }, 'no matching base directory path found for out'],
     [{ files: ['*.jar'] }, 'no matching artifact paths found'],
   ])('%j: %s', async (more, message) => {
-    const error = await findArtifactFiles(spec(more), view(), '/codebuild/src').catch((thrown: ArtifactError) => thrown)
+    const error = await findArtifactFiles(spec(more), [view()], '/codebuild/src').catch(
+      (thrown: ArtifactError) => thrown,
+    )
     expect(error).toMatchObject({ message })
   })
   it('never leaves the view', async () => {
@@ -104,7 +106,7 @@ describe('archives', () => {
   }
   const modified = new Date('2026-01-02T03:04:06Z')
   it('come out as they went in', async () => {
-    const { files } = await findArtifactFiles(spec({ baseDirectory: 'dist' }), view(), '/codebuild/src')
+    const { files } = await findArtifactFiles(spec({ baseDirectory: 'dist' }), [view()], '/codebuild/src')
     const archive = join(root, 'round.zip')
     const { size, sha256, md5 } = await zip(
       [

@@ -140,11 +140,25 @@ const walk = async (host: string, prefix = '', into: string[] = []): Promise<str
   return into
 }
 
-const baseFolders = async (view: View, sourceFolder: string, base: string, said: string[]): Promise<string[]> => {
+/** The view a path belongs to. */
+const viewOf = (views: readonly View[], path: string): View | undefined =>
+  views.find(({ inside }) => path === inside || path.startsWith(`${inside}/`))
+
+const locateIn = async (views: readonly View[], path: string): Promise<string | undefined> => {
+  const view = viewOf(views, posix.normalize(path))
+  return view && locate(view, path)
+}
+
+const baseFolders = async (
+  views: readonly View[],
+  sourceFolder: string,
+  base: string,
+  said: string[],
+): Promise<string[]> => {
   said.push(`Expanding base directory path: ${base}`)
   const absolute = posix.resolve(sourceFolder, base)
   if (!hasWildcard(base)) {
-    const host = await locate(view, absolute)
+    const host = await locateIn(views, absolute)
     const facts = host === undefined ? undefined : await lstat(host)
     return facts?.isDirectory() ? [absolute] : []
   }
@@ -153,12 +167,11 @@ const baseFolders = async (view: View, sourceFolder: string, base: string, said:
   for (const part of absolute.split('/').filter(Boolean)) {
     const next: string[] = []
     for (const folder of reached) {
-      const within = view.inside.startsWith(folder === '/' ? '/' : `${folder}/`)
-      if (!hasWildcard(part) || (within && folder !== view.inside)) {
+      if (!hasWildcard(part)) {
         next.push(posix.join(folder, part))
         continue
       }
-      const host = await locate(view, folder)
+      const host = await locateIn(views, folder)
       if (host === undefined) continue
       const names = await readdir(host).catch(() => [])
       next.push(...names.filter((name) => segmentMatches(part, name)).map((name) => posix.join(folder, name)))
@@ -167,7 +180,7 @@ const baseFolders = async (view: View, sourceFolder: string, base: string, said:
   }
   const found: string[] = []
   for (const folder of reached.sort()) {
-    const host = await locate(view, folder)
+    const host = await locateIn(views, folder)
     if (host !== undefined && (await lstat(host)).isDirectory()) found.push(folder)
   }
   return found
@@ -176,13 +189,18 @@ const baseFolders = async (view: View, sourceFolder: string, base: string, said:
 /**
  * Finds the files an artifact is made of.
  * @param spec with variables already expanded.
+ * @param views what of the task's paths lies where; the first that fits counts.
  * @param sourceFolder `CODEBUILD_SRC_DIR`, as the task saw it.
  * @throws ArtifactError in CodeBuild's words when nothing is there.
  */
-export const findArtifactFiles = async (spec: ArtifactSpec, view: View, sourceFolder: string): Promise<Found> => {
+export const findArtifactFiles = async (
+  spec: ArtifactSpec,
+  views: readonly View[],
+  sourceFolder: string,
+): Promise<Found> => {
   const said: string[] = []
   const base = spec.baseDirectory ?? '.'
-  const folders = await baseFolders(view, sourceFolder, base, said)
+  const folders = await baseFolders(views, sourceFolder, base, said)
   if (folders.length === 0) throw new ArtifactError(`no matching base directory path found for ${base}`)
   said.push('Assembling file list')
 
@@ -192,7 +210,7 @@ export const findArtifactFiles = async (spec: ArtifactSpec, view: View, sourceFo
       posix.isAbsolute(pattern) ? posix.relative(folder, pattern) : posix.normalize(pattern)
     const patterns = spec.files.map(relative)
     const excluded = spec.excludePaths.map(relative)
-    const host = await locate(view, folder)
+    const host = await locateIn(views, folder)
     if (host === undefined) continue
     said.push(`Expanding file paths for base directory ${base}`)
     // Only patterns need the whole tree; plain names are looked at one by one.
@@ -205,16 +223,21 @@ export const findArtifactFiles = async (spec: ArtifactSpec, view: View, sourceFo
         const inside = posix.join(folder, path)
         // A name that climbs out of the base folder keeps its last part.
         const name = spec.discardPaths || path.startsWith('../') ? posix.basename(path) : path
-        const at = join(view.outside, inside.slice(view.inside.length))
-        const parent = await locate(view, posix.dirname(inside))
+        const parent = await locateIn(views, posix.dirname(inside))
         if (parent === undefined) continue
         const own = await lstat(join(parent, posix.basename(inside))).catch(() => undefined)
         if (spec.enableSymlinks && own?.isSymbolicLink()) {
           const link = await readlink(join(parent, posix.basename(inside)))
-          files.set(name, { path: name, source: at, mode: 0o777, modified: own.mtime, link })
+          files.set(name, {
+            path: name,
+            source: join(parent, posix.basename(inside)),
+            mode: 0o777,
+            modified: own.mtime,
+            link,
+          })
           continue
         }
-        const source = await locate(view, inside)
+        const source = await locateIn(views, inside)
         const facts = source === undefined ? undefined : await lstat(source)
         if (source === undefined || !facts?.isFile()) continue
         files.set(name, { path: name, source, mode: facts.mode, modified: facts.mtime })

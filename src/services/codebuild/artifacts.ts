@@ -30,6 +30,12 @@ const expanded = (spec: ArtifactSpec, expand: (text: string) => string): Artifac
   ...(spec.s3Prefix === undefined ? {} : { s3Prefix: expand(spec.s3Prefix) }),
 })
 
+/** Which of them are paths that may lie outside the build folder. */
+export const artifactPaths = (spec: Buildspec): string[] =>
+  [spec.artifacts, ...Object.values(spec.secondaryArtifacts)].flatMap((one) =>
+    one ? [...(one.baseDirectory === undefined ? [] : [one.baseDirectory]), ...one.files] : [],
+  )
+
 /** `path/namespace/name`, as documented at ProjectArtifacts; without the slashes of what is empty. */
 export const artifactKey = (config: Artifacts, uuid: string, name: string, prefix?: string): string =>
   [
@@ -102,7 +108,7 @@ export const uploadArtifacts = async (
   build: BuildRecord,
   spec: Buildspec,
   expand: (text: string) => string,
-  view: View,
+  views: readonly View[],
   sourceFolder: string,
   scratch: string,
   log: BuildLog,
@@ -124,7 +130,7 @@ export const uploadArtifacts = async (
     }
     const plain = expanded(wanted, expand)
     try {
-      const { files, said } = await findArtifactFiles(plain, view, sourceFolder)
+      const { files, said } = await findArtifactFiles(plain, views, sourceFolder)
       log.say(...said)
       stored.push(await store(role, build, config, plain, files, scratch))
     } catch (error) {

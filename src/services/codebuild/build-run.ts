@@ -245,7 +245,7 @@ const conclude = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefin
 
   const uploading = await changeBuild(ctx, build.id, (fresh) => beginPhase(fresh, 'UPLOAD_ARTIFACTS', now(ctx)))
   if (!uploading) return done()
-  const { view, scratch } = folders(ctx, build)
+  const { view, abroad, scratch } = folders(ctx, build)
   const expand = (text: string) => {
     const index = plan.expansions.indexOf(text)
     return index < 0 ? text : (run.values[index] ?? '')
@@ -253,7 +253,7 @@ const conclude = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefin
   const role = ctx.as(build.serviceRole, sessionOf(build))
   let stored: StoredArtifact[]
   try {
-    stored = await uploadArtifacts(role, build, plan.spec, expand, view, plan.sourceFolder, scratch, log)
+    stored = await uploadArtifacts(role, build, plan.spec, expand, [view, abroad], plan.sourceFolder, scratch, log)
   } catch (error) {
     return giveUp(ctx, uploading, error, log)
   }

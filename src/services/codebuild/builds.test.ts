@@ -1,7 +1,14 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CloudWatchLogsClient, GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
+import { CloudWatchClient, ListMetricsCommand } from '@aws-sdk/client-cloudwatch'
+import {
+  CloudWatchLogsClient,
+  CreateLogGroupCommand,
+  FilterLogEventsCommand,
+  GetLogEventsCommand,
+  PutResourcePolicyCommand,
+} from '@aws-sdk/client-cloudwatch-logs'
 import {
   BatchDeleteBuildsCommand,
   BatchGetBuildsCommand,
@@ -16,6 +23,7 @@ import {
   type StartBuildCommandInput,
   StopBuildCommand,
 } from '@aws-sdk/client-codebuild'
+import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge'
 import { DeleteRolePolicyCommand, IAMClient } from '@aws-sdk/client-iam'
 import {
   CreateBucketCommand,
@@ -53,6 +61,11 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'drydock-codebuild-'))
 })
 afterEach(async () => {
+  // What a story left running would write into its folder while it is removed.
+  const { ids = [] } = await codebuild.send(new ListBuildsCommand({}))
+  for (const id of ids) await codebuild.send(new StopBuildCommand({ id }))
+  for (const id of ids) await when(id, ended)
+  await drydock.settled()
   await drydock.close()
   await rm(folder, { recursive: true, force: true })
 })
@@ -593,4 +606,67 @@ it('a build outlives the server that started it', async () => {
   const log = await logOf(done, second)
   expect(log.filter((line) => ['one', 'two'].includes(line))).toEqual(['one', 'two'])
   await second.close()
+})
+
+it('every phase and state is an event', async () => {
+  const events = drydock.client(EventBridgeClient)
+  const logs = drydock.client(CloudWatchLogsClient)
+  await logs.send(new CreateLogGroupCommand({ logGroupName: '/aws/events/builds' }))
+  await logs.send(
+    new PutResourcePolicyCommand({
+      policyName: 'events',
+      policyDocument: JSON.stringify({
+        Version: '2012-10-17',
+        Statement: [
+          {
+            Effect: 'Allow',
+            Principal: { Service: ['events.amazonaws.com', 'delivery.logs.amazonaws.com'] },
+            Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+            Resource: '*',
+          },
+        ],
+      }),
+    }),
+  )
+  await events.send(new PutRuleCommand({ Name: 'builds', EventPattern: JSON.stringify({ source: ['aws.codebuild'] }) }))
+  await events.send(
+    new PutTargetsCommand({
+      Rule: 'builds',
+      Targets: [{ Id: 'log', Arn: `arn:aws:logs:us-east-1:${drydock.account}:log-group:/aws/events/builds` }],
+    }),
+  )
+  await project()
+  const build = await run()
+  await drydock.settled()
+  const found = await logs.send(new FilterLogEventsCommand({ logGroupName: '/aws/events/builds' }))
+  const seen = (found.events ?? []).map(({ message = '' }) => JSON.parse(message))
+  const states = seen.filter((event) => event['detail-type'] === 'CodeBuild Build State Change')
+  expect(states.map(({ detail }) => detail['build-status']).sort()).toEqual(['IN_PROGRESS', 'SUCCEEDED'])
+  expect(states.find(({ detail }) => detail['build-status'] === 'SUCCEEDED')).toMatchObject({
+    source: 'aws.codebuild',
+    resources: [build.arn],
+    detail: {
+      'build-id': build.arn,
+      'project-name': 'app',
+      'current-phase': 'COMPLETED',
+      'additional-information': {
+        'build-complete': true,
+        initiator: 'root',
+        'build-start-time': 'Nov 23, 2026 9:00:00 AM',
+        logs: { 'group-name': '/aws/codebuild/app' },
+      },
+      version: '1',
+    },
+  })
+  const phases = seen.filter((event) => event['detail-type'] === 'CodeBuild Build Phase Change')
+  expect(phases.map(({ detail }) => detail['completed-phase']).sort()).toEqual(
+    (build.phases ?? [])
+      .map(({ phaseType }) => phaseType)
+      .filter((type) => type !== 'COMPLETED')
+      .sort(),
+  )
+  const metrics = await drydock.client(CloudWatchClient).send(new ListMetricsCommand({ Namespace: 'AWS/CodeBuild' }))
+  expect(metrics.Metrics?.map(({ MetricName }) => MetricName)).toEqual(
+    expect.arrayContaining(['Builds', 'Duration', 'SucceededBuilds', 'BuildDuration']),
+  )
 })

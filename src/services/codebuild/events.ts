@@ -17,7 +17,8 @@ const written = (milliseconds: number): string =>
     timeZone: 'UTC',
   })
     .format(new Date(milliseconds))
-    // Newer ICU data puts a narrow no-break space before AM and PM.
+    // Newer ICU data puts a comma before the time and a narrow no-break space before AM and PM.
+    .replace(/(\d{4}),/, '$1')
     .replace(/\s(?=[AP]M$)/u, ' ')
 
 const contextOf = (phase: PhaseRecord | undefined) => `${phase?.context?.code ?? ''}: ${phase?.context?.message ?? ''}`

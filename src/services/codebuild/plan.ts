@@ -4,12 +4,12 @@ import type { TaskSpec } from '../../compute/driver.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { table } from '../../store/store.ts'
 import type { View } from './artifact-files.ts'
-import { artifactTexts } from './artifacts.ts'
+import { artifactPaths, artifactTexts } from './artifacts.ts'
 import type { BuildRecord } from './build.ts'
 import { type Buildspec, BuildspecError, parseBuildspec, phaseNames } from './buildspec.ts'
 import { openDoor } from './credentials.ts'
 import { builtInVariables, gitHelperVariables, imageOf, PhaseFailure, userVariables } from './environment.ts'
-import { planRunner } from './runner.ts'
+import { outsideFolder, planRunner } from './runner.ts'
 import { type Fetched, fetchSources, findBuildspec } from './source.ts'
 
 /** What a running build needs beside its record: written once, gone with the build. */
@@ -33,10 +33,19 @@ const sealedOf = (ctx: Ctx, plan: PlanRecord): Sealed => JSON.parse(ctx.unseal(p
 
 export const secretsOf = (ctx: Ctx, plan: PlanRecord): readonly string[] => sealedOf(ctx, plan).secrets
 
-/** A build's folder on this host: `view` is what the build sees of it, `scratch` what it does not. */
-export const folders = (ctx: Ctx, build: BuildRecord): { all: string; view: View; scratch: string } => {
+/**
+ * A build's folder on this host: `view` is what the build sees of it, `scratch` what it does not, `abroad` holds copies of
+ * artifacts from elsewhere in the build's file system.
+ */
+export const folders = (ctx: Ctx, build: BuildRecord): { all: string; view: View; abroad: View; scratch: string } => {
   const all = join(ctx.folder(), 'builds', build.uuid)
-  return { all, view: { inside: '/codebuild', outside: join(all, 'root') }, scratch: join(all, 'scratch') }
+  const root = join(all, 'root')
+  return {
+    all,
+    view: { inside: '/codebuild', outside: root },
+    abroad: { inside: '', outside: join(root, outsideFolder) },
+    scratch: join(all, 'scratch'),
+  }
 }
 
 /** Removes a build's folder, whatever modes the build left. */
@@ -107,7 +116,7 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
     ...builtInVariables(ctx, build, fetched, door),
   }
   const nonce = ctx.random(16)
-  const runner = planRunner(spec, nonce, artifactTexts(spec))
+  const runner = planRunner(spec, nonce, artifactTexts(spec), artifactPaths(spec))
   for (const { path, content } of runner.files) {
     const file = join(view.outside, path)
     await mkdir(dirname(file), { recursive: true })

@@ -21,6 +21,9 @@ export type RunnerPlan = {
 /** Folder of the runner's files, below the build folder. */
 export const runnerFolder = 'output/tmp'
 
+/** Where the runner copies artifacts that lie outside the build folder, below the build folder. */
+export const outsideFolder = `${runnerFolder}/outside`
+
 const singleQuoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
 
 /** Whether a shell would change this text within double quotes. */
@@ -36,10 +39,15 @@ ${keep ? `export -p >"\${0%/*}/env.sh"; pwd >"\${0%/*}/dir.txt"\n` : ''}exit $CO
 /**
  * Makes the runner of a buildspec.
  * @param nonce what tells the runner's marks from output; lower-case hexadecimal digits.
- * @param sourceFolder where commands start, as the task sees it.
  * @param texts artifact names, patterns and folders to expand after the last phase.
+ * @param paths which of them are paths: what lies outside the build folder is copied into it.
  */
-export const planRunner = (spec: Buildspec, nonce: string, texts: readonly string[]): RunnerPlan => {
+export const planRunner = (
+  spec: Buildspec,
+  nonce: string,
+  texts: readonly string[],
+  paths: readonly string[] = [],
+): RunnerPlan => {
   const commands: string[] = []
   const files: RunnerFile[] = []
   const put = (name: string, content: string) => files.push({ path: `${runnerFolder}/${name}`, content })
@@ -70,22 +78,34 @@ fi
   })
 
   const expansions = [...new Set(texts.filter(needsShell))]
+  const end = `END_OF_TEXT_${nonce}`
+  const abroad = [...new Set(paths.filter((path) => path.startsWith('/') || needsShell(path)))]
   const values = [
     ...spec.env.exportedVariables.map(
       (name) => `printf '\\036${nonce} 0 export ${name} '
 printf %s "\${${name}-}" | base64 | tr -d '\\n'
 printf '\\n'`,
     ),
-    ...expansions.map((text, index) => {
-      const end = `END_OF_TEXT_${nonce}`
-      return `printf '\\036${nonce} 0 value ${index} '
+    ...expansions.map(
+      (text, index) => `printf '\\036${nonce} 0 value ${index} '
 base64 <<${end} | tr -d '\\n'
 ${text}
 ${end}
-printf '\\n'`
-    }),
+printf '\\n'`,
+    ),
+    ...abroad.map((path) => `keep <<${end}\n${path}\n${end}`),
   ]
-  put('values.sh', `. "\${0%/*}/env.sh"; cd "$(cat "\${0%/*}/dir.txt")"\n${values.join('\n')}\n`)
+  put(
+    'values.sh',
+    `. "\${0%/*}/env.sh"; cd "$(cat "\${0%/*}/dir.txt")"
+keep() {
+  IFS= read -r path
+  case $path in /codebuild | /codebuild/*) return ;; /?*) ;; *) return ;; esac
+  [ -e "$path" ] && mkdir -p "\${0%/*}/outside\${path%/*}" && cp -a "$path" "\${0%/*}/outside$path"
+}
+${values.join('\n')}
+`,
+  )
 
   put(
     'run.sh',

@@ -107,6 +107,16 @@ artifacts: {files: ['**/*'], base-directory: $CODEBUILD_SRC_DIR/dist}
     )
   })
 
+  it('a build makes artifacts of what lies elsewhere in its file system', async () => {
+    const id = await open(`version: 0.2
+phases: {build: {commands: [mkdir -p /opt/made/sub, echo here > /opt/made/sub/file, ln -s /etc/hostname /opt/made/name]}}
+artifacts: {files: ['**/*'], base-directory: /opt/made}
+`)
+    const build = await when(id, ended)
+    expect(build.buildStatus).toBe('SUCCEEDED')
+    expect((await logOf(build)).join('\n')).toContain('Found 1 file(s)')
+  })
+
   it('a build goes on while the server is away', async () => {
     const id = await open(`version: 0.2
 phases: {build: {commands: [echo one, sleep 1, echo two, date > made]}}
