@@ -7,6 +7,7 @@ import { again, done, type Reconciler, type StepResult } from '../../work/reconc
 import { vendedMetrics } from '../capabilities.ts'
 import { targetInput } from './input.ts'
 import { parsePattern } from './pattern.ts'
+import { pauseAfter } from './retry.ts'
 import { Target, type TargetRecord } from './rule-targets.ts'
 import { candidates, type RuleRecord, ruleArn, ruleKey } from './rules.ts'
 import { kindOf } from './targets.ts'
@@ -43,11 +44,6 @@ export type DeliveryRecord = {
 }
 
 export const Delivery = table<DeliveryRecord>('events.delivery', { scope: 'region', key: ({ key }) => key })
-
-/** What EventBridge does unless the target's RetryPolicy says otherwise: 185 retries within 24 hours. */
-const RETRIES = 185
-const AGE_SECONDS = 86_400
-const LONGEST_PAUSE = 300_000
 
 export const envelope = (event: DeliveredEvent): Envelope => ({
   version: '0',
@@ -147,20 +143,18 @@ const uuidOf = (text: string): string =>
     .digest('hex')
     .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5')
 
-/** Missing permission and a target that is not there are final at once; anything else is tried again, ever more slowly. */
+/** Tries again as the target's retry policy has it, or gives up with a log line and a metric. */
 const failed = async (ctx: Ctx, delivery: DeliveryRecord, error: unknown): Promise<StepResult> => {
   const { target, bus, rule } = delivery
   const attempts = delivery.attempts + 1
-  const pause = Math.min(LONGEST_PAUSE, 1000 * 2 ** Math.min(attempts - 1, 20))
-  const age = ctx.now().getTime() + pause - delivery.since
-  const over = attempts > (target.retry?.attempts ?? RETRIES) || age > (target.retry?.ageSeconds ?? AGE_SECONDS) * 1000
+  const pause = pauseAfter(error, attempts, ctx.now().getTime() - delivery.since, target.retry)
   const facts = {
     rule: ruleArn(ctx, bus, rule),
     target: target.arn,
     event: delivery.eventId,
     error: error instanceof AwsError ? `${error.code}: ${error.message}` : String(error),
   }
-  if (over || isFinal(error)) {
+  if (pause === undefined) {
     ctx.log.warn('EventBridge gave up delivering an event', facts)
     await ctx.write(async (tx) => tx.delete(Delivery, delivery.key))
     await count(ctx, { bus, name: rule }, ['Invocations', 'FailedInvocations'])
@@ -173,10 +167,6 @@ const failed = async (ctx: Ctx, delivery: DeliveryRecord, error: unknown): Promi
   await count(ctx, { bus, name: rule }, ['RetryInvocationAttempts'])
   return again({ in: pause })
 }
-
-const isFinal = (error: unknown): boolean =>
-  error instanceof AwsError &&
-  /AccessDenied|NotAuthorized|NotFound|DoesNotExist|Validation|Invalid|NotImplemented/.test(error.code)
 
 /** EventBridge's own metrics ("Monitoring Amazon EventBridge"). */
 export const count = (

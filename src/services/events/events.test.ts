@@ -241,11 +241,12 @@ describe('PutEvents', () => {
           { Source: 's', DetailType: 'T', Detail: '[1]' },
           { Source: 's', DetailType: 'T', Detail: '{' },
           { Source: 'aws.ec2', DetailType: 'T', Detail: '{}' },
+          { Source: 's', DetailType: 'T', Detail: `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}` },
           { Source: 's', DetailType: 'T', Detail: '{}' },
         ],
       }),
     )
-    expect(FailedEntryCount).toBe(6)
+    expect(FailedEntryCount).toBe(7)
     expect(Entries?.map(({ ErrorCode }) => ErrorCode)).toEqual([
       'InvalidArgument',
       'InvalidArgument',
@@ -253,10 +254,11 @@ describe('PutEvents', () => {
       'MalformedDetail',
       'MalformedDetail',
       'NotAuthorizedForSourceException',
+      'MalformedDetail',
       undefined,
     ])
     expect(Entries?.[0]?.ErrorMessage).toBe('Parameter Source is not valid. Reason: Source is a required argument.')
-    expect(Entries?.[6]?.EventId).toMatch(/^[0-9a-f-]{36}$/)
+    expect(Entries?.[7]?.EventId).toMatch(/^[0-9a-f-]{36}$/)
   })
 
   test('a request over 1 MB is refused', async () => {

@@ -17,10 +17,23 @@ const LARGEST = 1_048_576
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** Objects and arrays inside one another, beyond which an event is none: what reads it later recurses. */
+const DEEPEST = 1000
+
+const depthOf = (json: string): number => {
+  let depth = 0
+  let deepest = 0
+  for (const [bracket] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[{\]}]/gs)) {
+    if (bracket === '{' || bracket === '[') deepest = Math.max(deepest, ++depth)
+    else if (bracket === '}' || bracket === ']') depth--
+  }
+  return deepest
+}
+
 const parseObject = (text: string): Readonly<Record<string, unknown>> | undefined => {
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
+    return isObject(value) && depthOf(text) <= DEEPEST ? value : undefined
   } catch {
     return undefined
   }

@@ -6,6 +6,7 @@ import { table } from '../../store/store.ts'
 import { ownBus } from './buses.ts'
 import { parsePath, placeholders, reserved, type TargetInput } from './input.ts'
 import { fail, fromToken, invalid, type Operation, toToken } from './operation.ts'
+import type { RetryPolicy } from './retry.ts'
 import { passRole } from './roles.ts'
 import { getRule, ruleKey } from './rules.ts'
 import { kindOf } from './targets.ts'
@@ -17,7 +18,7 @@ export type TargetRecord = TargetInput & {
   readonly arn: string
   readonly roleArn?: string
   /** As the caller set it; the defaults are the delivery's. */
-  readonly retry?: { readonly attempts?: number; readonly ageSeconds?: number }
+  readonly retry?: RetryPolicy
 }
 
 export const Target = table<TargetRecord>('events.target', {

@@ -60,10 +60,15 @@ const overrides = <K extends string>(delivery: Delivery, names: readonly K[]): P
   }
   if (typeof words !== 'object' || words === null) return {}
   const known = new Map<string, unknown>(Object.entries(words))
-  // The operation validates what it is given, so its types hold for whatever these are.
-  return Object.fromEntries(
-    names.flatMap((name) => (known.has(name) ? [[name, known.get(name) as never]] : [])),
-  ) as Partial<Record<K, never>>
+  // The operation validates what it is given, so its types hold for whatever these are. All these members are lists or
+  // plain values; CodePipeline's own templates word a list of one as that one.
+  const value = (name: string): never => {
+    const given = known.get(name)
+    return (isObject(given) && lists.includes(name) ? [given] : given) as never
+  }
+  return Object.fromEntries(names.flatMap((name) => (known.has(name) ? [[name, value(name)]] : []))) as Partial<
+    Record<K, never>
+  >
 }
 
 /** The targets that exist here, by the service their ARNs name ("Event bus targets in Amazon EventBridge"). */
@@ -126,6 +131,10 @@ export const targetKinds: Readonly<Record<string, TargetKind>> = {
     },
   },
 }
+
+const lists: readonly string[] = ['sourceRevisions', 'variables', 'environmentVariablesOverride']
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 // prettier-ignore
 const buildOverrides = [

@@ -285,7 +285,9 @@ export const FilterLogEvents: Operation<'FilterLogEvents'> = async (ctx, input) 
   return { events, searchedLogStreams: [] }
 }
 
+/** Events of one stream held at a time; fewer where many streams are merged. */
 const BATCH = 1000
+const HELD = 50_000
 
 /** The events of several streams merged by time, those up to the cursor left out. */
 async function* inOrder(
@@ -295,11 +297,12 @@ async function* inOrder(
   cursor: Cursor | undefined,
 ): AsyncGenerator<{ stream: LogStreamRecord; event: Event }> {
   const from = Math.max(span.from, cursor?.time ?? 0)
+  const batch = Math.max(10, Math.min(BATCH, Math.floor(HELD / Math.max(1, streams.length))))
   const heads: { stream: LogStreamRecord; events: Event[]; more: boolean }[] = []
   for (const stream of streams) {
     if (stream.lastEvent === undefined || stream.lastEvent < from || (stream.firstEvent ?? 0) >= span.to) continue
-    const events = await read(ctx, stream, { ...span, from }, {}, stream.disordered ? Number.MAX_SAFE_INTEGER : BATCH)
-    heads.push({ stream, events, more: !stream.disordered && events.length === BATCH })
+    const events = await read(ctx, stream, { ...span, from }, {}, stream.disordered ? Number.MAX_SAFE_INTEGER : batch)
+    heads.push({ stream, events, more: !stream.disordered && events.length === batch })
   }
   for (;;) {
     let least: (typeof heads)[number] | undefined
@@ -313,8 +316,8 @@ async function* inOrder(
     const event = least?.events.shift()
     if (!least || !event) return
     if (least.events.length === 0 && least.more) {
-      least.events = await read(ctx, least.stream, span, { after: event }, BATCH)
-      least.more = least.events.length === BATCH
+      least.events = await read(ctx, least.stream, span, { after: event }, batch)
+      least.more = least.events.length === batch
     }
     if (!cursor || !passed(event, least.stream.id, cursor)) yield { stream: least.stream, event }
   }
