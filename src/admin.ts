@@ -103,14 +103,14 @@ const health = async (kernel: Kernel, config: Config) => {
       return [service.id, lacks ? { state: 'degraded', lacks } : { state: 'available' }] as const
     }),
   )
-  const capabilities = await kernel.compute.probe()
+  const capabilities = (await kernel.compute.probeAll?.()) ?? [await kernel.compute.probe()]
   return {
     version,
     account: config.account,
     region: config.region,
     auth: config.auth,
     ...(config.auth === 'trust' ? { warning: 'Trust mode: unknown access keys act as root, unverified.' } : {}),
-    compute: Array.isArray(capabilities) ? capabilities : [capabilities],
+    compute: capabilities,
     services: Object.fromEntries(services.toSorted(([a], [b]) => (a < b ? -1 : 1))),
   }
 }

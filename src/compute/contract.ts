@@ -298,15 +298,7 @@ export const CASES: readonly Case[] = [
         ),
       )
       const text = await textOf(running.output())
-      for (const secret of [
-        'CANARY',
-        'BLOCK',
-        'MOUNTED',
-        'MADE',
-        'ssh_host_',
-        'record.json',
-        `/proc/${process.pid}\n`,
-      ])
+      for (const secret of ['CANARY', 'BLOCK', 'MOUNTED', 'MADE', 'ssh_host_', 'record.json', `/proc/${process.pid}\n`])
         assert(!text.includes(secret), `${secret} in:\n${text}`)
       const shadow = existsSync('/etc/shadow') && process.geteuid?.() === 0 ? readFileSync('/etc/shadow', 'utf8') : ''
       for (const hash of shadow.match(/\$[^:]{10,}/g) ?? []) assert(!text.includes(hash))

@@ -115,6 +115,8 @@ export type Door = (request: IncomingMessage, response: ServerResponse, from: Do
 export interface ComputeDriver {
   readonly name: string
   probe(): Promise<Capabilities>
+  /** What each driver behind this one can do, for a driver that stands for several. */
+  probeAll?(): Promise<readonly Capabilities[]>
   /** Starts what `spec` says; the same id twice is the same task. Rejects with `ComputeError` when this host cannot. */
   start(spec: TaskSpec): Promise<RunningTask>
   /** Finds a task again after a restart; `undefined` when it no longer runs and left no exit status to report. */

@@ -1,13 +1,28 @@
-import type { Config } from '../config.ts'
+import { join } from 'node:path'
 import type { Logger } from '../kernel/context.ts'
-import type { ComputeDriver, Door } from './driver.ts'
+import type { Compute, ComputeMode } from './compute.ts'
+import { composeCompute } from './compute.ts'
+import type { Door } from './driver.ts'
 import { fakeCompute } from './fake.ts'
+import { processDriver } from './process.ts'
+import { sandboxDriver } from './sandbox.ts'
 
 /** The drivers of this host behind one: which of them runs a task is decided by `mode` and by the image it needs. */
 export const hostCompute = (parts: {
   readonly folder: string
   readonly endpoint: () => string
   readonly door: Door
-  readonly mode: Config['compute']
+  readonly mode: ComputeMode
   readonly log: Logger
-}): ComputeDriver => fakeCompute(undefined, undefined, parts.endpoint)
+}): Compute => {
+  const { folder, endpoint, door, mode, log } = parts
+  return composeCompute({
+    mode,
+    log,
+    drivers: [
+      ...(mode === 'fake' ? [fakeCompute(undefined, undefined, endpoint)] : []),
+      sandboxDriver({ folder: join(folder, 'sandbox'), endpoint, door, log }),
+      ...(mode === 'process' ? [processDriver({ folder: join(folder, 'process'), endpoint })] : []),
+    ],
+  })
+}

@@ -1,12 +1,13 @@
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, test } from 'vitest'
+import { afterAll, describe, test } from 'vitest'
 import { CASES, runCase } from './contract.ts'
 import { sandboxDriver } from './sandbox.ts'
 
 describe('sandbox', async () => {
   const scratch = await mkdtemp(join(tmpdir(), 'dd-'))
+  afterAll(() => rm(scratch, { recursive: true, force: true }))
   test.each(CASES.map((one) => [one.name, one] as const))('%s', async (_, one) => {
     const lacks = await runCase(one, {
       scratch,
