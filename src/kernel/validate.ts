@@ -5,6 +5,7 @@ import type { Constraint, Constraints } from './model/constraints.ts'
 import type { Member, Shape, StructureShape } from './model/shapes.ts'
 import sentences from './model/validation.json' with { type: 'json' }
 import { compilePattern } from './pattern.ts'
+import { wireName } from './protocols/form.ts'
 import type { IdentifiedCall } from './wire.ts'
 
 // Checks an input against the model: types, required members, length, range, pattern, enum, in AWS's sentences. Both
@@ -165,7 +166,7 @@ const sizeOf = (shape: Shape): ((value: unknown) => number | undefined) | undefi
 
 type Compiler = (shape: Shape, at: number | undefined, secret: boolean) => Check
 
-const compiler = ({ nodes }: Constraints): Compiler => {
+const compiler = ({ nodes }: Constraints, nameOf: (member: Member) => string): Compiler => {
   const made = new Map<Shape, Map<string, Check>>()
   const compile: Compiler = (shape, at, secret) => {
     const key = `${at}${secret}`
@@ -218,15 +219,16 @@ const compiler = ({ nodes }: Constraints): Compiler => {
     const required = new Set(constraint.required ?? [])
     const members = shape.members.map((member) => ({
       name: member.name,
+      shown: nameOf(member),
       required: required.has(member.name) && !isPayload(member),
       check: compile(member.shape, constraint.members?.[member.name], secret || member.own.sensitive === 1),
     }))
     return (value, into) => {
       const from = value as Readonly<Record<string, unknown>>
-      for (const { name, required: must, check } of members) {
+      for (const { name, shown, required: must, check } of members) {
         const one = from[name]
-        if (one !== undefined && one !== null) within(check, name, one, into)
-        else if (must) into.push({ kind: 'missing', path: name, value: 'null', constraint: 'Member must not be null' })
+        if (one !== undefined && one !== null) within(check, shown, one, into)
+        else if (must) into.push({ kind: 'missing', path: shown, value: 'null', constraint: 'Member must not be null' })
       }
     }
   }
@@ -246,7 +248,8 @@ const checkOf = (call: IdentifiedCall, constraints: Constraints): Check => {
   if (known) return known
   let compile = compilers.get(constraints)
   if (!compile) {
-    compile = compiler(constraints)
+    const parameters = call.service.protocol === 'ec2Query'
+    compile = compiler(constraints, parameters ? (member) => wireName(member, 'ec2Query') : ({ name }) => name)
     compilers.set(constraints, compile)
   }
   const check = compile(schema.input, constraints.operations[schema.name]?.input, false)
@@ -257,10 +260,8 @@ const checkOf = (call: IdentifiedCall, constraints: Constraints): Check => {
 // How each service says it.
 
 type Sentence = { readonly code?: string; readonly message?: string }
-type Manner = Sentence & {
-  /** Sentences of their own for members that are missing and for values that are not of an enumeration. */
-  readonly missing?: Sentence
-  readonly enum?: Sentence
+/** The general sentence, and those of their own for some kinds of violation. */
+type Manner = Sentence & { readonly [K in Kind]?: Sentence } & {
   /** Checks the service does not make here, or makes itself. */
   readonly skip?: readonly Kind[]
   /** It names the first thing wrong, not all. */
@@ -286,6 +287,7 @@ const fill = (message: string, { path, value, constraint }: Violation): string =
     .replaceAll('{Path}', () => asParameter(path))
     .replaceAll('{Name}', () => path.split('.').at(-1) ?? path)
     .replaceAll('{value}', () => value ?? '')
+    .replaceAll('{pattern}', () => constraint.replace(/^.*? pattern: /, ''))
     .replaceAll('{constraint}', () => constraint.replace(/^Member must /, 'must '))
 
 const coral = ({ path, value, constraint }: Violation): string => {
@@ -311,8 +313,7 @@ const errorFor = (call: IdentifiedCall, constraints: Constraints, found: readonl
   const wrongType = found.find(({ kind }) => kind === 'type')
   if (wrongType && call.service.protocol.startsWith('awsJson'))
     return new AwsError('SerializationException', `${wrongType.path}: ${wrongType.constraint}`, { status: 400 })
-  const special: Sentence =
-    first.kind === 'missing' ? (manner.missing ?? {}) : first.kind === 'enum' ? (manner.enum ?? {}) : {}
+  const special = manner[first.kind] ?? {}
   const own = manner.own ? ownError(call, constraints, first) : undefined
   const code = own ?? special.code ?? manner.code ?? 'ValidationException'
   const template = special.message ?? manner.message

@@ -63,7 +63,8 @@ export type FormDialect = 'awsQuery' | 'ec2Query'
 
 const capitalize = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1)
 
-const wireName = ({ name, traits, own }: Member, dialect: FormDialect): string =>
+/** What a member is called in a form. */
+export const wireName = ({ name, traits, own }: Member, dialect: FormDialect): string =>
   dialect === 'awsQuery' ? (own.xmlName ?? name) : (traits.ec2QueryName ?? capitalize(own.xmlName ?? name))
 
 const items = (node: FormNode): FormNode[] =>
