@@ -101,11 +101,13 @@ export const checkSource = (source: Source, title = 'project source'): void => {
   if (source.insecureSsl) throw notImplemented('insecureSsl')
 }
 
-export const checkSecondarySources = (sources: readonly Source[], title = 'secondary sources'): void => {
+/** @param pattern CodePipeline names sources by its artifacts, which may have hyphens. */
+export const checkSecondarySources = (sources: readonly Source[], pattern = /^[A-Za-z0-9_]{1,128}$/): void => {
+  const title = 'secondary sources'
   const seen = new Set<string>()
   for (const source of sources) {
     const id = source.sourceIdentifier
-    if (!id || !/^[A-Za-z0-9_]{1,128}$/.test(id))
+    if (!id || !pattern.test(id))
       throw invalid(`Invalid ${title}: sourceIdentifier must contain only alphanumeric characters and underscores`)
     if (seen.has(id)) throw invalid(`Invalid ${title}: sourceIdentifier must be unique: ${id}`)
     seen.add(id)

@@ -126,7 +126,8 @@ const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'StartBuild'>
   checkSource(source, 'project source')
   if (source.type === 'NO_SOURCE' && !source.buildspec)
     throw invalid('Invalid project source: a buildspec is required if source type is NO_SOURCE')
-  checkSecondarySources(secondarySources)
+  const initiator = initiatorOf(ctx)
+  checkSecondarySources(secondarySources, initiator.startsWith('codepipeline/') ? /^[A-Za-z0-9_-]{1,128}$/ : undefined)
   checkArtifacts(artifacts)
   checkSecondaryArtifacts(secondaryArtifacts)
   checkEnvironment(environment)
@@ -135,7 +136,7 @@ const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'StartBuild'>
   const limit = input.autoRetryLimitOverride ?? project.autoRetryLimit ?? 0
   return {
     project: project.name,
-    initiator: initiatorOf(ctx),
+    initiator,
     source,
     secondarySources,
     secondarySourceVersions: input.secondarySourcesVersionOverride ?? project.secondarySourceVersions,
