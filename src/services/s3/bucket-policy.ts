@@ -47,6 +47,7 @@ export const policyOf = (bucket: BucketRecord): PolicyDocument | undefined =>
 export const PutBucketPolicy: Operation<'PutBucketPolicy'> = (ctx, input) =>
   ctx.write(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
+    if (!input.Policy) throw fail('MissingRequestBodyError', 'Request Body is empty')
     const document = parseBucketPolicy(input.Policy, bucket.name)
     if (bucket.publicAccessBlock?.blockPublicPolicy && isPublic(document))
       throw fail(

@@ -2,7 +2,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { Bucket, type BucketRecord, bucketOf, ownerOf } from './bucket.ts'
 import { find, missing } from './object.ts'
-import { fail, type Operation } from './operation.ts'
+import { fail, malformedXml, type Operation } from './operation.ts'
 import { checkTags, toTagSet } from './tags.ts'
 
 type Addressed = Parameters<typeof bucketOf>[2]
@@ -21,12 +21,8 @@ const change = (
 
 export const PutBucketVersioning: Operation<'PutBucketVersioning'> = (ctx, input) => {
   const { Status, MFADelete } = input.VersioningConfiguration
-  if (MFADelete === 'Enabled') throw notImplemented('S3 MFA delete')
-  if (Status === undefined)
-    throw fail(
-      'MalformedXML',
-      'The XML you provided was not well-formed or did not validate against our published schema',
-    )
+  if (MFADelete !== undefined && MFADelete !== 'Disabled') throw notImplemented('S3 MFA delete')
+  if (Status !== 'Enabled' && Status !== 'Suspended') throw malformedXml()
   return change(ctx, input, (bucket) => ({ ...bucket, versioning: Status }))
 }
 
@@ -70,11 +66,7 @@ export const PutBucketEncryption: Operation<'PutBucketEncryption'> = (ctx, input
   const rules = input.ServerSideEncryptionConfiguration.Rules
   const [rule] = rules
   const algorithm = rule?.ApplyServerSideEncryptionByDefault?.SSEAlgorithm ?? 'AES256'
-  if (rules.length !== 1)
-    throw fail(
-      'MalformedXML',
-      'The XML you provided was not well-formed or did not validate against our published schema',
-    )
+  if (rules.length !== 1) throw malformedXml()
   if (algorithm !== 'AES256') throw notImplemented(`S3 encryption ${algorithm}`)
   if (rule?.BlockedEncryptionTypes) throw notImplemented('S3 blocked encryption types')
   if (rule?.ApplyServerSideEncryptionByDefault?.KMSMasterKeyID !== undefined)
@@ -100,11 +92,7 @@ export const DeleteBucketEncryption: Operation<'DeleteBucketEncryption'> = (ctx,
 
 export const PutBucketOwnershipControls: Operation<'PutBucketOwnershipControls'> = async (ctx, input) => {
   const ownership = input.OwnershipControls.Rules[0]?.ObjectOwnership
-  if (input.OwnershipControls.Rules.length !== 1 || ownership === undefined)
-    throw fail(
-      'MalformedXML',
-      'The XML you provided was not well-formed or did not validate against our published schema',
-    )
+  if (input.OwnershipControls.Rules.length !== 1 || ownership === undefined) throw malformedXml()
   await present(ctx, input)
   if (ownership !== 'BucketOwnerEnforced') throw notImplemented(`S3 object ownership ${ownership}`)
   return {}

@@ -148,7 +148,9 @@ const putObject: AccessRule<Writing> = (input, ctx) => writing(ctx, input)
 
 const tagging: AccessRule<Input<'PutObjectTagging'>> = async (input, ctx) => {
   const requirement = objectRequirement(ctx, input, 's3:PutObjectTagging', 's3:PutObjectVersionTagging')
-  const tags = input.Tagging.TagSet.map(({ Key, Value }) => ({ key: Key, value: Value }))
+  // Not validated yet: the body may lack anything.
+  const given: Partial<typeof input.Tagging> | undefined = input.Tagging
+  const tags = (given?.TagSet ?? []).map(({ Key = '', Value = '' }) => ({ key: Key, value: Value }))
   const context = {
     ...requirement.context,
     ...tagKeys('ExistingObjectTag', await existingTags(ctx, input)),

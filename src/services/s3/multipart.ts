@@ -26,7 +26,7 @@ import {
   withContent,
   withTags,
 } from './object.ts'
-import { fail, type Input, type Operation } from './operation.ts'
+import { fail, type Input, malformedXml, type Operation } from './operation.ts'
 import { parseTagging } from './tags.ts'
 import {
   endUpload,
@@ -85,6 +85,8 @@ export const CreateMultipartUpload: Operation<'CreateMultipartUpload'> = async (
       'The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.',
     )
   const algorithm = asked ?? 'CRC64NVME'
+  if (!['COMPOSITE', 'FULL_OBJECT', undefined].includes(input.ChecksumType))
+    throw fail('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.')
   const type = input.ChecksumType ?? defaultType(algorithm)
   if (!allowsType(algorithm, type))
     throw fail(
@@ -206,11 +208,7 @@ type Listed = NonNullable<NonNullable<Input<'CompleteMultipartUpload'>['Multipar
 
 /** Checks the caller's list against the parts there are. Throws InvalidPartOrder, InvalidPart, EntityTooSmall, InvalidRequest. */
 const chosenParts = (upload: UploadRecord, listed: Listed, there: ReadonlyMap<number, PartRecord>): PartRecord[] => {
-  if (listed.length === 0)
-    throw fail(
-      'MalformedXML',
-      'The XML you provided was not well-formed or did not validate against our published schema',
-    )
+  if (listed.length === 0) throw malformedXml()
   const { algorithm, type, asked } = upload.checksum
   const chosen = listed.map((entry, at) => {
     const number = entry.PartNumber ?? 0

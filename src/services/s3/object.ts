@@ -6,7 +6,7 @@ import { memberOf } from './checksum.ts'
 import { namesEtag, readCondition } from './conditions.ts'
 import { load, receive, stream } from './content.ts'
 import { emitCreated, emitDeleted } from './events.ts'
-import { fail, type Input, type Operation } from './operation.ts'
+import { fail, type Input, malformedXml, type Operation } from './operation.ts'
 import { parseTagging } from './tags.ts'
 import { algorithmNamed, checkKey, headersOf, integrityOf, metadataOf, refuseUnsupported } from './upload-request.ts'
 import {
@@ -258,12 +258,22 @@ export const copySource = async (ctx: Ctx, input: CopyConditions) => {
   return { ...found, address }
 }
 
+const checkDirective = (directive: string | undefined, kind: 'metadata' | 'tagging'): void => {
+  if (directive !== undefined && directive !== 'COPY' && directive !== 'REPLACE')
+    throw fail('InvalidArgument', `Unknown ${kind} directive.`, {
+      ArgumentName: `x-amz-${kind}-directive`,
+      ArgumentValue: directive,
+    })
+}
+
 const largestCopy = 5 * 1024 ** 3
 
 export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
   checkKey(input.Key)
   refuseUnsupported(input)
   checkWriteConditionForm(input)
+  checkDirective(input.MetadataDirective, 'metadata')
+  checkDirective(input.TaggingDirective, 'tagging')
   const replaceMetadata = input.MetadataDirective === 'REPLACE'
   const source = await copySource(ctx, input)
   const { record: from } = source
@@ -361,11 +371,7 @@ const refuseDirectoryConditions = (...conditions: unknown[]) => {
 
 export const DeleteObjects: Operation<'DeleteObjects'> = async (ctx, input) => {
   const { Objects, Quiet } = input.Delete
-  if (Objects.length > 1000 || Objects.length === 0)
-    throw fail(
-      'MalformedXML',
-      'The XML you provided was not well-formed or did not validate against our published schema',
-    )
+  if (Objects.length > 1000 || Objects.length === 0) throw malformedXml()
   await ctx.read((tx) => bucketOf(ctx, tx, input))
   const errors = new Map<number, { Code: string; Message: string }>()
   for (const [at, { Key, VersionId, LastModifiedTime, Size }] of Objects.entries()) {

@@ -42,6 +42,7 @@ const statuses = {
   MetadataTooLarge: 400,
   MethodNotAllowed: 405,
   MissingContentLength: 411,
+  MissingRequestBodyError: 400,
   NoSuchBucket: 404,
   NoSuchBucketPolicy: 404,
   NoSuchCORSConfiguration: 404,
@@ -70,3 +71,6 @@ export const fail = (
   members: Readonly<Record<string, unknown>> = {},
   headers: Record<string, string> = {},
 ): AwsError => new AwsError(code, message, { status: statuses[code], members, headers })
+
+export const malformedXml = (): AwsError =>
+  fail('MalformedXML', 'The XML you provided was not well-formed or did not validate against our published schema')

@@ -129,6 +129,8 @@ export const GetObject: Operation<'GetObject'> = async (ctx, input) => {
 export const HeadObject: Operation<'HeadObject'> = async (ctx, input) =>
   (await readObject(ctx, input, { head: true })).output
 
+const attributes = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize']
+
 export const GetObjectAttributes: Operation<'GetObjectAttributes'> = async (ctx, input) => {
   const { found, parts } = await ctx.read(async (tx) => {
     const found = await find(ctx, tx, input)
@@ -138,6 +140,12 @@ export const GetObjectAttributes: Operation<'GetObjectAttributes'> = async (ctx,
   const { bucket, record } = found
   if (!record) throw await missing(ctx, found, input)
   const wants = new Set<string>(input.ObjectAttributes.flatMap((names) => names.split(',')).map((name) => name.trim()))
+  for (const name of wants)
+    if (!attributes.includes(name))
+      throw fail('InvalidArgument', 'Invalid attribute name specified.', {
+        ArgumentName: 'x-amz-object-attributes',
+        ArgumentValue: name,
+      })
   return {
     LastModified: new Date(record.modified),
     ...versionIdOf(bucket, record),

@@ -107,12 +107,29 @@ export const checkKey = (key: string): void => {
     throw fail('KeyTooLongError', 'Your key is too long', { Size: size, MaxSizeAllowed: longestKey })
 }
 
+const storageClasses = [
+  ...['STANDARD', 'REDUCED_REDUNDANCY', 'STANDARD_IA', 'ONEZONE_IA', 'INTELLIGENT_TIERING', 'GLACIER', 'DEEP_ARCHIVE'],
+  ...['OUTPOSTS', 'GLACIER_IR', 'SNOW', 'EXPRESS_ONEZONE', 'FSX_OPENZFS', 'FSX_ONTAP'],
+]
+
 /** Throws for what a request asks and Drydock does not do; what AWS itself would refuse gets AWS's error. */
 export const refuseUnsupported = (input: Given): void => {
   if (input.SSECustomerAlgorithm !== undefined || input.CopySourceSSECustomerAlgorithm !== undefined)
     throw notImplemented('S3 encryption with customer-provided keys')
+  if (
+    input.ServerSideEncryption !== undefined &&
+    !/^(AES256|aws:kms|aws:kms:dsse|aws:fsx)$/.test(String(input.ServerSideEncryption))
+  )
+    throw fail('InvalidArgument', 'The encryption method specified is not supported', {
+      ArgumentName: 'x-amz-server-side-encryption',
+      ArgumentValue: input.ServerSideEncryption,
+    })
   if (input.ServerSideEncryption !== undefined && input.ServerSideEncryption !== 'AES256')
     throw notImplemented(`S3 encryption ${input.ServerSideEncryption}`)
+  if (input.StorageClass !== undefined && !storageClasses.includes(String(input.StorageClass)))
+    throw fail('InvalidStorageClass', 'The storage class you specified is not valid', {
+      StorageClassRequested: input.StorageClass,
+    })
   if (input.StorageClass !== undefined && input.StorageClass !== 'STANDARD')
     throw notImplemented(`S3 storage class ${input.StorageClass}`)
   if (input.WriteOffsetBytes !== undefined) throw notImplemented('S3 appends to objects')
