@@ -10,6 +10,7 @@ import {
   DeleteLogGroupCommand,
   DescribeLogGroupsCommand,
 } from '@aws-sdk/client-cloudwatch-logs'
+import { CodeCommitClient, CreateRepositoryCommand, PutFileCommand } from '@aws-sdk/client-codecommit'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
 
@@ -95,6 +96,20 @@ test('within times, back to 90 days', async () => {
   )
   await drydock.advance({ days: 89, hours: 1 })
   expect(await found({})).toBe(1)
+})
+
+test('what has left the history is forgotten', async () => {
+  const audit = async () => (await drydock.server.kernel.append.range('audit/000000000000/us-east-1')).length
+  const codecommit = drydock.client(CodeCommitClient)
+  const repositoryName = 'web'
+  await codecommit.send(new CreateRepositoryCommand({ repositoryName }))
+  await codecommit.send(
+    new PutFileCommand({ repositoryName, branchName: 'main', filePath: 'a', fileContent: Buffer.from('a') }),
+  )
+  await create('a')
+  expect(await audit()).toBeGreaterThanOrEqual(2)
+  await drydock.advance({ days: 92 })
+  expect(await audit()).toBe(0)
 })
 
 test('in pages without a gap, the token bound to its question', async () => {

@@ -3,11 +3,10 @@ import type { Event, LookupAttribute, LookupAttributeKey } from '@aws-sdk/client
 import { type AuditRecord, auditStream } from '../../kernel/audit.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import type { Present } from '../../kernel/types.ts'
+import { HISTORY } from './history.ts'
 import { fail, type Operation } from './operation.ts'
 import { namedResource } from './resources.ts'
 
-/** How far event history goes back. */
-const HISTORY = 90 * 86_400_000
 const PAGE = 50
 const BATCH = 1000
 /** Records that one call looks at before it answers with what it found and a token. */

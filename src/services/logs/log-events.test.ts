@@ -216,6 +216,21 @@ describe('FilterLogEvents', () => {
     expect(followed.messages.toSorted()).toEqual(['c ERROR', 'f'])
   })
 
+  test('events of one moment in several streams come once each, whatever the page', async () => {
+    for (let at = 0; at < 12; at++) await put([[at % 2, `n${at}`]], at % 3 ? other : stream)
+    for (const limit of [1, 2, 5]) {
+      const seen: (string | undefined)[] = []
+      let next: string | undefined
+      do {
+        const page = await filter({ limit, ...(next ? { nextToken: next } : {}) })
+        seen.push(...page.messages)
+        next = page.next
+      } while (next)
+      expect(seen).toHaveLength(12)
+      expect(new Set(seen).size).toBe(12)
+    }
+  })
+
   test('many events come in pages without a gap or a double', async () => {
     for (let batch = 0; batch < 5; batch++)
       await put(

@@ -1,0 +1,33 @@
+import type { Ctx } from '../../kernel/context.ts'
+import { table } from '../../store/store.ts'
+import { again, type Reconciler } from '../../work/reconciler.ts'
+
+/** How far event history goes back, in milliseconds. */
+export const HISTORY = 90 * 86_400_000
+const DAY = 86_400_000
+
+/** That the daily trimming has been started. */
+export const Trimming = table<{ readonly name: string }>('cloudtrail.trimming', {
+  scope: 'global',
+  key: ({ name }) => name,
+})
+
+/** Forgets records that have left the event history of any account and Region, once a day. */
+export const trim: Reconciler = {
+  name: 'cloudtrail.trim',
+  step: async (ctx) => {
+    const before = ctx.now().getTime() - HISTORY
+    for (const stream of await ctx.append.streams('audit/', { limit: 100_000 })) await ctx.append.drop(stream, before)
+    return again({ in: DAY })
+  },
+}
+
+/** Starts the trimming with the first event there is: a server where nothing happens has nothing to trim. */
+export const startTrimming = async (ctx: Ctx): Promise<void> => {
+  const name = 'history'
+  if (await ctx.read((tx) => tx.get(Trimming, name))) return
+  await ctx.write(async (tx) => {
+    tx.put(Trimming, { name })
+    tx.wake('cloudtrail.trim', name, { in: DAY })
+  })
+}
