@@ -85,7 +85,7 @@ export const callerContext = async (identity: Identity, ctx: Ctx): Promise<Recor
   if (principal.kind === 'service') context['aws:principalservicename'] = [principal.arn]
   if (principal.kind === 'anonymous' || principal.kind === 'service') return context
   context['aws:userid'] = [principal.id]
-  context['aws:principalarn'] = [principal.roleArn ?? principal.arn]
+  context['aws:principalarn'] = [principal.kind === 'role' && principal.roleArn ? principal.roleArn : principal.arn]
   context['aws:principalaccount'] = [principal.account]
   context['aws:principaltype'] = [principalTypes[principal.kind]]
   if (principal.kind === 'user' && principal.name) context['aws:username'] = [principal.name]

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import { accessKeyIdOf } from './access-key-id.ts'
 import type { Credentials } from './context.ts'
 import type { Principal } from './principal.ts'
 
@@ -41,7 +42,8 @@ export const vault = (masterKey: Uint8Array): Vault => {
     unseal: (sealed) => decrypt(restKey, sealed),
     issue: (principal) => {
       if (!principal.session) throw new TypeError('Only a principal with a session has temporary credentials.')
-      const accessKeyId = `ASIA${[...randomBytes(16)].map((byte) => alphabet[byte & 31]).join('')}`
+      const random = [...randomBytes(16)].map((byte) => alphabet[byte & 31]).join('')
+      const accessKeyId = accessKeyIdOf('ASIA', principal.account, random)
       return {
         accessKeyId,
         secretAccessKey: secretOf(accessKeyId),

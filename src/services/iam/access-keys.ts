@@ -1,7 +1,7 @@
 import type { AccessKeyMetadata } from '@aws-sdk/client-iam'
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx } from '../../store/store.ts'
-import { accessKeyId } from './ids.ts'
+import { accessKeyId, stamp } from './ids.ts'
 import { namedOrCaller } from './names.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
@@ -33,7 +33,7 @@ export const CreateAccessKey: Operation<'CreateAccessKey'> = async (ctx, { UserN
       user: user.id,
       secret: ctx.seal(secret),
       active: true,
-      created: ctx.now().getTime(),
+      created: stamp(ctx),
     })
     return {
       AccessKey: {

@@ -1,4 +1,4 @@
-import { uniqueId } from './ids.ts'
+import { stamp, uniqueId } from './ids.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
 import { Attachments, change, findById, Group, getEntity, Memberships, nameKey, User } from './records.ts'
@@ -13,7 +13,7 @@ export const CreateGroup: Operation<'CreateGroup'> = (ctx, { GroupName, Path }) 
       name: GroupName,
       path: Path ?? '/',
       id: uniqueId(ctx, 'AGPA'),
-      created: ctx.now().getTime(),
+      created: stamp(ctx),
       inline: {},
     })
     return { Group: toGroup(ctx.account, group) }

@@ -9,7 +9,7 @@ import type { AccessRequest, AppliedPolicy, PolicyDocument, PolicyKind } from '.
 import type { Place, ReadTx } from '../../store/store.ts'
 import type { GitCredentials } from '../capabilities.ts'
 import { awsManagedPolicy, isAwsManaged } from './aws-managed.ts'
-import { iamArn } from './ids.ts'
+import { iamArn, nameInArn } from './ids.ts'
 import { defaultDocument, findLocal } from './managed.ts'
 import { findRoleByArn } from './names.ts'
 import {
@@ -19,6 +19,7 @@ import {
   Group,
   type Kind,
   Memberships,
+  nameKey,
   type Records,
   Revision,
   Role,
@@ -51,6 +52,26 @@ const userPrincipal = (account: string, user: UserRecord, accessKeyId?: string):
   name: user.name,
   ...(accessKeyId === undefined ? {} : { accessKeyId }),
 })
+
+/** Whose policies a principal has: the user's, the role's; a federated user's are those of who asked for the session. */
+const bearerOf = (principal: Principal): string =>
+  principal.kind === 'federated' ? (principal.roleArn ?? '') : principal.id.split(':')[0]!
+
+const findBearer = async (
+  tx: ReadTx,
+  principal: Principal,
+): Promise<{ user: UserRecord } | { role: RoleRecord } | undefined> => {
+  const bearer = bearerOf(principal)
+  if (principal.kind === 'federated') {
+    const name = nameInArn(bearer, principal.account, 'user')
+    const user = name === undefined ? undefined : await tx.get(User, nameKey(name))
+    return user && iamArn(principal.account, 'user', user) === bearer ? { user } : undefined
+  }
+  const user = principal.kind === 'user' ? await findById(tx, User, bearer) : undefined
+  if (user) return { user }
+  const role = await findById(tx, Role, bearer)
+  return role && { role }
+}
 
 /** How exact "last used" is, and so how rarely a request writes. */
 const lastUsedStep = 60_000
@@ -91,11 +112,12 @@ export const identityProvider = (at: (place: Place) => Ctx): Identity => {
   const sourcesOf = async (
     tx: ReadTx,
     account: string,
-    id: string,
+    find: (tx: ReadTx) => Promise<{ user: UserRecord } | { role: RoleRecord } | undefined>,
     sessionArns: readonly string[],
   ): Promise<{ sources: Source[]; tags: Tags }> => {
-    const user = id.startsWith('AIDA') ? await findById(tx, User, id) : undefined
-    const entity: UserRecord | RoleRecord | undefined = user ?? (await findById(tx, Role, id))
+    const found = await find(tx)
+    const user = found && 'user' in found ? found.user : undefined
+    const entity = found && ('user' in found ? found.user : found.role)
     if (!entity) return { sources: [], tags: {} }
     const sources = await ownSources(tx, account, user ? 'user' : 'role', entity)
     if (user)
@@ -114,16 +136,15 @@ export const identityProvider = (at: (place: Place) => Ctx): Identity => {
   }
 
   const boundOf = async (principal: Principal): Promise<Bound | undefined> => {
-    if (principal.kind !== 'user' && principal.kind !== 'role') return undefined
+    if (principal.kind !== 'user' && principal.kind !== 'role' && principal.kind !== 'federated') return undefined
     const { account } = principal
-    const id = principal.id.split(':')[0]!
     const sessionArns = principal.session?.policyArns ?? []
-    const key = [account, id, ...sessionArns].join(' ')
+    const key = [account, bearerOf(principal), ...sessionArns].join(' ')
     const found = await at(placeOf(account)).read(async (tx) => {
       const revision = (await tx.get(Revision, 'revision'))?.revision ?? ''
       const remembered = known.get(key)
       if (remembered?.revision === revision) return { remembered }
-      return { revision, ...(await sourcesOf(tx, account, id, sessionArns)) }
+      return { revision, ...(await sourcesOf(tx, account, (within) => findBearer(within, principal), sessionArns)) }
     })
     if ('remembered' in found) return found.remembered
     const policies = await Promise.all(found.sources.map(apply))
@@ -135,6 +156,9 @@ export const identityProvider = (at: (place: Place) => Ctx): Identity => {
   const policiesOf = async (principal: Principal): Promise<readonly AppliedPolicy[]> => {
     const bound = (await boundOf(principal))?.policies ?? []
     const texts = principal.session?.policies ?? []
+    // A federated session without session policies can do only what resources' policies grant it.
+    if (principal.kind === 'federated' && texts.length === 0 && !principal.session?.policyArns.length)
+      return [...bound, { kind: 'session', id: 'session', document: nothing }]
     if (texts.length === 0) return bound
     return [...bound, ...texts.map((text) => ({ kind: 'session' as const, id: 'session', document: documentOf(text) }))]
   }

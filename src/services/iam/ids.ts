@@ -1,3 +1,4 @@
+import { accessKeyIdOf } from '../../kernel/access-key-id.ts'
 import type { Ctx } from '../../kernel/context.ts'
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
@@ -8,7 +9,10 @@ type Prefix = 'AIDA' | 'AROA' | 'AGPA' | 'ANPA' | 'AIPA' | 'ACCA' | 'APKA'
 /** A unique id: prefix and 17 characters. */
 export const uniqueId = (ctx: Ctx, prefix: Prefix): string => `${prefix}${ctx.random(17, alphabet)}`
 
-export const accessKeyId = (ctx: Ctx): string => `AKIA${ctx.random(16, alphabet)}`
+export const accessKeyId = (ctx: Ctx): string => accessKeyIdOf('AKIA', ctx.account, ctx.random(16, alphabet))
+
+/** Now, in whole seconds as IAM tells times; milliseconds since the epoch. */
+export const stamp = (ctx: Ctx): number => Math.floor(ctx.now().getTime() / 1000) * 1000
 
 /** IAM's ARNs name no region: `arn:aws:iam::123456789012:user/team/alice`. */
 export const iamArn = (account: string, type: string, { path, name }: { path: string; name: string }): string =>

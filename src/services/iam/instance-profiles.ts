@@ -1,6 +1,6 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx } from '../../store/store.ts'
-import { iamArn, uniqueId } from './ids.ts'
+import { iamArn, stamp, uniqueId } from './ids.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
 import { change, getEntity, type InstanceProfileRecord, InstanceProfiles, nameKey, refuseLinked } from './records.ts'
@@ -21,7 +21,7 @@ export const CreateInstanceProfile: Operation<'CreateInstanceProfile'> = (ctx, i
       name: input.InstanceProfileName,
       path: input.Path ?? '/',
       id: uniqueId(ctx, 'AIPA'),
-      created: ctx.now().getTime(),
+      created: stamp(ctx),
       tags: withTags({}, input.Tags),
     })
     return { InstanceProfile: await toProfile(tx, ctx.account, profile) }

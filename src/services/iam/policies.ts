@@ -3,7 +3,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { type AwsManagedPolicy, awsManagedPolicies, awsManagedPolicy } from './aws-managed.ts'
 import { checkDocument, documentSize, encodeDocument } from './documents.ts'
-import { uniqueId } from './ids.ts'
+import { stamp, uniqueId } from './ids.ts'
 import { findLocal, policyArn } from './managed.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfList, tail } from './page.ts'
@@ -68,7 +68,7 @@ export const CreatePolicy: Operation<'CreatePolicy'> = (ctx, input) => {
         'EntityAlreadyExistsException',
         `A policy called ${input.PolicyName} already exists. Duplicate names are not allowed.`,
       )
-    const created = ctx.now().getTime()
+    const created = stamp(ctx)
     const policy: PolicyRecord = tx.put(Policy, {
       name: input.PolicyName,
       path: input.Path ?? '/',
@@ -168,7 +168,7 @@ export const CreatePolicyVersion: Operation<'CreatePolicyVersion'> = (ctx, input
         'LimitExceededException',
         'A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.',
       )
-    const created = ctx.now().getTime()
+    const created = stamp(ctx)
     const version = { id: `v${policy.last + 1}`, document: input.PolicyDocument, created }
     const changed: PolicyRecord = tx.put(Policy, {
       ...policy,
@@ -226,7 +226,7 @@ export const SetDefaultPolicyVersion: Operation<'SetDefaultPolicyVersion'> = asy
   await change(ctx, async (tx) => {
     const policy = await getLocal(tx, ctx, PolicyArn)
     const version = getVersion(policy, PolicyArn, VersionId)
-    tx.put(Policy, { ...policy, default: version.id, updated: ctx.now().getTime() })
+    tx.put(Policy, { ...policy, default: version.id, updated: stamp(ctx) })
   })
   return {}
 }

@@ -2,7 +2,7 @@ import type { Role as WireRole } from '@aws-sdk/client-iam'
 import type { Ctx } from '../../kernel/context.ts'
 import type { PolicyDocument } from '../../policy/policy.ts'
 import { checkDocument, documentSize } from './documents.ts'
-import { iamArn, nameInArn, uniqueId } from './ids.ts'
+import { iamArn, nameInArn, stamp, uniqueId } from './ids.ts'
 import { checkBoundary } from './managed.ts'
 import { findRoleByArn } from './names.ts'
 import { fail, type Operation } from './operation.ts'
@@ -72,7 +72,7 @@ export const CreateRole: Operation<'CreateRole'> = async (ctx, input) => {
       name: input.RoleName,
       path: input.Path ?? '/',
       id: uniqueId(ctx, 'AROA'),
-      created: ctx.now().getTime(),
+      created: stamp(ctx),
       inline: {},
       tags: withTags({}, input.Tags),
       trust: input.AssumeRolePolicyDocument,

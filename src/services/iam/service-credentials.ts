@@ -2,7 +2,7 @@ import type { ServiceSpecificCredential, ServiceSpecificCredentialMetadata } fro
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import type { ReadTx } from '../../store/store.ts'
-import { uniqueId } from './ids.ts'
+import { stamp, uniqueId } from './ids.ts'
 import { namedOrCaller } from './names.ts'
 import { fail, invalid, type Operation } from './operation.ts'
 import { type ServiceCredentialRecord, ServiceCredentials, type UserRecord } from './records.ts'
@@ -66,7 +66,7 @@ export const CreateServiceSpecificCredential: Operation<'CreateServiceSpecificCr
       userName,
       password: ctx.seal(password),
       active: true,
-      created: ctx.now().getTime(),
+      created: stamp(ctx),
     })
     return { ServiceSpecificCredential: toCredential(user, record, password) }
   })

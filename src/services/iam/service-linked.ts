@@ -1,6 +1,6 @@
 import { AwsError } from '../../kernel/errors.ts'
 import { awsManagedPolicies } from './aws-managed.ts'
-import { uniqueId } from './ids.ts'
+import { stamp, uniqueId } from './ids.ts'
 import { fail, type Operation } from './operation.ts'
 import { Attachments, change, Deletions, getEntity, nameKey, Role } from './records.ts'
 import { toRole } from './shapes.ts'
@@ -58,7 +58,7 @@ export const CreateServiceLinkedRole: Operation<'CreateServiceLinkedRole'> = asy
       name,
       path: `/aws-service-role/${input.AWSServiceName}/`,
       id: uniqueId(ctx, 'AROA'),
-      created: ctx.now().getTime(),
+      created: stamp(ctx),
       inline: {},
       tags: {},
       trust: JSON.stringify({

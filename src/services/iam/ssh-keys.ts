@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { SSHPublicKeyMetadata } from '@aws-sdk/client-iam'
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx } from '../../store/store.ts'
-import { uniqueId } from './ids.ts'
+import { stamp, uniqueId } from './ids.ts'
 import { namedOrCaller } from './names.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
@@ -65,7 +65,7 @@ export const UploadSSHPublicKey: Operation<'UploadSSHPublicKey'> = (ctx, { UserN
       body: SSHPublicKeyBody,
       fingerprint: print,
       active: true,
-      uploaded: ctx.now().getTime(),
+      uploaded: stamp(ctx),
     })
     return { SSHPublicKey: toKey(user, key) }
   })

@@ -1,5 +1,5 @@
 import type { User as WireUser } from '@aws-sdk/client-iam'
-import { uniqueId } from './ids.ts'
+import { stamp, uniqueId } from './ids.ts'
 import { checkBoundary } from './managed.ts'
 import { namedOrCaller } from './names.ts'
 import { fail, type Operation } from './operation.ts'
@@ -35,7 +35,7 @@ export const CreateUser: Operation<'CreateUser'> = async (ctx, input) => {
       name: input.UserName,
       path: input.Path ?? '/',
       id: uniqueId(ctx, 'AIDA'),
-      created: ctx.now().getTime(),
+      created: stamp(ctx),
       inline: {},
       tags: withTags({}, input.Tags),
       ...(input.PermissionsBoundary ? { boundary: input.PermissionsBoundary } : {}),

@@ -1,4 +1,5 @@
-import type { Operation } from './operation.ts'
+import { accountOfAccessKey } from '../../kernel/access-key-id.ts'
+import { invalid, type Operation } from './operation.ts'
 
 /** Who calls. Needs no permission, and no policy can deny it. */
 export const GetCallerIdentity: Operation<'GetCallerIdentity'> = ({ principal }) => ({
@@ -6,3 +7,10 @@ export const GetCallerIdentity: Operation<'GetCallerIdentity'> = ({ principal })
   Account: principal.account,
   Arn: principal.arn,
 })
+
+/** The account that an access key id names; says nothing of whether there is such a key. */
+export const GetAccessKeyInfo: Operation<'GetAccessKeyInfo'> = (_, { AccessKeyId }) => {
+  const Account = accountOfAccessKey(AccessKeyId)
+  if (Account === undefined) throw invalid(`Invalid access key ID: ${AccessKeyId}`)
+  return { Account }
+}

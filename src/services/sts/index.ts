@@ -1,14 +1,22 @@
 import { identity } from '../../kernel/identity.ts'
 import { defineService } from '../../kernel/service.ts'
-import { GetCallerIdentity } from './caller.ts'
+import { GetAccessKeyInfo, GetCallerIdentity } from './caller.ts'
 import { AssumeRoleWithSAML, AssumeRoleWithWebIdentity } from './federation.ts'
 import type { NS } from './operation.ts'
-import { AssumeRole, GetSessionToken } from './sessions.ts'
+import { AssumeRole, GetFederationToken, GetSessionToken } from './sessions.ts'
 
 export const service = defineService<NS>()({
   id: 'sts',
   tables: [],
-  operations: { AssumeRole, AssumeRoleWithSAML, AssumeRoleWithWebIdentity, GetCallerIdentity, GetSessionToken },
+  operations: {
+    AssumeRole,
+    AssumeRoleWithSAML,
+    AssumeRoleWithWebIdentity,
+    GetAccessKeyInfo,
+    GetCallerIdentity,
+    GetFederationToken,
+    GetSessionToken,
+  },
   partial: {
     AssumeRole: 'Without MFA: a serial number and token code are refused, since there are no MFA devices.',
     AssumeRoleWithSAML: 'Always refused: there are no SAML providers.',
@@ -16,6 +24,10 @@ export const service = defineService<NS>()({
     GetSessionToken: 'Without MFA: a serial number and token code are refused, since there are no MFA devices.',
   },
   access: {
+    operations: {
+      GetFederationToken: ({ Name }, ctx) => ({ resources: [`arn:aws:sts::${ctx.account}:federated-user/${Name}`] }),
+      GetAccessKeyInfo: () => ({ resources: ['*'] }),
+    },
     // AssumeRole decides by itself, on both sides: the role's trust policy and the caller's policies.
     unauthorized: [
       'AssumeRole',

@@ -1,7 +1,8 @@
 import { callerContext } from '../../kernel/authorize.ts'
 import type { Credentials } from '../../kernel/context.ts'
-import { AwsError } from '../../kernel/errors.ts'
+import { AwsError, notImplemented } from '../../kernel/errors.ts'
 import { identity } from '../../kernel/identity.ts'
+import type { Principal } from '../../kernel/principal.ts'
 import { PolicyFinding, parsePolicy } from '../../policy/parse.ts'
 import { fail, invalid, type Operation, refused } from './operation.ts'
 
@@ -127,5 +128,42 @@ export const GetSessionToken: Operation<'GetSessionToken'> = (ctx, input) => {
         },
       }),
     ),
+  }
+}
+
+/**
+ * Credentials of a federated user: what the calling user may do, narrowed by the session policies; without any, only what
+ * resources' policies grant.
+ */
+export const GetFederationToken: Operation<'GetFederationToken'> = (ctx, input) => {
+  const { principal } = ctx
+  if (principal.session || (principal.kind !== 'user' && principal.kind !== 'root'))
+    throw refused('Cannot call GetFederationToken with session credentials')
+  if (principal.kind === 'root') throw notImplemented('sts:GetFederationToken for the root user')
+  const policies = checkSessionPolicy(input.Policy)
+  const tags = sessionTags(input.Tags)
+  const issued = ctx.now().getTime()
+  const federated: Principal = {
+    kind: 'federated',
+    account: principal.account,
+    arn: `arn:aws:sts::${principal.account}:federated-user/${input.Name}`,
+    // Resources' policies may name the user whose session it is, below its session policies.
+    roleArn: principal.arn,
+    id: `${principal.account}:${input.Name}`,
+    name: input.Name,
+    session: {
+      issued,
+      expires: issued + (input.DurationSeconds ?? 43_200) * 1000,
+      policies,
+      policyArns: policyArns(principal.account, input.PolicyArns),
+      tags,
+      transitiveTagKeys: Object.keys(tags),
+      mfa: false,
+    },
+  }
+  return {
+    Credentials: toCredentials(ctx.issue(federated)),
+    FederatedUser: { FederatedUserId: federated.id, Arn: federated.arn },
+    ...packedSize([...policies, ...Object.entries(tags).flat()]),
   }
 }
