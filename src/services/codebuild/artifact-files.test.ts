@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
 import { type ArtifactError, findArtifactFiles, globMatches, locate } from './artifact-files.ts'
-import { type Packed, unzip, zip } from './zip.ts'
+import { type Packed, unzip, zip } from '../../archives/zip.ts'
 
 let root = ''
 let secret = ''

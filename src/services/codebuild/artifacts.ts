@@ -9,7 +9,7 @@ import type { BuildLog } from './build-log.ts'
 import type { ArtifactSpec, Buildspec } from './buildspec.ts'
 import { PhaseFailure } from './environment.ts'
 import type { Artifacts } from './project.ts'
-import { zip } from './zip.ts'
+import { zip } from '../../archives/zip.ts'
 
 /** Every text of an artifact that the build's shell may have to expand. */
 export const artifactTexts = (spec: Buildspec): string[] =>

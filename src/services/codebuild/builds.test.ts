@@ -1,4 +1,5 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CloudWatchClient, ListMetricsCommand } from '@aws-sdk/client-cloudwatch'
@@ -37,7 +38,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
 import { Build as BuildTable } from './build.ts'
 import { runsOnHost } from './host-runner.ts'
-import { unzip, zip } from './zip.ts'
+import { unzip, zip } from '../../archives/zip.ts'
 
 let drydock: Story
 let codebuild: CodeBuildClient
@@ -300,6 +301,21 @@ phases:
     const token = drydock.compute.started[0]?.env.AWS_CONTAINER_AUTHORIZATION_TOKEN ?? ''
     await drydock.settled()
     expect((await fetch(uri, { headers: { authorization: token } })).status).toBe(403)
+  })
+
+  it('acts under its role through an unmodified SDK', async () => {
+    const script = join(folder, 'who.mjs')
+    const sdk = createRequire(import.meta.url).resolve('@aws-sdk/client-sts')
+    await writeFile(
+      script,
+      `import sts from '${sdk}'
+console.log((await new sts.STSClient().send(new sts.GetCallerIdentityCommand())).Arn)
+`,
+    )
+    await project({ buildspec: `version: 0.2\nphases: {build: {commands: ['${process.execPath} ${script}']}}` })
+    const build = await run()
+    const session = `AWSCodeBuild-${build.id?.split(':')[1]}`
+    expect(await logOf(build)).toContain(`arn:aws:sts::${drydock.account}:assumed-role/builder/${session}`)
   })
 
   it('is told what of its buildspec is not done', async () => {

@@ -15,7 +15,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
 import { sandboxDriver } from '../../compute/sandbox.ts'
 import { systemClock } from '../../work/clock.ts'
-import { unzip } from './zip.ts'
+import { unzip } from '../../archives/zip.ts'
 
 // Builds as a user has them: real processes in Linux namespaces, a real clock.
 
@@ -127,6 +127,30 @@ artifacts: {files: [made]}
     const build = await when(id, ended)
     expect(build.buildStatus).toBe('SUCCEEDED')
     expect(await logOf(build)).toEqual(expect.arrayContaining(['one', 'two']))
+  })
+
+  it('a build that kills its own runner has failed', async () => {
+    const id = await open('version: 0.2\nphases: {build: {commands: [kill -9 $PPID, echo no]}}')
+    const build = await when(id, ended)
+    expect(build.buildStatus).toBe('FAILED')
+    expect(build.phases?.find(({ phaseType }) => phaseType === 'BUILD')).toMatchObject({
+      phaseStatus: 'FAILED',
+      contexts: [{ statusCode: 'BUILD_CONTAINER_FOUND_DEAD' }],
+    })
+  })
+
+  it('a build cannot make the server read its host', async () => {
+    const id = await open(`version: 0.2
+phases:
+  build:
+    commands:
+      - rm -rf /codebuild/output/tmp && ln -s /etc /codebuild/output/tmp
+      - echo no
+artifacts: {files: ['**/*', passwd], base-directory: /codebuild/output/tmp}
+`)
+    const build = await when(id, ended)
+    expect(build.buildStatus).toBe('FAILED')
+    expect(build.artifacts?.location).toBe('')
   })
 
   it('a build is stopped with all it started', async () => {

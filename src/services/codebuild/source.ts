@@ -11,7 +11,7 @@ import type { BuildRecord } from './build.ts'
 import { PhaseFailure } from './environment.ts'
 import { isInlineBuildspec, parseCodeCommitLocation, parseS3Location } from './location.ts'
 import type { Source } from './project.ts'
-import { ArchiveError, unzip } from './zip.ts'
+import { ArchiveError, unzip } from '../../archives/zip.ts'
 
 /** Where sources lie, as the build sees them. */
 export type Fetched = {
