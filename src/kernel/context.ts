@@ -26,6 +26,8 @@ export type RequestFacts = {
   readonly trailers: () => Readonly<Record<string, string>>
   /** The service that made this call on the caller's behalf, for calls from service to service. */
   readonly invokedBy?: string
+  /** The resource that made it (a rule, say): `aws:SourceArn` of the context it was made with. */
+  readonly sourceArn?: string
 }
 
 /** Temporary credentials in the words of STS. */

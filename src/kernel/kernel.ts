@@ -136,13 +136,16 @@ export const createKernel = (parts: KernelParts): Kernel => {
     let acting: Promise<Principal> | undefined
     const principal = (): Promise<Principal> => {
       if (typeof who !== 'string') return Promise.resolve(who)
-      acting ??= use(identity).assume({ ...options, roleArn: who, sessionName: options.sessionName ?? service.id, by: servicePrincipal(host) })
+      const context = { 'aws:RequestedRegion': [place.region], ...options.context }
+      acting ??= use(identity).assume({ ...options, context, roleArn: who, sessionName: options.sessionName ?? service.id, by: servicePrincipal(host) })
       return acting
     }
     const place = { account: options.account ?? ctx.account, region: options.region ?? ctx.region }
+    const sourceArn = options.context?.['aws:SourceArn']?.[0]
     const request: RequestFacts = {
       ...noRequest(ctx.request.endpoint || parts.endpoint()),
       ...(typeof who === 'string' || who.kind === 'service' ? {} : { invokedBy: host }),
+      ...(sourceArn === undefined ? {} : { sourceArn }),
     }
     const own = {
       principal,
