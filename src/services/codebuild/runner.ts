@@ -206,7 +206,7 @@ export const outputReader = (nonce: string, offset: number) => {
     const items: OutputItem[] = []
     while (rest.length > 0) {
       const feed = rest.indexOf(10)
-      const mark = rest.indexOf(sign)
+      const mark = (feed < 0 ? rest : rest.subarray(0, feed)).indexOf(sign)
       if (mark === 0) {
         if (feed < 0 && !last && rest.length < markLimit) break
         const whole = take(feed < 0 ? rest.length : feed + 1)
