@@ -92,6 +92,7 @@ export const access: AccessRules<NS> = {
     ...{ DeleteServiceSpecificCredential: onUser },
     ...{ UploadSSHPublicKey: onUser, GetSSHPublicKey: onUser, ListSSHPublicKeys: onUser },
     ...{ UpdateSSHPublicKey: onUser, DeleteSSHPublicKey: onUser },
+    ...{ ListMFADevices: onUser, ListSigningCertificates: onUser, GetLoginProfile: onUser, DeleteLoginProfile: onUser },
 
     ...{
       CreateGroup: onGroup,

@@ -3,6 +3,8 @@ import {
   CreateAccessKeyCommand,
   CreateRoleCommand,
   CreateUserCommand,
+  DeleteRoleCommand,
+  DeleteRolePolicyCommand,
   DeleteUserPolicyCommand,
   GetAccessKeyLastUsedCommand,
   GetUserCommand,
@@ -250,6 +252,19 @@ describe('roles', () => {
     await expect(drydock.client(IAMClient, plain).send(new ListUsersCommand())).rejects.toMatchObject({
       name: 'AccessDenied',
     })
+  })
+
+  test('a session ends with its role: it can do nothing, even where the new role of that name could', async () => {
+    const keys = await drydock.user('role-mourner')
+    const trusting = trust({ AWS: arn('user/role-mourner') })
+    const role = await drydock.role('role-mortal', trusting, [allow('iam:ListUsers')])
+    const session = drydock.client(IAMClient, keysOf(await assume(keys, role)))
+    await expect(session.send(new ListUsersCommand())).resolves.toBeDefined()
+    await iam.send(new DeleteRolePolicyCommand({ RoleName: 'role-mortal', PolicyName: 'policy-0' }))
+    await iam.send(new DeleteRoleCommand({ RoleName: 'role-mortal' }))
+    await expect(session.send(new ListUsersCommand())).rejects.toMatchObject({ name: 'AccessDenied' })
+    await drydock.role('role-mortal', trusting, [allow('iam:ListUsers')])
+    await expect(session.send(new ListUsersCommand())).rejects.toMatchObject({ name: 'AccessDenied' })
   })
 
   test('root users do not assume roles', async () => {

@@ -40,6 +40,13 @@ type Bound = {
   readonly tags: Tags
 }
 
+/** Sessions outlive the user or role they are of, and can do nothing then, whatever a resource's policy says. */
+const gone: AppliedPolicy = {
+  kind: 'identity',
+  id: 'deleted',
+  document: { Version: '2012-10-17', Statement: { Effect: 'Deny', Action: '*', Resource: '*' } },
+}
+
 const nothing: PolicyDocument = { Version: '2012-10-17', Statement: [] }
 
 const placeOf = (account: string): Place => ({ account, region: 'us-east-1' })
@@ -114,11 +121,11 @@ export const identityProvider = (at: (place: Place) => Ctx): Identity => {
     account: string,
     find: (tx: ReadTx) => Promise<{ user: UserRecord } | { role: RoleRecord } | undefined>,
     sessionArns: readonly string[],
-  ): Promise<{ sources: Source[]; tags: Tags }> => {
+  ): Promise<{ sources: Source[]; tags: Tags } | undefined> => {
     const found = await find(tx)
     const user = found && 'user' in found ? found.user : undefined
     const entity = found && ('user' in found ? found.user : found.role)
-    if (!entity) return { sources: [], tags: {} }
+    if (!entity) return undefined
     const sources = await ownSources(tx, account, user ? 'user' : 'role', entity)
     if (user)
       for (const { group: groupId } of await tx.list(Memberships, { index: 'user', equals: user.id })) {
@@ -144,11 +151,12 @@ export const identityProvider = (at: (place: Place) => Ctx): Identity => {
       const revision = (await tx.get(Revision, 'revision'))?.revision ?? ''
       const remembered = known.get(key)
       if (remembered?.revision === revision) return { remembered }
-      return { revision, ...(await sourcesOf(tx, account, (within) => findBearer(within, principal), sessionArns)) }
+      const read = await sourcesOf(tx, account, (within) => findBearer(within, principal), sessionArns)
+      return { revision, read }
     })
     if ('remembered' in found) return found.remembered
-    const policies = await Promise.all(found.sources.map(apply))
-    const bound: Bound = { revision: found.revision, policies, tags: found.tags }
+    const policies = found.read ? await Promise.all(found.read.sources.map(apply)) : [gone]
+    const bound: Bound = { revision: found.revision, policies, tags: found.read?.tags ?? {} }
     known.set(key, bound)
     return bound
   }

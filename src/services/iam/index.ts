@@ -1,6 +1,7 @@
 import { identity } from '../../kernel/identity.ts'
 import { defineService, provide } from '../../kernel/service.ts'
 import { instanceProfiles as foundProfiles, gitCredentials } from '../capabilities.ts'
+import * as absent from './absent.ts'
 import * as accessKeys from './access-keys.ts'
 import * as account from './account.ts'
 import * as attachments from './attachments.ts'
@@ -41,8 +42,23 @@ export const service = defineService<NS>()({
     ...account,
     ...authorizationDetails,
     ...simulate,
+    ...absent,
   },
   partial: {
+    DeleteLoginProfile: 'There are no passwords: nobody has a login profile.',
+    GetLoginProfile: 'There are no passwords: nobody has a login profile.',
+    GetAccountPasswordPolicy: 'There are no passwords, and so no policy for them.',
+    ListMFADevices: 'There are no MFA devices.',
+    ListOpenIDConnectProviders: 'Providers cannot be made yet: the list is empty.',
+    ListSAMLProviders: 'Providers cannot be made yet: the list is empty.',
+    ListServerCertificates: 'Server certificates cannot be uploaded: the list is empty.',
+    ListSigningCertificates: 'Signing certificates cannot be uploaded: the list is empty.',
+    ListVirtualMFADevices: 'There are no MFA devices.',
+    GetRole: 'RoleLastUsed is not kept.',
+    GetUser: 'PasswordLastUsed is not kept: there are no passwords.',
+    CreateServiceLinkedRole: 'For the services of its table; other names are refused.',
+    SimulateCustomPolicy: 'ResourceHandlingOption is not looked at.',
+    SimulatePrincipalPolicy: 'ResourceHandlingOption is not looked at.',
     CreateServiceSpecificCredential: 'Only for CodeCommit; other services are refused.',
     GetPolicyVersion: 'Of AWS managed policies only the newest version is known.',
     ListPolicyVersions: 'Of AWS managed policies only the newest version is known.',
