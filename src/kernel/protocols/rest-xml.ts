@@ -2,7 +2,8 @@ import { AwsError } from '../errors.ts'
 import type { LoadedService } from '../model/catalog.ts'
 import { schemaOf } from '../model/catalog.ts'
 import type { StructureShape } from '../model/shapes.ts'
-import type { IdentifiedCall, Protocol, UnidentifiedCall, WireResponse } from '../wire.ts'
+import type { IdentifiedCall, Protocol, UnidentifiedCall, WireRequest, WireResponse } from '../wire.ts'
+import { parseForm } from './form.ts'
 import { writeBindings } from './http-bindings.ts'
 import { decodeUtf8 } from './json.ts'
 import type { RestForm } from './rest.ts'
@@ -66,7 +67,7 @@ const form: RestForm = {
 
 export const restXml: Protocol = {
   name: 'restXml',
-  decode: (call, request, body) => decodeRest(form, call, request, body),
+  decode: (call, request, body) => decodeRest(form, call, withSignedQuery(call, request), body),
   encode: (call, output, requestId) => encodeRest(form, call, output, requestId),
   encodeError(call, error, requestId): WireResponse {
     const { name, shape, fault, status } = errorFacts(call, error)
@@ -93,6 +94,21 @@ export const restXml: Protocol = {
         : `${xmlDeclaration}<ErrorResponse xmlns="${namespaceOf(call) ?? ''}"><Error><Type>${fault === 'server' ? 'Receiver' : 'Sender'}</Type>${head}${members}</Error><RequestId>${requestId}</RequestId></ErrorResponse>`
     return { status, headers: { ...headers, ...error.headers }, body }
   },
+}
+
+/** Services whose presigned URLs may say in the query what would be headers. */
+const headersInQuery: ReadonlySet<string> = new Set(['s3'])
+
+/**
+ * A presigned URL carries its `x-amz-…` headers in the signed query, as SDKs put them there; a real header wins. Not so
+ * checksums: the SDK signs that of a body it does not have yet, and S3 does not look at it.
+ */
+const withSignedQuery = (call: IdentifiedCall, request: WireRequest): WireRequest => {
+  if (!headersInQuery.has(call.service.id) || !/(^|&)X-Amz-Signature=/i.test(request.query)) return request
+  const said = parseForm(request.query)
+    .map(([name, value]): [string, string] => [name.toLowerCase(), value])
+    .filter(([name]) => name.startsWith('x-amz-') && !/^x-amz-(sdk-)?checksum-/.test(name))
+  return { ...request, headers: { ...Object.fromEntries(said), ...request.headers } }
 }
 
 /** S3 tells more than its model has: BucketName, Key, Condition and the like. */

@@ -1,0 +1,102 @@
+import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Story, story } from '../../../test/story.ts'
+
+// Requests no SDK would make, sent raw: each gets S3's error, and nothing changes.
+
+let drydock: Story
+beforeAll(async () => {
+  drydock = await story({ config: { auth: 'trust' } })
+  const s3 = drydock.client(S3Client)
+  await s3.send(new CreateBucketCommand({ Bucket: 'hostile' }))
+  await s3.send(new PutObjectCommand({ Bucket: 'hostile', Key: 'k', Body: 'kept' }))
+})
+afterAll(async () => {
+  expect(await send('GET', '/k').then(({ text }) => text)).toBe('kept')
+  await drydock.close()
+})
+
+const send = async (method: string, path: string, body?: string, headers: Record<string, string> = {}) => {
+  const now = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
+  const authorization = `AWS4-HMAC-SHA256 Credential=${drydock.account}/${now.slice(0, 8)}/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=${'0'.repeat(64)}`
+  const response = await fetch(`${drydock.endpoint}/hostile${path}`, {
+    method,
+    headers: { authorization, 'x-amz-date': now, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD', ...headers },
+    ...(body === undefined ? {} : { body }),
+  })
+  const text = await response.text()
+  return { status: response.status, text, code: /<Code>(\w+)/.exec(text)?.[1] }
+}
+const chunked = {
+  'content-encoding': 'aws-chunked',
+  'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+  'x-amz-decoded-content-length': '1',
+  'x-amz-trailer': 'x-amz-checksum-crc32',
+}
+const policy = (statement: object) => JSON.stringify({ Version: '2012-10-17', Statement: [statement] })
+
+test.each<[code: string, method: string, path: string, body?: string, headers?: Record<string, string>]>([
+  ['InvalidArgument', 'GET', '/k?versionId='],
+  ['InvalidArgument', 'DELETE', '/k?versionId=../../x'],
+  ['InvalidPartNumber', 'GET', '/k?partNumber=0'],
+  ['InvalidArgument', 'GET', '/k?partNumber=abc'],
+  ['InvalidURI', 'GET', '/%ff'],
+  ['InvalidURI', 'GET', '/%zz'],
+  ['NoSuchKey', 'GET', '/%00'],
+  ['NoSuchUpload', 'PUT', '/k?uploadId=x&partNumber=1', 'x'],
+  ['NoSuchUpload', 'POST', '/k?uploadId=', '<CompleteMultipartUpload/>'],
+  ['MalformedXML', 'POST', '?delete', 'garbage'],
+  ['MalformedXML', 'POST', '?delete', ''],
+  ['MalformedXML', 'POST', '?delete', '<Delete><Object></Object></Delete>'],
+  ['MissingRequestBodyError', 'PUT', '?policy', ''],
+  ['MalformedPolicy', 'PUT', '?policy', 'null'],
+  ['MalformedPolicy', 'PUT', '?policy', '{"Statement":[null]}'],
+  [
+    'MalformedPolicy',
+    'PUT',
+    '?policy',
+    policy({ Effect: 'Deny', Principal: { AWS: 5 }, Action: 's3:*', Resource: 'arn:aws:s3:::hostile' }),
+  ],
+  ['MalformedPolicy', 'PUT', '?policy', `{"Version":"2012-10-17","Id":"${'x'.repeat(21_000)}"}`],
+  ['MalformedXML', 'PUT', '?tagging', '<Tagging/>'],
+  ['MalformedXML', 'PUT', '/k?tagging', '<Tagging/>'],
+  ['MalformedXML', 'PUT', '/k?tagging', ''],
+  [
+    'MalformedXML',
+    'PUT',
+    '?versioning',
+    '<VersioningConfiguration><Status>Sometimes</Status></VersioningConfiguration>',
+  ],
+  [
+    'MalformedXML',
+    'PUT',
+    '?versioning',
+    '<!DOCTYPE x [<!ENTITY a "b">]><VersioningConfiguration><Status>&a;</Status></VersioningConfiguration>',
+  ],
+  ['MalformedXML', 'PUT', '?encryption', '<ServerSideEncryptionConfiguration/>'],
+  ['MalformedXML', 'PUT', '?publicAccessBlock', ''],
+  ['NotImplemented', 'PUT', '?cors', '<CORSConfiguration/>'],
+  ['NotImplemented', 'PUT', '?lifecycle', '<LifecycleConfiguration/>'],
+  ['NotImplemented', 'POST', '/k?restore', ''],
+  ['InvalidArgument', 'GET', '?list-type=2&max-keys=abc'],
+  ['InvalidArgument', 'GET', '?list-type=2&max-keys=99999999999999'],
+  ['InvalidArgument', 'GET', '?list-type=2&continuation-token=%00'],
+  ['InvalidArgument', 'PUT', '/k', '', { 'x-amz-copy-source': '%' }],
+  ['InvalidArgument', 'PUT', '/k', '', { 'x-amz-copy-source': '//k' }],
+  ['InvalidTag', 'PUT', '/k', 'x', { 'x-amz-tagging': 'a=b&a=c' }],
+  ['InvalidDigest', 'PUT', '/k', 'x', { 'content-md5': '' }],
+  ['InvalidRequest', 'PUT', '/k', 'x', { 'x-amz-checksum-crc32': '' }],
+  ['InvalidRequest', 'PUT', '/k', 'x', { 'x-amz-checksum-crc32': 'AAAAAA==', 'x-amz-checksum-sha1': 'x' }],
+  ['NotImplemented', 'PUT', '/k', 'x', { 'x-amz-checksum-xxhash64': 'x' }],
+  ['InvalidRequest', 'PUT', '/k', 'x', { 'x-amz-sdk-checksum-algorithm': 'CRC32' }],
+  ['MalformedTrailerError', 'PUT', '/k', 'x', { 'x-amz-trailer': 'x-amz-checksum-crc32' }],
+  ['IncompleteBody', 'PUT', '/k', 'zz\r\n', chunked],
+  ['IncompleteBody', 'PUT', '/k', '2\r\nxx\r\n0\r\n\r\n', chunked],
+  ['MalformedTrailerError', 'PUT', '/k', '1\r\nx\r\n0\r\n\r\n', chunked],
+  ['BadDigest', 'PUT', '/k', '1\r\nx\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n', chunked],
+  ['InvalidRange', 'GET', '/k', undefined, { range: `bytes=${'9'.repeat(400)}-` }],
+  ['PreconditionFailed', 'GET', '/k', undefined, { 'if-match': ',' }],
+  ['InvalidArgument', 'GET', '/k?attributes', undefined, { 'x-amz-object-attributes': 'Nonsense' }],
+])('%s: %s %s %j', async (code, method, path, body, headers) => {
+  expect((await send(method, path, body, headers)).code).toBe(code)
+})
