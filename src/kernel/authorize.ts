@@ -82,7 +82,13 @@ export const callerContext = async (identity: Identity, ctx: Ctx): Promise<Recor
     context['aws:calledviafirst'] = chain
     context['aws:calledvialast'] = chain
   } else if (request.sourceIp) context['aws:sourceip'] = [request.sourceIp]
-  if (principal.kind === 'service') context['aws:principalservicename'] = [principal.arn]
+  if (principal.kind === 'service') {
+    context['aws:principalservicename'] = [principal.arn]
+    if (request.sourceArn) {
+      context['aws:sourcearn'] = [request.sourceArn]
+      context['aws:sourceaccount'] = [request.sourceArn.split(':')[4] ?? '']
+    }
+  }
   if (principal.kind === 'anonymous' || principal.kind === 'service') return context
   context['aws:userid'] = [principal.id]
   context['aws:principalarn'] = [principal.kind === 'role' && principal.roleArn ? principal.roleArn : principal.arn]

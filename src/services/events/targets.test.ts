@@ -238,6 +238,32 @@ test('permissions of a bus are shown and taken away', async () => {
   )
 })
 
+test('a log group may admit one rule only', async () => {
+  await openGroup(drydock)
+  const policyDocument = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Effect: 'Allow',
+        Principal: { Service: 'events.amazonaws.com' },
+        Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+        Resource: arn('logs', `log-group:${group}:*`),
+        Condition: { ArnEquals: { 'aws:SourceArn': arn('events', 'rule/good') } },
+      },
+    ],
+  })
+  await drydock
+    .client(CloudWatchLogsClient)
+    .send(new PutResourcePolicyCommand({ policyName: 'events', policyDocument }))
+  for (const name of ['good', 'bad']) {
+    await rule(name, { source: ['shop'] })
+    const Targets = [{ Id: 'a', Arn: arn('logs', `log-group:${group}`), Input: `"${name}"` }]
+    await events.send(new PutTargetsCommand({ Rule: name, Targets }))
+  }
+  await send(events, 'shop')
+  expect(await seen(drydock)).toEqual(['"good"'])
+})
+
 test('what was accepted is delivered after a restart', async () => {
   let durable = await story({ durable: true })
   try {

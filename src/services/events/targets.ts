@@ -105,7 +105,7 @@ export const targetKinds: Readonly<Record<string, TargetKind>> = {
     anywhere: false,
     worded: true,
     invoke: async (ctx, delivery) => {
-      const logs = ctx.as(ctx.principal).logs
+      const logs = ctx.as(ctx.principal, { context: { 'aws:SourceArn': [delivery.ruleArn] } }).logs
       const logGroupName = delivery.arn.split(':')[6] ?? ''
       const stream = { logGroupName, logStreamName: delivery.token }
       await logs.createLogStream(stream).catch((error: unknown) => {
