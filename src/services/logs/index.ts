@@ -34,6 +34,13 @@ export const service = defineService<NS>()({
     DescribeResourcePolicies: policies.DescribeResourcePolicies,
     DeleteResourcePolicy: policies.DeleteResourcePolicy,
   },
+  partial: {
+    CreateLogGroup: 'KMS keys and classes other than STANDARD are refused.',
+    PutLogEvents: 'The entity that events may be associated with is ignored.',
+    PutResourcePolicy: 'Policies of one log group (resourceArn) are refused.',
+    DescribeResourcePolicies: 'Policies of one log group (resourceArn) are refused.',
+    DeleteResourcePolicy: 'Policies of one log group (resourceArn) are refused.',
+  },
   access,
   dataEvents: ['PutLogEvents', 'GetLogEvents', 'FilterLogEvents'],
   reconcilers: [retention, forget],
