@@ -425,3 +425,20 @@ describe('access', () => {
     await put('work')
   })
 })
+
+it('everything is there after a restart', async () => {
+  let durable = await story({ durable: true })
+  try {
+    const input = { repositoryName: 'kept', branchName: 'main', filePath: 'f', fileContent: text('kept\n') }
+    const before = durable.client(CodeCommitClient)
+    await before.send(new CreateRepositoryCommand({ repositoryName: 'kept' }))
+    const { commitId } = await before.send(new PutFileCommand(input))
+    durable = await durable.restart()
+    const after = await durable
+      .client(CodeCommitClient)
+      .send(new GetFileCommand({ repositoryName: 'kept', filePath: 'f' }))
+    expect([after.commitId, Buffer.from(after.fileContent ?? '').toString()]).toEqual([commitId, 'kept\n'])
+  } finally {
+    await durable.close()
+  }
+})

@@ -204,7 +204,7 @@ describe('git', () => {
 
   it('streams a large push in chunks and back', async () => {
     const { randomBytes } = await import('node:crypto')
-    const large = randomBytes(24 * 1024 * 1024)
+    const large = randomBytes(12 * 1024 * 1024)
     const tree = await workTree({ large })
     await client(['-c', 'http.postBuffer=65536', 'push', '--quiet', 'origin', 'main'], { in: tree })
     const copy = join(folder, `${repositoryName}-copy`)
@@ -249,6 +249,17 @@ describe('git', () => {
     await client(['pull', '--quiet'], { in: copy })
     expect((await client(['rev-parse', 'HEAD'], { in: copy })).trim()).toBe(second.commitId)
     await client(['fsck', '--strict'], { in: copy })
+  })
+
+  it('takes pushes at once: to different branches all of them, to one branch one', async () => {
+    const trees = await Promise.all(['a', 'b', 'c', 'd'].map((name) => workTree({ [name]: name })))
+    await Promise.all(trees.map((tree, index) => client(['push', '--quiet', 'origin', `main:b${index}`], { in: tree })))
+    const race = await Promise.allSettled(
+      trees.map((tree) => client(['push', '--quiet', 'origin', 'main:same'], { in: tree })),
+    )
+    expect(race.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    const created = (await happened()).map(([event, reference]) => `${event} ${reference}`).sort()
+    expect(created).toEqual(['b0', 'b1', 'b2', 'b3', 'same'].map((name) => `referenceCreated refs/heads/${name}`))
   })
 
   it('reaches a repository by the host name that CodeCommit hands out, and with .git at the end', async () => {
