@@ -8,6 +8,7 @@ const services = {
   codebuild: () => import('./codebuild/index.ts'),
   codecommit: () => import('./codecommit/index.ts'),
   codedeploy: () => import('./codedeploy/index.ts'),
+  codepipeline: () => import('./codepipeline/index.ts'),
   ec2: () => import('./ec2/index.ts'),
   events: () => import('./events/index.ts'),
   iam: () => import('./iam/index.ts'),

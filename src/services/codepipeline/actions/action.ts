@@ -1,0 +1,87 @@
+import type { Caller, Ctx } from '../../../kernel/context.ts'
+import type { ActionDeclaration } from '../operation.ts'
+
+/** An artifact in the pipeline's artifact bucket. */
+export type Artifact = { readonly name: string; readonly bucket: string; readonly key: string }
+
+/** What a source action found: which revision of the source the execution works with. */
+export type Revision = {
+  readonly id: string
+  readonly summary?: string
+  readonly url?: string
+  readonly changeId?: string
+  /** ISO 8601. */
+  readonly created?: string
+}
+
+/** An override of StartPipelineExecution for this source action. */
+export type RevisionOverride = { readonly type: string; readonly value: string }
+
+/** The job of one action execution, as its provider sees it. */
+export type Job = {
+  readonly ctx: Ctx
+  /** The action execution's id: a UUID, the same over repeated steps, so that a provider can be asked idempotently. */
+  readonly id: string
+  readonly pipeline: string
+  readonly execution: string
+  /** Milliseconds since the epoch. */
+  readonly started: number
+  readonly configuration: Readonly<Record<string, string>>
+  readonly inputs: readonly Artifact[]
+  readonly outputs: readonly Artifact[]
+  /** The pipeline's role, or the action's role assumed by it. `session` names the session as it shows in ARNs. */
+  readonly role: (session?: string) => Promise<Caller>
+  readonly override?: RevisionOverride
+  readonly external?: External
+}
+
+/** The provider's own run: a build, a deployment. */
+export type External = { readonly id?: string; readonly url?: string; readonly summary?: string }
+
+export type Progress =
+  | { readonly state: 'running'; readonly external?: External; readonly percent?: number; readonly token?: string }
+  | {
+      readonly state: 'succeeded'
+      readonly external?: External
+      readonly variables?: Readonly<Record<string, string>>
+      readonly revision?: Revision
+    }
+  | {
+      readonly state: 'failed'
+      readonly external?: External
+      /** As in `errorDetails`: `JobFailed`, `PermissionError`, `ConfigurationError` … */
+      readonly code: string
+      readonly message: string
+    }
+
+export type Property = { readonly name: string; readonly required: boolean; readonly description: string }
+
+/** One kind of action: what a pipeline may declare of it, and how it is carried out. */
+export type ActionKind = {
+  readonly category: 'Source' | 'Build' | 'Test' | 'Deploy' | 'Approval'
+  readonly provider: string
+  readonly properties: readonly Property[]
+  readonly inputs: readonly [min: number, max: number]
+  readonly outputs: readonly [min: number, max: number]
+  /** How long it may take unless the declaration says otherwise. */
+  readonly timeoutMinutes: number
+  /** The declaration may say how long it may take. */
+  readonly timeoutSettable?: boolean
+  /** What is wrong with a declaration beyond missing and unknown keys, or not done here: a sentence for its author. */
+  readonly check?: (action: ActionDeclaration) => string | undefined
+  /** Begins the work. Called again after a crash, so asking the provider twice must do it once. Throws what the provider answers. */
+  readonly start: (job: Job) => Promise<Progress>
+  /** Looks how far it is; `undefined` for what `start` always ends, or what only an answer from outside ends. */
+  readonly poll?: (job: Job) => Promise<Progress>
+  readonly urls?: { readonly entity?: (ctx: Ctx, configuration: Readonly<Record<string, string>>) => string }
+}
+
+/** A failure of an action, thrown where that reads better than returning it. */
+export class ActionFailure extends Error {
+  readonly code: string
+  constructor(code: string, message: string) {
+    super(message)
+    this.name = 'ActionFailure'
+    this.code = code
+  }
+}

@@ -1,0 +1,29 @@
+import type { ActionDeclaration } from '../operation.ts'
+import type { ActionKind } from './action.ts'
+import { manualApproval } from './approval.ts'
+import { codebuildBuild, codebuildTest } from './codebuild.ts'
+import { codecommitSource } from './codecommit-source.ts'
+import { codedeployDeploy } from './codedeploy.ts'
+import { s3Deploy } from './s3-deploy.ts'
+import { s3Source } from './s3-source.ts'
+
+/** Every kind of action that works here, all of owner AWS and version 1. */
+export const actionKinds: readonly ActionKind[] = [
+  codecommitSource,
+  s3Source,
+  codebuildBuild,
+  codebuildTest,
+  codedeployDeploy,
+  s3Deploy,
+  manualApproval,
+]
+
+export const kindOf = ({
+  category,
+  owner,
+  provider,
+  version,
+}: ActionDeclaration['actionTypeId']): ActionKind | undefined =>
+  owner === 'AWS' && version === '1'
+    ? actionKinds.find((kind) => kind.category === category && kind.provider === provider)
+    : undefined

@@ -1,0 +1,42 @@
+import { ActionExecution, type ActionRecord, actionIn } from './action-execution.ts'
+import { actionChange } from './events.ts'
+import { Execution, executionReconciler } from './execution.ts'
+import { fail, type Operation } from './operation.ts'
+import { declarationOf, getPipeline } from './pipeline.ts'
+import { checkStageName } from './stage.ts'
+
+/** AWS API: "PutApprovalResult". The token is the one that GetPipelineState shows while the approval is open. */
+export const PutApprovalResult: Operation<'PutApprovalResult'> = (ctx, input) =>
+  ctx.write(async (tx) => {
+    const { pipelineName, stageName, actionName, token, result } = input
+    const pipeline = await getPipeline(ctx, tx, pipelineName)
+    await checkStageName(ctx, tx, pipelineName, stageName)
+    const present = actionIn(await declarationOf(tx, pipelineName, pipeline.version), stageName, actionName)
+    if (present?.actionTypeId.category !== 'Approval')
+      throw fail(
+        'ActionNotFoundException',
+        `Approval action with name '${actionName}' does not exist in stage '${stageName}' of pipeline '${pipelineName}'`,
+      )
+    const prefix = `${pipelineName}/${stageName}/${actionName}/`
+    const records = await tx.list(ActionExecution, { index: 'action', prefix, reverse: true })
+    const record = records.find((one) => one.token === token)
+    if (!record)
+      throw fail('InvalidApprovalTokenException', 'The approval token is not valid for this approval request.')
+    const execution = await tx.get(Execution, record.execution)
+    if (record.status !== 'InProgress' || !execution)
+      throw fail('ApprovalAlreadyCompletedException', 'The approval action has already been approved or rejected.')
+    const approved = result.status === 'Approved'
+    const updated = ctx.now().getTime()
+    // The token stays, so that whoever answers a second time is told that it is too late.
+    const after = tx.put<ActionRecord>(ActionExecution, {
+      ...record,
+      status: approved ? 'Succeeded' : 'Failed',
+      updated,
+      updatedBy: ctx.principal.arn,
+      ...(result.summary ? { summary: result.summary } : {}),
+    })
+    const action = actionIn(await declarationOf(tx, pipelineName, record.version), stageName, actionName) ?? present
+    tx.emit(actionChange(ctx, execution, action, after, approved ? 'SUCCEEDED' : 'FAILED'))
+    tx.wake(executionReconciler, execution.id)
+    return { approvedAt: new Date(updated) }
+  })

@@ -1,0 +1,174 @@
+import type { Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
+import type { WriteTx } from '../../store/store.ts'
+import { ActionExecution } from './action-execution.ts'
+import { Execution, executionReconciler } from './execution.ts'
+import { type Declaration, fail, type Operation, type Output } from './operation.ts'
+import { pageOf, positionOf } from './page.ts'
+import {
+  declarationOf,
+  findDeclaration,
+  getPipeline,
+  Pipeline,
+  type PipelineRecord,
+  pipelineArn,
+  Version,
+  type VersionRecord,
+} from './pipeline.ts'
+import { Stage } from './stage.ts'
+import { missingVariables, startExecution } from './start.ts'
+import { checkStructure } from './structure.ts'
+import { checkTags } from './tags.ts'
+import { unwatchSources, watchSources } from './watch.ts'
+
+type Wire = NonNullable<Output<'GetPipeline'>['pipeline']>
+
+/** Defaults as GetPipeline shows them. */
+const toPipeline = ({ declaration, version }: VersionRecord): Wire => ({
+  ...declaration,
+  stages: declaration.stages.map((stage) => ({
+    ...stage,
+    actions: stage.actions.map((action) => ({
+      ...action,
+      runOrder: action.runOrder ?? 1,
+      configuration: action.configuration ?? {},
+      inputArtifacts: action.inputArtifacts ?? [],
+      outputArtifacts: action.outputArtifacts ?? [],
+    })),
+  })),
+  version,
+  pipelineType: declaration.pipelineType ?? 'V1',
+  executionMode: declaration.executionMode ?? 'SUPERSEDED',
+})
+
+/** May the caller hand this role to CodePipeline, and does the role let CodePipeline assume it? */
+const checkRole = async (ctx: Ctx, roleArn: string): Promise<void> => {
+  await ctx.authorize('iam:PassRole', roleArn, { 'iam:PassedToService': ['codepipeline.amazonaws.com'] })
+  try {
+    await ctx.as(roleArn).principal()
+  } catch (error) {
+    if (error instanceof AwsError && error.code !== 'InternalFailure')
+      throw fail('InvalidStructureException', `CodePipeline is not authorized to perform AssumeRole on role ${roleArn}`)
+    throw error
+  }
+}
+
+const check = async (ctx: Ctx, declaration: Declaration): Promise<void> => {
+  checkStructure(declaration, ctx.region)
+  await checkRole(ctx, declaration.roleArn)
+  // An action's role is assumed by the pipeline's, and is handed over all the same.
+  const roles = new Set(declaration.stages.flatMap(({ actions }) => actions.flatMap(({ roleArn }) => roleArn ?? [])))
+  for (const role of roles)
+    await ctx.authorize('iam:PassRole', role, { 'iam:PassedToService': ['codepipeline.amazonaws.com'] })
+}
+
+const putVersion = (tx: WriteTx, declaration: Declaration, version: number): VersionRecord => {
+  const { version: _given, ...structure } = declaration
+  return tx.put(Version, { pipeline: declaration.name, version, declaration: structure })
+}
+
+/** AWS API: "CreatePipeline". The first execution starts with it. */
+export const CreatePipeline: Operation<'CreatePipeline'> = async (ctx, { pipeline: declaration, tags = [] }) => {
+  checkTags(tags)
+  await check(ctx, declaration)
+  return ctx.write(async (tx) => {
+    if (await tx.get(Pipeline, declaration.name))
+      throw fail(
+        'PipelineNameInUseException',
+        `A pipeline with the name '${declaration.name}' already exists in account '${ctx.account}'`,
+      )
+    const now = ctx.now().toISOString()
+    const record: PipelineRecord = {
+      name: declaration.name,
+      version: 1,
+      created: now,
+      updated: now,
+      tags,
+      executions: 0,
+      actions: 0,
+    }
+    tx.put(Pipeline, record)
+    const version = putVersion(tx, declaration, 1)
+    await watchSources(tx, declaration)
+    // A pipeline whose variables have no defaults waits for someone to give them values.
+    if (missingVariables(declaration).length === 0)
+      await startExecution(ctx, tx, record, { trigger: { type: 'CreatePipeline', detail: ctx.principal.arn } })
+    return { pipeline: toPipeline(version), ...(tags.length > 0 ? { tags } : {}) }
+  })
+}
+
+/** AWS API: "UpdatePipeline". Executions that go by an older structure end as Cancelled once what runs in them is done. */
+export const UpdatePipeline: Operation<'UpdatePipeline'> = async (ctx, { pipeline: declaration }) => {
+  await ctx
+    .read((tx) => getPipeline(ctx, tx, declaration.name))
+    .catch((error: unknown) => {
+      if (error instanceof AwsError && error.code === 'PipelineNotFoundException')
+        throw fail('InvalidStructureException', error.message)
+      throw error
+    })
+  await check(ctx, declaration)
+  return ctx.write(async (tx) => {
+    const before = await getPipeline(ctx, tx, declaration.name)
+    const record = tx.put(Pipeline, { ...before, version: before.version + 1, updated: ctx.now().toISOString() })
+    const version = putVersion(tx, declaration, record.version)
+    for (const stage of await tx.list(Stage, { prefix: `${record.name}/` }))
+      if (!declaration.stages.some(({ name }) => name === stage.name)) tx.delete(Stage, Stage.key(stage))
+    await watchSources(tx, declaration)
+    for (const { id } of await tx.list(Execution, { index: 'active', equals: record.name }))
+      tx.wake(executionReconciler, id)
+    return { pipeline: toPipeline(version) }
+  })
+}
+
+/** AWS API: "GetPipeline". The present version unless another is asked for. */
+export const GetPipeline: Operation<'GetPipeline'> = (ctx, input) =>
+  ctx.read(async (tx) => {
+    const pipeline = await getPipeline(ctx, tx, input.name)
+    const version = input.version ?? pipeline.version
+    const declaration = await findDeclaration(tx, pipeline.name, version)
+    if (!declaration)
+      throw fail('PipelineVersionNotFoundException', `Pipeline '${pipeline.name}' does not have a version '${version}'`)
+    return {
+      pipeline: toPipeline({ pipeline: pipeline.name, version, declaration }),
+      metadata: {
+        pipelineArn: pipelineArn(ctx, pipeline.name),
+        created: new Date(pipeline.created),
+        updated: new Date(pipeline.updated),
+      },
+    }
+  })
+
+export const ListPipelines: Operation<'ListPipelines'> = (ctx, { maxResults: size = 1000, nextToken }) =>
+  ctx.read(async (tx) => {
+    const after = positionOf(nextToken)
+    const found = await tx.list(Pipeline, { limit: size + 1, ...(after === undefined ? {} : { after }) })
+    const { page, ...rest } = pageOf(found, size, ({ name }) => name)
+    const pipelines: NonNullable<Output<'ListPipelines'>['pipelines']> = []
+    for (const { name, version, created, updated } of page) {
+      const { pipelineType = 'V1', executionMode = 'SUPERSEDED' } = await declarationOf(tx, name, version)
+      pipelines.push({
+        name,
+        version,
+        pipelineType,
+        executionMode,
+        created: new Date(created),
+        updated: new Date(updated),
+      })
+    }
+    return { pipelines, ...rest }
+  })
+
+/** AWS API: "DeletePipeline". Its history goes with it; builds and deployments under way go on by themselves. */
+export const DeletePipeline: Operation<'DeletePipeline'> = (ctx, { name }) =>
+  ctx.write(async (tx) => {
+    if (!(await tx.get(Pipeline, name))) return {}
+    const prefix = `${name}/`
+    for (const one of await tx.list(Execution, { index: 'pipeline', prefix })) tx.delete(Execution, Execution.key(one))
+    for (const one of await tx.list(ActionExecution, { index: 'pipeline', prefix }))
+      tx.delete(ActionExecution, ActionExecution.key(one))
+    for (const one of await tx.list(Stage, { prefix })) tx.delete(Stage, Stage.key(one))
+    for (const one of await tx.list(Version, { prefix })) tx.delete(Version, Version.key(one))
+    await unwatchSources(tx, name)
+    tx.delete(Pipeline, name)
+    return {}
+  })

@@ -1,0 +1,214 @@
+import { kindOf } from './actions/kinds.ts'
+import { type ActionDeclaration, type Declaration, fail, type StageDeclaration } from './operation.ts'
+import { referencesIn } from './variables.ts'
+
+// What makes a declaration a pipeline ("CodePipeline pipeline structure reference", user guide).
+
+const structure = (message: string) => fail('InvalidStructureException', message)
+const stageError = (message: string) => fail('InvalidStageDeclarationException', message)
+const actionError = (message: string) => fail('InvalidActionDeclarationException', message)
+
+/** AWS's quotas per pipeline and stage. */
+const mostStages = 50
+const mostActions = 1000
+const mostActionsOfStage = 100
+
+export const runOrderOf = ({ runOrder }: ActionDeclaration): number => runOrder ?? 1
+
+/** Actions of a stage in groups that run one after the other; those of a group run at the same time. */
+export const groupsOf = ({ actions }: StageDeclaration): ActionDeclaration[][] => {
+  const groups = new Map<number, ActionDeclaration[]>()
+  for (const action of actions) {
+    const order = runOrderOf(action)
+    groups.set(order, [...(groups.get(order) ?? []), action])
+  }
+  return [...groups].sort(([a], [b]) => a - b).map(([, actions]) => actions)
+}
+
+/** The artifact bucket of a pipeline in its own Region. */
+export const bucketOf = ({ artifactStore, artifactStores }: Declaration, region: string): string =>
+  (artifactStore ?? artifactStores?.[region])?.location ?? ''
+
+const duplicate = (names: readonly string[]): string | undefined =>
+  names.find((name, index) => names.indexOf(name) !== index)
+
+/**
+ * Checks a pipeline's structure as AWS does, and refuses what is not done here instead of ignoring it. Raises
+ * InvalidStructureException, InvalidStageDeclarationException, InvalidActionDeclarationException and
+ * InvalidBlockerDeclarationException.
+ */
+export const checkStructure = (declaration: Declaration, region: string): void => {
+  checkFrame(declaration, region)
+  const { stages } = declaration
+  if (stages.length < 2)
+    throw structure(`Pipeline has only ${stages.length} stage(s). There should be a minimum of 2 stages in a pipeline`)
+  if (stages.length > mostStages) throw structure(`Pipeline has more than ${mostStages} stages`)
+  const twice = duplicate(stages.map(({ name }) => name))
+  if (twice !== undefined)
+    throw structure(`Stage names must be unique within a pipeline: ${twice} is used more than once`)
+  if (stages.flatMap(({ actions }) => actions).length > mostActions)
+    throw structure(`Pipeline has more than ${mostActions} actions`)
+  for (const stage of stages) checkStage(stage, region)
+  checkSources(stages)
+  checkArtifacts(stages)
+  checkVariables(declaration)
+}
+
+const checkFrame = (declaration: Declaration, region: string): void => {
+  const {
+    artifactStore,
+    artifactStores,
+    pipelineType = 'V1',
+    executionMode = 'SUPERSEDED',
+    variables = [],
+  } = declaration
+  if (artifactStore && artifactStores)
+    throw structure('Pipeline cannot have both artifactStore and artifactStores: specify one of them')
+  if (!artifactStore && !artifactStores) throw structure('Pipeline must have an artifactStore or artifactStores')
+  if (artifactStores) {
+    if (!artifactStores[region]) throw structure(`artifactStores must have an artifact store for the Region ${region}`)
+    const other = Object.keys(artifactStores).find((name) => name !== region)
+    if (other !== undefined)
+      throw structure(`Actions in other Regions are not implemented by Drydock: artifactStores names ${other}`)
+  }
+  if ((artifactStore ?? artifactStores?.[region])?.encryptionKey)
+    throw structure('The encryptionKey of an artifact store is not implemented by Drydock: there is no AWS KMS yet')
+  if (executionMode !== 'SUPERSEDED' && pipelineType !== 'V2')
+    throw structure(`Execution mode ${executionMode} is only supported for pipelines of type V2`)
+  if (variables.length > 0 && pipelineType !== 'V2')
+    throw structure('Pipeline variables are only supported for pipelines of type V2')
+  const twice = duplicate(variables.map(({ name }) => name))
+  if (twice !== undefined) throw structure(`Pipeline variable names must be unique: ${twice} is used more than once`)
+  if (declaration.triggers?.length)
+    throw structure(
+      'Triggers with filters are not implemented by Drydock: they belong to sources by connection, which it does not have',
+    )
+}
+
+const checkStage = (stage: StageDeclaration, region: string): void => {
+  const { name, actions, blockers, onFailure, onSuccess, beforeEntry } = stage
+  if (blockers?.length)
+    throw fail('InvalidBlockerDeclarationException', `Stage ${name} has blockers: they are reserved for future use`)
+  for (const [member, value] of Object.entries({ onFailure, onSuccess, beforeEntry }))
+    if (value !== undefined)
+      throw structure(
+        `Stage ${name} has ${member}: conditions, automatic retry and rollback are not implemented by Drydock`,
+      )
+  if (actions.length === 0) throw stageError(`Stage ${name} must have at least one action`)
+  if (actions.length > mostActionsOfStage) throw stageError(`Stage ${name} has more than ${mostActionsOfStage} actions`)
+  const twice = duplicate(actions.map((action) => action.name))
+  if (twice !== undefined)
+    throw stageError(`Action names must be unique within a stage: ${twice} is used more than once in stage ${name}`)
+  for (const action of actions) checkAction(action, region)
+}
+
+const checkAction = (action: ActionDeclaration, region: string): void => {
+  const { name, actionTypeId, configuration = {} } = action
+  const { category, owner, provider, version } = actionTypeId
+  const kind = kindOf(actionTypeId)
+  if (!kind)
+    throw actionError(
+      `ActionType (Category: '${category}', Provider: '${provider}', Owner: '${owner}', Version: '${version}') in action '${name}' is not available in region '${region.toUpperCase().replaceAll('-', '_')}'`,
+    )
+  if (action.region !== undefined && action.region !== region)
+    throw actionError(
+      `Action ${name} is in Region ${action.region}: actions in other Regions are not implemented by Drydock`,
+    )
+  for (const [member, value] of Object.entries({
+    commands: action.commands,
+    outputVariables: action.outputVariables,
+    environmentVariables: action.environmentVariables,
+  }))
+    if (value?.length)
+      throw actionError(`Action ${name} has ${member}, which ${category} actions of ${provider} do not take`)
+  if (action.timeoutInMinutes !== undefined && !kind.timeoutSettable)
+    throw actionError(`Action ${name} cannot have timeoutInMinutes: only manual approval actions do`)
+  if (action.outputArtifacts?.some(({ files }) => files?.length))
+    throw actionError(`Action ${name} names files of an output artifact, which only Commands actions do`)
+  for (const property of kind.properties)
+    if (property.required && !configuration[property.name])
+      throw actionError(
+        `Action configuration for action '${name}' is missing required configuration '${property.name}'`,
+      )
+  for (const key of Object.keys(configuration))
+    if (!kind.properties.some((property) => property.name === key))
+      throw actionError(`Action configuration for action '${name}' contains unknown configuration '${key}'`)
+  checkCount(name, 'input', action.inputArtifacts?.length ?? 0, kind.inputs)
+  checkCount(name, 'output', action.outputArtifacts?.length ?? 0, kind.outputs)
+  const wrong = kind.check?.(action)
+  if (wrong !== undefined) throw actionError(`Action configuration for action '${name}' is not valid: ${wrong}`)
+}
+
+const checkCount = (name: string, what: string, count: number, [min, max]: readonly [number, number]): void => {
+  if (count < min)
+    throw actionError(
+      `Action ${name} declares ${count} ${what} artifacts which is less than the minimum count (${min})`,
+    )
+  if (count > max)
+    throw actionError(
+      `Action ${name} declares ${count} ${what} artifacts which is more than the maximum count (${max})`,
+    )
+}
+
+const isSource = ({ actionTypeId }: ActionDeclaration) => actionTypeId.category === 'Source'
+
+const checkSources = ([first, ...others]: readonly StageDeclaration[]): void => {
+  if (!first?.actions.every(isSource))
+    throw structure('Pipeline should start with a stage that only contains source actions')
+  for (const { name, actions } of others)
+    if (actions.some(isSource))
+      throw structure(`Source actions are only allowed in the first stage: stage ${name} contains one`)
+}
+
+/** Every input is an output of an action that comes before; every output has a name of its own. */
+const checkArtifacts = (stages: readonly StageDeclaration[]): void => {
+  const known = new Set<string>()
+  for (const stage of stages)
+    for (const group of groupsOf(stage)) {
+      for (const { name, inputArtifacts = [] } of group) {
+        for (const artifact of inputArtifacts)
+          if (!known.has(artifact.name))
+            throw structure(
+              `Input Artifact Bundle ${artifact.name} in action ${name} is not declared as Output Artifact Bundle in any of the preceding actions`,
+            )
+        const twice = duplicate(inputArtifacts.map((artifact) => artifact.name))
+        if (twice !== undefined)
+          throw structure(`Input Artifact Bundle ${twice} is used more than once in action ${name}`)
+      }
+      for (const { outputArtifacts = [] } of group)
+        for (const artifact of outputArtifacts) {
+          if (known.has(artifact.name))
+            throw structure(
+              `Output Artifact Bundle name must be unique within the pipeline. ${artifact.name} has been used more than once.`,
+            )
+          known.add(artifact.name)
+        }
+    }
+}
+
+/** Namespaces are unique, and references name one that is there before the action runs. */
+const checkVariables = ({ stages, variables = [] }: Declaration): void => {
+  const namespaces = new Set(['codepipeline', 'variables'])
+  for (const stage of stages)
+    for (const group of groupsOf(stage)) {
+      for (const { name, configuration = {} } of group)
+        for (const [key, value] of Object.entries(configuration))
+          for (const reference of referencesIn(value)) {
+            const where = `StageName=[${stage.name}], ActionName=[${name}], ActionConfigurationKey=[${key}], VariableReferenceText=[${reference.text}]`
+            const advice =
+              'Valid format for a pipeline execution variable reference is a namespace and a key separated by a period (.). The following pipeline execution variables are referencing a'
+            if (!namespaces.has(reference.namespace))
+              throw structure(`${advice} namespace that does not exist. ${where}`)
+            const unknown =
+              (reference.namespace === 'codepipeline' && reference.key !== 'PipelineExecutionId') ||
+              (reference.namespace === 'variables' && !variables.some((one) => one.name === reference.key))
+            if (unknown) throw structure(`${advice} variable that does not exist. ${where}`)
+          }
+      for (const { name, namespace } of group) {
+        if (namespace === undefined) continue
+        if (namespaces.has(namespace))
+          throw structure(`Namespace ${namespace} of action ${name} is already in use: namespaces must be unique`)
+        namespaces.add(namespace)
+      }
+    }
+}

@@ -1,0 +1,152 @@
+import type { Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
+import { table, type WriteTx } from '../../store/store.ts'
+import type { DeliveredEvent } from '../../work/outbox.ts'
+import { again, done, type Reconciler } from '../../work/reconciler.ts'
+import { ActionExecution } from './action-execution.ts'
+import { Execution, executionReconciler } from './execution.ts'
+import type { Declaration } from './operation.ts'
+import { declarationOf, Pipeline } from './pipeline.ts'
+import { missingVariables, startExecution } from './start.ts'
+
+// What starts a pipeline by itself: sources whose PollForSourceChanges is not false. AWS asks every minute; a push is
+// known here at once, and a bucket is asked every minute unless it tells.
+
+export type WatchRecord = {
+  readonly pipeline: string
+  readonly action: string
+  /** What is watched, by kind: `codecommit|repository|branch`, `s3|bucket|key`. */
+  readonly what: string
+  /** The revision that the last execution took. */
+  readonly seen?: string
+}
+
+const watchKey = (pipeline: string, action: string) => `${pipeline}/${action}`
+
+export const Watch = table<WatchRecord>('codepipeline.watch', {
+  scope: 'region',
+  key: ({ pipeline, action }) => watchKey(pipeline, action),
+  index: { what: ({ what }) => what },
+})
+
+/** How often a bucket is asked; milliseconds. */
+const interval = 60_000
+
+/** Watches what the declaration says, and nothing else. */
+export const watchSources = async (tx: WriteTx, declaration: Declaration): Promise<void> => {
+  const before = await tx.list(Watch, { prefix: `${declaration.name}/` })
+  await unwatchSources(tx, declaration.name)
+  for (const { name, actionTypeId, configuration = {} } of declaration.stages[0]?.actions ?? []) {
+    if (/^false$/i.test(configuration.PollForSourceChanges ?? '')) continue
+    const what =
+      actionTypeId.provider === 'CodeCommit'
+        ? `codecommit|${configuration.RepositoryName}|${configuration.BranchName}`
+        : `s3|${configuration.S3Bucket}|${configuration.S3ObjectKey}`
+    const known = before.find((watch) => watch.action === name && watch.what === what)
+    tx.put(Watch, known ?? { pipeline: declaration.name, action: name, what })
+    if (actionTypeId.provider === 'S3') tx.wake(polling.name, watchKey(declaration.name, name), { in: interval })
+  }
+}
+
+export const unwatchSources = async (tx: WriteTx, pipeline: string): Promise<void> => {
+  for (const watch of await tx.list(Watch, { prefix: `${pipeline}/` })) tx.delete(Watch, Watch.key(watch))
+}
+
+/** A source action took this revision: it starts nothing again. */
+export const noteRevision = async (tx: WriteTx, pipeline: string, action: string, seen: string): Promise<void> => {
+  const watch = await tx.get(Watch, watchKey(pipeline, action))
+  if (watch && watch.seen !== seen) tx.put(Watch, { ...watch, seen })
+}
+
+/** Starts the pipelines that watch something, unless they have an execution for this token. */
+const startWatching = async (ctx: Ctx, tx: WriteTx, watch: WatchRecord, token: string): Promise<void> => {
+  const pipeline = await tx.get(Pipeline, watch.pipeline)
+  if (!pipeline) return
+  const missing = missingVariables(await declarationOf(tx, pipeline.name, pipeline.version))
+  if (missing.length > 0) {
+    ctx.log.warn('a pipeline cannot start by itself: variables have no value', { pipeline: pipeline.name, missing })
+    return
+  }
+  try {
+    await startExecution(ctx, tx, pipeline, { trigger: { type: 'PollForSourceChanges', detail: watch.action }, token })
+  } catch (error) {
+    if (!(error instanceof AwsError)) throw error
+    ctx.log.warn('a pipeline could not start by itself', { pipeline: pipeline.name, error: error.message })
+  }
+}
+
+/** Asks a bucket whether there is a new version of a source. Key: `pipeline/action`. */
+export const polling: Reconciler = {
+  name: 'codepipeline.polling',
+  step: async (ctx, key) => {
+    const found = await ctx.read(async (tx) => {
+      const watch = await tx.get(Watch, key)
+      const pipeline = watch && (await tx.get(Pipeline, watch.pipeline))
+      const declaration = pipeline && (await declarationOf(tx, pipeline.name, pipeline.version))
+      return watch && declaration && { watch, declaration }
+    })
+    const [kind, bucket = '', ...rest] = found?.watch.what.split('|') ?? []
+    if (!found || kind !== 's3') return done()
+    const version = await latestVersion(ctx, found.declaration.roleArn, bucket, rest.join('|'))
+    if (version !== undefined && version !== found.watch.seen)
+      await ctx.write(async (tx) => {
+        const watch = await tx.get(Watch, key)
+        if (!watch || watch.seen === version) return
+        tx.put(Watch, { ...watch, seen: version })
+        await startWatching(ctx, tx, watch, `${watch.action}-${version}`)
+      })
+    return again({ in: interval })
+  },
+}
+
+/** `undefined` when there is none, or none that the role may see: the pipeline's own executions will say so. */
+const latestVersion = async (ctx: Ctx, roleArn: string, Bucket: string, Key: string): Promise<string | undefined> => {
+  try {
+    return (await ctx.as(roleArn).s3.headObject({ Bucket, Key })).VersionId
+  } catch (error) {
+    if (error instanceof AwsError && error.code !== 'InternalFailure') return undefined
+    throw error
+  }
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+/** Pushes and objects that pipelines watch; builds and deployments that executions wait for. */
+export const onEvent = async (ctx: Ctx, event: DeliveredEvent): Promise<void> => {
+  const { detail } = event
+  switch (event['detail-type']) {
+    case 'CodeCommit Repository State Change': {
+      if (event.source !== 'aws.codecommit' || detail.referenceType !== 'branch' || detail.event === 'referenceDeleted')
+        return
+      const what = `codecommit|${textOf(detail.repositoryName)}|${textOf(detail.referenceName)}`
+      return ctx.write(async (tx) => {
+        for (const watch of await tx.list(Watch, { index: 'what', equals: what }))
+          await startWatching(ctx, tx, watch, `${watch.action}-${event.id}`)
+      })
+    }
+    case 'Object Created': {
+      const { bucket, object } = detail as { bucket?: { name?: unknown }; object?: { key?: unknown } }
+      const what = `s3|${textOf(bucket?.name)}|${textOf(object?.key)}`
+      if (event.source !== 'aws.s3') return
+      return ctx.write(async (tx) => {
+        for (const watch of await tx.list(Watch, { index: 'what', equals: what }))
+          tx.wake(polling.name, Watch.key(watch))
+      })
+    }
+    case 'CodeBuild Build State Change':
+      return event.source === 'aws.codebuild'
+        ? wakeFor(ctx, textOf(detail['build-id']).replace(/^arn:.*?:build\//, ''))
+        : undefined
+    case 'CodeDeploy Deployment State-change Notification':
+      return event.source === 'aws.codedeploy' ? wakeFor(ctx, textOf(detail.deploymentId)) : undefined
+  }
+}
+
+/** Wakes the execution that waits for this build or deployment. */
+const wakeFor = (ctx: Ctx, external: string): Promise<void> =>
+  ctx.write(async (tx) => {
+    for (const record of await tx.list(ActionExecution, { index: 'external', equals: external })) {
+      const execution = await tx.get(Execution, record.execution)
+      if (execution) tx.wake(executionReconciler, execution.id)
+    }
+  })
