@@ -111,7 +111,7 @@ type Action = { readonly action: string; readonly version: string | undefined }
 /** Action and Version, from a form body or the query string of any request. */
 const actionOf = async (request: WireRequest): Promise<Action | undefined> => {
   const type = request.headers['content-type'] ?? ''
-  const inQuery = /(?:^|&)Action=/.test(request.query)
+  const inQuery = /(?:^|&)Action=/.test(request.query) && /(?:^|&)Version=/.test(request.query)
   if (!inQuery && !(request.method === 'POST' && /^application\/x-www-form-urlencoded/i.test(type))) return undefined
   const parameters = new Map<string, string>()
   const texts = inQuery ? [request.query] : [await request.bytes()]
@@ -168,8 +168,11 @@ const byPath = async (request: WireRequest, rows: readonly ServiceFacts[]): Prom
   const rest = rows.filter(isRest)
   if (rest.length === 0) {
     const row = rows[0]!
+    const service = await serviceModel(row.id)
     const protocol = protocols[row.protocols[0]!]
-    throw unknownOperation(await serviceModel(row.id), protocol)
+    if (!isQuery(row) || speaks(row, 'awsJson1_0', 'awsJson1_1')) throw unknownOperation(service, protocol)
+    const missing = { code: 'MissingAction', message: 'The request must contain the parameter Action', status: 400 }
+    throw new UnidentifiedError({ service, protocol }, missing)
   }
   const control = rest.find(({ id }) => id === 's3control')
   // S3 Control shares S3's signing name; its own version begins all its paths.

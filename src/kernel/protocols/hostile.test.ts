@@ -311,6 +311,12 @@ describe('what means nothing', () => {
       'NotImplemented',
       501,
     ],
+    [
+      'a query service without an action',
+      { headers: { 'content-type': 'application/json', ...scope('iam') }, body: '{}' },
+      'MissingAction',
+      400,
+    ],
     ['a JSON service without a target', { headers: scope('ssm') }, 'UnknownOperationException', 404],
     [
       'a method S3 does not have',
