@@ -2,8 +2,8 @@ import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
-import { type ArtifactError, findArtifactFiles, globMatches, locate } from './artifact-files.ts'
 import { type Packed, unzip, zip } from '../../archives/zip.ts'
+import { type ArtifactError, findArtifactFiles, globMatches, locate } from './artifact-files.ts'
 
 let root = ''
 let secret = ''

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { zip } from '../../archives/zip.ts'
 import type { Caller } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { ArtifactError, type ArtifactFile, findArtifactFiles, type View } from './artifact-files.ts'
@@ -9,7 +10,6 @@ import type { BuildLog } from './build-log.ts'
 import type { ArtifactSpec, Buildspec } from './buildspec.ts'
 import { PhaseFailure } from './environment.ts'
 import type { Artifacts } from './project.ts'
-import { zip } from '../../archives/zip.ts'
 
 /** Every text of an artifact that the build's shell may have to expand. */
 export const artifactTexts = (spec: Buildspec): string[] =>

@@ -18,7 +18,7 @@ import {
 } from './build.ts'
 import { type BuildLog, buildLog, LogDenied } from './build-log.ts'
 import { type Buildspec, phaseNames } from './buildspec.ts'
-import { Door } from './credentials.ts'
+import { closeDoors } from './credentials.ts'
 import { imageOf, PhaseFailure } from './environment.ts'
 import { publishMetrics } from './events.ts'
 import { follow } from './follow.ts'
@@ -41,7 +41,7 @@ export const buildRun: Reconciler = {
     const { plan } = found
     const build = found.build && (await timed(ctx, found.build))
     if (!build) return done()
-    if (build.ended !== undefined) return clean(ctx, build, plan)
+    if (build.ended !== undefined) return clean(ctx, build)
     switch (build.stage) {
       case 'new':
         return build.interrupted ? interrupt(ctx, build, plan) : provision(ctx, build)
@@ -310,11 +310,11 @@ const finish = async (ctx: Ctx, build: BuildRecord, last: (fresh: BuildRecord) =
     emitChanges(ctx, tx, before, after)
     return after
   })
-  return ended ? clean(ctx, ended, plan) : done()
+  return ended ? clean(ctx, ended) : done()
 }
 
 /** Nothing of an ended build is left but its record. */
-const clean = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefined): Promise<StepResult> => {
+const clean = async (ctx: Ctx, build: BuildRecord): Promise<StepResult> => {
   if (build.stage !== 'over') return done()
   if (build.run) await ctx.compute.remove(build.run.task)
   await removeFolder(ctx, folders(ctx, build).all)
@@ -325,7 +325,7 @@ const clean = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefined)
     const fresh = await tx.get(Build, build.id)
     if (fresh) tx.put(Build, { ...fresh, stage: 'done' as const })
     tx.delete(Plan, build.id)
-    if (plan) tx.delete(Door, plan.door)
+    await closeDoors(ctx, tx, build.id)
   })
   return done()
 }

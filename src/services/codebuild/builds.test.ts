@@ -36,9 +36,9 @@ import {
 } from '@aws-sdk/client-s3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
+import { unzip, zip } from '../../archives/zip.ts'
 import { Build as BuildTable } from './build.ts'
 import { runsOnHost } from './host-runner.ts'
-import { unzip, zip } from '../../archives/zip.ts'
 
 let drydock: Story
 let codebuild: CodeBuildClient
@@ -518,6 +518,19 @@ describe('a build ends before its time', () => {
     expect(build.buildStatus).toBe('FAILED')
     expect(contextOf(build, 'BUILD')).toMatchObject({ statusCode: 'BUILD_CONTAINER_FOUND_DEAD' })
   })
+})
+
+it('a reset ends what runs, and builds work after it', async () => {
+  await project({ buildspec: waits })
+  const id = (await start())?.id
+  await when(id, (build) => build.currentPhase === 'BUILD')
+  await drydock.server.reset()
+  expect(drydock.compute.running()).toEqual([])
+  expect((await codebuild.send(new ListBuildsCommand({}))).ids).toEqual([])
+  role = await drydock.role('builder', 'codebuild.amazonaws.com', [logsPolicy])
+  await project()
+  expect((await run()).buildStatus).toBe('SUCCEEDED')
+  expect(drydock.logged).toEqual([])
 })
 
 describe('builds', () => {

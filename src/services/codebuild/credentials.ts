@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Route } from '../../kernel/service.ts'
-import { table } from '../../store/store.ts'
+import { table, type WriteTx } from '../../store/store.ts'
 import { Build } from './build.ts'
 
 // The container-credentials way of the SDKs: a URL that answers the build's credentials to whoever knows its token.
@@ -15,20 +15,32 @@ type DoorRecord = {
   readonly digest: string
 }
 
-export const Door = table<DoorRecord>('codebuild.door', { scope: 'global', key: ({ path }) => path })
+const owner = ({ account, region, build }: Omit<DoorRecord, 'path' | 'digest'>) => `${account}/${region}/${build}`
+
+export const Door = table<DoorRecord>('codebuild.door', {
+  scope: 'global',
+  key: ({ path }) => path,
+  index: { build: owner },
+})
+
+/** Forgets every way to a build's credentials. */
+export const closeDoors = async (ctx: Ctx, tx: WriteTx, build: string): Promise<void> => {
+  for (const { path } of await tx.list(Door, { index: 'build', equals: owner({ ...ctx.place, build }) }))
+    tx.delete(Door, path)
+}
 
 const digestOf = (token: string) => createHash('sha256').update(token).digest('hex')
 
 const prefix = '/_drydock/codebuild/credentials/'
 
 /** Opens the way to a build's credentials. */
-export const openDoor = async (ctx: Ctx, build: string): Promise<{ path: string; uri: string; token: string }> => {
+export const openDoor = async (ctx: Ctx, build: string): Promise<{ uri: string; token: string }> => {
   const path = ctx.random(32)
   const token = ctx.random(64)
   await ctx.write(async (tx) => {
     tx.put(Door, { path, ...ctx.place, build, digest: digestOf(token) })
   })
-  return { path, uri: `${ctx.compute.endpointFor('host')}${prefix}${path}`, token }
+  return { uri: `${ctx.compute.endpointFor('host')}${prefix}${path}`, token }
 }
 
 /** How long the credentials handed out live, in seconds; SDKs ask again before. */

@@ -20,7 +20,6 @@ export type PlanRecord = {
   readonly commands: readonly string[]
   readonly expansions: readonly string[]
   readonly sourceFolder: string
-  readonly door: string
   /** Sealed: the environment of the task, and what must not show in the log. */
   readonly sealed: string
 }
@@ -98,7 +97,7 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
   await mkdir(view.outside)
   await mkdir(scratch, { mode: 0o700 })
 
-  const fetched = await fetchSources(ctx, role, build, view, scratch)
+  const fetched = { ...(await fetchSources(ctx, role, build, view, scratch)), ...revisionOf(build) }
   const said = [
     `CODEBUILD_SRC_DIR=${fetched.folder}`,
     ...Object.entries(fetched.secondary).map(([id, folder]) => `CODEBUILD_SRC_DIR_${id}=${folder}`),
@@ -137,12 +136,17 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
       commands: runner.commands,
       expansions: runner.expansions,
       sourceFolder: fetched.folder,
-      door: door.path,
       sealed: ctx.seal(JSON.stringify(sealed)),
     },
     fetched,
     said,
   }
+}
+
+/** A pipeline's source is an archive: which revision it was made of only the pipeline knows, and tells by this variable. */
+const revisionOf = (build: BuildRecord): { resolvedVersion?: string } => {
+  const told = build.environment.environmentVariables?.find(({ name }) => name === 'CODEBUILD_RESOLVED_SOURCE_VERSION')
+  return told && build.initiator.startsWith('codepipeline/') ? { resolvedVersion: told.value } : {}
 }
 
 const readSpec = (text: string): Buildspec => {

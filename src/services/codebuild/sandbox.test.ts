@@ -13,9 +13,9 @@ import {
 import { CreateBucketCommand, GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
+import { unzip } from '../../archives/zip.ts'
 import { sandboxDriver } from '../../compute/sandbox.ts'
 import { systemClock } from '../../work/clock.ts'
-import { unzip } from '../../archives/zip.ts'
 
 // Builds as a user has them: real processes in Linux namespaces, a real clock.
 

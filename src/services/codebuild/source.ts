@@ -3,6 +3,7 @@ import { lstat, mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { ArchiveError, unzip } from '../../archives/zip.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { repositoryObjects } from '../capabilities.ts'
@@ -11,7 +12,6 @@ import type { BuildRecord } from './build.ts'
 import { PhaseFailure } from './environment.ts'
 import { isInlineBuildspec, parseCodeCommitLocation, parseS3Location } from './location.ts'
 import type { Source } from './project.ts'
-import { ArchiveError, unzip } from '../../archives/zip.ts'
 
 /** Where sources lie, as the build sees them. */
 export type Fetched = {
