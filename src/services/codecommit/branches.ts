@@ -70,11 +70,12 @@ export const DeleteBranch: Operation<'DeleteBranch'> = async (ctx, { repositoryN
   if (repository.defaultBranch === branchName)
     throw fail('DefaultBranchCannotBeDeletedException', `${branchName} is the default branch and cannot be deleted.`)
   // A push that moves the branch in between makes the deletion fail; then the new tip is what is deleted.
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     const commitId = await findBranch(ctx, repository, branchName)
     if (!commitId) return {}
     if (await move(ctx, repository, { reference: `${heads}${branchName}`, from: commitId, to: zeroId }))
       return { deletedBranch: { branchName, commitId } }
+    if (attempt === 5) throw new Error(`git does not delete ${branchName}, which is at ${commitId}.`)
   }
 }
 

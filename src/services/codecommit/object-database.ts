@@ -128,14 +128,6 @@ export const findEntry = async (folder: string, commitId: string, path: string):
 export const writeObject = async (folder: string, kind: 'blob' | 'commit', bytes: Uint8Array): Promise<string> =>
   (await git([at(folder), 'hash-object', '-w', '-t', kind, '--stdin'], { input: bytes })).toString('utf8').trim()
 
-export const isAncestor = async (folder: string, ancestor: string, descendant: string): Promise<boolean> =>
-  (await runGit([at(folder), 'merge-base', '--is-ancestor', '--', ancestor, descendant])).code === 0
-
-export const mergeBase = async (folder: string, one: string, other: string): Promise<string | undefined> => {
-  const { code, stdout } = await runGit([at(folder), 'merge-base', '--', one, other])
-  return code === 0 ? stdout.toString('utf8').trim() : undefined
-}
-
 /** git's own housekeeping, if it is due, with git's own patience for what is unreachable. `looseObjects`: how many are too many. */
 export const tidy = async (folder: string, looseObjects = 6700): Promise<void> => {
   await git([at(folder), '-c', `gc.auto=${looseObjects}`, '-c', 'gc.autoDetach=false', 'gc', '--auto', '--quiet'])

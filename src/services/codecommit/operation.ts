@@ -1,10 +1,9 @@
 import { errorsOf } from '../../kernel/errors.ts'
 import type { Operation as KernelOperation } from '../../kernel/service.ts'
-import type { OperationInput, OperationName, OperationOutput } from '../../kernel/types.ts'
+import type { OperationInput, OperationName } from '../../kernel/types.ts'
 
 export type NS = typeof import('@aws-sdk/client-codecommit')
 export type Operation<O extends OperationName<NS>> = KernelOperation<NS, O>
 export type Input<O extends OperationName<NS>> = OperationInput<NS, O>
-export type Output<O extends OperationName<NS>> = OperationOutput<NS, O>
 
 export const fail = errorsOf<NS>()

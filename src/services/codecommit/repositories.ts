@@ -171,7 +171,7 @@ export const DeleteRepository: Operation<'DeleteRepository'> = (ctx, { repositor
     return { repositoryId: repository.id }
   })
 
-/** Raises BranchDoesNotExistException through `head`. */
+/** What a clone checks out from now on. The branch must be there. */
 export const setDefaultBranch = async (ctx: Ctx, repository: Repository, branch: string): Promise<void> => {
   await setHead(databaseOf(ctx, repository.id), branch)
   await ctx.write(async (tx) => {
