@@ -122,7 +122,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutObject: `${atRest} No KMS or customer keys, storage classes other than STANDARD, Object Lock; checksums CRC32, CRC32C, CRC64NVME, SHA1, SHA256.`,
     CopyObject: `${atRest} No KMS or customer keys, storage classes other than STANDARD, Object Lock.`,
     CreateMultipartUpload: `${atRest} No KMS or customer keys, storage classes other than STANDARD, Object Lock.`,
-    CompleteMultipartUpload: 'An upload that was completed is forgotten: completing it again answers NoSuchUpload.',
     PutBucketEncryption: `${atRest} Only SSE-S3 (AES256).`,
     GetBucketEncryption: atRest,
     DeleteBucketEncryption: atRest,

@@ -93,6 +93,8 @@ test('parts become one object', async () => {
   await expect(s3.send(new GetObjectCommand({ Bucket, Key: 'joined', PartNumber: 4 }))).rejects.toMatchObject({
     name: 'InvalidPartNumber',
   })
+  expect(await complete(upload, parts)).toMatchObject({ ETag: etag, ChecksumCRC64NVME: done.ChecksumCRC64NVME })
+  await s3.send(new PutObjectCommand({ Bucket, Key: 'joined', Body: 'newer' }))
   await expect(complete(upload, parts)).rejects.toMatchObject({
     name: 'NoSuchUpload',
     $metadata: { httpStatusCode: 404 },

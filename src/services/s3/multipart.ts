@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import type { ReadTx } from '../../store/store.ts'
-import { bucketOf, canonicalId, ownerOf } from './bucket.ts'
+import { type BucketRecord, bucketOf, canonicalId, ownerOf } from './bucket.ts'
 import {
   allowsType,
   type ChecksumAlgorithm,
@@ -47,7 +47,7 @@ import {
   metadataOf,
   refuseUnsupported,
 } from './upload-request.ts'
-import { putCurrent } from './versions.ts'
+import { findCurrent, type ObjectRecord, putCurrent } from './versions.ts'
 
 const smallestPart = 5 * 1024 ** 2
 const largestPart = 10_000
@@ -263,13 +263,34 @@ const joinedEtag = (parts: readonly PartRecord[]): string => {
   return `${md5.digest('hex')}-${parts.length}`
 }
 
+/** The object an upload has become: who did not hear that it was completed may complete it again. */
+const completed = async (tx: ReadTx, input: Addressed, bucket: BucketRecord) => {
+  const current = await findCurrent(tx, bucket.name, input.Key)
+  return current?.upload === input.UploadId ? { bucket, record: current } : undefined
+}
+
+const toCompleted = (ctx: Ctx, bucket: BucketRecord, record: ObjectRecord) => ({
+  Location: `${ctx.request.endpoint}/${bucket.name}/${record.key.split('/').map(encodeURIComponent).join('/')}`,
+  Bucket: bucket.name,
+  Key: record.key,
+  ETag: quoted(record.etag),
+  ServerSideEncryption: 'AES256' as const,
+  ...toChecksum(record),
+  ...versionIdOf(bucket, record),
+})
+
 export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = async (ctx, input) => {
   checkWriteConditionForm(input)
-  const { upload, there } = await ctx.read(async (tx) => {
-    const { bucket, upload } = await uploadOf(ctx, tx, input)
+  const begun = await ctx.read(async (tx) => {
+    const bucket = await bucketOf(ctx, tx, input)
+    const done = await completed(tx, input, bucket)
+    if (done) return done
+    const { upload } = await uploadOf(ctx, tx, input)
     await checkWriteConditions(tx, bucket, input)
     return { upload, there: new Map((await listParts(tx, upload.id)).map((part) => [part.number, part])) }
   })
+  if ('record' in begun) return toCompleted(ctx, begun.bucket, begun.record)
+  const { upload, there } = begun
   const parts = chosenParts(upload, input.MultipartUpload?.Parts ?? [], there)
   const size = parts.reduce((sum, part) => sum + part.size, 0)
   if (input.MpuObjectSize !== undefined && input.MpuObjectSize !== size)
@@ -313,19 +334,12 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
       ...withTags(tags ?? []),
       checksum,
       parts: parts.length,
+      upload: upload.id,
     })
     emitCreated(ctx, tx, bucket, record, 'CompleteMultipartUpload')
     return { bucket, record }
   })
-  return {
-    Location: `${ctx.request.endpoint}/${bucket.name}/${record.key.split('/').map(encodeURIComponent).join('/')}`,
-    Bucket: bucket.name,
-    Key: record.key,
-    ETag: quoted(etag),
-    ServerSideEncryption: 'AES256',
-    ...toChecksum(record),
-    ...versionIdOf(bucket, record),
-  }
+  return toCompleted(ctx, bucket, record)
 }
 
 export const AbortMultipartUpload: Operation<'AbortMultipartUpload'> = (ctx, input) =>

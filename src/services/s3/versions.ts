@@ -40,6 +40,8 @@ export type ObjectFacts = {
   readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly type: ChecksumType; readonly value: string }
   /** Number of parts, for an object that was uploaded in parts. */
   readonly parts?: number
+  /** The multipart upload it came from. */
+  readonly upload?: string
 }
 
 export type ObjectRecord = Place & ObjectFacts & { readonly marker?: false }
