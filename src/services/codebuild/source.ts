@@ -33,7 +33,7 @@ const told = (error: unknown, source: Source, version: string | undefined): unkn
     ? failure(`${error.code}: ${error.message}`, source, version)
     : error
 
-/** Saves an S3 object in a file; returns its version id. */
+/** Saves an S3 object in a file; returns the revision it holds: its version id, unless CodePipeline named another. */
 const saveObject = async (
   role: Caller,
   place: { bucket: string; key: string },
@@ -59,7 +59,8 @@ const saveObject = async (
     },
     createWriteStream(file),
   )
-  return object.VersionId
+  // A source artifact of CodePipeline says which revision it holds.
+  return object.Metadata?.['codepipeline-artifact-revision'] ?? object.VersionId
 }
 
 /** The folder of a source, as the build sees it. */

@@ -50,7 +50,11 @@ const begin = async (options: Parameters<typeof story>[0] = {}) => {
       name: 'app',
       source: { type: 'CODEPIPELINE' },
       artifacts: { type: 'CODEPIPELINE' },
-      environment: { type: 'LINUX_CONTAINER', image: 'aws/codebuild/standard:7.0', computeType: 'BUILD_GENERAL1_SMALL' },
+      environment: {
+        type: 'LINUX_CONTAINER',
+        image: 'aws/codebuild/standard:7.0',
+        computeType: 'BUILD_GENERAL1_SMALL',
+      },
       serviceRole: builder,
     }),
   )
@@ -74,7 +78,7 @@ const push = async (files: Record<string, string>, message = 'A change') => {
       commitMessage: message,
       name: 'Ada',
       email: 'ada@example.com',
-      ...(parent ?? head ? { parentCommitId: parent ?? head } : {}),
+      ...((parent ?? head) ? { parentCommitId: parent ?? head } : {}),
     })
     parent = (await codecommit.send(sent)).commitId
   }
@@ -166,8 +170,9 @@ const ended = (id: string | undefined) =>
 
 const stageStates = async () => (await pipelines().send(new GetPipelineStateCommand({ name }))).stageStates ?? []
 const actionState = async (stage: string, action: string) =>
-  (await stageStates()).find(({ stageName }) => stageName === stage)?.actionStates?.find((one) => one.actionName === action)
-    ?.latestExecution
+  (await stageStates())
+    .find(({ stageName }) => stageName === stage)
+    ?.actionStates?.find((one) => one.actionName === action)?.latestExecution
 const openApproval = () => when(async () => (await actionState('Release', 'Approve'))?.token)
 const answer = (token: string, status: 'Approved' | 'Rejected', summary = 'Looks right') =>
   pipelines().send(
@@ -185,7 +190,10 @@ const text = async (Key: string) =>
 const actions = async (pipelineExecutionId: string | undefined) =>
   (
     await pipelines().send(
-      new ListActionExecutionsCommand({ pipelineName: name, ...(pipelineExecutionId ? { filter: { pipelineExecutionId } } : {}) }),
+      new ListActionExecutionsCommand({
+        pipelineName: name,
+        ...(pipelineExecutionId ? { filter: { pipelineExecutionId } } : {}),
+      }),
     )
   ).actionExecutionDetails ?? []
 

@@ -56,10 +56,6 @@ const checkRole = async (ctx: Ctx, roleArn: string): Promise<void> => {
 const check = async (ctx: Ctx, declaration: Declaration): Promise<void> => {
   checkStructure(declaration, ctx.region)
   await checkRole(ctx, declaration.roleArn)
-  // An action's role is assumed by the pipeline's, and is handed over all the same.
-  const roles = new Set(declaration.stages.flatMap(({ actions }) => actions.flatMap(({ roleArn }) => roleArn ?? [])))
-  for (const role of roles)
-    await ctx.authorize('iam:PassRole', role, { 'iam:PassedToService': ['codepipeline.amazonaws.com'] })
 }
 
 const putVersion = (tx: WriteTx, declaration: Declaration, version: number): VersionRecord => {
@@ -69,7 +65,7 @@ const putVersion = (tx: WriteTx, declaration: Declaration, version: number): Ver
 
 /** AWS API: "CreatePipeline". The first execution starts with it. */
 export const CreatePipeline: Operation<'CreatePipeline'> = async (ctx, { pipeline: declaration, tags = [] }) => {
-  checkTags(tags)
+  checkTags(pipelineArn(ctx, declaration.name), tags)
   await check(ctx, declaration)
   return ctx.write(async (tx) => {
     if (await tx.get(Pipeline, declaration.name))
@@ -99,13 +95,11 @@ export const CreatePipeline: Operation<'CreatePipeline'> = async (ctx, { pipelin
 
 /** AWS API: "UpdatePipeline". Executions that go by an older structure end as Cancelled once what runs in them is done. */
 export const UpdatePipeline: Operation<'UpdatePipeline'> = async (ctx, { pipeline: declaration }) => {
-  await ctx
-    .read((tx) => getPipeline(ctx, tx, declaration.name))
-    .catch((error: unknown) => {
-      if (error instanceof AwsError && error.code === 'PipelineNotFoundException')
-        throw fail('InvalidStructureException', error.message)
-      throw error
-    })
+  if (!(await ctx.read((tx) => tx.get(Pipeline, declaration.name))))
+    throw fail(
+      'ResourceNotFoundException',
+      `The account with id '${ctx.account}' does not include a pipeline with the name '${declaration.name}'`,
+    )
   await check(ctx, declaration)
   return ctx.write(async (tx) => {
     const before = await getPipeline(ctx, tx, declaration.name)

@@ -7,13 +7,16 @@ import { Pipeline, type PipelineRecord, pipelineArn, type Tag } from './pipeline
 const mostTags = 50
 
 /** AWS's rules for tags. Raises InvalidTagsException and TooManyTagsException. */
-export const checkTags = (tags: readonly Tag[]): void => {
+export const checkTags = (arn: string, tags: readonly Tag[]): void => {
   const keys = tags.map(({ key }) => key)
   const system = keys.find((key) => key.toLowerCase().startsWith('aws:'))
   if (system !== undefined)
-    throw fail('InvalidTagsException', `The tag key ${system} begins with aws:, which is reserved for system use`)
+    throw fail(
+      'InvalidTagsException',
+      "Not allowed to modify system tags. System tags start with 'aws:'. msg=[Caller is an end user and not allowed to mutate system tags]",
+    )
   if (new Set(keys).size < keys.length) throw fail('InvalidTagsException', 'Tag keys must be unique')
-  if (tags.length > mostTags) throw fail('TooManyTagsException', `A resource can have at most ${mostTags} tags`)
+  if (tags.length > mostTags) throw fail('TooManyTagsException', `Tag limit exceeded for resource [${arn}].`)
 }
 
 /** The pipeline whose ARN it is. Raises InvalidArnException and ResourceNotFoundException. */
@@ -23,17 +26,21 @@ const pipelineBy = async (ctx: Ctx, tx: ReadTx, arn: string): Promise<PipelineRe
   if (!/^[A-Za-z0-9.@_-]{1,100}$/.test(name))
     throw fail('InvalidArnException', `The ARN ${arn} is not the ARN of a pipeline here`)
   const pipeline = await tx.get(Pipeline, name)
-  if (!pipeline) throw fail('ResourceNotFoundException', `The resource ${arn} does not exist`)
+  if (!pipeline)
+    throw fail(
+      'ResourceNotFoundException',
+      `The account with id '${ctx.account}' does not include a pipeline with the name '${name}'`,
+    )
   return pipeline
 }
 
 export const TagResource: Operation<'TagResource'> = (ctx, { resourceArn, tags }) =>
   ctx.write(async (tx) => {
     const pipeline = await pipelineBy(ctx, tx, resourceArn)
-    checkTags(tags)
+    checkTags(resourceArn, tags)
     const kept = pipeline.tags.filter(({ key }) => !tags.some((tag) => tag.key === key))
     const all = [...kept, ...tags]
-    checkTags(all)
+    checkTags(resourceArn, all)
     tx.put(Pipeline, { ...pipeline, tags: all })
     return {}
   })

@@ -85,3 +85,8 @@ export class ActionFailure extends Error {
     this.code = code
   }
 }
+
+/** Goes with a source artifact, so that a build of it can say what it builds (`CODEBUILD_RESOLVED_SOURCE_VERSION`). */
+export const revisionMetadata = (revision: string): Record<string, string> => ({
+  'codepipeline-artifact-revision': revision,
+})

@@ -1,5 +1,5 @@
 import { repositoryObjects } from '../../capabilities.ts'
-import { ActionFailure, type ActionKind } from './action.ts'
+import { ActionFailure, type ActionKind, revisionMetadata } from './action.ts'
 
 const consoleUrl = (region: string, path: string) =>
   `https://console.aws.amazon.com/codesuite/codecommit/repositories/${path}?region=${region}`
@@ -55,6 +55,7 @@ export const codecommitSource: ActionKind = {
           Key: output.key,
           Body: archive,
           ContentType: 'application/zip',
+          Metadata: revisionMetadata(commitId),
         })
       } finally {
         archive.destroy()

@@ -1,5 +1,4 @@
-import type { ActionKind } from './action.ts'
-import { ActionFailure } from './action.ts'
+import { ActionFailure, type ActionKind, revisionMetadata } from './action.ts'
 
 /** "Amazon S3 source action reference", CodePipeline user guide. */
 export const s3Source: ActionKind = {
@@ -39,7 +38,14 @@ export const s3Source: ActionKind = {
     const [output] = outputs
     if (output) {
       const source = `${Bucket}/${Key.split('/').map(encodeURIComponent).join('/')}?versionId=${encodeURIComponent(versionId)}`
-      await s3.copyObject({ Bucket: output.bucket, Key: output.key, CopySource: source })
+      await s3.copyObject({
+        Bucket: output.bucket,
+        Key: output.key,
+        CopySource: source,
+        MetadataDirective: 'REPLACE',
+        ContentType: 'application/zip',
+        Metadata: revisionMetadata(versionId),
+      })
     }
     const summary = head.Metadata?.['codepipeline-artifact-revision-summary'] ?? `Amazon S3 version id: ${versionId}`
     const url = `https://console.aws.amazon.com/s3/object/${Bucket}?region=${ctx.region}&prefix=${encodeURIComponent(Key)}`
