@@ -3,45 +3,57 @@ import { getEntity } from './records.ts'
 
 // What cannot be made here yet, and so is nowhere: answers that are true, for tools that ask before they delete.
 
-export const ListMFADevices: Operation<'ListMFADevices'> = async (ctx, { UserName }) => {
+const ListMFADevices: Operation<'ListMFADevices'> = async (ctx, { UserName }) => {
   if (UserName !== undefined) await ctx.read((tx) => getEntity(tx, 'user', UserName))
   return { MFADevices: [], IsTruncated: false }
 }
 
-export const ListVirtualMFADevices: Operation<'ListVirtualMFADevices'> = () => ({
+const ListVirtualMFADevices: Operation<'ListVirtualMFADevices'> = () => ({
   VirtualMFADevices: [],
   IsTruncated: false,
 })
 
-export const ListSigningCertificates: Operation<'ListSigningCertificates'> = async (ctx, { UserName }) => {
+const ListSigningCertificates: Operation<'ListSigningCertificates'> = async (ctx, { UserName }) => {
   if (UserName !== undefined) await ctx.read((tx) => getEntity(tx, 'user', UserName))
   return { Certificates: [], IsTruncated: false }
 }
 
-export const ListServerCertificates: Operation<'ListServerCertificates'> = () => ({
+const ListServerCertificates: Operation<'ListServerCertificates'> = () => ({
   ServerCertificateMetadataList: [],
   IsTruncated: false,
 })
 
-export const ListOpenIDConnectProviders: Operation<'ListOpenIDConnectProviders'> = () => ({
+const ListOpenIDConnectProviders: Operation<'ListOpenIDConnectProviders'> = () => ({
   OpenIDConnectProviderList: [],
 })
 
-export const ListSAMLProviders: Operation<'ListSAMLProviders'> = () => ({ SAMLProviderList: [] })
+const ListSAMLProviders: Operation<'ListSAMLProviders'> = () => ({ SAMLProviderList: [] })
 
 /** No user has a password: there is no console to sign in to. */
-export const GetLoginProfile: Operation<'GetLoginProfile'> = async (ctx, { UserName }) => {
+const GetLoginProfile: Operation<'GetLoginProfile'> = async (ctx, { UserName }) => {
   const name = UserName ?? ctx.principal.name ?? ''
   await ctx.read((tx) => getEntity(tx, 'user', name))
   throw fail('NoSuchEntityException', `Login Profile for User ${name} cannot be found.`)
 }
 
-export const DeleteLoginProfile: Operation<'DeleteLoginProfile'> = async (ctx, { UserName }) => {
+const DeleteLoginProfile: Operation<'DeleteLoginProfile'> = async (ctx, { UserName }) => {
   const name = UserName ?? ctx.principal.name ?? ''
   await ctx.read((tx) => getEntity(tx, 'user', name))
   throw fail('NoSuchEntityException', `Login Profile for User ${name} cannot be found.`)
 }
 
-export const GetAccountPasswordPolicy: Operation<'GetAccountPasswordPolicy'> = ({ account }) => {
+const GetAccountPasswordPolicy: Operation<'GetAccountPasswordPolicy'> = ({ account }) => {
   throw fail('NoSuchEntityException', `The Password Policy with domain name ${account} cannot be found.`)
+}
+
+export const absent = {
+  ListMFADevices,
+  ListVirtualMFADevices,
+  ListSigningCertificates,
+  ListServerCertificates,
+  ListOpenIDConnectProviders,
+  ListSAMLProviders,
+  GetLoginProfile,
+  DeleteLoginProfile,
+  GetAccountPasswordPolicy,
 }

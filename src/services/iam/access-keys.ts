@@ -21,7 +21,7 @@ const toMetadata = (user: UserRecord, key: AccessKeyRecord): AccessKeyMetadata =
 })
 
 /** The only answer that ever tells the secret. */
-export const CreateAccessKey: Operation<'CreateAccessKey'> = async (ctx, { UserName }) => {
+const CreateAccessKey: Operation<'CreateAccessKey'> = async (ctx, { UserName }) => {
   const secret = ctx.random(40, secretAlphabet)
   return ctx.write(async (tx) => {
     const user = await namedOrCaller(ctx, tx, UserName)
@@ -48,7 +48,7 @@ export const CreateAccessKey: Operation<'CreateAccessKey'> = async (ctx, { UserN
 }
 
 /** The root user's keys are the server's own, and not listed. */
-export const ListAccessKeys: Operation<'ListAccessKeys'> = async (ctx, input) => {
+const ListAccessKeys: Operation<'ListAccessKeys'> = async (ctx, input) => {
   if (input.UserName === undefined && ctx.principal.kind === 'root')
     return { AccessKeyMetadata: [], IsTruncated: false }
   return ctx.read(async (tx) => {
@@ -67,7 +67,7 @@ const getKey = async (ctx: Ctx, tx: ReadTx, userName: string | undefined, id: st
   return key
 }
 
-export const UpdateAccessKey: Operation<'UpdateAccessKey'> = async (ctx, { UserName, AccessKeyId, Status }) => {
+const UpdateAccessKey: Operation<'UpdateAccessKey'> = async (ctx, { UserName, AccessKeyId, Status }) => {
   await ctx.write(async (tx) => {
     const key = await getKey(ctx, tx, UserName, AccessKeyId)
     tx.put(AccessKeys, { ...key, active: Status === 'Active' })
@@ -75,13 +75,13 @@ export const UpdateAccessKey: Operation<'UpdateAccessKey'> = async (ctx, { UserN
   return {}
 }
 
-export const DeleteAccessKey: Operation<'DeleteAccessKey'> = async (ctx, { UserName, AccessKeyId }) => {
+const DeleteAccessKey: Operation<'DeleteAccessKey'> = async (ctx, { UserName, AccessKeyId }) => {
   await ctx.write(async (tx) => tx.delete(AccessKeys, (await getKey(ctx, tx, UserName, AccessKeyId)).id))
   return {}
 }
 
 /** Exact to the minute. */
-export const GetAccessKeyLastUsed: Operation<'GetAccessKeyLastUsed'> = (ctx, { AccessKeyId }) =>
+const GetAccessKeyLastUsed: Operation<'GetAccessKeyLastUsed'> = (ctx, { AccessKeyId }) =>
   ctx.read(async (tx) => {
     const key = await tx.get(AccessKeys, AccessKeyId)
     const user = key && key.account === ctx.account ? await findById(tx, User, key.user) : undefined
@@ -94,3 +94,5 @@ export const GetAccessKeyLastUsed: Operation<'GetAccessKeyLastUsed'> = (ctx, { A
         : { LastUsedDate: undefined, ServiceName: 'N/A', Region: 'N/A' },
     }
   })
+
+export const accessKeys = { CreateAccessKey, ListAccessKeys, UpdateAccessKey, DeleteAccessKey, GetAccessKeyLastUsed }

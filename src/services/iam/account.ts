@@ -2,7 +2,7 @@ import { fail, type Operation } from './operation.ts'
 import { Aliases, Group, InstanceProfiles, Policy, Role, User } from './records.ts'
 
 /** One alias per account: a new one takes the old one's place. */
-export const CreateAccountAlias: Operation<'CreateAccountAlias'> = async (ctx, { AccountAlias }) => {
+const CreateAccountAlias: Operation<'CreateAccountAlias'> = async (ctx, { AccountAlias }) => {
   await ctx.write(async (tx) => {
     const taken = await tx.get(Aliases, AccountAlias)
     if (taken) throw fail('EntityAlreadyExistsException', `The account alias ${AccountAlias} already exists.`)
@@ -12,7 +12,7 @@ export const CreateAccountAlias: Operation<'CreateAccountAlias'> = async (ctx, {
   return {}
 }
 
-export const DeleteAccountAlias: Operation<'DeleteAccountAlias'> = async (ctx, { AccountAlias }) => {
+const DeleteAccountAlias: Operation<'DeleteAccountAlias'> = async (ctx, { AccountAlias }) => {
   await ctx.write(async (tx) => {
     const found = await tx.get(Aliases, AccountAlias)
     if (found?.account !== ctx.account)
@@ -22,13 +22,13 @@ export const DeleteAccountAlias: Operation<'DeleteAccountAlias'> = async (ctx, {
   return {}
 }
 
-export const ListAccountAliases: Operation<'ListAccountAliases'> = async (ctx) => {
+const ListAccountAliases: Operation<'ListAccountAliases'> = async (ctx) => {
   const own = await ctx.read((tx) => tx.list(Aliases, { index: 'account', equals: ctx.account }))
   return { AccountAliases: own.map(({ alias }) => alias), IsTruncated: false }
 }
 
 /** Counts, and the quotas that are enforced here. */
-export const GetAccountSummary: Operation<'GetAccountSummary'> = (ctx) =>
+const GetAccountSummary: Operation<'GetAccountSummary'> = (ctx) =>
   ctx.read(async (tx) => {
     const policies = await tx.list(Policy)
     return {
@@ -70,3 +70,5 @@ export const GetAccountSummary: Operation<'GetAccountSummary'> = (ctx) =>
       },
     }
   })
+
+export const account = { CreateAccountAlias, DeleteAccountAlias, ListAccountAliases, GetAccountSummary }

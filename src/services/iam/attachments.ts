@@ -68,29 +68,29 @@ const listAttached = (ctx: Ctx, kind: Kind, name: string, asked: Asked) =>
     return { AttachedPolicies: attached, ...tail(page) }
   })
 
-export const AttachUserPolicy: Operation<'AttachUserPolicy'> = (ctx, { UserName, PolicyArn }) =>
+const AttachUserPolicy: Operation<'AttachUserPolicy'> = (ctx, { UserName, PolicyArn }) =>
   attach(ctx, 'user', UserName, PolicyArn)
-export const AttachGroupPolicy: Operation<'AttachGroupPolicy'> = (ctx, { GroupName, PolicyArn }) =>
+const AttachGroupPolicy: Operation<'AttachGroupPolicy'> = (ctx, { GroupName, PolicyArn }) =>
   attach(ctx, 'group', GroupName, PolicyArn)
-export const AttachRolePolicy: Operation<'AttachRolePolicy'> = (ctx, { RoleName, PolicyArn }) =>
+const AttachRolePolicy: Operation<'AttachRolePolicy'> = (ctx, { RoleName, PolicyArn }) =>
   attach(ctx, 'role', RoleName, PolicyArn)
 
-export const DetachUserPolicy: Operation<'DetachUserPolicy'> = (ctx, { UserName, PolicyArn }) =>
+const DetachUserPolicy: Operation<'DetachUserPolicy'> = (ctx, { UserName, PolicyArn }) =>
   detach(ctx, 'user', UserName, PolicyArn)
-export const DetachGroupPolicy: Operation<'DetachGroupPolicy'> = (ctx, { GroupName, PolicyArn }) =>
+const DetachGroupPolicy: Operation<'DetachGroupPolicy'> = (ctx, { GroupName, PolicyArn }) =>
   detach(ctx, 'group', GroupName, PolicyArn)
-export const DetachRolePolicy: Operation<'DetachRolePolicy'> = (ctx, { RoleName, PolicyArn }) =>
+const DetachRolePolicy: Operation<'DetachRolePolicy'> = (ctx, { RoleName, PolicyArn }) =>
   detach(ctx, 'role', RoleName, PolicyArn)
 
-export const ListAttachedUserPolicies: Operation<'ListAttachedUserPolicies'> = (ctx, input) =>
+const ListAttachedUserPolicies: Operation<'ListAttachedUserPolicies'> = (ctx, input) =>
   listAttached(ctx, 'user', input.UserName, input)
-export const ListAttachedGroupPolicies: Operation<'ListAttachedGroupPolicies'> = (ctx, input) =>
+const ListAttachedGroupPolicies: Operation<'ListAttachedGroupPolicies'> = (ctx, input) =>
   listAttached(ctx, 'group', input.GroupName, input)
-export const ListAttachedRolePolicies: Operation<'ListAttachedRolePolicies'> = (ctx, input) =>
+const ListAttachedRolePolicies: Operation<'ListAttachedRolePolicies'> = (ctx, input) =>
   listAttached(ctx, 'role', input.RoleName, input)
 
 /** Users, groups and roles that a managed policy is attached to, or bounds. */
-export const ListEntitiesForPolicy: Operation<'ListEntitiesForPolicy'> = async (ctx, input) => {
+const ListEntitiesForPolicy: Operation<'ListEntitiesForPolicy'> = async (ctx, input) => {
   const arn = input.PolicyArn
   if (!(await findManaged(ctx, arn))) throw fail('NoSuchEntityException', `Policy ${arn} was not found.`)
   return ctx.read(async (tx) => {
@@ -122,4 +122,17 @@ export const ListEntitiesForPolicy: Operation<'ListEntitiesForPolicy'> = async (
       ...tail(page),
     }
   })
+}
+
+export const attachments = {
+  AttachUserPolicy,
+  AttachGroupPolicy,
+  AttachRolePolicy,
+  DetachUserPolicy,
+  DetachGroupPolicy,
+  DetachRolePolicy,
+  ListAttachedUserPolicies,
+  ListAttachedGroupPolicies,
+  ListAttachedRolePolicies,
+  ListEntitiesForPolicy,
 }

@@ -54,7 +54,7 @@ const keyOf = (item: Item): string => {
 }
 
 /** Everything about who may do what in the account; of AWS managed policies those in use. */
-export const GetAccountAuthorizationDetails: Operation<'GetAccountAuthorizationDetails'> = async (ctx, input) => {
+const GetAccountAuthorizationDetails: Operation<'GetAccountAuthorizationDetails'> = async (ctx, input) => {
   const { account } = ctx
   const wanted = input.Filter?.length ? new Set<string>(input.Filter) : undefined
   const found = await ctx.read(async (tx) => {
@@ -162,3 +162,5 @@ export const GetAccountAuthorizationDetails: Operation<'GetAccountAuthorizationD
   const { UserDetailList, GroupDetailList, RoleDetailList, local, rest } = found
   return { UserDetailList, GroupDetailList, RoleDetailList, Policies: [...local, ...managed.flat()], ...rest }
 }
+
+export const authorizationDetails = { GetAccountAuthorizationDetails }

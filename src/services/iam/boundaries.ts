@@ -4,7 +4,7 @@ import { change, getEntity, Role, refuseLinked, User } from './records.ts'
 
 const without = <R extends { readonly boundary?: string }>({ boundary: _, ...rest }: R): Omit<R, 'boundary'> => rest
 
-export const PutUserPermissionsBoundary: Operation<'PutUserPermissionsBoundary'> = async (ctx, input) => {
+const PutUserPermissionsBoundary: Operation<'PutUserPermissionsBoundary'> = async (ctx, input) => {
   await checkBoundary(ctx, input.PermissionsBoundary)
   await change(ctx, async (tx) =>
     tx.put(User, { ...(await getEntity(tx, 'user', input.UserName)), boundary: input.PermissionsBoundary }),
@@ -12,12 +12,12 @@ export const PutUserPermissionsBoundary: Operation<'PutUserPermissionsBoundary'>
   return {}
 }
 
-export const DeleteUserPermissionsBoundary: Operation<'DeleteUserPermissionsBoundary'> = async (ctx, { UserName }) => {
+const DeleteUserPermissionsBoundary: Operation<'DeleteUserPermissionsBoundary'> = async (ctx, { UserName }) => {
   await change(ctx, async (tx) => tx.put(User, without(await getEntity(tx, 'user', UserName))))
   return {}
 }
 
-export const PutRolePermissionsBoundary: Operation<'PutRolePermissionsBoundary'> = async (ctx, input) => {
+const PutRolePermissionsBoundary: Operation<'PutRolePermissionsBoundary'> = async (ctx, input) => {
   await checkBoundary(ctx, input.PermissionsBoundary)
   await change(ctx, async (tx) => {
     const role = refuseLinked(await getEntity(tx, 'role', input.RoleName))
@@ -26,7 +26,14 @@ export const PutRolePermissionsBoundary: Operation<'PutRolePermissionsBoundary'>
   return {}
 }
 
-export const DeleteRolePermissionsBoundary: Operation<'DeleteRolePermissionsBoundary'> = async (ctx, { RoleName }) => {
+const DeleteRolePermissionsBoundary: Operation<'DeleteRolePermissionsBoundary'> = async (ctx, { RoleName }) => {
   await change(ctx, async (tx) => tx.put(Role, without(refuseLinked(await getEntity(tx, 'role', RoleName)))))
   return {}
+}
+
+export const boundaries = {
+  PutUserPermissionsBoundary,
+  DeleteUserPermissionsBoundary,
+  PutRolePermissionsBoundary,
+  DeleteRolePermissionsBoundary,
 }

@@ -6,7 +6,7 @@ import { toGroup, toUser } from './shapes.ts'
 
 const exists = (name: string) => fail('EntityAlreadyExistsException', `Group with name ${name} already exists.`)
 
-export const CreateGroup: Operation<'CreateGroup'> = (ctx, { GroupName, Path }) =>
+const CreateGroup: Operation<'CreateGroup'> = (ctx, { GroupName, Path }) =>
   change(ctx, async (tx) => {
     if (await tx.get(Group, nameKey(GroupName))) throw exists(GroupName)
     const group = tx.put(Group, {
@@ -20,7 +20,7 @@ export const CreateGroup: Operation<'CreateGroup'> = (ctx, { GroupName, Path }) 
   })
 
 /** The group with a page of its members. */
-export const GetGroup: Operation<'GetGroup'> = (ctx, input) =>
+const GetGroup: Operation<'GetGroup'> = (ctx, input) =>
   ctx.read(async (tx) => {
     const group = await getEntity(tx, 'group', input.GroupName)
     const page = await pageOfTable(tx, Memberships, input, () => true, { prefix: `${group.id}/` })
@@ -32,13 +32,13 @@ export const GetGroup: Operation<'GetGroup'> = (ctx, input) =>
     }
   })
 
-export const ListGroups: Operation<'ListGroups'> = async (ctx, input) => {
+const ListGroups: Operation<'ListGroups'> = async (ctx, input) => {
   const start = input.PathPrefix ?? '/'
   const page = await ctx.read((tx) => pageOfTable(tx, Group, input, ({ path }) => path.startsWith(start)))
   return { Groups: page.items.map((group) => toGroup(ctx.account, group)), ...tail(page) }
 }
 
-export const UpdateGroup: Operation<'UpdateGroup'> = async (ctx, input) => {
+const UpdateGroup: Operation<'UpdateGroup'> = async (ctx, input) => {
   await change(ctx, async (tx) => {
     const group = await getEntity(tx, 'group', input.GroupName)
     const name = input.NewGroupName ?? group.name
@@ -51,7 +51,7 @@ export const UpdateGroup: Operation<'UpdateGroup'> = async (ctx, input) => {
   return {}
 }
 
-export const DeleteGroup: Operation<'DeleteGroup'> = async (ctx, { GroupName }) => {
+const DeleteGroup: Operation<'DeleteGroup'> = async (ctx, { GroupName }) => {
   await change(ctx, async (tx) => {
     const group = await getEntity(tx, 'group', GroupName)
     const left = (what: string) => fail('DeleteConflictException', `Cannot delete entity, ${what} first.`)
@@ -66,7 +66,7 @@ export const DeleteGroup: Operation<'DeleteGroup'> = async (ctx, { GroupName }) 
 }
 
 /** Adding a member again changes nothing. */
-export const AddUserToGroup: Operation<'AddUserToGroup'> = async (ctx, { GroupName, UserName }) => {
+const AddUserToGroup: Operation<'AddUserToGroup'> = async (ctx, { GroupName, UserName }) => {
   await change(ctx, async (tx) => {
     const group = await getEntity(tx, 'group', GroupName)
     const user = await getEntity(tx, 'user', UserName)
@@ -78,7 +78,7 @@ export const AddUserToGroup: Operation<'AddUserToGroup'> = async (ctx, { GroupNa
   return {}
 }
 
-export const RemoveUserFromGroup: Operation<'RemoveUserFromGroup'> = async (ctx, { GroupName, UserName }) => {
+const RemoveUserFromGroup: Operation<'RemoveUserFromGroup'> = async (ctx, { GroupName, UserName }) => {
   await change(ctx, async (tx) => {
     const group = await getEntity(tx, 'group', GroupName)
     const user = await getEntity(tx, 'user', UserName)
@@ -87,10 +87,21 @@ export const RemoveUserFromGroup: Operation<'RemoveUserFromGroup'> = async (ctx,
   return {}
 }
 
-export const ListGroupsForUser: Operation<'ListGroupsForUser'> = (ctx, input) =>
+const ListGroupsForUser: Operation<'ListGroupsForUser'> = (ctx, input) =>
   ctx.read(async (tx) => {
     const user = await getEntity(tx, 'user', input.UserName)
     const page = await pageOfTable(tx, Memberships, input, () => true, { index: 'user', equals: user.id })
     const groups = await Promise.all(page.items.map(({ group }) => findById(tx, Group, group)))
     return { Groups: groups.flatMap((group) => (group ? [toGroup(ctx.account, group)] : [])), ...tail(page) }
   })
+
+export const groups = {
+  CreateGroup,
+  GetGroup,
+  ListGroups,
+  UpdateGroup,
+  DeleteGroup,
+  AddUserToGroup,
+  RemoveUserFromGroup,
+  ListGroupsForUser,
+}

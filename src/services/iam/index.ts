@@ -1,27 +1,27 @@
 import { identity } from '../../kernel/identity.ts'
 import { defineService, provide } from '../../kernel/service.ts'
 import { instanceProfiles as foundProfiles, gitCredentials } from '../capabilities.ts'
-import * as absent from './absent.ts'
-import * as accessKeys from './access-keys.ts'
-import * as account from './account.ts'
-import * as attachments from './attachments.ts'
-import * as authorizationDetails from './authorization-details.ts'
-import * as boundaries from './boundaries.ts'
+import { absent } from './absent.ts'
+import { accessKeys } from './access-keys.ts'
+import { account } from './account.ts'
+import { attachments } from './attachments.ts'
+import { authorizationDetails } from './authorization-details.ts'
+import { boundaries } from './boundaries.ts'
 import { instanceProfilesProvider } from './found-profiles.ts'
-import * as groups from './groups.ts'
+import { groups } from './groups.ts'
 import { access } from './iam.ts'
 import { gitCredentialsProvider, identityProvider } from './identity.ts'
-import * as inlinePolicies from './inline-policies.ts'
-import * as instanceProfiles from './instance-profiles.ts'
+import { inlinePolicies } from './inline-policies.ts'
+import { instanceProfiles } from './instance-profiles.ts'
 import type { NS } from './operation.ts'
-import * as policies from './policies.ts'
+import { policies } from './policies.ts'
 import { tables } from './records.ts'
-import * as roles from './roles.ts'
-import * as serviceCredentials from './service-credentials.ts'
-import * as serviceLinked from './service-linked.ts'
-import * as simulate from './simulate.ts'
-import * as sshKeys from './ssh-keys.ts'
-import * as users from './users.ts'
+import { roles } from './roles.ts'
+import { serviceCredentials } from './service-credentials.ts'
+import { serviceLinkedRoles } from './service-linked.ts'
+import { simulations } from './simulate.ts'
+import { sshKeys } from './ssh-keys.ts'
+import { users } from './users.ts'
 
 export const service = defineService<NS>()({
   id: 'iam',
@@ -36,12 +36,12 @@ export const service = defineService<NS>()({
     ...boundaries,
     ...accessKeys,
     ...instanceProfiles,
-    ...serviceLinked,
+    ...serviceLinkedRoles,
     ...serviceCredentials,
     ...sshKeys,
     ...account,
     ...authorizationDetails,
-    ...simulate,
+    ...simulations,
     ...absent,
   },
   partial: {

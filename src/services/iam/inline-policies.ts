@@ -60,34 +60,48 @@ const list = async (
   return { PolicyNames: page.items, ...tail(page) }
 }
 
-export const PutUserPolicy: Operation<'PutUserPolicy'> = (ctx, { UserName, PolicyName, PolicyDocument }) =>
+const PutUserPolicy: Operation<'PutUserPolicy'> = (ctx, { UserName, PolicyName, PolicyDocument }) =>
   put(ctx, 'user', UserName, PolicyName, PolicyDocument)
-export const PutGroupPolicy: Operation<'PutGroupPolicy'> = (ctx, { GroupName, PolicyName, PolicyDocument }) =>
+const PutGroupPolicy: Operation<'PutGroupPolicy'> = (ctx, { GroupName, PolicyName, PolicyDocument }) =>
   put(ctx, 'group', GroupName, PolicyName, PolicyDocument)
-export const PutRolePolicy: Operation<'PutRolePolicy'> = (ctx, { RoleName, PolicyName, PolicyDocument }) =>
+const PutRolePolicy: Operation<'PutRolePolicy'> = (ctx, { RoleName, PolicyName, PolicyDocument }) =>
   put(ctx, 'role', RoleName, PolicyName, PolicyDocument)
 
-export const GetUserPolicy: Operation<'GetUserPolicy'> = async (ctx, { UserName, PolicyName }) => {
+const GetUserPolicy: Operation<'GetUserPolicy'> = async (ctx, { UserName, PolicyName }) => {
   const { name, ...policy } = await get(ctx, 'user', UserName, PolicyName)
   return { UserName: name, ...policy }
 }
-export const GetGroupPolicy: Operation<'GetGroupPolicy'> = async (ctx, { GroupName, PolicyName }) => {
+const GetGroupPolicy: Operation<'GetGroupPolicy'> = async (ctx, { GroupName, PolicyName }) => {
   const { name, ...policy } = await get(ctx, 'group', GroupName, PolicyName)
   return { GroupName: name, ...policy }
 }
-export const GetRolePolicy: Operation<'GetRolePolicy'> = async (ctx, { RoleName, PolicyName }) => {
+const GetRolePolicy: Operation<'GetRolePolicy'> = async (ctx, { RoleName, PolicyName }) => {
   const { name, ...policy } = await get(ctx, 'role', RoleName, PolicyName)
   return { RoleName: name, ...policy }
 }
 
-export const DeleteUserPolicy: Operation<'DeleteUserPolicy'> = (ctx, { UserName, PolicyName }) =>
+const DeleteUserPolicy: Operation<'DeleteUserPolicy'> = (ctx, { UserName, PolicyName }) =>
   remove(ctx, 'user', UserName, PolicyName)
-export const DeleteGroupPolicy: Operation<'DeleteGroupPolicy'> = (ctx, { GroupName, PolicyName }) =>
+const DeleteGroupPolicy: Operation<'DeleteGroupPolicy'> = (ctx, { GroupName, PolicyName }) =>
   remove(ctx, 'group', GroupName, PolicyName)
-export const DeleteRolePolicy: Operation<'DeleteRolePolicy'> = (ctx, { RoleName, PolicyName }) =>
+const DeleteRolePolicy: Operation<'DeleteRolePolicy'> = (ctx, { RoleName, PolicyName }) =>
   remove(ctx, 'role', RoleName, PolicyName)
 
-export const ListUserPolicies: Operation<'ListUserPolicies'> = (ctx, input) => list(ctx, 'user', input.UserName, input)
-export const ListGroupPolicies: Operation<'ListGroupPolicies'> = (ctx, input) =>
-  list(ctx, 'group', input.GroupName, input)
-export const ListRolePolicies: Operation<'ListRolePolicies'> = (ctx, input) => list(ctx, 'role', input.RoleName, input)
+const ListUserPolicies: Operation<'ListUserPolicies'> = (ctx, input) => list(ctx, 'user', input.UserName, input)
+const ListGroupPolicies: Operation<'ListGroupPolicies'> = (ctx, input) => list(ctx, 'group', input.GroupName, input)
+const ListRolePolicies: Operation<'ListRolePolicies'> = (ctx, input) => list(ctx, 'role', input.RoleName, input)
+
+export const inlinePolicies = {
+  PutUserPolicy,
+  PutGroupPolicy,
+  PutRolePolicy,
+  GetUserPolicy,
+  GetGroupPolicy,
+  GetRolePolicy,
+  DeleteUserPolicy,
+  DeleteGroupPolicy,
+  DeleteRolePolicy,
+  ListUserPolicies,
+  ListGroupPolicies,
+  ListRolePolicies,
+}

@@ -13,7 +13,7 @@ const getProfile = async (tx: ReadTx, name: string): Promise<InstanceProfileReco
   return profile
 }
 
-export const CreateInstanceProfile: Operation<'CreateInstanceProfile'> = (ctx, input) =>
+const CreateInstanceProfile: Operation<'CreateInstanceProfile'> = (ctx, input) =>
   ctx.write(async (tx) => {
     if (await tx.get(InstanceProfiles, nameKey(input.InstanceProfileName)))
       throw fail('EntityAlreadyExistsException', `Instance Profile ${input.InstanceProfileName} already exists.`)
@@ -27,7 +27,7 @@ export const CreateInstanceProfile: Operation<'CreateInstanceProfile'> = (ctx, i
     return { InstanceProfile: await toProfile(tx, ctx.account, profile) }
   })
 
-export const GetInstanceProfile: Operation<'GetInstanceProfile'> = (ctx, { InstanceProfileName }) =>
+const GetInstanceProfile: Operation<'GetInstanceProfile'> = (ctx, { InstanceProfileName }) =>
   ctx.read(async (tx) => ({
     InstanceProfile: await toProfile(tx, ctx.account, await getProfile(tx, InstanceProfileName)),
   }))
@@ -37,13 +37,13 @@ const listed = async (ctx: Ctx, tx: ReadTx, page: Awaited<ReturnType<typeof page
   ...tail(page),
 })
 
-export const ListInstanceProfiles: Operation<'ListInstanceProfiles'> = (ctx, input) =>
+const ListInstanceProfiles: Operation<'ListInstanceProfiles'> = (ctx, input) =>
   ctx.read(async (tx) => {
     const start = input.PathPrefix ?? '/'
     return listed(ctx, tx, await pageOfTable(tx, InstanceProfiles, input, ({ path }) => path.startsWith(start)))
   })
 
-export const ListInstanceProfilesForRole: Operation<'ListInstanceProfilesForRole'> = (ctx, input) =>
+const ListInstanceProfilesForRole: Operation<'ListInstanceProfilesForRole'> = (ctx, input) =>
   ctx.read(async (tx) => {
     const role = await getEntity(tx, 'role', input.RoleName)
     const options = { index: 'role', equals: role.id }
@@ -51,7 +51,7 @@ export const ListInstanceProfilesForRole: Operation<'ListInstanceProfilesForRole
   })
 
 /** One role at most. The caller must be allowed to pass it to EC2. */
-export const AddRoleToInstanceProfile: Operation<'AddRoleToInstanceProfile'> = async (ctx, input) => {
+const AddRoleToInstanceProfile: Operation<'AddRoleToInstanceProfile'> = async (ctx, input) => {
   const named = await ctx.read((tx) => getEntity(tx, 'role', input.RoleName))
   await ctx.authorize('iam:PassRole', iamArn(ctx.account, 'role', named), {
     'iam:PassedToService': ['ec2.amazonaws.com'],
@@ -66,7 +66,7 @@ export const AddRoleToInstanceProfile: Operation<'AddRoleToInstanceProfile'> = a
   return {}
 }
 
-export const RemoveRoleFromInstanceProfile: Operation<'RemoveRoleFromInstanceProfile'> = async (ctx, input) => {
+const RemoveRoleFromInstanceProfile: Operation<'RemoveRoleFromInstanceProfile'> = async (ctx, input) => {
   await ctx.write(async (tx) => {
     const { role: held, ...profile } = await getProfile(tx, input.InstanceProfileName)
     const role = await getEntity(tx, 'role', input.RoleName)
@@ -77,7 +77,7 @@ export const RemoveRoleFromInstanceProfile: Operation<'RemoveRoleFromInstancePro
   return {}
 }
 
-export const DeleteInstanceProfile: Operation<'DeleteInstanceProfile'> = async (ctx, { InstanceProfileName }) => {
+const DeleteInstanceProfile: Operation<'DeleteInstanceProfile'> = async (ctx, { InstanceProfileName }) => {
   await ctx.write(async (tx) => {
     const profile = await getProfile(tx, InstanceProfileName)
     if (profile.role !== undefined)
@@ -87,7 +87,7 @@ export const DeleteInstanceProfile: Operation<'DeleteInstanceProfile'> = async (
   return {}
 }
 
-export const TagInstanceProfile: Operation<'TagInstanceProfile'> = async (ctx, { InstanceProfileName, Tags }) => {
+const TagInstanceProfile: Operation<'TagInstanceProfile'> = async (ctx, { InstanceProfileName, Tags }) => {
   await change(ctx, async (tx) => {
     const profile = await getProfile(tx, InstanceProfileName)
     tx.put(InstanceProfiles, { ...profile, tags: withTags(profile.tags, Tags) })
@@ -95,10 +95,7 @@ export const TagInstanceProfile: Operation<'TagInstanceProfile'> = async (ctx, {
   return {}
 }
 
-export const UntagInstanceProfile: Operation<'UntagInstanceProfile'> = async (
-  ctx,
-  { InstanceProfileName, TagKeys },
-) => {
+const UntagInstanceProfile: Operation<'UntagInstanceProfile'> = async (ctx, { InstanceProfileName, TagKeys }) => {
   await change(ctx, async (tx) => {
     const profile = await getProfile(tx, InstanceProfileName)
     tx.put(InstanceProfiles, { ...profile, tags: withoutTags(profile.tags, TagKeys) })
@@ -106,5 +103,18 @@ export const UntagInstanceProfile: Operation<'UntagInstanceProfile'> = async (
   return {}
 }
 
-export const ListInstanceProfileTags: Operation<'ListInstanceProfileTags'> = async (ctx, input) =>
+const ListInstanceProfileTags: Operation<'ListInstanceProfileTags'> = async (ctx, input) =>
   tagPage((await ctx.read((tx) => getProfile(tx, input.InstanceProfileName))).tags, input)
+
+export const instanceProfiles = {
+  CreateInstanceProfile,
+  GetInstanceProfile,
+  ListInstanceProfiles,
+  ListInstanceProfilesForRole,
+  AddRoleToInstanceProfile,
+  RemoveRoleFromInstanceProfile,
+  DeleteInstanceProfile,
+  TagInstanceProfile,
+  UntagInstanceProfile,
+  ListInstanceProfileTags,
+}

@@ -60,7 +60,7 @@ const checkManaged = (text: string) => {
   if (documentSize(text) > 6144) throw fail('LimitExceededException', 'Cannot exceed quota for PolicySize: 6144')
 }
 
-export const CreatePolicy: Operation<'CreatePolicy'> = (ctx, input) => {
+const CreatePolicy: Operation<'CreatePolicy'> = (ctx, input) => {
   checkManaged(input.PolicyDocument)
   return change(ctx, async (tx) => {
     if (await tx.get(Policy, nameKey(input.PolicyName)))
@@ -85,7 +85,7 @@ export const CreatePolicy: Operation<'CreatePolicy'> = (ctx, input) => {
   })
 }
 
-export const GetPolicy: Operation<'GetPolicy'> = async (ctx, { PolicyArn }) => {
+const GetPolicy: Operation<'GetPolicy'> = async (ctx, { PolicyArn }) => {
   const aws = await awsManagedPolicy(PolicyArn)
   return ctx.read(async (tx) => {
     const usage = await usageOf(tx, PolicyArn)
@@ -94,7 +94,7 @@ export const GetPolicy: Operation<'GetPolicy'> = async (ctx, { PolicyArn }) => {
   })
 }
 
-export const ListPolicies: Operation<'ListPolicies'> = async (ctx, input) => {
+const ListPolicies: Operation<'ListPolicies'> = async (ctx, input) => {
   const aws = input.Scope === 'Local' ? [] : await awsManagedPolicies()
   return ctx.read(async (tx) => {
     const local = input.Scope === 'AWS' ? [] : await tx.list(Policy)
@@ -129,7 +129,7 @@ export const ListPolicies: Operation<'ListPolicies'> = async (ctx, input) => {
 }
 
 /** Only when attached nowhere, and its other versions are gone. */
-export const DeletePolicy: Operation<'DeletePolicy'> = async (ctx, { PolicyArn }) => {
+const DeletePolicy: Operation<'DeletePolicy'> = async (ctx, { PolicyArn }) => {
   await change(ctx, async (tx) => {
     const policy = await getLocal(tx, ctx, PolicyArn)
     const { attached, bounding } = await usageOf(tx, PolicyArn)
@@ -159,7 +159,7 @@ const getVersion = (policy: PolicyRecord, arn: string, id: string): PolicyVersio
 const missingVersion = (arn: string, id: string) =>
   fail('NoSuchEntityException', `Policy ${arn} version ${id} does not exist or is not attachable.`)
 
-export const CreatePolicyVersion: Operation<'CreatePolicyVersion'> = (ctx, input) => {
+const CreatePolicyVersion: Operation<'CreatePolicyVersion'> = (ctx, input) => {
   checkManaged(input.PolicyDocument)
   return change(ctx, async (tx) => {
     const policy = await getLocal(tx, ctx, input.PolicyArn)
@@ -182,7 +182,7 @@ export const CreatePolicyVersion: Operation<'CreatePolicyVersion'> = (ctx, input
 }
 
 /** Of AWS managed policies there is the newest version only. */
-export const GetPolicyVersion: Operation<'GetPolicyVersion'> = async (ctx, { PolicyArn, VersionId }) => {
+const GetPolicyVersion: Operation<'GetPolicyVersion'> = async (ctx, { PolicyArn, VersionId }) => {
   const aws = await awsManagedPolicy(PolicyArn)
   if (aws) {
     if (aws.version !== VersionId) throw missingVersion(PolicyArn, VersionId)
@@ -202,7 +202,7 @@ const toAwsVersion = (policy: AwsManagedPolicy): PolicyVersion => ({
 })
 
 /** Newest first. */
-export const ListPolicyVersions: Operation<'ListPolicyVersions'> = async (ctx, input) => {
+const ListPolicyVersions: Operation<'ListPolicyVersions'> = async (ctx, input) => {
   const aws = await awsManagedPolicy(input.PolicyArn)
   if (aws) return { Versions: [toAwsVersion(aws)], IsTruncated: false }
   const policy = await ctx.read((tx) => getLocal(tx, ctx, input.PolicyArn))
@@ -211,7 +211,7 @@ export const ListPolicyVersions: Operation<'ListPolicyVersions'> = async (ctx, i
   return { Versions: page.items.map((version) => toVersion(policy, version)), ...tail(page) }
 }
 
-export const DeletePolicyVersion: Operation<'DeletePolicyVersion'> = async (ctx, { PolicyArn, VersionId }) => {
+const DeletePolicyVersion: Operation<'DeletePolicyVersion'> = async (ctx, { PolicyArn, VersionId }) => {
   await change(ctx, async (tx) => {
     const policy = await getLocal(tx, ctx, PolicyArn)
     const version = getVersion(policy, PolicyArn, VersionId)
@@ -222,7 +222,7 @@ export const DeletePolicyVersion: Operation<'DeletePolicyVersion'> = async (ctx,
   return {}
 }
 
-export const SetDefaultPolicyVersion: Operation<'SetDefaultPolicyVersion'> = async (ctx, { PolicyArn, VersionId }) => {
+const SetDefaultPolicyVersion: Operation<'SetDefaultPolicyVersion'> = async (ctx, { PolicyArn, VersionId }) => {
   await change(ctx, async (tx) => {
     const policy = await getLocal(tx, ctx, PolicyArn)
     const version = getVersion(policy, PolicyArn, VersionId)
@@ -231,7 +231,7 @@ export const SetDefaultPolicyVersion: Operation<'SetDefaultPolicyVersion'> = asy
   return {}
 }
 
-export const TagPolicy: Operation<'TagPolicy'> = async (ctx, { PolicyArn, Tags }) => {
+const TagPolicy: Operation<'TagPolicy'> = async (ctx, { PolicyArn, Tags }) => {
   await change(ctx, async (tx) => {
     const policy = await getLocal(tx, ctx, PolicyArn)
     tx.put(Policy, { ...policy, tags: withTags(policy.tags, Tags) })
@@ -239,7 +239,7 @@ export const TagPolicy: Operation<'TagPolicy'> = async (ctx, { PolicyArn, Tags }
   return {}
 }
 
-export const UntagPolicy: Operation<'UntagPolicy'> = async (ctx, { PolicyArn, TagKeys }) => {
+const UntagPolicy: Operation<'UntagPolicy'> = async (ctx, { PolicyArn, TagKeys }) => {
   await change(ctx, async (tx) => {
     const policy = await getLocal(tx, ctx, PolicyArn)
     tx.put(Policy, { ...policy, tags: withoutTags(policy.tags, TagKeys) })
@@ -247,5 +247,20 @@ export const UntagPolicy: Operation<'UntagPolicy'> = async (ctx, { PolicyArn, Ta
   return {}
 }
 
-export const ListPolicyTags: Operation<'ListPolicyTags'> = async (ctx, input) =>
+const ListPolicyTags: Operation<'ListPolicyTags'> = async (ctx, input) =>
   tagPage((await ctx.read((tx) => getLocal(tx, ctx, input.PolicyArn))).tags, input)
+
+export const policies = {
+  CreatePolicy,
+  GetPolicy,
+  ListPolicies,
+  DeletePolicy,
+  CreatePolicyVersion,
+  GetPolicyVersion,
+  ListPolicyVersions,
+  DeletePolicyVersion,
+  SetDefaultPolicyVersion,
+  TagPolicy,
+  UntagPolicy,
+  ListPolicyTags,
+}

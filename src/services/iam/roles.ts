@@ -62,7 +62,7 @@ const principalExists = async (ctx: Ctx, name: string): Promise<boolean> => {
   })
 }
 
-export const CreateRole: Operation<'CreateRole'> = async (ctx, input) => {
+const CreateRole: Operation<'CreateRole'> = async (ctx, input) => {
   await checkTrust(ctx, input.AssumeRolePolicyDocument)
   await checkBoundary(ctx, input.PermissionsBoundary)
   return change(ctx, async (tx) => {
@@ -84,17 +84,17 @@ export const CreateRole: Operation<'CreateRole'> = async (ctx, input) => {
   })
 }
 
-export const GetRole: Operation<'GetRole'> = async (ctx, { RoleName }) => ({
+const GetRole: Operation<'GetRole'> = async (ctx, { RoleName }) => ({
   Role: toFullRole(ctx.account, await ctx.read((tx) => getEntity(tx, 'role', RoleName))),
 })
 
-export const ListRoles: Operation<'ListRoles'> = async (ctx, input) => {
+const ListRoles: Operation<'ListRoles'> = async (ctx, input) => {
   const start = input.PathPrefix ?? '/'
   const page = await ctx.read((tx) => pageOfTable(tx, Role, input, ({ path }) => path.startsWith(start)))
   return { Roles: page.items.map((role) => toRole(ctx.account, role)), ...tail(page) }
 }
 
-export const UpdateRole: Operation<'UpdateRole'> = async (ctx, input) => {
+const UpdateRole: Operation<'UpdateRole'> = async (ctx, input) => {
   await change(ctx, async (tx) => {
     const role = refuseLinked(await getEntity(tx, 'role', input.RoleName))
     tx.put(Role, {
@@ -106,14 +106,14 @@ export const UpdateRole: Operation<'UpdateRole'> = async (ctx, input) => {
   return {}
 }
 
-export const UpdateRoleDescription: Operation<'UpdateRoleDescription'> = async (ctx, { RoleName, Description }) => {
+const UpdateRoleDescription: Operation<'UpdateRoleDescription'> = async (ctx, { RoleName, Description }) => {
   const role = await change(ctx, async (tx) =>
     tx.put(Role, { ...(await getEntity(tx, 'role', RoleName)), description: Description }),
   )
   return { Role: toRole(ctx.account, role) }
 }
 
-export const UpdateAssumeRolePolicy: Operation<'UpdateAssumeRolePolicy'> = async (ctx, input) => {
+const UpdateAssumeRolePolicy: Operation<'UpdateAssumeRolePolicy'> = async (ctx, input) => {
   await checkTrust(ctx, input.PolicyDocument)
   await change(ctx, async (tx) => {
     const role = refuseLinked(await getEntity(tx, 'role', input.RoleName))
@@ -122,7 +122,7 @@ export const UpdateAssumeRolePolicy: Operation<'UpdateAssumeRolePolicy'> = async
   return {}
 }
 
-export const DeleteRole: Operation<'DeleteRole'> = async (ctx, { RoleName }) => {
+const DeleteRole: Operation<'DeleteRole'> = async (ctx, { RoleName }) => {
   await change(ctx, async (tx) => {
     const role = refuseLinked(await getEntity(tx, 'role', RoleName))
     const left = (what: string) => fail('DeleteConflictException', `Cannot delete entity, ${what} first.`)
@@ -136,7 +136,7 @@ export const DeleteRole: Operation<'DeleteRole'> = async (ctx, { RoleName }) => 
   return {}
 }
 
-export const TagRole: Operation<'TagRole'> = async (ctx, { RoleName, Tags }) => {
+const TagRole: Operation<'TagRole'> = async (ctx, { RoleName, Tags }) => {
   await change(ctx, async (tx) => {
     const role = refuseLinked(await getEntity(tx, 'role', RoleName))
     tx.put(Role, { ...role, tags: withTags(role.tags, Tags) })
@@ -144,7 +144,7 @@ export const TagRole: Operation<'TagRole'> = async (ctx, { RoleName, Tags }) => 
   return {}
 }
 
-export const UntagRole: Operation<'UntagRole'> = async (ctx, { RoleName, TagKeys }) => {
+const UntagRole: Operation<'UntagRole'> = async (ctx, { RoleName, TagKeys }) => {
   await change(ctx, async (tx) => {
     const role = refuseLinked(await getEntity(tx, 'role', RoleName))
     tx.put(Role, { ...role, tags: withoutTags(role.tags, TagKeys) })
@@ -152,5 +152,18 @@ export const UntagRole: Operation<'UntagRole'> = async (ctx, { RoleName, TagKeys
   return {}
 }
 
-export const ListRoleTags: Operation<'ListRoleTags'> = async (ctx, input) =>
+const ListRoleTags: Operation<'ListRoleTags'> = async (ctx, input) =>
   tagPage((await ctx.read((tx) => getEntity(tx, 'role', input.RoleName))).tags, input)
+
+export const roles = {
+  CreateRole,
+  GetRole,
+  ListRoles,
+  UpdateRole,
+  UpdateRoleDescription,
+  UpdateAssumeRolePolicy,
+  DeleteRole,
+  TagRole,
+  UntagRole,
+  ListRoleTags,
+}

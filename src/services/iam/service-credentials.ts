@@ -38,7 +38,7 @@ const toCredential = (
 const ownerOf = (ctx: Ctx, user: UserRecord) => `${ctx.account}/${user.id}`
 
 /** Two per user and service: `alice-at-123456789012`, and `alice+1-at-123456789012`. */
-export const CreateServiceSpecificCredential: Operation<'CreateServiceSpecificCredential'> = async (ctx, input) => {
+const CreateServiceSpecificCredential: Operation<'CreateServiceSpecificCredential'> = async (ctx, input) => {
   const service = input.ServiceName
   if (service !== 'codecommit.amazonaws.com') {
     if (service === 'cassandra.amazonaws.com' || service === 'bedrock.amazonaws.com')
@@ -72,7 +72,7 @@ export const CreateServiceSpecificCredential: Operation<'CreateServiceSpecificCr
   })
 }
 
-export const ListServiceSpecificCredentials: Operation<'ListServiceSpecificCredentials'> = (ctx, input) =>
+const ListServiceSpecificCredentials: Operation<'ListServiceSpecificCredentials'> = (ctx, input) =>
   ctx.read(async (tx) => {
     const user = await namedOrCaller(ctx, tx, input.UserName)
     const own = await tx.list(ServiceCredentials, { index: 'user', equals: ownerOf(ctx, user) })
@@ -88,7 +88,7 @@ const getCredential = async (ctx: Ctx, tx: ReadTx, userName: string | undefined,
   return { user, record }
 }
 
-export const UpdateServiceSpecificCredential: Operation<'UpdateServiceSpecificCredential'> = async (ctx, input) => {
+const UpdateServiceSpecificCredential: Operation<'UpdateServiceSpecificCredential'> = async (ctx, input) => {
   await ctx.write(async (tx) => {
     const { record } = await getCredential(ctx, tx, input.UserName, input.ServiceSpecificCredentialId)
     tx.put(ServiceCredentials, { ...record, active: input.Status === 'Active' })
@@ -96,7 +96,7 @@ export const UpdateServiceSpecificCredential: Operation<'UpdateServiceSpecificCr
   return {}
 }
 
-export const ResetServiceSpecificCredential: Operation<'ResetServiceSpecificCredential'> = async (ctx, input) => {
+const ResetServiceSpecificCredential: Operation<'ResetServiceSpecificCredential'> = async (ctx, input) => {
   const password = ctx.random(44, passwordAlphabet)
   return ctx.write(async (tx) => {
     const { user, record } = await getCredential(ctx, tx, input.UserName, input.ServiceSpecificCredentialId)
@@ -105,10 +105,18 @@ export const ResetServiceSpecificCredential: Operation<'ResetServiceSpecificCred
   })
 }
 
-export const DeleteServiceSpecificCredential: Operation<'DeleteServiceSpecificCredential'> = async (ctx, input) => {
+const DeleteServiceSpecificCredential: Operation<'DeleteServiceSpecificCredential'> = async (ctx, input) => {
   await ctx.write(async (tx) => {
     const { record } = await getCredential(ctx, tx, input.UserName, input.ServiceSpecificCredentialId)
     tx.delete(ServiceCredentials, record.id)
   })
   return {}
+}
+
+export const serviceCredentials = {
+  CreateServiceSpecificCredential,
+  ListServiceSpecificCredentials,
+  UpdateServiceSpecificCredential,
+  ResetServiceSpecificCredential,
+  DeleteServiceSpecificCredential,
 }

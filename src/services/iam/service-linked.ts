@@ -37,7 +37,7 @@ const linked: Readonly<Record<string, { readonly role: string; readonly policy: 
 }
 
 /** Throws InvalidInput for a service that has no such role, or when it exists already. */
-export const CreateServiceLinkedRole: Operation<'CreateServiceLinkedRole'> = async (ctx, input) => {
+const CreateServiceLinkedRole: Operation<'CreateServiceLinkedRole'> = async (ctx, input) => {
   const service = Object.hasOwn(linked, input.AWSServiceName) ? linked[input.AWSServiceName] : undefined
   if (!service)
     throw new AwsError('InvalidInput', `Service role name ${input.AWSServiceName} is not a valid service principal.`, {
@@ -75,7 +75,7 @@ export const CreateServiceLinkedRole: Operation<'CreateServiceLinkedRole'> = asy
 }
 
 /** Done when it answers; the task id is for GetServiceLinkedRoleDeletionStatus. */
-export const DeleteServiceLinkedRole: Operation<'DeleteServiceLinkedRole'> = (ctx, { RoleName }) =>
+const DeleteServiceLinkedRole: Operation<'DeleteServiceLinkedRole'> = (ctx, { RoleName }) =>
   change(ctx, async (tx) => {
     const role = await getEntity(tx, 'role', RoleName)
     if (role.linkedTo === undefined)
@@ -87,11 +87,17 @@ export const DeleteServiceLinkedRole: Operation<'DeleteServiceLinkedRole'> = (ct
     return { DeletionTaskId: id }
   })
 
-export const GetServiceLinkedRoleDeletionStatus: Operation<'GetServiceLinkedRoleDeletionStatus'> = async (
+const GetServiceLinkedRoleDeletionStatus: Operation<'GetServiceLinkedRoleDeletionStatus'> = async (
   ctx,
   { DeletionTaskId },
 ) => {
   if (!(await ctx.read((tx) => tx.get(Deletions, DeletionTaskId))))
     throw fail('NoSuchEntityException', `Deletion task ${DeletionTaskId} cannot be found.`)
   return { Status: 'SUCCEEDED' }
+}
+
+export const serviceLinkedRoles = {
+  CreateServiceLinkedRole,
+  DeleteServiceLinkedRole,
+  GetServiceLinkedRoleDeletionStatus,
 }

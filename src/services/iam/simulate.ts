@@ -143,7 +143,7 @@ const factsOf = (caller: PolicyPrincipal, id?: string): Record<string, readonly 
   ...(id === undefined ? {} : { 'aws:userid': [id] }),
 })
 
-export const SimulateCustomPolicy: Operation<'SimulateCustomPolicy'> = (ctx, input) => {
+const SimulateCustomPolicy: Operation<'SimulateCustomPolicy'> = (ctx, input) => {
   const caller = callerOf(ctx.account, input.CallerArn)
   const facts = input.CallerArn === undefined ? {} : factsOf(caller)
   return simulate(input, caller, facts, given('identity', 'PolicyInputList', input.PolicyInputList))
@@ -195,7 +195,7 @@ const sourceOf = async (
 }
 
 /** The policies that bind a user, group or role, and any more that are given. */
-export const SimulatePrincipalPolicy: Operation<'SimulatePrincipalPolicy'> = async (ctx, input) => {
+const SimulatePrincipalPolicy: Operation<'SimulatePrincipalPolicy'> = async (ctx, input) => {
   const { principal, policies } = await sourceOf(ctx, input.PolicySourceArn)
   const caller =
     input.CallerArn === undefined
@@ -220,11 +220,18 @@ const contextKeys = (documents: readonly PolicyDocument[]) => ({
 })
 
 /** Condition keys and variables that the policies ask for. */
-export const GetContextKeysForCustomPolicy: Operation<'GetContextKeysForCustomPolicy'> = (_, { PolicyInputList }) =>
+const GetContextKeysForCustomPolicy: Operation<'GetContextKeysForCustomPolicy'> = (_, { PolicyInputList }) =>
   contextKeys(PolicyInputList.map((text) => checkDocument(text, 'identity')))
 
-export const GetContextKeysForPrincipalPolicy: Operation<'GetContextKeysForPrincipalPolicy'> = async (ctx, input) => {
+const GetContextKeysForPrincipalPolicy: Operation<'GetContextKeysForPrincipalPolicy'> = async (ctx, input) => {
   const { policies } = await sourceOf(ctx, input.PolicySourceArn)
   const more = (input.PolicyInputList ?? []).map((text) => checkDocument(text, 'identity'))
   return contextKeys([...policies.map(({ document }) => document), ...more])
+}
+
+export const simulations = {
+  SimulateCustomPolicy,
+  SimulatePrincipalPolicy,
+  GetContextKeysForCustomPolicy,
+  GetContextKeysForPrincipalPolicy,
 }

@@ -48,7 +48,7 @@ const getKey = async (tx: ReadTx, userName: string, id: string) => {
   return { user, key }
 }
 
-export const UploadSSHPublicKey: Operation<'UploadSSHPublicKey'> = (ctx, { UserName, SSHPublicKeyBody }) => {
+const UploadSSHPublicKey: Operation<'UploadSSHPublicKey'> = (ctx, { UserName, SSHPublicKeyBody }) => {
   const print = fingerprint(keyBytes(SSHPublicKeyBody))
   return ctx.write(async (tx) => {
     const user = await getEntity(tx, 'user', UserName)
@@ -71,7 +71,7 @@ export const UploadSSHPublicKey: Operation<'UploadSSHPublicKey'> = (ctx, { UserN
   })
 }
 
-export const GetSSHPublicKey: Operation<'GetSSHPublicKey'> = async (ctx, { UserName, SSHPublicKeyId, Encoding }) => {
+const GetSSHPublicKey: Operation<'GetSSHPublicKey'> = async (ctx, { UserName, SSHPublicKeyId, Encoding }) => {
   if (Encoding !== 'SSH')
     throw fail(
       'UnrecognizedPublicKeyEncodingException',
@@ -81,17 +81,14 @@ export const GetSSHPublicKey: Operation<'GetSSHPublicKey'> = async (ctx, { UserN
   return { SSHPublicKey: toKey(user, key) }
 }
 
-export const ListSSHPublicKeys: Operation<'ListSSHPublicKeys'> = (ctx: Ctx, input) =>
+const ListSSHPublicKeys: Operation<'ListSSHPublicKeys'> = (ctx: Ctx, input) =>
   ctx.read(async (tx) => {
     const user = await namedOrCaller(ctx, tx, input.UserName)
     const page = await pageOfTable(tx, SshKeys, input, () => true, { index: 'user', equals: user.id })
     return { SSHPublicKeys: page.items.map((key) => toMetadata(user, key)), ...tail(page) }
   })
 
-export const UpdateSSHPublicKey: Operation<'UpdateSSHPublicKey'> = async (
-  ctx,
-  { UserName, SSHPublicKeyId, Status },
-) => {
+const UpdateSSHPublicKey: Operation<'UpdateSSHPublicKey'> = async (ctx, { UserName, SSHPublicKeyId, Status }) => {
   await ctx.write(async (tx) => {
     const { key } = await getKey(tx, UserName, SSHPublicKeyId)
     tx.put(SshKeys, { ...key, active: Status === 'Active' })
@@ -99,7 +96,15 @@ export const UpdateSSHPublicKey: Operation<'UpdateSSHPublicKey'> = async (
   return {}
 }
 
-export const DeleteSSHPublicKey: Operation<'DeleteSSHPublicKey'> = async (ctx, { UserName, SSHPublicKeyId }) => {
+const DeleteSSHPublicKey: Operation<'DeleteSSHPublicKey'> = async (ctx, { UserName, SSHPublicKeyId }) => {
   await ctx.write(async (tx) => tx.delete(SshKeys, (await getKey(tx, UserName, SSHPublicKeyId)).key.id))
   return {}
+}
+
+export const sshKeys = {
+  UploadSSHPublicKey,
+  GetSSHPublicKey,
+  ListSSHPublicKeys,
+  UpdateSSHPublicKey,
+  DeleteSSHPublicKey,
 }

@@ -26,7 +26,7 @@ const toFullUser = (account: string, user: UserRecord): WireUser => ({
   ...(Object.keys(user.tags).length > 0 ? { Tags: toTags(user.tags) } : {}),
 })
 
-export const CreateUser: Operation<'CreateUser'> = async (ctx, input) => {
+const CreateUser: Operation<'CreateUser'> = async (ctx, input) => {
   await checkBoundary(ctx, input.PermissionsBoundary)
   return change(ctx, async (tx) => {
     if (await tx.get(User, nameKey(input.UserName)))
@@ -45,7 +45,7 @@ export const CreateUser: Operation<'CreateUser'> = async (ctx, input) => {
 }
 
 /** Without a name: who calls. The root user is a user here too. */
-export const GetUser: Operation<'GetUser'> = async (ctx, { UserName }) => {
+const GetUser: Operation<'GetUser'> = async (ctx, { UserName }) => {
   if (UserName === undefined && ctx.principal.kind === 'root')
     return {
       User: {
@@ -60,13 +60,13 @@ export const GetUser: Operation<'GetUser'> = async (ctx, { UserName }) => {
   return { User: toFullUser(ctx.account, user) }
 }
 
-export const ListUsers: Operation<'ListUsers'> = async (ctx, input) => {
+const ListUsers: Operation<'ListUsers'> = async (ctx, input) => {
   const start = input.PathPrefix ?? '/'
   const page = await ctx.read((tx) => pageOfTable(tx, User, input, ({ path }) => path.startsWith(start)))
   return { Users: page.items.map((user) => toUser(ctx.account, user)), ...tail(page) }
 }
 
-export const UpdateUser: Operation<'UpdateUser'> = async (ctx, input) => {
+const UpdateUser: Operation<'UpdateUser'> = async (ctx, input) => {
   await change(ctx, async (tx) => {
     const user = await getEntity(tx, 'user', input.UserName)
     const name = input.NewUserName ?? user.name
@@ -81,7 +81,7 @@ export const UpdateUser: Operation<'UpdateUser'> = async (ctx, input) => {
 }
 
 /** Refused while something of the user's is left, in AWS's order. */
-export const DeleteUser: Operation<'DeleteUser'> = async (ctx, { UserName }) => {
+const DeleteUser: Operation<'DeleteUser'> = async (ctx, { UserName }) => {
   await change(ctx, async (tx) => {
     const user = await getEntity(tx, 'user', UserName)
     const owner = `${ctx.account}/${user.id}`
@@ -102,7 +102,7 @@ export const DeleteUser: Operation<'DeleteUser'> = async (ctx, { UserName }) => 
   return {}
 }
 
-export const TagUser: Operation<'TagUser'> = async (ctx, { UserName, Tags }) => {
+const TagUser: Operation<'TagUser'> = async (ctx, { UserName, Tags }) => {
   await change(ctx, async (tx) => {
     const user = await getEntity(tx, 'user', UserName)
     tx.put(User, { ...user, tags: withTags(user.tags, Tags) })
@@ -110,7 +110,7 @@ export const TagUser: Operation<'TagUser'> = async (ctx, { UserName, Tags }) => 
   return {}
 }
 
-export const UntagUser: Operation<'UntagUser'> = async (ctx, { UserName, TagKeys }) => {
+const UntagUser: Operation<'UntagUser'> = async (ctx, { UserName, TagKeys }) => {
   await change(ctx, async (tx) => {
     const user = await getEntity(tx, 'user', UserName)
     tx.put(User, { ...user, tags: withoutTags(user.tags, TagKeys) })
@@ -118,5 +118,7 @@ export const UntagUser: Operation<'UntagUser'> = async (ctx, { UserName, TagKeys
   return {}
 }
 
-export const ListUserTags: Operation<'ListUserTags'> = async (ctx, input) =>
+const ListUserTags: Operation<'ListUserTags'> = async (ctx, input) =>
   tagPage((await ctx.read((tx) => getEntity(tx, 'user', input.UserName))).tags, input)
+
+export const users = { CreateUser, GetUser, ListUsers, UpdateUser, DeleteUser, TagUser, UntagUser, ListUserTags }
