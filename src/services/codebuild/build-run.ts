@@ -166,11 +166,11 @@ const giveUp = async (ctx: Ctx, build: BuildRecord, error: unknown, log: BuildLo
 const begin = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord, opened?: BuildLog): Promise<StepResult> => {
   const log = opened ?? buildLog(ctx, build, secretsOf(ctx, plan))
   try {
-    const began = now(ctx)
     const task = await ctx.compute.start(taskOf(ctx, build, plan))
+    const began = now(ctx)
     log.say('Phase complete: DOWNLOAD_SOURCE State: SUCCEEDED', 'Phase context status code:  Message: ')
     const running = await changeBuild(ctx, build.id, (fresh) => ({
-      ...endPhase(fresh, 'DOWNLOAD_SOURCE', 'SUCCEEDED', now(ctx)),
+      ...endPhase(fresh, 'DOWNLOAD_SOURCE', 'SUCCEEDED', began),
       stage: 'running',
       run: { task: task.handle, offset: 0, began, finished: false, values: {} },
     }))

@@ -11,7 +11,7 @@ import {
   StopBuildCommand,
 } from '@aws-sdk/client-codebuild'
 import { CreateBucketCommand, GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
 import { unzip } from '../../archives/zip.ts'
 import { sandboxDriver } from '../../compute/sandbox.ts'
@@ -27,30 +27,35 @@ afterAll(() => rm(probed, { recursive: true, force: true }))
 describe.skipIf(!available)('in the sandbox', () => {
   let drydock: Story
   let folder = ''
+  let role = ''
+  let projects = 0
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'drydock-sandbox-builds-'))
-  })
-  afterAll(() => rm(folder, { recursive: true, force: true }))
-  afterEach(async () => {
-    await drydock.server.kernel.compute.removeAll()
-    await drydock.close()
-  })
-
-  const open = async (buildspec: string) => {
     drydock = await story({
       durable: true,
       clock: systemClock(),
       driver: (parts) => sandboxDriver({ folder: parts.folder, endpoint: parts.endpoint, door: parts.door }),
     })
     await drydock.client(S3Client).send(new CreateBucketCommand({ Bucket: 'store' }))
-    const role = await drydock.role('builder', 'codebuild.amazonaws.com', [
+    role = await drydock.role('builder', 'codebuild.amazonaws.com', [
       { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: ['logs:*', 's3:*'], Resource: '*' }] },
     ])
-    await drydock.client(CodeBuildClient).send(
+  })
+  afterAll(async () => {
+    await drydock.server.kernel.compute.removeAll()
+    await drydock.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  /** Starts a build of this buildspec in a project of its own. */
+  const open = async (buildspec: string) => {
+    const name = `app-${++projects}`
+    const codebuild = drydock.client(CodeBuildClient)
+    await codebuild.send(
       new CreateProjectCommand({
-        name: 'app',
+        name,
         source: { type: 'NO_SOURCE', buildspec },
-        artifacts: { type: 'S3', location: 'store', name: 'app.zip', packaging: 'ZIP' },
+        artifacts: { type: 'S3', location: 'store', name: `${name}.zip`, packaging: 'ZIP' },
         environment: {
           type: 'LINUX_CONTAINER',
           image: 'aws/codebuild/standard:7.0',
@@ -59,7 +64,7 @@ describe.skipIf(!available)('in the sandbox', () => {
         serviceRole: role,
       }),
     )
-    const { build } = await drydock.client(CodeBuildClient).send(new StartBuildCommand({ projectName: 'app' }))
+    const { build } = await codebuild.send(new StartBuildCommand({ projectName: name }))
     return build?.id ?? ''
   }
   const when = async (id: string, until: (build: Build) => boolean): Promise<Build> => {
@@ -99,7 +104,9 @@ artifacts: {files: ['**/*'], base-directory: $CODEBUILD_SRC_DIR/dist}
       buildStatus: 'SUCCEEDED',
       exportedEnvironmentVariables: [{ name: 'VERSION', value: '1.2' }],
     })
-    const object = await drydock.client(S3Client).send(new GetObjectCommand({ Bucket: 'store', Key: 'app.zip' }))
+    const object = await drydock
+      .client(S3Client)
+      .send(new GetObjectCommand({ Bucket: 'store', Key: `${build.projectName}.zip` }))
     await writeFile(join(folder, 'app.zip'), (await object.Body?.transformToByteArray()) ?? '')
     await unzip(join(folder, 'app.zip'), join(folder, 'app'))
     expect(await readFile(join(folder, 'app/link'), 'utf8')).toBe(
@@ -127,6 +134,9 @@ artifacts: {files: [made]}
     const build = await when(id, ended)
     expect(build.buildStatus).toBe('SUCCEEDED')
     expect(await logOf(build)).toEqual(expect.arrayContaining(['one', 'two']))
+    const phase = build.phases?.find(({ phaseType }) => phaseType === 'BUILD')
+    expect(phase?.durationInSeconds).toBeGreaterThanOrEqual(1)
+    expect((phase?.startTime?.getTime() ?? 0) - (build.startTime?.getTime() ?? 0)).toBeGreaterThanOrEqual(0)
   })
 
   it('a build that kills its own runner has failed', async () => {
