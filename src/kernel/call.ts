@@ -6,7 +6,8 @@ import { AwsError, notImplemented } from './errors.ts'
 import { identity } from './identity.ts'
 import type { Kernel } from './kernel.ts'
 import type { ServiceId } from './model/clients.ts'
-import { serviceModel } from './model/catalog.ts'
+import { schemaOf, serviceModel } from './model/catalog.ts'
+import { withoutSecrets } from './model/secrets.ts'
 import { protocols } from './protocols/protocols.ts'
 import type { Principal } from './principal.ts'
 import type { Service } from './service.ts'
@@ -80,8 +81,8 @@ export const audit = async (
     request: facts.request,
     readOnly: action ? action.accessLevel === 'Read' || action.accessLevel === 'List' : /^(Get|List|Describe|BatchGet|Head)/.test(identified.operation.name),
     dataEvent: kernel.services.get(identified.service.id)?.dataEvents.includes(identified.operation.name) ?? false,
-    requestParameters: facts.input,
-    responseElements: facts.output,
+    requestParameters: withoutSecrets(schemaOf(identified.operation).input, facts.input),
+    responseElements: withoutSecrets(schemaOf(identified.operation).output, facts.output),
     error,
   })
   await kernel.append.append(auditStream(place.account, place.region), [{ time: now.getTime(), body: record }])

@@ -64,6 +64,8 @@ export const serviceModel = (id: ServiceId): Promise<LoadedService> => {
   if (known) return known
   const model = load(id)
   loaded.set(id, model)
+  // A failure to load is not kept.
+  model.catch(() => loaded.delete(id))
   return model
 }
 
