@@ -171,16 +171,26 @@ export const identityProvider = (at: (place: Place) => Ctx): Identity => {
     return [...bound, ...texts.map((text) => ({ kind: 'session' as const, id: 'session', document: documentOf(text) }))]
   }
 
+  const owners = new LRUCache<string, { readonly revision: string; readonly user: UserRecord }>({ max: 2000 })
+  const secrets = new LRUCache<string, string>({ max: 2000 })
   const accessKey: Identity['accessKey'] = async (accessKeyId) => {
     const ctx = at(placeOf(''))
     const found = await ctx.read(async (tx) => {
       const key = await tx.get(AccessKeys, accessKeyId)
-      const user = key?.active ? await findById(tx, User, key.user, placeOf(key.account)) : undefined
-      return key && user ? { key, user } : undefined
+      if (!key?.active) return undefined
+      const home = placeOf(key.account)
+      const revision = (await tx.get(Revision, 'revision', home))?.revision ?? ''
+      const owner = owners.get(key.user)
+      if (owner?.revision === revision) return { key, user: owner.user }
+      const user = await findById(tx, User, key.user, home)
+      if (user) owners.set(key.user, { revision, user })
+      return user && { key, user }
     })
     if (!found) return undefined
     const { key, user } = found
-    return { secret: ctx.unseal(key.secret), principal: userPrincipal(key.account, user, key.id) }
+    const secret = secrets.get(key.secret) ?? ctx.unseal(key.secret)
+    secrets.set(key.secret, secret)
+    return { secret, principal: userPrincipal(key.account, user, key.id) }
   }
 
   const marked = new LRUCache<string, number>({ max: 5000 })
