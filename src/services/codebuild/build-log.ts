@@ -1,6 +1,6 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
-import { type BuildRecord, buildArn, logNames } from './build.ts'
+import { type BuildRecord, buildArn, logNames, serviceRoleOf } from './build.ts'
 
 /** Most bytes of one line, and of one request, that CloudWatch Logs takes. */
 const lineLimit = 250_000
@@ -37,7 +37,7 @@ export const stamp = (time: Date): string =>
 export const buildLog = (ctx: Ctx, build: BuildRecord, secrets: readonly string[]): BuildLog => {
   const names = logNames(build)
   const hidden = secrets.filter((secret) => secret.length >= shortestSecret).sort((a, b) => b.length - a.length)
-  const role = ctx.as(build.serviceRole, { sessionName: `AWSCodeBuild-${build.uuid}` })
+  const role = serviceRoleOf(ctx, build)
   let waiting: { timestamp: number; message: string }[] = []
 
   const masked = (line: string) => hidden.reduce((text, secret) => text.replaceAll(secret, '***'), line)

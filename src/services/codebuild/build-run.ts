@@ -15,6 +15,8 @@ import {
   type PhaseContext,
   type PhaseType,
   type StoredArtifact,
+  serviceRoleOf,
+  startOf,
 } from './build.ts'
 import { type BuildLog, buildLog, LogDenied } from './build-log.ts'
 import { type Buildspec, phaseNames } from './buildspec.ts'
@@ -27,6 +29,9 @@ import { buildReconciler, retryAutomatically } from './start.ts'
 
 /** A running build is looked at this often (ms): the net below the follower, and what finds it again after a restart. */
 const lookEvery = 1000
+
+/** A queued build is woken by the one that ends before it; this often (ms) it looks by itself. */
+const queueLook = 60_000
 
 /** What a stopped task gets to end by itself, in seconds. */
 const stopGrace = 1
@@ -57,15 +62,21 @@ export const buildRun: Reconciler = {
   },
 }
 
-const deadlineOf = (build: BuildRecord) => build.created + build.timeoutInMinutes * minutes
+/** Builds of one account and region that run at a time; AWS's default quota for small Linux environments. Others wait in the queue. */
+const concurrentBuilds = 60
+
+const deadlineOf = (build: BuildRecord) => {
+  const start = startOf(build)
+  return start === undefined
+    ? build.created + build.queuedTimeoutInMinutes * minutes
+    : start + build.timeoutInMinutes * minutes
+}
 
 /** The build, marked as timed out once its time is over. */
 const timed = async (ctx: Ctx, build: BuildRecord): Promise<BuildRecord | undefined> =>
   build.ended === undefined && !build.interrupted && build.stage !== 'over' && ctx.now().getTime() >= deadlineOf(build)
     ? changeBuild(ctx, build.id, (fresh) => (fresh.interrupted ? fresh : { ...fresh, interrupted: 'TIMED_OUT' }))
     : build
-
-const sessionOf = (build: BuildRecord) => ({ sessionName: `AWSCodeBuild-${build.uuid}` })
 
 const now = (ctx: Ctx) => ctx.now().getTime()
 
@@ -91,14 +102,28 @@ const contextOf = (ctx: Ctx, build: BuildRecord, error: unknown): PhaseContext =
   return { code: 'INTERNAL_SERVICE_ERROR', message: 'CodeBuild is experiencing an internal problem.' }
 }
 
+/** Moves a build out of the queue if there is room; it stays as it is when there is none. */
+const leaveQueue = (ctx: Ctx, id: string): Promise<BuildRecord | undefined> =>
+  ctx.write(async (tx) => {
+    const before = await tx.get(Build, id)
+    if (!before || startOf(before) !== undefined) return before
+    const running = await tx.list(Build, { index: 'running', equals: 'running', limit: concurrentBuilds })
+    if (running.length >= concurrentBuilds) return before
+    const after = tx.put(Build, pass(before, 'QUEUED', 'PROVISIONING', now(ctx)))
+    emitChanges(ctx, tx, before, after)
+    return after
+  })
+
 /** QUEUED, PROVISIONING and DOWNLOAD_SOURCE, up to the task's start. */
 const provision = async (ctx: Ctx, queued: BuildRecord): Promise<StepResult> => {
   const log = buildLog(ctx, queued, [])
-  const role = ctx.as(queued.serviceRole, sessionOf(queued))
+  const role = serviceRoleOf(ctx, queued)
   let build: BuildRecord | undefined = queued
   try {
-    build = await changeBuild(ctx, queued.id, (fresh) => pass(fresh, 'QUEUED', 'PROVISIONING', now(ctx)))
+    build = await leaveQueue(ctx, queued.id)
     if (!build) return done()
+    if (startOf(build) === undefined)
+      return again({ in: Math.max(1, Math.min(queueLook, deadlineOf(build) - now(ctx))) })
     await role.principal().catch((error: unknown) => {
       if (!(error instanceof AwsError) || error.code === 'InternalFailure') throw error
       throw new PhaseFailure(
@@ -250,7 +275,7 @@ const conclude = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefin
     const index = plan.expansions.indexOf(text)
     return index < 0 ? text : (run.values[index] ?? '')
   }
-  const role = ctx.as(build.serviceRole, sessionOf(build))
+  const role = serviceRoleOf(ctx, build)
   let stored: StoredArtifact[]
   try {
     stored = await uploadArtifacts(role, build, plan.spec, expand, [view, abroad], plan.sourceFolder, scratch, log)
@@ -308,6 +333,8 @@ const finish = async (ctx: Ctx, build: BuildRecord, last: (fresh: BuildRecord) =
     }
     tx.put(Build, after)
     emitChanges(ctx, tx, before, after)
+    const [next] = await tx.list(Build, { index: 'queued', limit: 1 })
+    if (next) tx.wake(buildReconciler, next.id)
     return after
   })
   return ended ? clean(ctx, ended) : done()

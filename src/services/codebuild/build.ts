@@ -1,11 +1,19 @@
 import type { TaskHandle } from '../../compute/driver.ts'
-import type { Ctx } from '../../kernel/context.ts'
+import type { Caller, Ctx } from '../../kernel/context.ts'
 import { table, type WriteTx } from '../../store/store.ts'
 import type { PhaseName } from './buildspec.ts'
 import { phaseChange, stateChange } from './events.ts'
 import type { Operation } from './operation.ts'
 import { fail } from './operation.ts'
-import type { Artifacts, Cache, Environment, LogsConfig, Source, SourceVersion } from './project.ts'
+import {
+  type Artifacts,
+  type Cache,
+  type Environment,
+  type LogsConfig,
+  type Source,
+  type SourceVersion,
+  trustContext,
+} from './project.ts'
 
 export type Status = 'IN_PROGRESS' | 'SUCCEEDED' | 'FAILED' | 'STOPPED' | 'TIMED_OUT' | 'FAULT'
 
@@ -101,6 +109,10 @@ export type BuildRecord = {
 
 const complete = (build: BuildRecord) => build.ended !== undefined
 
+/** When it left the queue; `undefined` while it waits. */
+export const startOf = (build: BuildRecord): number | undefined =>
+  build.phases.find(({ type }) => type === 'PROVISIONING')?.start
+
 /** Sorts by time, unique by id. */
 const moment = ({ created, id }: BuildRecord) => `${new Date(created).toISOString()}/${id}`
 
@@ -111,8 +123,17 @@ export const Build = table<BuildRecord>('codebuild.build', {
     time: moment,
     project: (build) => `${build.project}/${moment(build)}`,
     active: (build) => (complete(build) ? undefined : build.project),
+    running: (build) => (complete(build) || !startOf(build) ? undefined : 'running'),
+    queued: (build) => (complete(build) || startOf(build) ? undefined : moment(build)),
   },
 })
+
+/** AWS's services under a build's service role. */
+export const serviceRoleOf = (ctx: Ctx, build: BuildRecord): Caller =>
+  ctx.as(build.serviceRole, {
+    sessionName: `AWSCodeBuild-${build.uuid}`,
+    context: trustContext(ctx, build.project),
+  })
 
 export const buildArn = (ctx: Pick<Ctx, 'arn'>, id: string) => ctx.arn(`build/${id}`)
 

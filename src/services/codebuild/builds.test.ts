@@ -574,6 +574,26 @@ describe('builds', () => {
     await start()
   })
 
+  it('wait in the queue while sixty others run', async () => {
+    drydock.compute.on('build-', () => new Promise<number>(() => {}))
+    await project({ logsConfig: { cloudWatchLogs: { status: 'DISABLED' } }, queuedTimeoutInMinutes: 5 })
+    const ids: (string | undefined)[] = []
+    for (let i = 0; i < 63; i++) {
+      ids.push((await start())?.id)
+      await drydock.advance({ milliseconds: 1 })
+    }
+    expect(drydock.compute.running()).toHaveLength(60)
+    expect((await look(ids[60])).currentPhase).toBe('QUEUED')
+    await codebuild.send(new StopBuildCommand({ id: ids[0] }))
+    await when(ids[0], ended)
+    await when(ids[60], (build) => build.currentPhase !== 'QUEUED')
+    await codebuild.send(new StopBuildCommand({ id: ids[62] }))
+    expect(phasesOf(await when(ids[62], ended))).toContain('QUEUED STOPPED')
+    await drydock.advance({ minutes: 6 })
+    const late = await when(ids[61], ended)
+    expect([late.buildStatus, phasesOf(late)?.[1]]).toEqual(['TIMED_OUT', 'QUEUED TIMED_OUT'])
+  })
+
   it('are retried by themselves as often as told', async () => {
     await project({ autoRetryLimit: 1, buildspec: 'version: 0.2\nphases: {build: {commands: ["exit 1"]}}' })
     const first = await run()

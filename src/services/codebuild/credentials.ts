@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Route } from '../../kernel/service.ts'
 import { table, type WriteTx } from '../../store/store.ts'
-import { Build } from './build.ts'
+import { Build, serviceRoleOf } from './build.ts'
 
 // The container-credentials way of the SDKs: a URL that answers the build's credentials to whoever knows its token.
 
@@ -62,7 +62,7 @@ export const credentialsRoute: Route = {
     const here = ctx.at({ account: door.account, region: door.region })
     const build = await here.read((tx) => tx.get(Build, door.build))
     if (!build || build.ended !== undefined) return refuse(403, 'The build has ended.')
-    const issued = await here.as(build.serviceRole, { sessionName: `AWSCodeBuild-${build.uuid}` }).credentials(life)
+    const issued = await serviceRoleOf(here, build).credentials(life)
     response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' })
     response.end(
       JSON.stringify({

@@ -131,6 +131,28 @@ describe('projects', () => {
     })
   })
 
+  it('are told to the trust policy of their role', async () => {
+    const trust = (project: string) => ({
+      Version: '2012-10-17',
+      Statement: [
+        {
+          Effect: 'Allow',
+          Principal: { Service: 'codebuild.amazonaws.com' },
+          Action: 'sts:AssumeRole',
+          Condition: {
+            StringEquals: {
+              'aws:SourceAccount': drydock.account,
+              'aws:SourceArn': `arn:aws:codebuild:us-east-1:${drydock.account}:project/${project}`,
+            },
+          },
+        },
+      ],
+    })
+    await create({ serviceRole: await drydock.role('mine', trust('app')) })
+    const other = await drydock.role('theirs', trust('other'))
+    await expect(create({ name: 'app2', serviceRole: other })).rejects.toMatchObject({ name: 'InvalidInputException' })
+  })
+
   it('are what IAM decides on', async () => {
     await create()
     const arn = (name: string) => `arn:aws:codebuild:*:*:project/${name}`

@@ -42,6 +42,12 @@ export type ProjectRecord = {
 
 export const Project = table<ProjectRecord>('codebuild.project', { scope: 'region', key: ({ name }) => name })
 
+/** What a role's trust policy may ask of CodeBuild: for which project, of which account. */
+export const trustContext = (ctx: Pick<Ctx, 'arn' | 'account'>, project: string) => ({
+  'aws:SourceArn': [projectArn(ctx, project)],
+  'aws:SourceAccount': [ctx.account],
+})
+
 export const projectArn = (ctx: Pick<Ctx, 'arn'>, name: string) => ctx.arn(`project/${name}`)
 
 type Wire = NonNullable<NonNullable<Awaited<ReturnType<Operation<'CreateProject'>>>['project']>>
@@ -158,14 +164,14 @@ const checkPair = (source: Source, artifacts: Artifacts): void => {
 }
 
 /** May the caller hand this role to CodeBuild, and does the role let CodeBuild assume it? */
-export const checkRole = async (ctx: Ctx, role: string): Promise<void> => {
+export const checkRole = async (ctx: Ctx, role: string, project: string): Promise<void> => {
   const account = /^arn:aws:iam::(\d{12}):role\/.+$/.exec(role)?.[1]
   if (!account) throw invalid('Invalid service role: Service role ARN is not valid')
   if (account !== ctx.account)
     throw invalid("Invalid service role: Service role account ID does not match caller's account")
   await ctx.authorize('iam:PassRole', role, { 'iam:PassedToService': ['codebuild.amazonaws.com'] })
   try {
-    await ctx.as(role).principal()
+    await ctx.as(role, { context: trustContext(ctx, project) }).principal()
   } catch (error) {
     if (error instanceof AwsError && error.code !== 'InternalFailure')
       throw invalid(`CodeBuild is not authorized to perform: sts:AssumeRole on ${role}`)
@@ -255,7 +261,7 @@ export const CreateProject: Operation<'CreateProject'> = async (ctx, input) => {
     builds: 0,
   }) as ProjectRecord
   check(project)
-  await checkRole(ctx, project.serviceRole)
+  await checkRole(ctx, project.serviceRole, name)
   await ctx.write(async (tx) => {
     if (await tx.get(Project, name))
       throw fail('ResourceAlreadyExistsException', `Project already exists: ${projectArn(ctx, name)}`)
@@ -297,7 +303,7 @@ export const UpdateProject: Operation<'UpdateProject'> = async (ctx, input) => {
     }) as ProjectRecord
   }
   check(change(present))
-  if (input.serviceRole) await checkRole(ctx, input.serviceRole)
+  if (input.serviceRole) await checkRole(ctx, input.serviceRole, name)
   const project = await ctx.write(async (tx) => {
     const before = await tx.get(Project, name)
     if (!before) throw fail('ResourceNotFoundException', `Project cannot be found: ${projectArn(ctx, name)}`)

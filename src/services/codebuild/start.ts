@@ -219,7 +219,7 @@ export const StartBuild: Operation<'StartBuild'> = async (ctx, input) => {
   refuse(input)
   const project = await getProject(ctx, input.projectName)
   const settings = settingsOf(ctx, project, input)
-  if (input.serviceRoleOverride) await checkRole(ctx, input.serviceRoleOverride)
+  if (input.serviceRoleOverride) await checkRole(ctx, input.serviceRoleOverride, project.name)
   const build = await once(ctx, input.idempotencyToken, input, (tx) => submit(ctx, tx, settings))
   return { build: toBuild(ctx, build) }
 }
