@@ -1,0 +1,291 @@
+import { describe, expect, it } from 'vitest'
+import type { ActionDeclaration, Declaration, StageDeclaration } from './operation.ts'
+import { bucketOf, checkStructure, groupsOf } from './structure.ts'
+
+const source = (change: Partial<ActionDeclaration> = {}): ActionDeclaration => ({
+  name: 'Checkout',
+  actionTypeId: { category: 'Source', owner: 'AWS', provider: 'CodeCommit', version: '1' },
+  configuration: { RepositoryName: 'app', BranchName: 'main' },
+  outputArtifacts: [{ name: 'Code' }],
+  ...change,
+})
+const build = (change: Partial<ActionDeclaration> = {}): ActionDeclaration => ({
+  name: 'Compile',
+  actionTypeId: { category: 'Build', owner: 'AWS', provider: 'CodeBuild', version: '1' },
+  configuration: { ProjectName: 'app' },
+  inputArtifacts: [{ name: 'Code' }],
+  outputArtifacts: [{ name: 'Site' }],
+  ...change,
+})
+const approval = (change: Partial<ActionDeclaration> = {}): ActionDeclaration => ({
+  name: 'Approve',
+  actionTypeId: { category: 'Approval', owner: 'AWS', provider: 'Manual', version: '1' },
+  ...change,
+})
+const deploy = (configuration: Record<string, string>): ActionDeclaration => ({
+  name: 'Publish',
+  actionTypeId: { category: 'Deploy', owner: 'AWS', provider: 'S3', version: '1' },
+  configuration,
+  inputArtifacts: [{ name: 'Code' }],
+})
+const stages = (...actions: ActionDeclaration[][]): StageDeclaration[] =>
+  actions.map((one, index) => ({ name: `Stage${index}`, actions: one }))
+const pipeline = (change: Partial<Declaration> = {}): Declaration => ({
+  name: 'release',
+  roleArn: 'arn:aws:iam::000000000000:role/pipeline',
+  artifactStore: { type: 'S3', location: 'artifacts' },
+  stages: stages([source()], [build()]),
+  ...change,
+})
+const refused = (declaration: Declaration) => {
+  try {
+    checkStructure(declaration, 'eu-west-1')
+  } catch (error) {
+    return error
+  }
+  return undefined
+}
+const store = { type: 'S3', location: 'artifacts' } as const
+
+describe('a pipeline that AWS takes', () => {
+  it.each<[string, Declaration]>([
+    ['two stages', pipeline()],
+    [
+      'artifactStores of its own Region',
+      pipeline({ artifactStore: undefined, artifactStores: { 'eu-west-1': store } }),
+    ],
+    ['QUEUED with type V2', pipeline({ pipelineType: 'V2', executionMode: 'QUEUED' })],
+    [
+      'an artifact made by an earlier group of the same stage',
+      pipeline({
+        stages: stages(
+          [source()],
+          [
+            build({ runOrder: 2 }),
+            build({ name: 'Test', runOrder: 5, inputArtifacts: [{ name: 'Site' }], outputArtifacts: [] }),
+          ],
+        ),
+      }),
+    ],
+    [
+      'variables of actions that come before, in V1 too',
+      pipeline({
+        stages: stages(
+          [source({ namespace: 'Source' })],
+          [approval({ configuration: { CustomData: '#{Source.CommitId} #{codepipeline.PipelineExecutionId}' } })],
+        ),
+      }),
+    ],
+    ['an approval with a timeout', pipeline({ stages: stages([source()], [approval({ timeoutInMinutes: 60 })]) })],
+  ])('%s', (_what, declaration) => expect(refused(declaration)).toBeUndefined())
+})
+
+describe('a pipeline that is refused', () => {
+  it.each<[string, string, Declaration]>([
+    [
+      'InvalidStructureException',
+      'Pipeline has only 1 stage(s). There should be a minimum of 2 stages in a pipeline',
+      pipeline({ stages: stages([source()]) }),
+    ],
+    [
+      'InvalidStructureException',
+      'Pipeline should start with a stage that only contains source actions',
+      pipeline({ stages: stages([source(), approval()], [build()]) }),
+    ],
+    [
+      'InvalidStructureException',
+      'Source actions are only allowed in the first stage: stage Stage1 contains one',
+      pipeline({ stages: stages([source()], [source({ name: 'Other', outputArtifacts: [{ name: 'Other' }] })]) }),
+    ],
+    [
+      'InvalidStructureException',
+      'Stage names must be unique within a pipeline: Stage0 is used more than once',
+      pipeline({ stages: [...stages([source()]), { name: 'Stage0', actions: [build()] }] }),
+    ],
+    [
+      'InvalidStageDeclarationException',
+      'Action names must be unique within a stage: Approve is used more than once in stage Stage1',
+      pipeline({ stages: stages([source()], [approval(), approval()]) }),
+    ],
+    [
+      'InvalidStageDeclarationException',
+      'Stage Stage1 must have at least one action',
+      pipeline({ stages: stages([source()], []) }),
+    ],
+    [
+      'InvalidStructureException',
+      'Input Artifact Bundle Nothing in action Compile is not declared as Output Artifact Bundle in any of the preceding actions',
+      pipeline({ stages: stages([source()], [build({ inputArtifacts: [{ name: 'Nothing' }] })]) }),
+    ],
+    [
+      'InvalidStructureException',
+      'Input Artifact Bundle Site in action Test is not declared as Output Artifact Bundle in any of the preceding actions',
+      pipeline({
+        stages: stages(
+          [source()],
+          [build(), build({ name: 'Test', inputArtifacts: [{ name: 'Site' }], outputArtifacts: [] })],
+        ),
+      }),
+    ],
+    [
+      'InvalidStructureException',
+      'Output Artifact Bundle name must be unique within the pipeline. Code has been used more than once.',
+      pipeline({ stages: stages([source()], [build({ outputArtifacts: [{ name: 'Code' }] })]) }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      'Action Compile declares 0 input artifacts which is less than the minimum count (1)',
+      pipeline({ stages: stages([source()], [build({ inputArtifacts: [] })]) }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      'Action Approve declares 1 input artifacts which is more than the maximum count (0)',
+      pipeline({ stages: stages([source()], [approval({ inputArtifacts: [{ name: 'Code' }] })]) }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      "ActionType (Category: 'Invoke', Provider: 'Lambda', Owner: 'AWS', Version: '1') in action 'Approve' is not available in region 'EU_WEST_1'",
+      pipeline({
+        stages: stages(
+          [source()],
+          [approval({ actionTypeId: { category: 'Invoke', owner: 'AWS', provider: 'Lambda', version: '1' } })],
+        ),
+      }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      "Action configuration for action 'Compile' is missing required configuration 'ProjectName'",
+      pipeline({ stages: stages([source()], [build({ configuration: {} })]) }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      "Action configuration for action 'Compile' contains unknown configuration 'Project'",
+      pipeline({ stages: stages([source()], [build({ configuration: { ProjectName: 'a', Project: 'b' } })]) }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      "Action configuration for action 'Checkout' is not valid: OutputArtifactFormat CODEBUILD_CLONE_REF is not implemented by Drydock: use CODE_ZIP",
+      pipeline({
+        stages: stages(
+          [
+            source({
+              configuration: { RepositoryName: 'a', BranchName: 'b', OutputArtifactFormat: 'CODEBUILD_CLONE_REF' },
+            }),
+          ],
+          [build()],
+        ),
+      }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      "Action configuration for action 'Compile' is not valid: EnvironmentVariables is not valid JSON",
+      pipeline({
+        stages: stages([source()], [build({ configuration: { ProjectName: 'a', EnvironmentVariables: '[' } })]),
+      }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      "Action configuration for action 'Compile' is not valid: batch builds (BatchEnabled, CombineArtifacts) are not implemented by Drydock",
+      pipeline({ stages: stages([source()], [build({ configuration: { ProjectName: 'a', BatchEnabled: 'true' } })]) }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      "Action configuration for action 'Publish' is not valid: ObjectKey is required when Extract is false",
+      pipeline({ stages: stages([source()], [deploy({ BucketName: 'site', Extract: 'false' })]) }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      "Action configuration for action 'Publish' is not valid: CannedACL is not implemented by Drydock: buckets have no access control lists",
+      pipeline({ stages: stages([source()], [deploy({ BucketName: 'site', Extract: 'true', CannedACL: 'private' })]) }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      "Action configuration for action 'Approve' is not valid: NotificationArn is not implemented by Drydock: there is no Amazon SNS yet",
+      pipeline({ stages: stages([source()], [approval({ configuration: { NotificationArn: 'arn:aws:sns:x' } })]) }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      'Action Compile is in Region us-east-1: actions in other Regions are not implemented by Drydock',
+      pipeline({ stages: stages([source()], [build({ region: 'us-east-1' })]) }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      'Action Compile cannot have timeoutInMinutes: only manual approval actions do',
+      pipeline({ stages: stages([source()], [build({ timeoutInMinutes: 10 })]) }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      'Action Compile has commands, which Build actions of CodeBuild do not take',
+      pipeline({ stages: stages([source()], [build({ commands: ['make'] })]) }),
+    ],
+    [
+      'InvalidStructureException',
+      'Valid format for a pipeline execution variable reference is a namespace and a key separated by a period (.). The following pipeline execution variables are referencing a namespace that does not exist. StageName=[Stage1], ActionName=[Approve], ActionConfigurationKey=[CustomData], VariableReferenceText=[Source.CommitId]',
+      pipeline({ stages: stages([source()], [approval({ configuration: { CustomData: '#{Source.CommitId}' } })]) }),
+    ],
+    [
+      'InvalidStructureException',
+      'Namespace Source of action Compile is already in use: namespaces must be unique',
+      pipeline({ stages: stages([source({ namespace: 'Source' })], [build({ namespace: 'Source' })]) }),
+    ],
+    [
+      'InvalidStructureException',
+      'Execution mode QUEUED is only supported for pipelines of type V2',
+      pipeline({ executionMode: 'QUEUED' }),
+    ],
+    [
+      'InvalidStructureException',
+      'Pipeline variables are only supported for pipelines of type V2',
+      pipeline({ variables: [{ name: 'WHO' }] }),
+    ],
+    [
+      'InvalidStructureException',
+      'Stage Stage1 has onFailure: conditions, automatic retry and rollback are not implemented by Drydock',
+      pipeline({
+        stages: [...stages([source()]), { name: 'Stage1', actions: [build()], onFailure: { result: 'ROLLBACK' } }],
+      }),
+    ],
+    [
+      'InvalidStructureException',
+      'Actions in other Regions are not implemented by Drydock: artifactStores names us-east-1',
+      pipeline({ artifactStore: undefined, artifactStores: { 'eu-west-1': store, 'us-east-1': store } }),
+    ],
+    [
+      'InvalidStructureException',
+      'The encryptionKey of an artifact store is not implemented by Drydock: there is no AWS KMS yet',
+      pipeline({ artifactStore: { ...store, encryptionKey: { id: 'alias/x', type: 'KMS' } } }),
+    ],
+    [
+      'InvalidStructureException',
+      'Pipeline must have an artifactStore or artifactStores',
+      pipeline({ artifactStore: undefined }),
+    ],
+    [
+      'InvalidBlockerDeclarationException',
+      'Stage Stage1 has blockers: they are reserved for future use',
+      pipeline({
+        stages: [
+          ...stages([source()]),
+          { name: 'Stage1', actions: [build()], blockers: [{ name: 'x', type: 'Schedule' }] },
+        ],
+      }),
+    ],
+  ])('%s: %s', (code, message, declaration) => expect(refused(declaration)).toMatchObject({ code, message }))
+})
+
+it('groups actions by runOrder', () => {
+  const [stage] = stages([
+    approval({ name: 'c', runOrder: 3 }),
+    approval({ name: 'a' }),
+    approval({ name: 'd', runOrder: 3 }),
+    approval({ name: 'b', runOrder: 2 }),
+  ])
+  const names = groupsOf(stage ?? { name: '', actions: [] }).map((group) => group.map(({ name }) => name))
+  expect(names).toEqual([['a'], ['b'], ['c', 'd']])
+})
+
+it('finds the artifact bucket', () => {
+  expect(bucketOf(pipeline(), 'eu-west-1')).toBe('artifacts')
+  const stores = { 'eu-west-1': { type: 'S3', location: 'other' } } as const
+  expect(bucketOf(pipeline({ artifactStore: undefined, artifactStores: stores }), 'eu-west-1')).toBe('other')
+})
