@@ -1,9 +1,86 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { machineAgents } from '../capabilities.ts'
+import { instances, machineAgents } from '../capabilities.ts'
+import * as applications from './applications.ts'
+import { hostCommands } from './commands.ts'
+import { Deployment } from './deployment.ts'
+import {
+  CreateDeploymentConfig,
+  DeleteDeploymentConfig,
+  DeploymentConfig,
+  GetDeploymentConfig,
+  ListDeploymentConfigs,
+} from './deployment-configs.ts'
+import * as groups from './deployment-groups.ts'
+import { deploymentReconciler } from './deployment-run.ts'
+import { BatchGetDeployments, CreateDeployment, GetDeployment, ListDeployments, StopDeployment } from './deployments.ts'
+import { access } from './iam.ts'
+import { codedeployAgent } from './machine-agent.ts'
+import type { NS } from './operation.ts'
+import * as revisions from './revisions.ts'
+import { ListTagsForResource, TagResource, Tags, UntagResource } from './tags.ts'
+import * as targets from './target.ts'
 
-export const service = defineService<typeof import('@aws-sdk/client-codedeploy')>()({
+export const service = defineService<NS>()({
   id: 'codedeploy',
-  tables: [],
-  operations: {},
-  provides: [provide(machineAgents, () => ({ agents: () => [] }))],
+  tables: [
+    applications.Application,
+    Deployment,
+    DeploymentConfig,
+    groups.Group,
+    revisions.Registered,
+    Tags,
+    targets.Target,
+  ],
+  operations: {
+    BatchGetApplicationRevisions: revisions.BatchGetApplicationRevisions,
+    BatchGetApplications: applications.BatchGetApplications,
+    BatchGetDeploymentGroups: groups.BatchGetDeploymentGroups,
+    BatchGetDeploymentInstances: targets.BatchGetDeploymentInstances,
+    BatchGetDeployments,
+    BatchGetDeploymentTargets: targets.BatchGetDeploymentTargets,
+    CreateApplication: applications.CreateApplication,
+    CreateDeployment,
+    CreateDeploymentConfig,
+    CreateDeploymentGroup: groups.CreateDeploymentGroup,
+    DeleteApplication: applications.DeleteApplication,
+    DeleteDeploymentConfig,
+    DeleteDeploymentGroup: groups.DeleteDeploymentGroup,
+    GetApplication: applications.GetApplication,
+    GetApplicationRevision: revisions.GetApplicationRevision,
+    GetDeployment,
+    GetDeploymentConfig,
+    GetDeploymentGroup: groups.GetDeploymentGroup,
+    GetDeploymentInstance: targets.GetDeploymentInstance,
+    GetDeploymentTarget: targets.GetDeploymentTarget,
+    ListApplicationRevisions: revisions.ListApplicationRevisions,
+    ListApplications: applications.ListApplications,
+    ListDeploymentConfigs,
+    ListDeploymentGroups: groups.ListDeploymentGroups,
+    ListDeploymentInstances: targets.ListDeploymentInstances,
+    ListDeployments,
+    ListDeploymentTargets: targets.ListDeploymentTargets,
+    ListTagsForResource,
+    RegisterApplicationRevision: revisions.RegisterApplicationRevision,
+    StopDeployment,
+    TagResource,
+    UntagResource,
+    UpdateApplication: applications.UpdateApplication,
+    UpdateDeploymentGroup: groups.UpdateDeploymentGroup,
+  },
+  partial: {
+    CreateApplication: 'The compute platform is Server; Lambda and ECS come with their services.',
+    CreateDeployment:
+      'Revisions from S3 only; no alarms, blue/green or outdated-instances-only deployments: they are refused.',
+    CreateDeploymentConfig: 'Minimum healthy hosts only; zonal and traffic-shifting configurations are refused.',
+    CreateDeploymentGroup:
+      'EC2 tags only; Auto Scaling, on-premises tags, load balancers, alarms, triggers and blue/green are refused.',
+    UpdateDeploymentGroup:
+      'EC2 tags only; Auto Scaling, on-premises tags, load balancers, alarms, triggers and blue/green are refused.',
+    RegisterApplicationRevision: 'Revisions in S3 only.',
+  },
+  access,
+  routes: [hostCommands],
+  reconcilers: [deploymentReconciler],
+  provides: [provide(machineAgents, () => ({ agents: () => [codedeployAgent()] }))],
+  uses: [instances],
 })

@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { promisify } from 'node:util'
+import { ArchiveError, unzip } from '../../../archives/zip.ts'
+import { CommandFailure } from './failure.ts'
+import { type Host, objectPath, signedFetch } from './host.ts'
+import { type Layout, readOptional } from './layout.ts'
+import type { Specification } from './specification.ts'
+
+const run = promisify(execFile)
+/** Revisions kept per deployment group, as AWS's agent's `max_revisions`. */
+const keptRevisions = 5
+
+/** Fetches the bundle from S3 under the instance profile, checks it is the one meant, and unpacks it. Throws CommandFailure. */
+export const downloadBundle = async (host: Host, place: Layout, specification: Specification): Promise<void> => {
+  const { Bucket, Key, Version, ETag, BundleType } = specification.Revision.S3Revision
+  const folder = place.deployment(specification.DeploymentGroupId, specification.DeploymentId)
+  const archive = place.archive(folder)
+  const file = join(folder, 'bundle.tar')
+  await rm(archive, { recursive: true, force: true })
+  await mkdir(archive, { recursive: true })
+
+  const response = await signedFetch(host, {
+    service: 's3',
+    method: 'GET',
+    path: objectPath(Bucket, Key),
+    query: Version ? `versionId=${encodeURIComponent(Version)}` : '',
+  })
+  if (!response.ok || !response.body) {
+    const why = /<Message>([^<]*)<\/Message>/.exec(await response.text())?.[1] ?? `status ${response.status}`
+    throw new CommandFailure('UnknownError', `The bundle s3://${Bucket}/${Key} could not be fetched: ${why}`)
+  }
+  const found = response.headers.get('etag')?.replaceAll('"', '')
+  if (ETag && found !== ETag.replaceAll('"', '')) {
+    await response.body.cancel()
+    throw new CommandFailure(
+      'UnknownError',
+      `The ETag of s3://${Bucket}/${Key} is ${found}, not ${ETag}: the object changed after the revision was named`,
+    )
+  }
+  const md5 = createHash('md5')
+  await pipeline(
+    Readable.fromWeb(response.body as never),
+    async function* (chunks: AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunks) {
+        md5.update(chunk)
+        yield chunk
+      }
+    },
+    createWriteStream(file),
+  )
+  if (found && /^[0-9a-f]{32}$/.test(found) && md5.digest('hex') !== found)
+    throw new CommandFailure('UnknownError', `The bytes of s3://${Bucket}/${Key} are not those of its ETag`)
+  await unpack(file, archive, BundleType)
+  await forgetOldRevisions(place, specification)
+}
+
+const unpack = async (file: string, archive: string, type: string): Promise<void> => {
+  try {
+    if (type === 'zip') return await unzip(file, archive)
+    const compressed = type === 'tgz' ? ['-z'] : []
+    const { stdout } = await run('tar', [...compressed, '-tf', file], { maxBuffer: 64 * 1024 * 1024 })
+    for (const name of stdout.split('\n'))
+      if (name.startsWith('/') || name.split('/').includes('..'))
+        throw new ArchiveError(`the archive holds an entry outside its folder: ${name}`)
+    await run('tar', [...compressed, '-xf', file, '-C', archive, '--no-same-owner'])
+  } catch (error) {
+    throw new CommandFailure(
+      'UnknownError',
+      `The bundle could not be unpacked: ${error instanceof Error ? error.message : String(error)}`,
+    )
+  }
+}
+
+/** Keeps the newest revisions, and always the one that was installed last. */
+const forgetOldRevisions = async (place: Layout, { DeploymentGroupId, DeploymentId }: Specification): Promise<void> => {
+  const group = place.group(DeploymentGroupId)
+  const installed = await readOptional(place.lastSuccessful(DeploymentGroupId))
+  const found = await Promise.all(
+    (await readdir(group)).map(async (name) => ({
+      path: join(group, name),
+      changed: (await stat(join(group, name))).mtimeMs,
+    })),
+  )
+  const kept = new Set([place.deployment(DeploymentGroupId, DeploymentId), installed?.trim()])
+  for (const { path } of found.toSorted((a, b) => b.changed - a.changed).slice(keptRevisions))
+    if (!kept.has(path) && dirname(path) === group) await rm(path, { recursive: true, force: true })
+}

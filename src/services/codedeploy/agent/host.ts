@@ -1,0 +1,134 @@
+import { amzDate, canonicalPath, emptyHash, sha256, sign, signingKey, stringToSign } from '../../../kernel/signature.ts'
+
+// What the agent knows of the machine it runs in and how it asks AWS: as any SDK would, by the instance metadata service.
+
+const metadata = process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT ?? 'http://169.254.169.254'
+
+/** Reads one item of the instance metadata, version 2. */
+const readMetadata = async (path: string): Promise<string> => {
+  const limit = { signal: AbortSignal.timeout(2_000) }
+  const token = await fetch(`${metadata}/latest/api/token`, {
+    method: 'PUT',
+    headers: { 'x-aws-ec2-metadata-token-ttl-seconds': '300' },
+    ...limit,
+  })
+  if (!token.ok) throw new Error(`the instance metadata service answered ${token.status}`)
+  const answer = await fetch(`${metadata}/latest/${path}`, {
+    headers: { 'x-aws-ec2-metadata-token': await token.text() },
+    ...limit,
+  })
+  if (!answer.ok) throw new Error(`the instance metadata service answered ${answer.status} for ${path}`)
+  return answer.text()
+}
+
+type Keys = {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string
+  readonly expires: number
+}
+
+/** The machine, once it is known. */
+export type Host = {
+  readonly endpoint: string
+  readonly region: string
+  readonly identifier: string
+  readonly keys: () => Promise<Keys>
+}
+
+/** Finds out who this machine is. Throws while the metadata service does not answer. */
+export const findHost = async (): Promise<Host> => {
+  const document = JSON.parse(await readMetadata('dynamic/instance-identity/document')) as {
+    accountId: string
+    region: string
+    instanceId: string
+  }
+  const { accountId, region, instanceId } = document
+  let keys: Keys | undefined
+  return {
+    endpoint: (process.env.AWS_ENDPOINT_URL ?? `https://codedeploy-commands.${region}.amazonaws.com`).replace(
+      /\/$/,
+      '',
+    ),
+    region,
+    identifier: `arn:aws:ec2:${region}:${accountId}:instance/${instanceId}`,
+    keys: async () => {
+      if (!keys || keys.expires - Date.now() < 300_000) keys = await readKeys()
+      return keys
+    },
+  }
+}
+
+const readKeys = async (): Promise<Keys> => {
+  const role = (await readMetadata('meta-data/iam/security-credentials/')).trim().split('\n')[0]
+  if (!role) throw new Error('the instance has no instance profile')
+  const found = JSON.parse(await readMetadata(`meta-data/iam/security-credentials/${role}`)) as Record<string, string>
+  if (found.Code !== 'Success') throw new Error(found.Message ?? 'the instance profile gives no credentials')
+  return {
+    accessKeyId: found.AccessKeyId ?? '',
+    secretAccessKey: found.SecretAccessKey ?? '',
+    sessionToken: found.Token ?? '',
+    expires: Date.parse(found.Expiration ?? ''),
+  }
+}
+
+/** Sends a request signed with the instance's credentials (Signature Version 4). */
+export const signedFetch = async (
+  host: Host,
+  request: {
+    service: string
+    method: 'GET' | 'POST'
+    path: string
+    query?: string
+    body?: string
+    headers?: Record<string, string>
+  },
+): Promise<Response> => {
+  const { service, method, path, query = '', body = '' } = request
+  const keys = await host.keys()
+  const url = new URL(`${host.endpoint}${path}${query ? `?${query}` : ''}`)
+  const time = amzDate(Date.now())
+  const payloadHash = body === '' ? emptyHash : sha256(body)
+  const headers: Record<string, string> = {
+    ...request.headers,
+    host: url.host,
+    'x-amz-content-sha256': payloadHash,
+    'x-amz-date': time,
+    ...(keys.sessionToken ? { 'x-amz-security-token': keys.sessionToken } : {}),
+  }
+  const scope = { date: time.slice(0, 8), region: host.region, service }
+  const signedHeaders = Object.keys(headers).sort()
+  const parts = { accessKeyId: keys.accessKeyId, scope, signedHeaders, signature: '', time }
+  const signature = sign(
+    signingKey(keys.secretAccessKey, scope),
+    stringToSign({ method, path, query, headers, payloadHash }, parts, service === 's3'),
+  )
+  const { host: _host, ...sent } = headers
+  return fetch(url, {
+    method,
+    headers: {
+      ...sent,
+      authorization: `AWS4-HMAC-SHA256 Credential=${keys.accessKeyId}/${scope.date}/${scope.region}/${service}/aws4_request, SignedHeaders=${signedHeaders.join(';')}, Signature=${signature}`,
+    },
+    ...(method === 'POST' ? { body } : {}),
+  })
+}
+
+/** A key as the path of a request: each segment percent-encoded. */
+export const objectPath = (bucket: string, key: string): string => canonicalPath(`/${bucket}/${key}`, false)
+
+/** Calls one operation of the host command service. Throws with the service's sentence. */
+export const callCommands = async <T>(host: Host, operation: string, input: object): Promise<T> => {
+  const body = JSON.stringify(input)
+  const headers = { 'content-type': 'application/x-amz-json-1.1' }
+  const response = await signedFetch(host, {
+    service: 'codedeploy-commands',
+    method: 'POST',
+    path: `/_drydock/codedeploy/${operation}`,
+    body,
+    headers,
+  })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${operation} was answered ${response.status}: ${text.slice(0, 500)}`)
+  return JSON.parse(text) as T
+}

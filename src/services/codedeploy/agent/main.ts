@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { setTimeout as pause } from 'node:timers/promises'
+import { downloadBundle } from './bundle.ts'
+import { CommandFailure } from './failure.ts'
+import { runHook } from './hooks.ts'
+import { callCommands, findHost, type Host } from './host.ts'
+import { install } from './install.ts'
+import { type Layout, layout, readOptional } from './layout.ts'
+import type { Specification } from './specification.ts'
+
+// The CodeDeploy agent: a program inside the machine that asks for commands, carries them out and says how they ended.
+// Its operations have the names of AWS's host command service.
+
+type HostCommand = {
+  readonly HostCommandIdentifier: string
+  readonly DeploymentExecutionId: string
+  readonly CommandName: string
+}
+
+/** Between polls: soon after there was something to do, calmly otherwise (milliseconds). */
+const [soonest, calmest] = [20, 250]
+
+const carryOut = async (host: Host, place: Layout, command: HostCommand): Promise<void> => {
+  const { DeploymentSpecification } = await callCommands<{
+    DeploymentSpecification: { GenericEnvelope: { Payload: string } }
+  }>(host, 'GetDeploymentSpecification', {
+    DeploymentExecutionId: command.DeploymentExecutionId,
+    HostIdentifier: host.identifier,
+  })
+  const specification = JSON.parse(DeploymentSpecification.GenericEnvelope.Payload) as Specification
+  const folder = place.deployment(specification.DeploymentGroupId, specification.DeploymentId)
+  switch (command.CommandName) {
+    case 'DownloadBundle':
+      return downloadBundle(host, place, specification)
+    case 'Install':
+      return install(place, specification)
+    case 'ApplicationStop': {
+      // The scripts that stop an application are those it came with.
+      const installed = (await readOptional(place.lastSuccessful(specification.DeploymentGroupId)))?.trim()
+      return installed ? runHook(place, installed, command.CommandName, specification) : undefined
+    }
+    default:
+      return runHook(place, folder, command.CommandName, specification)
+  }
+}
+
+const diagnostics = (error: unknown) => {
+  const failure =
+    error instanceof CommandFailure
+      ? error
+      : new CommandFailure('UnknownError', error instanceof Error ? error.message : String(error))
+  return { error_code: failure.code, script_name: failure.scriptName, message: failure.message, log: failure.log }
+}
+
+/** Says how a command ended, until somebody hears it: the server may be away for a while. */
+const report = async (
+  host: Host,
+  command: HostCommand,
+  outcome: { CommandStatus: 'Succeeded' | 'Failed'; Payload: object },
+): Promise<void> => {
+  const { HostCommandIdentifier } = command
+  const Diagnostics = { Format: 'JSON', Payload: JSON.stringify(outcome.Payload) }
+  for (let wait = soonest; ; wait = Math.min(wait * 2, 2_000)) {
+    try {
+      await callCommands(host, 'PutHostCommandComplete', {
+        HostCommandIdentifier,
+        CommandStatus: outcome.CommandStatus,
+        Diagnostics,
+      })
+      return
+    } catch (error) {
+      console.error(`report of ${command.CommandName}: ${error instanceof Error ? error.message : error}`)
+      await pause(wait)
+    }
+  }
+}
+
+const poll = async (host: Host, place: Layout, session: string): Promise<boolean> => {
+  const { HostCommand } = await callCommands<{ HostCommand?: HostCommand }>(host, 'PollHostCommand', {
+    HostIdentifier: host.identifier,
+    AgentSession: session,
+  })
+  if (!HostCommand) return false
+  const { HostCommandIdentifier } = HostCommand
+  await callCommands(host, 'PutHostCommandAcknowledgement', { HostCommandIdentifier, AgentSession: session })
+  console.log(`${HostCommand.DeploymentExecutionId} ${HostCommand.CommandName}`)
+  try {
+    await carryOut(host, place, HostCommand)
+    await report(host, HostCommand, {
+      CommandStatus: 'Succeeded',
+      Payload: { error_code: 'Success', script_name: '', message: 'Succeeded', log: '' },
+    })
+  } catch (error) {
+    console.error(`${HostCommand.CommandName}: ${error instanceof Error ? error.message : error}`)
+    await report(host, HostCommand, { CommandStatus: 'Failed', Payload: diagnostics(error) })
+  }
+  return true
+}
+
+const root = process.argv[2] ?? '/'
+const place = layout(root)
+await mkdir(place.deployments, { recursive: true })
+const session = randomUUID()
+let host: Host | undefined
+let said = ''
+for (let wait = soonest; ; ) {
+  try {
+    host ??= await findHost()
+    const worked = await poll(host, place, session)
+    wait = worked ? soonest : Math.min(wait * 1.5, calmest)
+    said = ''
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    if (message !== said) console.error(message)
+    said = message
+    wait = Math.min(wait * 2, 2_000)
+  }
+  await pause(wait)
+}

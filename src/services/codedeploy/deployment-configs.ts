@@ -1,0 +1,113 @@
+import { type ReadTx, table } from '../../store/store.ts'
+import { Group } from './deployment-groups.ts'
+import { fail, type Operation } from './operation.ts'
+import { page } from './page.ts'
+
+type MinimumHealthyHosts = { readonly type: 'HOST_COUNT' | 'FLEET_PERCENT'; readonly value: number }
+export type DeploymentConfig = {
+  readonly name: string
+  readonly id: string
+  readonly created: number
+  readonly minimumHealthyHosts: MinimumHealthyHosts
+}
+export const DeploymentConfig = table<DeploymentConfig>('codedeploy.deployment-config', {
+  scope: 'region',
+  key: ({ name }) => name,
+})
+
+const predefined: Readonly<Record<string, MinimumHealthyHosts>> = {
+  'CodeDeployDefault.AllAtOnce': { type: 'FLEET_PERCENT', value: 0 },
+  'CodeDeployDefault.HalfAtATime': { type: 'FLEET_PERCENT', value: 50 },
+  'CodeDeployDefault.OneAtATime': { type: 'FLEET_PERCENT', value: 99 },
+}
+const predefinedId = (name: string) => `00000000-0000-0000-0000-00000000000${Object.keys(predefined).indexOf(name) + 1}`
+
+export const defaultConfig = 'CodeDeployDefault.OneAtATime'
+
+/** A deployment configuration, AWS's or one's own. Throws DeploymentConfigDoesNotExistException. */
+export const getConfig = async (tx: ReadTx, name: string): Promise<DeploymentConfig> => {
+  const given = predefined[name]
+  if (given) return { name, id: predefinedId(name), created: 0, minimumHealthyHosts: given }
+  const config = await tx.get(DeploymentConfig, name)
+  if (!config)
+    throw fail('DeploymentConfigDoesNotExistException', `No deployment configuration found for name: ${name}`)
+  return config
+}
+
+/**
+ * How many of `total` instances must stay healthy ("Working with deployment configurations", user guide): a percentage is
+ * rounded up, and one instance at a time can always be worked on.
+ */
+export const healthyMinimum = (
+  { minimumHealthyHosts: { type, value } }: Pick<DeploymentConfig, 'minimumHealthyHosts'>,
+  total: number,
+): number => Math.min(type === 'HOST_COUNT' ? value : Math.ceil((total * value) / 100), total)
+
+export const CreateDeploymentConfig: Operation<'CreateDeploymentConfig'> = (ctx, input) => {
+  const { deploymentConfigName: name, minimumHealthyHosts: hosts } = input
+  if (/^CodeDeployDefault\./.test(name))
+    throw fail(
+      'InvalidDeploymentConfigNameException',
+      'Deployment configuration names cannot begin with CodeDeployDefault.',
+    )
+  if (input.computePlatform !== undefined && input.computePlatform !== 'Server')
+    throw fail('InvalidComputePlatformException', 'Drydock deploys to the compute platform Server.')
+  if (input.trafficRoutingConfig)
+    throw fail(
+      'InvalidTrafficRoutingConfigurationException',
+      'The compute platform Server has no traffic routing configuration.',
+    )
+  if (input.zonalConfig)
+    throw fail('InvalidZonalDeploymentConfigurationException', 'Drydock does not deploy zone by zone.')
+  if (
+    !hosts?.type ||
+    hosts.value === undefined ||
+    hosts.value < 0 ||
+    (hosts.type === 'FLEET_PERCENT' && hosts.value > 100)
+  )
+    throw fail('InvalidMinimumHealthyHostValueException', 'The minimum healthy hosts value is not valid.')
+  const minimumHealthyHosts = { type: hosts.type, value: hosts.value }
+  return ctx.write(async (tx) => {
+    if (await tx.get(DeploymentConfig, name))
+      throw fail('DeploymentConfigAlreadyExistsException', `Deployment configuration already exists: ${name}`)
+    const { id } = tx.put(DeploymentConfig, {
+      name,
+      id: ctx.newId(),
+      created: ctx.now().getTime(),
+      minimumHealthyHosts,
+    })
+    return { deploymentConfigId: id }
+  })
+}
+
+export const GetDeploymentConfig: Operation<'GetDeploymentConfig'> = (ctx, { deploymentConfigName }) =>
+  ctx.read(async (tx) => {
+    const { name, id, created, minimumHealthyHosts } = await getConfig(tx, deploymentConfigName)
+    return {
+      deploymentConfigInfo: {
+        deploymentConfigName: name,
+        deploymentConfigId: id,
+        createTime: new Date(created),
+        minimumHealthyHosts,
+        computePlatform: 'Server' as const,
+      },
+    }
+  })
+
+export const ListDeploymentConfigs: Operation<'ListDeploymentConfigs'> = (ctx, { nextToken }) =>
+  ctx.read(async (tx) => {
+    const own = (await tx.list(DeploymentConfig)).map(({ name }) => name)
+    const { items, ...more } = page([...Object.keys(predefined), ...own], nextToken)
+    return { deploymentConfigsList: items, ...more }
+  })
+
+export const DeleteDeploymentConfig: Operation<'DeleteDeploymentConfig'> = (ctx, { deploymentConfigName: name }) => {
+  if (predefined[name])
+    throw fail('InvalidOperationException', 'A predefined deployment configuration cannot be deleted.')
+  return ctx.write(async (tx) => {
+    if ((await tx.list(Group)).some(({ config }) => config === name))
+      throw fail('DeploymentConfigInUseException', `The deployment configuration is still in use: ${name}`)
+    tx.delete(DeploymentConfig, name)
+    return {}
+  })
+}

@@ -1,0 +1,266 @@
+import type { Ctx } from '../../kernel/context.ts'
+import { type ReadTx, table } from '../../store/store.ts'
+import { getApplication } from './applications.ts'
+import { Deployment, unfinished } from './deployment.ts'
+import { defaultConfig, getConfig } from './deployment-configs.ts'
+import { fail, type Input, type Operation } from './operation.ts'
+import { page } from './page.ts'
+import { type Revision, toRevision } from './revisions.ts'
+import { putTags, Tags } from './tags.ts'
+
+export type TagFilter = {
+  readonly key?: string
+  readonly value?: string
+  readonly type: 'KEY_ONLY' | 'VALUE_ONLY' | 'KEY_AND_VALUE'
+}
+export type AutoRollback = {
+  readonly enabled: boolean
+  readonly events: readonly ('DEPLOYMENT_FAILURE' | 'DEPLOYMENT_STOP_ON_REQUEST')[]
+}
+
+/** A deployment group. `last…` are deployment ids. */
+export type Group = {
+  readonly application: string
+  readonly name: string
+  readonly id: string
+  readonly config: string
+  readonly serviceRoleArn: string
+  /** Groups of filters: an instance must match one filter of each. */
+  readonly tagSet: readonly (readonly TagFilter[])[]
+  /** The user wrote `ec2TagFilters`, and is shown them again. */
+  readonly flat: boolean
+  readonly autoRollback: AutoRollback
+  readonly target?: Revision
+  readonly lastAttempted?: string
+  readonly lastSuccessful?: string
+}
+export const Group = table<Group>('codedeploy.deployment-group', {
+  scope: 'region',
+  key: ({ application, name }) => `${application}/${name}`,
+})
+
+export const getGroup = async (tx: ReadTx, application: string, name: string): Promise<Group> => {
+  const group = await tx.get(Group, `${application}/${name}`)
+  if (!group) throw fail('DeploymentGroupDoesNotExistException', `No Deployment Group found for name: ${name}`)
+  return group
+}
+
+type Settings = Partial<
+  Pick<
+    Input<'CreateDeploymentGroup'>,
+    Exclude<keyof Input<'CreateDeploymentGroup'>, 'applicationName' | 'deploymentGroupName' | 'tags'>
+  >
+>
+
+/** What would change how a deployment goes and is not carried out: refused rather than ignored. */
+const refuseUnsupported = (input: Settings): void => {
+  if (input.autoScalingGroups?.length)
+    throw fail('InvalidAutoScalingGroupException', 'Auto Scaling groups come with their service.')
+  if (input.onPremisesInstanceTagFilters?.length || input.onPremisesTagSet?.onPremisesTagSetList?.length)
+    throw fail('InvalidOnPremisesTagCombinationException', 'Drydock does not deploy to on-premises instances yet.')
+  if (input.alarmConfiguration?.alarms?.length)
+    throw fail('InvalidAlarmConfigException', 'Alarms do not stop deployments yet.')
+  if (input.triggerConfigurations?.length) throw fail('InvalidTriggerConfigException', 'Triggers come with Amazon SNS.')
+  if (input.blueGreenDeploymentConfiguration || input.deploymentStyle?.deploymentType === 'BLUE_GREEN')
+    throw fail('InvalidBlueGreenDeploymentConfigurationException', 'Blue/green deployments come with load balancers.')
+  if (input.loadBalancerInfo || input.deploymentStyle?.deploymentOption === 'WITH_TRAFFIC_CONTROL')
+    throw fail('InvalidLoadBalancerInfoException', 'Traffic control comes with load balancers.')
+  if (input.ecsServices?.length)
+    throw fail('InvalidECSServiceException', 'Amazon ECS services come with their service.')
+  if (input.terminationHookEnabled)
+    throw fail('InvalidAutoScalingGroupException', 'Auto Scaling groups come with their service.')
+}
+
+const readFilter = ({
+  Key,
+  Value,
+  Type,
+}: {
+  Key?: string | undefined
+  Value?: string | undefined
+  Type?: string | undefined
+}): TagFilter => {
+  if (Type !== 'KEY_ONLY' && Type !== 'VALUE_ONLY' && Type !== 'KEY_AND_VALUE')
+    throw fail('InvalidEC2TagException', 'The tag was specified in an invalid format.')
+  if ((Type !== 'VALUE_ONLY' && Key === undefined) || (Type !== 'KEY_ONLY' && Value === undefined))
+    throw fail('InvalidEC2TagException', 'The tag was specified in an invalid format.')
+  return { ...(Key === undefined ? {} : { key: Key }), ...(Value === undefined ? {} : { value: Value }), type: Type }
+}
+
+const readTags = ({ ec2TagFilters, ec2TagSet }: Settings): Pick<Group, 'tagSet' | 'flat'> | undefined => {
+  if (ec2TagFilters?.length && ec2TagSet?.ec2TagSetList?.length)
+    throw fail(
+      'InvalidEC2TagCombinationException',
+      'The request specified both EC2 tag filters and an EC2 tag set. Only one is allowed.',
+    )
+  if (ec2TagSet?.ec2TagSetList) {
+    if (ec2TagSet.ec2TagSetList.length > 3)
+      throw fail(
+        'TagSetListLimitExceededException',
+        'The number of tag groups included in the tag set list exceeded the maximum allowed limit of 3.',
+      )
+    return { tagSet: ec2TagSet.ec2TagSetList.map((filters) => filters.map(readFilter)), flat: false }
+  }
+  return ec2TagFilters
+    ? { tagSet: ec2TagFilters.length > 0 ? [ec2TagFilters.map(readFilter)] : [], flat: true }
+    : undefined
+}
+
+export const readRollback = (
+  configuration: { enabled?: boolean | undefined; events?: readonly string[] | undefined } | undefined,
+): AutoRollback | undefined => {
+  if (!configuration) return undefined
+  const { enabled = false, events = [] } = configuration
+  if (enabled && events.length === 0)
+    throw fail(
+      'InvalidAutoRollbackConfigException',
+      'At least one event type must be specified when automatic rollback is enabled.',
+    )
+  const read = events.map((event) => {
+    if (event !== 'DEPLOYMENT_FAILURE' && event !== 'DEPLOYMENT_STOP_ON_REQUEST')
+      throw fail('InvalidAutoRollbackConfigException', `Drydock does not roll back on ${event} yet.`)
+    return event
+  })
+  return { enabled, events: read }
+}
+
+const passRole = (ctx: Ctx, roleArn: string): Promise<void> => {
+  if (!/^arn:aws:iam::\d{12}:role\/.+/.test(roleArn))
+    throw fail('InvalidRoleException', 'The service role ARN was specified in an invalid format.')
+  return ctx.authorize('iam:PassRole', roleArn, { 'iam:PassedToService': ['codedeploy.amazonaws.com'] })
+}
+
+export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (ctx, input) => {
+  const {
+    applicationName,
+    deploymentGroupName: name,
+    deploymentConfigName: config = defaultConfig,
+    serviceRoleArn,
+  } = input
+  refuseUnsupported(input)
+  const tags = readTags(input) ?? { tagSet: [], flat: true }
+  const autoRollback = readRollback(input.autoRollbackConfiguration) ?? { enabled: false, events: [] }
+  await passRole(ctx, serviceRoleArn)
+  return ctx.write(async (tx) => {
+    await getApplication(tx, applicationName)
+    await getConfig(tx, config)
+    if (await tx.get(Group, `${applicationName}/${name}`))
+      throw fail('DeploymentGroupAlreadyExistsException', `Deployment group already exists: ${name}`)
+    const group = tx.put(Group, {
+      application: applicationName,
+      name,
+      id: ctx.newId(),
+      config,
+      serviceRoleArn,
+      autoRollback,
+      ...tags,
+    })
+    await putTags(tx, ctx.arn(`deploymentgroup:${applicationName}/${name}`), input.tags)
+    return { deploymentGroupId: group.id }
+  })
+}
+
+export const UpdateDeploymentGroup: Operation<'UpdateDeploymentGroup'> = async (ctx, input) => {
+  refuseUnsupported(input)
+  const tags = readTags(input)
+  const autoRollback = readRollback(input.autoRollbackConfiguration)
+  if (input.serviceRoleArn) await passRole(ctx, input.serviceRoleArn)
+  return ctx.write(async (tx) => {
+    await getApplication(tx, input.applicationName)
+    const group = await getGroup(tx, input.applicationName, input.currentDeploymentGroupName)
+    if (input.deploymentConfigName) await getConfig(tx, input.deploymentConfigName)
+    const name = input.newDeploymentGroupName ?? group.name
+    if (name !== group.name) {
+      if (await tx.get(Group, `${group.application}/${name}`))
+        throw fail('DeploymentGroupAlreadyExistsException', `Deployment group already exists: ${name}`)
+      tx.delete(Group, `${group.application}/${group.name}`)
+    }
+    tx.put(Group, {
+      ...group,
+      ...tags,
+      name,
+      ...(autoRollback ? { autoRollback } : {}),
+      ...(input.deploymentConfigName ? { config: input.deploymentConfigName } : {}),
+      ...(input.serviceRoleArn ? { serviceRoleArn: input.serviceRoleArn } : {}),
+    })
+    return { hooksNotCleanedUp: [] }
+  })
+}
+
+export const DeleteDeploymentGroup: Operation<'DeleteDeploymentGroup'> = (
+  ctx,
+  { applicationName, deploymentGroupName },
+) =>
+  ctx.write(async (tx) => {
+    tx.delete(Group, `${applicationName}/${deploymentGroupName}`)
+    tx.delete(Tags, ctx.arn(`deploymentgroup:${applicationName}/${deploymentGroupName}`))
+    return { hooksNotCleanedUp: [] }
+  })
+
+const toFilter = ({ key, value, type }: TagFilter) => ({ Key: key, Value: value, Type: type })
+
+const toInfo = async (tx: ReadTx, group: Group) => {
+  const summary = async (id: string | undefined) => {
+    const deployment = id === undefined ? undefined : await tx.get(Deployment, id)
+    if (!deployment) return undefined
+    const time = (at: number | undefined) => (at === undefined ? undefined : new Date(at))
+    return {
+      deploymentId: deployment.id,
+      status: deployment.status,
+      createTime: time(deployment.created),
+      endTime: time(deployment.completed),
+    }
+  }
+  return {
+    applicationName: group.application,
+    deploymentGroupId: group.id,
+    deploymentGroupName: group.name,
+    deploymentConfigName: group.config,
+    serviceRoleArn: group.serviceRoleArn,
+    ...(group.flat
+      ? { ec2TagFilters: group.tagSet.flat().map(toFilter) }
+      : { ec2TagSet: { ec2TagSetList: group.tagSet.map((filters) => filters.map(toFilter)) } }),
+    onPremisesInstanceTagFilters: [],
+    autoScalingGroups: [],
+    triggerConfigurations: [],
+    ...(group.target ? { targetRevision: toRevision(group.target) } : {}),
+    autoRollbackConfiguration: { enabled: group.autoRollback.enabled, events: [...group.autoRollback.events] },
+    deploymentStyle: { deploymentType: 'IN_PLACE' as const, deploymentOption: 'WITHOUT_TRAFFIC_CONTROL' as const },
+    outdatedInstancesStrategy: 'UPDATE' as const,
+    lastSuccessfulDeployment: await summary(group.lastSuccessful),
+    lastAttemptedDeployment: await summary(group.lastAttempted),
+    computePlatform: 'Server' as const,
+    terminationHookEnabled: false,
+  }
+}
+
+export const GetDeploymentGroup: Operation<'GetDeploymentGroup'> = (ctx, { applicationName, deploymentGroupName }) =>
+  ctx.read(async (tx) => {
+    await getApplication(tx, applicationName)
+    return { deploymentGroupInfo: await toInfo(tx, await getGroup(tx, applicationName, deploymentGroupName)) }
+  })
+
+export const BatchGetDeploymentGroups: Operation<'BatchGetDeploymentGroups'> = (
+  ctx,
+  { applicationName, deploymentGroupNames },
+) =>
+  ctx.read(async (tx) => {
+    await getApplication(tx, applicationName)
+    const deploymentGroupsInfo = await Promise.all(
+      deploymentGroupNames.map(async (name) => toInfo(tx, await getGroup(tx, applicationName, name))),
+    )
+    return { deploymentGroupsInfo, errorMessage: '' }
+  })
+
+export const ListDeploymentGroups: Operation<'ListDeploymentGroups'> = (ctx, { applicationName, nextToken }) =>
+  ctx.read(async (tx) => {
+    await getApplication(tx, applicationName)
+    const { items, ...more } = page(await tx.list(Group, { prefix: `${applicationName}/` }), nextToken)
+    return { applicationName, deploymentGroups: items.map(({ name }) => name), ...more }
+  })
+
+/** The deployment of a group that has not ended, if there is one. */
+export const underWay = async (tx: ReadTx, group: Group): Promise<Deployment | undefined> => {
+  const last = group.lastAttempted === undefined ? undefined : await tx.get(Deployment, group.lastAttempted)
+  return last && unfinished(last) ? last : undefined
+}

@@ -1,0 +1,68 @@
+import type { Ctx } from '../../kernel/context.ts'
+import type { AccessRules } from '../../kernel/service.ts'
+import { Deployment } from './deployment.ts'
+import type { NS } from './operation.ts'
+import { Tags } from './tags.ts'
+
+type Named = { readonly applicationName?: string | undefined; readonly deploymentGroupName?: string | undefined }
+
+const application = ({ applicationName = '*' }: Named, ctx: Ctx) => ({
+  resources: [ctx.arn(`application:${applicationName}`)],
+})
+const group = ({ applicationName = '*', deploymentGroupName = '*' }: Named, ctx: Ctx) => ({
+  resources: [ctx.arn(`deploymentgroup:${applicationName}/${deploymentGroupName}`)],
+})
+const config = ({ deploymentConfigName = '*' }: { readonly deploymentConfigName?: string | undefined }, ctx: Ctx) => ({
+  resources: [ctx.arn(`deploymentconfig:${deploymentConfigName}`)],
+})
+/** What a deployment id stands for is its deployment group. */
+const groupOf = async ({ deploymentId = '' }: { readonly deploymentId?: string | undefined }, ctx: Ctx) => {
+  const deployment = await ctx.read((tx) => tx.get(Deployment, deploymentId))
+  return { resources: [ctx.arn(`deploymentgroup:${deployment?.application ?? '*'}/${deployment?.group ?? '*'}`)] }
+}
+const tagged = ({ ResourceArn }: { readonly ResourceArn: string }) => ({ resources: [ResourceArn] })
+
+export const access: AccessRules<NS> = {
+  operations: {
+    CreateApplication: application,
+    GetApplication: application,
+    DeleteApplication: application,
+    UpdateApplication: application,
+    BatchGetApplications: ({ applicationNames }, ctx) => ({
+      resources: applicationNames.map((name) => ctx.arn(`application:${name}`)),
+    }),
+    ListApplications: (_input, ctx) => ({ resources: [ctx.arn('application:*')] }),
+    RegisterApplicationRevision: application,
+    GetApplicationRevision: application,
+    BatchGetApplicationRevisions: application,
+    ListApplicationRevisions: application,
+    CreateDeploymentGroup: group,
+    GetDeploymentGroup: group,
+    DeleteDeploymentGroup: group,
+    UpdateDeploymentGroup: ({ applicationName, currentDeploymentGroupName }, ctx) =>
+      group({ applicationName, deploymentGroupName: currentDeploymentGroupName }, ctx),
+    BatchGetDeploymentGroups: ({ applicationName, deploymentGroupNames }, ctx) => ({
+      resources: deploymentGroupNames.map((name) => ctx.arn(`deploymentgroup:${applicationName}/${name}`)),
+    }),
+    ListDeploymentGroups: ({ applicationName }, ctx) => group({ applicationName }, ctx),
+    CreateDeployment: group,
+    GetDeployment: groupOf,
+    StopDeployment: () => ({ resources: ['*'] }),
+    BatchGetDeployments: (_input, ctx) => ({ resources: [ctx.arn('deploymentgroup:*/*')] }),
+    ListDeployments: group,
+    ListDeploymentTargets: groupOf,
+    BatchGetDeploymentTargets: groupOf,
+    GetDeploymentTarget: groupOf,
+    ListDeploymentInstances: groupOf,
+    GetDeploymentInstance: groupOf,
+    BatchGetDeploymentInstances: groupOf,
+    CreateDeploymentConfig: config,
+    GetDeploymentConfig: config,
+    DeleteDeploymentConfig: config,
+    ListDeploymentConfigs: (_input, ctx) => ({ resources: [ctx.arn('deploymentconfig:*')] }),
+    TagResource: tagged,
+    UntagResource: tagged,
+    ListTagsForResource: tagged,
+  },
+  resourceTags: (ctx, arn) => ctx.read(async (tx) => (await tx.get(Tags, arn))?.tags),
+}

@@ -1,0 +1,55 @@
+import type { Ctx } from '../../kernel/context.ts'
+import { table, type WriteTx } from '../../store/store.ts'
+import { getApplication } from './applications.ts'
+import { getGroup } from './deployment-groups.ts'
+import { fail, type Operation } from './operation.ts'
+
+type Tags = { readonly arn: string; readonly tags: Readonly<Record<string, string>> }
+export const Tags = table<Tags>('codedeploy.tags', { scope: 'region', key: ({ arn }) => arn })
+
+type WireTag = { readonly Key?: string | undefined; readonly Value?: string | undefined }
+
+export const putTags = async (tx: WriteTx, arn: string, tags: readonly WireTag[] | undefined): Promise<void> => {
+  if (!tags?.length) return
+  const present = (await tx.get(Tags, arn))?.tags ?? {}
+  const merged = { ...present, ...Object.fromEntries(tags.map(({ Key = '', Value = '' }) => [Key, Value])) }
+  if (Object.keys(merged).length > 50)
+    throw fail('TagLimitExceededException', 'The maximum allowed number of tags was exceeded.')
+  tx.put(Tags, { arn, tags: merged })
+}
+
+/** Throws unless the ARN is that of an application or deployment group of this place. */
+const check = async (ctx: Ctx, tx: WriteTx, arn: string): Promise<void> => {
+  const [, , service, region, account, kind, name = ''] = arn.split(':')
+  if (service !== 'codedeploy' || region !== ctx.region || account !== ctx.account)
+    throw fail('InvalidArnException', `The specified ARN is not in a valid format: ${arn}`)
+  const [application = '', group] = name.split('/')
+  if (kind === 'application') await getApplication(tx, application)
+  else if (kind === 'deploymentgroup') await getGroup(tx, application, group ?? '')
+  else throw fail('ArnNotSupportedException', `The specified ARN is not supported: ${arn}`)
+}
+
+export const TagResource: Operation<'TagResource'> = (ctx, { ResourceArn, Tags: tags }) =>
+  ctx.write(async (tx) => {
+    await check(ctx, tx, ResourceArn)
+    await putTags(tx, ResourceArn, tags)
+    return {}
+  })
+
+export const UntagResource: Operation<'UntagResource'> = (ctx, { ResourceArn, TagKeys }) =>
+  ctx.write(async (tx) => {
+    await check(ctx, tx, ResourceArn)
+    const present = (await tx.get(Tags, ResourceArn))?.tags ?? {}
+    tx.put(Tags, {
+      arn: ResourceArn,
+      tags: Object.fromEntries(Object.entries(present).filter(([key]) => !TagKeys.includes(key))),
+    })
+    return {}
+  })
+
+export const ListTagsForResource: Operation<'ListTagsForResource'> = (ctx, { ResourceArn }) =>
+  ctx.write(async (tx) => {
+    await check(ctx, tx, ResourceArn)
+    const tags = (await tx.get(Tags, ResourceArn))?.tags ?? {}
+    return { Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) }
+  })
