@@ -554,6 +554,31 @@ describe('builds', () => {
     expect(buildsNotFound).toEqual([ids[0]])
   })
 
+  it('are listed page by page', async () => {
+    await project()
+    const { id = '', projectName } = await run()
+    const place = { account: drydock.account, region: drydock.region }
+    const made = await drydock.server.kernel.store.write(place, async (tx) => {
+      const build = await tx.get(BuildTable, id)
+      if (!build) throw new Error('no build')
+      const copy = (i: number) => ({ ...build, id: `app:${String(i).padStart(3, '0')}`, created: build.created + i })
+      return Array.from({ length: 150 }, (_, i) => tx.put(BuildTable, copy(i + 1)).id)
+    })
+    const expected = [id, ...made]
+    for (const sortOrder of ['ASCENDING', 'DESCENDING'] as const) {
+      const wanted = sortOrder === 'ASCENDING' ? expected : [...expected].reverse()
+      const first = await codebuild.send(new ListBuildsForProjectCommand({ projectName, sortOrder }))
+      const { nextToken } = first
+      const second = await codebuild.send(new ListBuildsForProjectCommand({ projectName, sortOrder, nextToken }))
+      expect([...(first.ids ?? []), ...(second.ids ?? [])]).toEqual(wanted)
+      expect([first.ids?.length, second.nextToken]).toEqual([100, undefined])
+      const all = await codebuild.send(new ListBuildsCommand({ sortOrder }))
+      const rest = await codebuild.send(new ListBuildsCommand({ sortOrder, nextToken: all.nextToken }))
+      expect([...(all.ids ?? []), ...(rest.ids ?? [])]).toEqual(wanted)
+    }
+    await drydock.server.reset()
+  })
+
   it('are started once for one token', async () => {
     await project()
     const first = await start({ idempotencyToken: 'a' })
