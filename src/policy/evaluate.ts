@@ -6,8 +6,8 @@ import type { Naming } from './principals.ts'
 
 /** The order in which AWS's enforcement looks at the kinds of policy, and so the kind a denial names. */
 const order: readonly PolicyKind[] = [
-  'service-control',
   'resource-control',
+  'service-control',
   'resource',
   'identity',
   'boundary',
@@ -107,7 +107,7 @@ const namingIn = (
 const lack = (request: AccessRequest, findings: Findings): PolicyKind | undefined => {
   const { principal } = request
   const granted = findings.granted
-  for (const kind of ['service-control', 'resource-control'] as const)
+  for (const kind of ['resource-control', 'service-control'] as const)
     for (const level of findings.levels.values()) if (level.kind === kind && !level.allows) return kind
 
   if (principal.kind === 'anonymous' || principal.kind === 'service') return granted.size > 0 ? undefined : 'resource'

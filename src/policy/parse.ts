@@ -1,8 +1,11 @@
 import { isConditionOperator } from './condition.ts'
 import type { PolicyDocument, PolicyKind } from './policy.ts'
 
-/** What a document is checked for: `trust` is a role's AssumeRolePolicyDocument. */
-export type DocumentKind = PolicyKind | 'trust'
+/**
+ * What a document is checked for: `trust` is a role's AssumeRolePolicyDocument, `managed` an identity policy of its own,
+ * for which IAM asks more than for an inline one.
+ */
+export type DocumentKind = PolicyKind | 'trust' | 'managed'
 
 /** A document that AWS would refuse; `message` is AWS's finding. Services throw it as their MalformedPolicyDocument. */
 export class PolicyFinding extends Error {
@@ -26,7 +29,7 @@ export const parsePolicy = (text: string, kind: DocumentKind): PolicyDocument =>
   if (statements.length === 0 && !rules.empty) throw syntax()
   const sids = new Set<string>()
   for (const statement of statements) checkStatement(statement, rules, sids)
-  if (rules.identity && document.Version !== '2012-10-17')
+  if (kind === 'managed' && document.Version !== '2012-10-17')
     throw new PolicyFinding('Policy document must be version 2012-10-17 or greater.')
   return document as PolicyDocument
 }
@@ -39,8 +42,9 @@ type Rules = {
 }
 
 const rulesOf = (kind: DocumentKind): Rules => {
-  const identity = kind === 'identity' || kind === 'boundary' || kind === 'session' || kind === 'service-control'
-  return { identity, trust: kind === 'trust', empty: kind === 'identity' || kind === 'session' }
+  const identity =
+    kind === 'identity' || kind === 'managed' || kind === 'boundary' || kind === 'session' || kind === 'service-control'
+  return { identity, trust: kind === 'trust', empty: identity && kind !== 'service-control' }
 }
 
 const syntax = () => new PolicyFinding('Syntax errors in policy.')
@@ -128,7 +132,7 @@ const checkPrincipals = (statement: Json, rules: Rules) => {
     for (const name of strings(value)) {
       if (type !== 'AWS') continue
       // Wildcards in a principal's name are refused; a deleted user or role shows as its unique id.
-      if (!/^(\*|\d{12}|A[A-Z0-9]{15,127}|arn:[^:*?]+:(iam|sts)::\d{12}:[^*?:]+)$/.test(name))
+      if (!/^(\*|\d{12}|A[A-Z0-9]{15,127}|arn:[^:*?]+:(iam|sts)::(\d{12}|cloudfront):[^*?:]+)$/.test(name))
         throw new PolicyFinding(`Invalid principal in policy: "AWS":"${name}"`)
     }
   }

@@ -56,7 +56,7 @@ const getLocal = async (tx: ReadTx, ctx: Ctx, arn: string): Promise<PolicyRecord
 }
 
 const checkManaged = (text: string) => {
-  checkDocument(text, 'identity')
+  checkDocument(text, 'managed')
   if (documentSize(text) > 6144) throw fail('LimitExceededException', 'Cannot exceed quota for PolicySize: 6144')
 }
 
