@@ -91,7 +91,7 @@ const firstPush = (stage: Stage) =>
 const failingTest = (stage: Stage) =>
   stage.show.step('2. A push with a failing test', async () => {
     const { aws, clone, address, show } = stage
-    clone.change('src/app.js', { from: 'status: 200, type: ', to: 'status: 500, type: ' })
+clone.change('src/app.js', { from: 'body: `${version}\\n`', to: 'body: `v${version}\\n`' })
     const execution = await pushed(stage, 'Break a test', 'Failed')
     clone.restore('src/app.js')
     const build = await buildOf(aws, await actionOf(aws, execution, 'Build'))
