@@ -1,0 +1,141 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { allow, type Story, story } from '../story.ts'
+
+// IAM and STS with clients that no one here wrote: the AWS CLI with profiles, and boto3.
+
+const run = promisify(execFile)
+const works = (command: string, ...args: string[]): Promise<boolean> =>
+  run(command, args).then(
+    () => true,
+    () => false,
+  )
+const cli = await works('aws', '--version')
+const boto3 = await works('python3', '-c', 'import boto3')
+if (!cli) console.log('SKIPPED: IAM and STS with the AWS CLI, because there is no `aws` on the path')
+if (!boto3) console.log('SKIPPED: IAM and STS with boto3, because `python3 -c "import boto3"` fails')
+
+const account = '000000000000'
+let drydock: Story
+let folder: string
+let environment: Record<string, string | undefined>
+beforeAll(async () => {
+  drydock = await story()
+  folder = mkdtempSync(join(tmpdir(), 'drydock-identity-journey-'))
+  environment = {
+    PATH: process.env.PATH,
+    HOME: folder,
+    PYENV_ROOT: process.env.PYENV_ROOT,
+    AWS_ENDPOINT_URL: drydock.endpoint,
+    AWS_DEFAULT_REGION: 'us-east-1',
+    AWS_MAX_ATTEMPTS: '1',
+    AWS_PAGER: '',
+    AWS_CONFIG_FILE: join(folder, 'config'),
+    AWS_SHARED_CREDENTIALS_FILE: join(folder, 'credentials'),
+    NO_PROXY: '127.0.0.1,localhost',
+  }
+  writeFileSync(
+    join(folder, 'credentials'),
+    `[root]\naws_access_key_id = ${drydock.root.accessKeyId}\naws_secret_access_key = ${drydock.root.secretAccessKey}\n`,
+  )
+})
+afterAll(async () => {
+  await drydock.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const aws = async (profile: string, ...args: string[]): Promise<string> =>
+  (await run('aws', [...args, '--profile', profile], { env: environment, cwd: folder })).stdout.trim()
+const awsFails = async (profile: string, ...args: string[]): Promise<string> => {
+  try {
+    await aws(profile, ...args)
+  } catch (error) {
+    return String((error as { stderr?: string }).stderr ?? error)
+  }
+  throw new Error(`aws ${args.join(' ')} succeeded`)
+}
+
+test.runIf(cli)('a user, a role and a profile that assumes it, with the AWS CLI', { timeout: 120_000 }, async () => {
+  await aws('root', 'iam', 'create-user', '--user-name', 'dora')
+  const key = await aws(
+    'root',
+    ...['iam', 'create-access-key', '--user-name', 'dora', '--output', 'text'],
+    ...['--query', 'AccessKey.[AccessKeyId,SecretAccessKey]'],
+  )
+  const [id, secret] = key.split(/\s+/)
+  const trust = {
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Effect: 'Allow',
+        Principal: { AWS: `arn:aws:iam::${account}:user/dora` },
+        Action: 'sts:AssumeRole',
+        Condition: { StringEquals: { 'sts:ExternalId': 'ship' } },
+      },
+    ],
+  }
+  const role = await aws(
+    'root',
+    ...['iam', 'create-role', '--role-name', 'deployer', '--assume-role-policy-document', JSON.stringify(trust)],
+    ...['--query', 'Role.Arn', '--output', 'text'],
+  )
+  await aws(
+    'root',
+    ...['iam', 'attach-role-policy', '--role-name', 'deployer'],
+    ...['--policy-arn', 'arn:aws:iam::aws:policy/IAMReadOnlyAccess'],
+  )
+  writeFileSync(
+    join(folder, 'config'),
+    `[profile dora]\naws_access_key_id = ${id}\naws_secret_access_key = ${secret}\n` +
+      `[profile deployer]\nrole_arn = ${role}\nsource_profile = dora\nexternal_id = ship\nrole_session_name = friday\n` +
+      `[profile stranger]\nrole_arn = ${role}\nsource_profile = dora\nrole_session_name = friday\n`,
+  )
+  expect(await awsFails('dora', 'iam', 'list-users')).toContain(
+    `User: arn:aws:iam::${account}:user/dora is not authorized to perform: iam:ListUsers on resource: arn:aws:iam::${account}:user/ because no identity-based policy allows the iam:ListUsers action`,
+  )
+  expect(await aws('deployer', 'sts', 'get-caller-identity', '--query', 'Arn', '--output', 'text')).toBe(
+    `arn:aws:sts::${account}:assumed-role/deployer/friday`,
+  )
+  expect(await aws('deployer', 'iam', 'list-users', '--query', 'Users[].UserName', '--output', 'text')).toContain(
+    'dora',
+  )
+  expect(await awsFails('deployer', 'iam', 'delete-user', '--user-name', 'dora')).toContain('iam:DeleteUser')
+  expect(await awsFails('stranger', 'iam', 'list-users')).toContain(
+    `(AccessDenied) when calling the AssumeRole operation: User: arn:aws:iam::${account}:user/dora is not authorized to perform: sts:AssumeRole on resource: ${role}`,
+  )
+})
+
+test.runIf(boto3)('documents, pages, the simulator and errors, with boto3', { timeout: 60_000 }, async () => {
+  const keys = await drydock.user('py', [allow('s3:Get*', 'arn:aws:s3:::data/*')])
+  const script = `
+import boto3, json
+iam = boto3.client('iam', aws_access_key_id='${drydock.root.accessKeyId}', aws_secret_access_key='${drydock.root.secretAccessKey}')
+for index in range(5):
+    iam.create_role(RoleName='py-%d' % index, Path='/py/', AssumeRolePolicyDocument=json.dumps({'Version': '2012-10-17', 'Statement': [{'Effect': 'Allow', 'Principal': {'Service': 'ec2.amazonaws.com'}, 'Action': 'sts:AssumeRole'}]}))
+pages = list(iam.get_paginator('list_roles').paginate(PathPrefix='/py/', PaginationConfig={'PageSize': 2}))
+document = pages[0]['Roles'][0]['AssumeRolePolicyDocument']
+results = iam.simulate_principal_policy(PolicySourceArn='arn:aws:iam::${account}:user/py', ActionNames=['s3:GetObject', 's3:PutObject'], ResourceArns=['arn:aws:s3:::data/a'])['EvaluationResults']
+try:
+    boto3.client('iam', aws_access_key_id='${keys.accessKeyId}', aws_secret_access_key='${keys.secretAccessKey}').get_role(RoleName='py-0')
+    denied = None
+except iam.exceptions.ClientError as error:
+    denied = error.response['Error']['Code']
+try:
+    iam.get_role(RoleName='nobody')
+except iam.exceptions.NoSuchEntityException as error:
+    missing = error.response['Error']['Message']
+print(json.dumps({'pages': [len(page['Roles']) for page in pages], 'service': document['Statement'][0]['Principal']['Service'], 'decisions': [result['EvalDecision'] for result in results], 'denied': denied, 'missing': missing}))
+`
+  const { stdout } = await run('python3', ['-c', script], { env: environment, cwd: folder })
+  expect(JSON.parse(stdout)).toEqual({
+    pages: [2, 2, 1],
+    service: 'ec2.amazonaws.com',
+    decisions: ['allowed', 'implicitDeny'],
+    denied: 'AccessDenied',
+    missing: 'The role with name nobody cannot be found.',
+  })
+})
