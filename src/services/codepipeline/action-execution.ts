@@ -31,7 +31,7 @@ export type ActionRecord = {
   readonly error?: { readonly code: string; readonly message: string }
   readonly summary?: string
   readonly percent?: number
-  /** Of a manual approval. */
+  /** Of a manual approval; it stays, so that whoever answers too late is told so. */
   readonly token?: string
   /** How often a step failed through no fault of the pipeline's author. */
   readonly faults: number

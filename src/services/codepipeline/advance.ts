@@ -148,7 +148,7 @@ const settle = (
     const execution = await tx.get(Execution, record.execution)
     // Approved, abandoned or deleted in the meantime.
     if (present?.status !== 'InProgress' || !execution) return
-    const { token, percent: _percent, ...rest } = present
+    const { percent: _percent, ...rest } = present
     const known = {
       ...rest,
       begun: true,
@@ -157,11 +157,11 @@ const settle = (
       ...(progress.external ? { external: { ...present.external, ...progress.external } } : {}),
     }
     if (progress.state === 'running') {
-      const next = {
+      const next: ActionRecord = {
         ...known,
-        ...((progress.token ?? token) ? { token: progress.token ?? token } : {}),
+        ...(progress.token === undefined ? {} : { token: progress.token }),
         ...(progress.percent === undefined ? {} : { percent: progress.percent }),
-      } as ActionRecord
+      }
       if (JSON.stringify(next) !== JSON.stringify(present))
         tx.put(ActionExecution, { ...next, updated: ctx.now().getTime() })
       return

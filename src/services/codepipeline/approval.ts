@@ -27,7 +27,6 @@ export const PutApprovalResult: Operation<'PutApprovalResult'> = (ctx, input) =>
       throw fail('ApprovalAlreadyCompletedException', 'The approval action has already been approved or rejected.')
     const approved = result.status === 'Approved'
     const updated = ctx.now().getTime()
-    // The token stays, so that whoever answers a second time is told that it is too late.
     const after = tx.put<ActionRecord>(ActionExecution, {
       ...record,
       status: approved ? 'Succeeded' : 'Failed',

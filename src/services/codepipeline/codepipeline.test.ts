@@ -1,5 +1,10 @@
 import { BatchGetBuildsCommand, CodeBuildClient, CreateProjectCommand } from '@aws-sdk/client-codebuild'
-import { CodeCommitClient, CreateRepositoryCommand, PutFileCommand } from '@aws-sdk/client-codecommit'
+import {
+  CodeCommitClient,
+  CreateBranchCommand,
+  CreateRepositoryCommand,
+  PutFileCommand,
+} from '@aws-sdk/client-codecommit'
 import {
   CodePipelineClient,
   CreatePipelineCommand,
@@ -10,6 +15,7 @@ import {
   type PipelineDeclaration,
   PutApprovalResultCommand,
   RetryStageExecutionCommand,
+  UpdatePipelineCommand,
 } from '@aws-sdk/client-codepipeline'
 import { DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import { CreateBucketCommand, GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
@@ -320,5 +326,71 @@ describe('a pipeline', () => {
     expect(await actionState('Release', 'Approve')).toMatchObject({ status: 'Failed', summary: 'Not today' })
     expect((await stageStates())[1]?.retryStageMetadata?.manualStageRetryAttempt).toBe(1)
     await expect(retry()).rejects.toMatchObject({ name: 'StageNotRetryableException' })
+  })
+
+  it('goes on when the server was gone in the middle of a build', async () => {
+    head = undefined
+    const { role } = await begin({ durable: true })
+    await push({ 'buildspec.yml': buildspec, 'index.html': '1' })
+    await drydock.settled()
+    const gate = Promise.withResolvers<void>()
+    const building = Promise.withResolvers<void>()
+    drydock.compute.on('build-', async (spec, task) => {
+      building.resolve()
+      await gate.promise
+      return runsOnHost(spec, task)
+    })
+    await pipelines().send(new CreatePipelineCommand({ pipeline: declaration(role) }))
+    await building.promise
+    drydock = await drydock.restart()
+    gate.resolve()
+    await answer(await openApproval(), 'Approved')
+    const [only, ...others] = await executionsOf()
+    expect((await ended(only?.pipelineExecutionId)).status).toBe('Succeeded')
+    expect(others).toEqual([])
+    expect((await actions(only?.pipelineExecutionId)).map(({ actionName }) => actionName)).toEqual([
+      'Publish',
+      'Approve',
+      'Compile',
+      'Checkout',
+    ])
+    expect(await text('r-1/index.html')).toBe('1')
+  })
+
+  it('is not started by other branches, nor when told not to watch', async () => {
+    head = undefined
+    const { role } = await begin()
+    await push({ 'buildspec.yml': buildspec })
+    await drydock.settled()
+    const [source, ...stages] = declaration(role).stages ?? []
+    const [action] = source?.actions ?? []
+    if (!source || !action) throw new Error('no source')
+    const watching = (value: string) => ({
+      pipeline: declaration(role, {
+        stages: [
+          {
+            ...source,
+            actions: [{ ...action, configuration: { ...action.configuration, PollForSourceChanges: value } }],
+          },
+          ...stages,
+        ],
+      }),
+    })
+    await pipelines().send(new CreatePipelineCommand(watching('false')))
+    await push({ 'index.html': '1' })
+    await drydock.settled()
+    expect(await executionsOf()).toHaveLength(1)
+    await pipelines().send(new UpdatePipelineCommand(watching('true')))
+    const codecommit = drydock.client(CodeCommitClient)
+    await codecommit.send(new CreateBranchCommand({ repositoryName: 'app', branchName: 'other', commitId: head }))
+    await drydock.settled()
+    expect(await executionsOf()).toHaveLength(1)
+    await push({ 'index.html': '2' })
+    await drydock.settled()
+    expect((await executionsOf()).map(({ trigger }) => trigger?.triggerType)).toEqual([
+      'PollForSourceChanges',
+      'CreatePipeline',
+    ])
+    await openApproval()
   })
 })

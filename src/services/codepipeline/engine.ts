@@ -150,8 +150,7 @@ export const begin = async (
 }
 
 const abandon = (ctx: Ctx, tx: WriteTx, { execution, stage }: Scene, record: ActionRecord): void => {
-  const { token: _token, ...rest } = record
-  const after = tx.put<ActionRecord>(ActionExecution, { ...rest, status: 'Abandoned', updated: ctx.now().getTime() })
+  const after = tx.put<ActionRecord>(ActionExecution, { ...record, status: 'Abandoned', updated: ctx.now().getTime() })
   const action = stage.actions.find(({ name }) => name === record.action)
   if (action) tx.emit(actionChange(ctx, execution, action, after, 'ABANDONED'))
 }
