@@ -135,6 +135,9 @@ export const uploadArtifacts = async (
       stored.push(await store(role, build, config, plain, files, scratch))
     } catch (error) {
       if (error instanceof ArtifactError) throw new PhaseFailure('CLIENT_ERROR', error.message)
+      const code = error instanceof Error && 'code' in error ? error.code : undefined
+      if (code === 'EACCES' || code === 'ENOENT')
+        throw new PhaseFailure('CLIENT_ERROR', `files cannot be read: ${code}`)
       throw error
     }
   }

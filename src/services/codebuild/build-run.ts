@@ -24,7 +24,7 @@ import { closeDoors } from './credentials.ts'
 import { imageOf, PhaseFailure } from './environment.ts'
 import { publishMetrics } from './events.ts'
 import { follow } from './follow.ts'
-import { folders, Plan, type PlanRecord, prepare, removeFolder, secretsOf, taskOf } from './plan.ts'
+import { folders, Plan, type PlanRecord, prepare, secretsOf, sweep, taskOf } from './plan.ts'
 import { buildReconciler, retryAutomatically } from './start.ts'
 
 /** A running build is looked at this often (ms): the net below the follower, and what finds it again after a restart. */
@@ -51,7 +51,8 @@ export const buildRun: Reconciler = {
       case 'new':
         return build.interrupted ? interrupt(ctx, build, plan) : provision(ctx, build)
       case 'ready':
-        return build.interrupted || !plan ? interrupt(ctx, build, plan) : begin(ctx, build, plan)
+        // A server that died may have started the task without a word of it: starting it again is finding it.
+        return plan ? begin(ctx, build, plan) : interrupt(ctx, build, plan)
       case 'running':
         return watch(ctx, build, plan)
       case 'over':
@@ -149,6 +150,7 @@ const provision = async (ctx: Ctx, queued: BuildRecord): Promise<StepResult> => 
       (tx) => tx.put(Plan, plan),
     )
     if (!build) return done()
+    if (build.interrupted) return interrupt(ctx, build, plan)
     // The log waits for no one: the task starts while the lines are on their way.
     const [result] = await Promise.all([begin(ctx, build, plan, log), log.flush()])
     return result
@@ -344,7 +346,7 @@ const finish = async (ctx: Ctx, build: BuildRecord, last: (fresh: BuildRecord) =
 const clean = async (ctx: Ctx, build: BuildRecord): Promise<StepResult> => {
   if (build.stage !== 'over') return done()
   if (build.run) await ctx.compute.remove(build.run.task)
-  await removeFolder(ctx, folders(ctx, build).all)
+  await sweep(ctx, build)
   await publishMetrics(ctx, build).catch((error: unknown) =>
     ctx.log.warn('metrics of a build were not published', { build: build.id, error: String(error) }),
   )

@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { TaskSpec } from '../../compute/driver.ts'
+import { ComputeError, type TaskSpec } from '../../compute/driver.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { table } from '../../store/store.ts'
 import type { View } from './artifact-files.ts'
@@ -47,8 +47,8 @@ export const folders = (ctx: Ctx, build: BuildRecord): { all: string; view: View
   }
 }
 
-/** Removes a build's folder, whatever modes the build left. */
-export const removeFolder = async (ctx: Ctx, folder: string): Promise<void> => {
+/** Removes a build's folder, whatever modes the build left. Tells whether it is gone: what belongs to other users stays. */
+export const removeFolder = async (folder: string): Promise<boolean> => {
   const remove = () => rm(folder, { recursive: true, force: true })
   const open = async (path: string): Promise<void> => {
     await chmod(path, 0o700).catch(() => undefined)
@@ -57,9 +57,35 @@ export const removeFolder = async (ctx: Ctx, folder: string): Promise<void> => {
   }
   try {
     await remove().catch(() => open(folder).then(remove))
-  } catch (error) {
-    ctx.log.warn('a build folder could not be removed', { folder, error: String(error) })
+    return true
+  } catch {
+    return false
   }
+}
+
+/**
+ * Removes a build's folder; what a build that was cut short left in the hands of other users is removed by a task, which
+ * may do what the build could.
+ */
+export const sweep = async (ctx: Ctx, build: BuildRecord): Promise<void> => {
+  const { all, view } = folders(ctx, build)
+  if (await removeFolder(all)) return
+  try {
+    const task = await ctx.compute.start({
+      id: `sweep-${build.uuid}`,
+      kind: 'task',
+      image: imageOf(build.environment.image),
+      command: ['/bin/sh', '-c', 'rm -rf /codebuild/*'],
+      env: { PATH: '/usr/bin:/bin' },
+      mounts: [{ source: view.outside, target: '/codebuild', writable: true }],
+      network: 'host',
+    })
+    await task.wait()
+    await ctx.compute.remove(task.handle)
+  } catch (error) {
+    if (!(error instanceof ComputeError)) throw error
+  }
+  if (!(await removeFolder(all))) ctx.log.warn('a build folder could not be removed', { folder: all })
 }
 
 /** What of a buildspec is not carried out, and is therefore refused. */
@@ -92,7 +118,7 @@ export type Prepared = { readonly plan: PlanRecord; readonly fetched: Fetched; r
  */
 export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promise<Prepared> => {
   const { all, view, scratch } = folders(ctx, build)
-  await removeFolder(ctx, all)
+  await sweep(ctx, build)
   await mkdir(all, { recursive: true, mode: 0o700 })
   await mkdir(view.outside)
   await mkdir(scratch, { mode: 0o700 })

@@ -126,6 +126,11 @@ mark start
 cd "$CODEBUILD_SRC_DIR" || exit 1
 export -p >"$tmp/env.sh"; pwd >"$tmp/dir.txt"
 ${body.join('')}env -i "$shell" "$tmp/values.sh" </dev/null 2>/dev/null
+# Whoever made the folder reads and removes what is in it, whomever the commands gave it to.
+whole=\${tmp%/${runnerFolder}}
+owner=$(stat -c %u:%g "$whole")
+find "$whole" ! -user "\${owner%:*}" -exec chown -h "$owner" {} + 2>/dev/null
+find "$whole" \\( -type d ! -perm -500 -o -type f ! -perm -400 \\) -exec chmod u+rwX {} + 2>/dev/null
 mark done
 `,
   )
