@@ -1,4 +1,3 @@
-import { AwsError } from '../../kernel/errors.ts'
 import { awsManagedPolicies } from './aws-managed.ts'
 import { stamp, uniqueId } from './ids.ts'
 import { fail, type Operation } from './operation.ts'
@@ -40,9 +39,7 @@ const linked: Readonly<Record<string, { readonly role: string; readonly policy: 
 const CreateServiceLinkedRole: Operation<'CreateServiceLinkedRole'> = async (ctx, input) => {
   const service = Object.hasOwn(linked, input.AWSServiceName) ? linked[input.AWSServiceName] : undefined
   if (!service)
-    throw new AwsError('InvalidInput', `Service role name ${input.AWSServiceName} is not a valid service principal.`, {
-      status: 400,
-    })
+    throw fail('InvalidInputException', `Service role name ${input.AWSServiceName} is not a valid service principal.`)
   if (input.CustomSuffix !== undefined && !service.suffix)
     throw fail('InvalidInputException', `Custom suffix is not allowed for ${input.AWSServiceName}`)
   const suffix = input.CustomSuffix === undefined ? '' : `_${input.CustomSuffix}`
