@@ -148,7 +148,7 @@ describe('constraints', () => {
           const text = `${piece.repeat(Math.ceil(length / piece.length)).slice(0, length)}\u0000`
           const from = performance.now()
           matches(text)
-          if (performance.now() - from > 250) slow.push(`${id}: ${pattern} on ${piece}`)
+          if (performance.now() - from > 2000) slow.push(`${id}: ${pattern} on ${piece}`)
         }
       }
     }

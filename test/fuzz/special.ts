@@ -36,7 +36,8 @@ const toBotocore: { readonly [S in ServiceId]?: Special } = {
       : name === 'MaxItems'
         ? omit
         : undefined,
-  // Decoded and parsed where it is JSON.
+  // Parsed where it is JSON.
+  cloudformation: ({ name }, random) => (name === 'TemplateBody' ? `t-${random.below(1e6)}` : undefined),
   iam: ({ name }, random) => (/Document$/.test(name) ? `p-${random.below(1e6)}` : undefined),
   s3: ({ name }, _random, operation) =>
     // A number in one model, text in the other; a length that must be right.
