@@ -19,39 +19,54 @@ type Scene = {
   readonly stage: Declaration['stages'][number]
 }
 
+/** How often a provider is asked that has not told by an event; milliseconds. */
+const patience = 5_000
+
 /**
- * Asks the provider of an action that runs, and writes down what it says. Returns when to ask again, in milliseconds,
- * if that is unusual.
+ * Asks the provider of an action that runs, and writes down what it says. Returns when to look again, in milliseconds;
+ * `undefined` when the action has ended.
  */
 export const advance = async (ctx: Ctx, scene: Scene, record: ActionRecord): Promise<number | undefined> => {
   const action = scene.stage.actions.find(({ name }) => name === record.action)
   const kind = action && kindOf(action.actionTypeId)
-  if (!action || !kind) return undefined
+  if (!action || !kind)
+    throw new Error(`The action ${record.action} of ${record.pipeline} is of a kind that is not known.`)
   const outcome = await ask(ctx, scene, action, kind, record)
-  if ('fault' in outcome) {
-    const faults = record.faults + 1
-    ctx.log.warn('an action of a pipeline could not be stepped', {
-      pipeline: record.pipeline,
-      action: record.action,
-      attempt: faults,
-      error: outcome.fault instanceof Error ? (outcome.fault.stack ?? outcome.fault.message) : String(outcome.fault),
-    })
-    if (faults < mostFaults) {
-      await ctx.write(async (tx) => {
-        const present = await tx.get(ActionExecution, ActionExecution.key(record))
-        if (present?.status === 'InProgress') tx.put(ActionExecution, { ...present, faults })
-      })
-      return 1000 * 2 ** record.faults
-    }
-    const progress = failed(
-      'SystemUnavailable',
-      'An internal error occurred. Retry the action; the server log has the cause.',
-    )
-    await settle(ctx, action, record, { progress })
+  if ('fault' in outcome) return faulted(ctx, action, record, outcome.fault)
+  await settle(ctx, action, record, outcome)
+  if (outcome.progress.state !== 'running') return undefined
+  if (!kind.poll) return Math.max(0, deadlineOf(action, kind, record) - ctx.now().getTime())
+  // What ended before its id was written down has woken nobody: it is asked once more, at once.
+  return record.begun ? patience : 0
+}
+
+const deadlineOf = (action: ActionDeclaration, kind: ActionKind, { started }: ActionRecord): number =>
+  started + (action.timeoutInMinutes ?? kind.timeoutMinutes) * 60_000
+
+/** Nobody's fault: tried again, ever more slowly, and not for ever. */
+const faulted = async (
+  ctx: Ctx,
+  action: ActionDeclaration,
+  record: ActionRecord,
+  fault: unknown,
+): Promise<number | undefined> => {
+  const faults = record.faults + 1
+  ctx.log.warn('an action of a pipeline could not be stepped', {
+    pipeline: record.pipeline,
+    action: record.action,
+    attempt: faults,
+    error: fault instanceof Error ? (fault.stack ?? fault.message) : String(fault),
+  })
+  if (faults >= mostFaults) {
+    const message = 'An internal error occurred. Retry the action; the server log has the cause.'
+    await settle(ctx, action, record, { progress: failed('SystemUnavailable', message) })
     return undefined
   }
-  await settle(ctx, action, record, outcome)
-  return record.begun || outcome.progress.state !== 'running' ? undefined : 0
+  await ctx.write(async (tx) => {
+    const present = await tx.get(ActionExecution, ActionExecution.key(record))
+    if (present?.status === 'InProgress') tx.put(ActionExecution, { ...present, faults })
+  })
+  return 1000 * 2 ** record.faults
 }
 
 type Outcome = { readonly progress: Progress; readonly resolved?: Readonly<Record<string, string>> }
@@ -65,7 +80,7 @@ const ask = async (
   kind: ActionKind,
   record: ActionRecord,
 ): Promise<Outcome | { readonly fault: unknown }> => {
-  const limit = record.started + (action.timeoutInMinutes ?? kind.timeoutMinutes) * 60_000
+  const limit = deadlineOf(action, kind, record)
   if (record.begun && ctx.now().getTime() >= limit)
     return {
       progress: failed('JobTimedOut', `The action timed out after ${(limit - record.started) / 60_000} minutes.`),

@@ -344,6 +344,8 @@ describe('a pipeline', () => {
     await building.promise
     drydock = await drydock.restart()
     gate.resolve()
+    // CodeBuild looks for its tasks every second.
+    await drydock.advance({ seconds: 2 })
     await answer(await openApproval(), 'Approved')
     const [only, ...others] = await executionsOf()
     expect((await ended(only?.pipelineExecutionId)).status).toBe('Succeeded')

@@ -15,8 +15,8 @@ import { bucketOf, groupsOf } from './structure.ts'
 // Every step reads the rows, asks the providers of what runs, and takes one decision in one commit; so it may die
 // between any two, and a restart goes on from the rows.
 
-/** How often a provider is asked that has not told by an event; milliseconds. */
-const patience = 5_000
+/** An execution that runs is looked at this often at least; milliseconds. */
+const longest = 24 * 60 * 60_000
 
 type Scene = {
   readonly execution: ExecutionRecord
@@ -55,13 +55,13 @@ export const executions: Reconciler = {
       return { ...scene, running }
     })
     if (!found) return done()
-    let pause = patience
-    if (!found.execution.stop?.abandon)
-      for (const next of await Promise.all(found.running.map((record) => advance(ctx, found, record))))
-        pause = Math.min(pause, next ?? patience)
+    const pauses = found.execution.stop?.abandon
+      ? []
+      : await Promise.all(found.running.map((record) => advance(ctx, found, record)))
     const decision = await ctx.write((tx) => decide(ctx, tx, id))
     if (decision === 'on') return again({ in: 0 })
-    return decision === 'running' ? again({ in: pause }) : done()
+    if (decision !== 'running') return done()
+    return again({ in: Math.min(longest, ...pauses.filter((pause) => pause !== undefined)) })
   },
 }
 

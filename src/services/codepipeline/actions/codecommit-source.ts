@@ -63,10 +63,11 @@ export const codecommitSource: ActionKind = {
     }
     const url = consoleUrl(ctx.region, `${repositoryName}/commit/${commitId}`)
     const message = commit?.message ?? ''
+    const summary = message.slice(0, 2048)
     return {
       state: 'succeeded',
-      external: { id: commitId, url, summary: message },
-      revision: { id: commitId, summary: message, url, created: ctx.now().toISOString() },
+      external: { id: commitId, url, summary },
+      revision: { id: commitId, summary, url, created: ctx.now().toISOString() },
       variables: {
         RepositoryName: repositoryName,
         BranchName: branchName,
