@@ -90,7 +90,7 @@ export const buildLog = (ctx: Ctx, build: BuildRecord, secrets: readonly string[
         await role.logs.putLogEvents({ logGroupName: names.group, logStreamName: names.stream, logEvents })
       } catch (error) {
         // A log that is taken away in the middle of a build does not end the build.
-        if (!(error instanceof AwsError)) throw error
+        if (!(error instanceof AwsError) || error.code === 'ServiceUnavailable') throw error
         ctx.log.warn('log lines of a build were refused', { build: build.id, error: error.message })
       }
     }

@@ -23,11 +23,11 @@ export const follow = (ctx: Ctx, build: BuildRecord, plan: PlanRecord): void => 
   builds.add(build.id)
   read(ctx, build, plan)
     .catch(async (error: unknown) => {
-      ctx.log.warn('following a build was broken off', { build: build.id, error: String(error) })
       builds.delete(build.id)
       await ctx.write(async (tx) => tx.wake(buildReconciler, build.id, { in: 1000 }))
+      ctx.log.warn('following a build was broken off', { build: build.id, error: String(error) })
     })
-    // The server is closing, or the state was reset.
+    // The server is closing, or the state was reset: there is nothing to wake.
     .catch(() => undefined)
     .finally(() => builds.delete(build.id))
 }
