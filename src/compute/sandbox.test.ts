@@ -1,19 +1,81 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { chmod, chown, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, test } from 'vitest'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, test } from 'vitest'
 import { CASES, runCase } from './contract.ts'
+import type { Outcome } from './contract-run.ts'
+import { listeningPorts } from './sandbox/public-ports.ts'
 import { sandboxDriver } from './sandbox.ts'
 
 describe('sandbox', async () => {
   const scratch = await mkdtemp(join(tmpdir(), 'dd-'))
+  await chmod(scratch, 0o755)
   afterAll(() => rm(scratch, { recursive: true, force: true }))
+
   test.each(CASES.map((one) => [one.name, one] as const))('%s', async (_, one) => {
     const lacks = await runCase(one, {
       scratch,
       image: { host: true },
-      make: (folder, door) => sandboxDriver({ folder, door, endpoint: () => 'http://127.0.0.1:4566' }),
+      make: (folder, door) =>
+        sandboxDriver({ folder, bases: join(scratch, 'bases'), door, endpoint: () => 'http://127.0.0.1:4566' }),
     })
     if (lacks !== undefined) console.log(`skipped on the sandbox: ${one.name}: ${lacks}`)
   })
+
+  /** An ordinary user without subordinate ids, and one with, where this host has one. */
+  const someUsers = () => {
+    const users = existsSync('/etc/passwd') ? readFileSync('/etc/passwd', 'utf8').split('\n') : []
+    const ranges = existsSync('/etc/subuid') ? readFileSync('/etc/subuid', 'utf8') : ''
+    const ranged = users
+      .map((line) => line.split(':'))
+      .find(([name, , uid]) => name && uid !== '0' && ranges.includes(`${name}:`))
+    return [
+      ['without other users inside', 64_321] as const,
+      ...(ranged ? [['with a range of ids', Number(ranged[2])] as const] : []),
+    ]
+  }
+
+  test.each(someUsers())('the same as an ordinary user %s', { timeout: 180_000 }, async (what, uid) => {
+    const script = fileURLToPath(new URL('./contract-run.ts', import.meta.url))
+    if (process.geteuid?.() !== 0) return console.log('skipped: already run by an ordinary user')
+    const own = join(scratch, `user-${uid}`)
+    await mkdir(own)
+    await chown(own, uid, uid)
+    const as = ['--reuid', String(uid), '--regid', String(uid), '--clear-groups']
+    const text = await new Promise<string>((done) =>
+      execFile(
+        'setpriv',
+        [...as, process.execPath, script, own],
+        { cwd: '/', maxBuffer: 1 << 24 },
+        (_, stdout, stderr) => done(stdout || stderr),
+      ),
+    )
+    if (/EACCES|Cannot find module|Permission denied/.test(text) && !text.startsWith('{'))
+      return console.log(`skipped as user ${uid} (${what}): this checkout is not readable by others`)
+    const outcomes = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Outcome)
+    expect(outcomes.filter(({ error }) => error)).toEqual([])
+    expect(outcomes).toHaveLength(CASES.length)
+    for (const { name, lacks } of outcomes)
+      if (lacks) console.log(`skipped as an ordinary user ${what}: ${name}: ${lacks}`)
+  })
+})
+
+test('ports that are reached from outside are told from those that are not', () => {
+  const tcp = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   1: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   2: 1401000A:01BB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   3: 1401000A:0016 1401000A:9999 01 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+`
+  const tcp6 = `  sl  local_address remote_address st
+   0: 00000000000000000000000000000000:0BB8 00000000000000000000000000000000:0000 0A 0
+   1: 00000000000000000000000001000000:0BB9 00000000000000000000000000000000:0000 0A 0
+`
+  expect([...listeningPorts([tcp, tcp6], '10.0.1.20')]).toEqual([8080, 443, 3000])
 })

@@ -34,6 +34,8 @@ const ID = /^[a-z0-9-]{1,63}$/
 export type SandboxOptions = {
   /** Everything of this driver lives below it; one driver at a time. */
   readonly folder: string
+  /** Where the copied part of the host's own system is kept; below `folder` unless told. */
+  readonly bases?: string
   /** Gets the requests that come through the doors of VPCs. */
   readonly door?: Door
   /** The server's own URL, for tasks on the host's network. */
@@ -63,7 +65,7 @@ const hostFiles = async (spec: TaskSpec): Promise<NonNullable<TaskSpec['files']>
  * use. Files: `tasks/<id>` (record, layers, output), `exits/<id>`, `vpcs/<id>`, `base` and `images`.
  */
 export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
-  const { folder, endpoint } = options
+  const { folder, endpoint, bases = join(options.folder, 'base') } = options
   const tasksFolder = join(folder, 'tasks')
   const taskFolder = (id: string) => join(tasksFolder, id)
   const lives = new Map<string, Life>()
@@ -249,7 +251,7 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     for (const name of ['supervisor', 'init', 'setup.err']) await rm(join(taskFolder(spec.id), name), { force: true })
     await rm(endings.file(spec.id), { force: true })
     lives.delete(spec.id)
-    const layers = kept?.layers ?? (await imageLayers(folder, rights, spec.image, [folder]))
+    const layers = kept?.layers ?? (await imageLayers({ folder, bases, rights, hidden: [folder] }, spec.image))
     const record: Record = { spec, layers, groups: await makeGroups(cgroups, `drydock-${spec.id}`, spec.limits ?? {}) }
     await writeRecord(spec.id, record)
     return running(spec, await launch(record))

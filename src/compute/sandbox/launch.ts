@@ -72,6 +72,9 @@ const environment = (env: Readonly<Record<string, string>>) => {
 export const initScript = (spec: TaskSpec): string => {
   const { exports, prefix } = environment(spec.env)
   return `${[
+    // Rights are dropped and the root is changed: the start has succeeded, what follows is the task's own.
+    'echo ready >&3',
+    'exec 2>&1 3>&-',
     ...exports,
     `cd ${quote(spec.workdir ?? '/')} || exit 126`,
     'child= term=',
@@ -251,9 +254,7 @@ export const prepareLaunch = async (parts: LaunchParts): Promise<string> => {
     `exec < ${inFolder('init.sh')}`,
     `cd ${quote(root)}`,
     'mount -n --move . /',
-    'echo ready >&3',
-    'exec 3>&-',
-    `exec ${dropRights(spec).join(' ')} chroot . /bin/sh -s 2>&1`,
+    `exec ${dropRights(spec).join(' ')} chroot . /bin/sh -s`,
   ]
   const script = join(folder, 'setup.sh')
   await writeFile(script, `${setup.join('\n')}\n`, { mode: 0o600 })

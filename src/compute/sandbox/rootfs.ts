@@ -80,7 +80,7 @@ const makeFolder = async (path: string, mode: number) => {
 
 /** What tells one state of the host's /etc from another, as far as tasks care. */
 const fingerprint = async (rights: Rights): Promise<string> => {
-  const hash = createHash('sha256').update(`3 ${rights}`)
+  const hash = createHash('sha256').update(`4 ${rights}`)
   for (const path of [
     '/etc',
     '/etc/passwd',
@@ -134,23 +134,41 @@ const copyEtc = async (target: string) => {
   for (const file of ['resolv.conf', 'hosts', 'hostname']) await rm(join(target, file), { force: true })
 }
 
-/** Copies only the folders of a tree, owned by us: over the tree they make it a place where root inside may write. */
-const copyFolders = async (source: string, target: string): Promise<void> => {
+/** How deep below a system folder an ordinary user's root may add files, and where that is not worth a folder each. */
+const DEPTH = 3
+const MANY = new Set(['doc', 'locale', 'src', 'zoneinfo'])
+
+/**
+ * Copies only the upper folders of a tree, owned by us: over the tree they make it a place where root inside may add,
+ * replace and remove files although the tree's owner is not mapped.
+ */
+const copyFolders = async (source: string, target: string, depth = DEPTH): Promise<void> => {
   await mkdir(target, { recursive: true })
+  if (depth === 0) return
   const entries = await readdir(source, { withFileTypes: true }).catch(() => [])
   await Promise.all(
     entries
       .filter((entry) => entry.isDirectory())
-      .map(({ name }) => copyFolders(join(source, name), join(target, name))),
+      .map(({ name }) => copyFolders(join(source, name), join(target, name), MANY.has(name) ? 0 : depth - 1)),
   )
+}
+
+export type LayerParts = {
+  /** The driver's folder: unpacked tarballs are kept below it. */
+  readonly folder: string
+  /** Where the copied base of the host's system is kept. */
+  readonly bases: string
+  readonly rights: Rights
+  /** Host folders that no task may see. */
+  readonly hidden: readonly string[]
 }
 
 /**
  * The layers of the host's own system: a small copied base, and the system folders as they are. `hidden` are host
  * folders that must not be seen (Drydock's data): a system folder that contains one is left out.
  */
-export const hostLayers = async (folder: string, rights: Rights, hidden: readonly string[]): Promise<Layers> => {
-  const base = join(folder, 'base', await fingerprint(rights))
+export const hostLayers = async ({ bases, rights, hidden }: LayerParts): Promise<Layers> => {
+  const base = join(bases, await fingerprint(rights))
   const system: string[] = []
   const links: [string, string][] = []
   for (const path of SYSTEM_FOLDERS) {
@@ -160,8 +178,8 @@ export const hostLayers = async (folder: string, rights: Rights, hidden: readonl
       system.push(path)
   }
   if (!(await isFolder(base))) {
-    await mkdir(join(folder, 'base'), { recursive: true })
-    const making = await mkdtemp(join(folder, 'base', 'making-'))
+    await mkdir(bases, { recursive: true })
+    const making = await mkdtemp(join(bases, 'making-'))
     await chmod(making, 0o755)
     const root = join(making, 'root')
     await makeFolder(root, 0o755)
@@ -209,13 +227,9 @@ const unpack = async (folder: string, rights: Rights, tarball: string): Promise<
 }
 
 /** The layers an image gives. Rejects with `ComputeError('image')` for an image that is not there. */
-export const imageLayers = async (
-  folder: string,
-  rights: Rights,
-  image: Image,
-  hidden: readonly string[],
-): Promise<Layers> => {
-  if ('host' in image) return hostLayers(folder, rights, hidden)
+export const imageLayers = async (parts: LayerParts, image: Image): Promise<Layers> => {
+  const { folder, rights } = parts
+  if ('host' in image) return hostLayers(parts)
   if ('tarball' in image) return [{ at: '/', lower: [await unpack(folder, rights, image.tarball)] }]
   if ('folder' in image) {
     const root = await realpath(image.folder).catch(() => undefined)
