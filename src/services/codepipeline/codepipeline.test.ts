@@ -6,6 +6,12 @@ import {
   PutFileCommand,
 } from '@aws-sdk/client-codecommit'
 import {
+  CodeDeployClient,
+  CreateApplicationCommand,
+  CreateDeploymentGroupCommand,
+  GetDeploymentCommand,
+} from '@aws-sdk/client-codedeploy'
+import {
   CodePipelineClient,
   CreatePipelineCommand,
   GetPipelineExecutionCommand,
@@ -394,5 +400,78 @@ describe('a pipeline', () => {
       'CreatePipeline',
     ])
     await openApproval()
+  })
+
+  it('deploys with CodeDeploy, and says what became of it', async () => {
+    head = undefined
+    const { role } = await begin()
+    await push({ 'appspec.yml': 'version: 0.0\nos: linux\n' })
+    await drydock.settled()
+    const codedeploy = drydock.client(CodeDeployClient)
+    await codedeploy.send(new CreateApplicationCommand({ applicationName: 'app' }))
+    const serviceRoleArn = await drydock.role('deployer', 'codedeploy.amazonaws.com', [allow(['ec2:*', 'tag:*'])])
+    await codedeploy.send(
+      new CreateDeploymentGroupCommand({
+        applicationName: 'app',
+        deploymentGroupName: 'none',
+        serviceRoleArn,
+        ec2TagFilters: [{ Key: 'role', Value: 'web', Type: 'KEY_AND_VALUE' }],
+      }),
+    )
+    const [source] = declaration(role).stages ?? []
+    if (!source) throw new Error('no source')
+    const deploy = {
+      name: 'Deploy',
+      actions: [
+        {
+          name: 'Roll',
+          actionTypeId: { category: 'Deploy', owner: 'AWS', provider: 'CodeDeploy', version: '1' } as const,
+          configuration: { ApplicationName: 'app', DeploymentGroupName: 'none' },
+          inputArtifacts: [{ name: 'SourceOutput' }],
+        },
+      ],
+    }
+    await pipelines().send(new CreatePipelineCommand({ pipeline: declaration(role, { stages: [source, deploy] }) }))
+    const [first] = await executionsOf()
+    await ended(first?.pipelineExecutionId)
+    expect((await actionState('Deploy', 'Roll'))?.errorDetails).toMatchObject({
+      code: 'PermissionError',
+      message: expect.stringMatching(
+        /assumed-role\/pipeline\/.* is not authorized to perform: codedeploy:CreateDeployment/,
+      ),
+    })
+    const policy = allow([
+      'codedeploy:CreateDeployment',
+      'codedeploy:GetDeployment',
+      'codedeploy:GetDeploymentConfig',
+      'codedeploy:GetApplicationRevision',
+      'codedeploy:RegisterApplicationRevision',
+    ])
+    await drydock
+      .client(IAMClient)
+      .send(
+        new PutRolePolicyCommand({
+          RoleName: 'pipeline',
+          PolicyName: 'deploy',
+          PolicyDocument: JSON.stringify(policy),
+        }),
+      )
+    await pipelines().send(
+      new RetryStageExecutionCommand({
+        pipelineName: name,
+        stageName: 'Deploy',
+        pipelineExecutionId: first?.pipelineExecutionId,
+        retryMode: 'FAILED_ACTIONS',
+      }),
+    )
+    expect((await ended(first?.pipelineExecutionId)).status).toBe('Failed')
+    const failed = await actionState('Deploy', 'Roll')
+    expect(failed).toMatchObject({ status: 'Failed', errorDetails: { code: 'JobFailed' } })
+    expect(failed?.externalExecutionId).toMatch(/^d-[A-Z0-9]{9}$/)
+    const { deploymentInfo } = await codedeploy.send(
+      new GetDeploymentCommand({ deploymentId: failed?.externalExecutionId }),
+    )
+    expect(deploymentInfo).toMatchObject({ status: 'Failed', revision: { s3Location: { bucket: 'artifacts' } } })
+    expect(failed?.errorDetails?.message).toBe(deploymentInfo?.errorInformation?.message)
   })
 })
