@@ -1,12 +1,12 @@
-import type { Caller, Ctx } from '../../kernel/context.ts'
+import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
-import { identity } from '../../kernel/identity.ts'
 import { ActionExecution, type ActionRecord } from './action-execution.ts'
 import { ActionFailure, type ActionKind, type Job, type Progress } from './actions/action.ts'
 import { kindOf } from './actions/kinds.ts'
 import { actionChange } from './events.ts'
 import { Execution, type ExecutionRecord } from './execution.ts'
 import type { ActionDeclaration, Declaration } from './operation.ts'
+import { callerOf } from './role.ts'
 import { resolve, UnresolvedVariableError } from './variables.ts'
 import { noteRevision } from './watch.ts'
 
@@ -120,19 +120,6 @@ const configurationOf = (
     codepipeline: { PipelineExecutionId: execution.id },
   }
   return Object.fromEntries(Object.entries(configuration).map(([key, value]) => [key, resolve(value, variables)]))
-}
-
-/** The pipeline's role; an action's own role is assumed by it, as on AWS. */
-const callerOf = async (
-  ctx: Ctx,
-  { roleArn }: Declaration,
-  action: ActionDeclaration,
-  sessionName: string,
-): Promise<Caller> => {
-  const pipeline = ctx.as(roleArn, { sessionName })
-  if (action.roleArn === undefined) return pipeline
-  const by = await pipeline.principal()
-  return ctx.as(await ctx.use(identity).assume({ roleArn: action.roleArn, sessionName, by }))
 }
 
 /** What the author of the pipeline is told; `undefined` for what is no fault of his. */

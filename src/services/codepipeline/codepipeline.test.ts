@@ -1,4 +1,9 @@
-import { BatchGetBuildsCommand, CodeBuildClient, CreateProjectCommand } from '@aws-sdk/client-codebuild'
+import {
+  BatchGetBuildsCommand,
+  BatchGetProjectsCommand,
+  CodeBuildClient,
+  CreateProjectCommand,
+} from '@aws-sdk/client-codebuild'
 import {
   CodeCommitClient,
   CreateBranchCommand,
@@ -21,6 +26,7 @@ import {
   type PipelineDeclaration,
   PutApprovalResultCommand,
   RetryStageExecutionCommand,
+  type StageDeclaration,
   UpdatePipelineCommand,
 } from '@aws-sdk/client-codepipeline'
 import { DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
@@ -447,15 +453,13 @@ describe('a pipeline', () => {
       'codedeploy:GetApplicationRevision',
       'codedeploy:RegisterApplicationRevision',
     ])
-    await drydock
-      .client(IAMClient)
-      .send(
-        new PutRolePolicyCommand({
-          RoleName: 'pipeline',
-          PolicyName: 'deploy',
-          PolicyDocument: JSON.stringify(policy),
-        }),
-      )
+    await drydock.client(IAMClient).send(
+      new PutRolePolicyCommand({
+        RoleName: 'pipeline',
+        PolicyName: 'deploy',
+        PolicyDocument: JSON.stringify(policy),
+      }),
+    )
     await pipelines().send(
       new RetryStageExecutionCommand({
         pipelineName: name,
@@ -473,5 +477,61 @@ describe('a pipeline', () => {
     )
     expect(deploymentInfo).toMatchObject({ status: 'Failed', revision: { s3Location: { bucket: 'artifacts' } } })
     expect(failed?.errorDetails?.message).toBe(deploymentInfo?.errorInformation?.message)
+  })
+
+  it('hands several artifacts to a build and takes several from it', async () => {
+    head = undefined
+    const { role } = await begin()
+    const both = `version: 0.2
+phases: {build: {commands: ['mkdir -p a b', 'echo "$CODEBUILD_RESOLVED_SOURCE_VERSION" > a/revision', 'echo two > b/two']}}
+artifacts:
+  secondary-artifacts:
+    One: {base-directory: a, files: ['**/*']}
+    Two: {base-directory: b, files: ['**/*']}
+`
+    const check = `version: 0.2
+env: {exported-variables: [FOUND]}
+phases: {build: {commands: ['export FOUND=$(cat $CODEBUILD_SRC_DIR_One/revision $CODEBUILD_SRC_DIR_Two/two)', 'test -e only-here']}}
+`
+    await push({ 'buildspec.yml': both, 'check.yml': check, 'only-here': '' })
+    await drydock.settled()
+    const codebuild = drydock.client(CodeBuildClient)
+    const { projects } = await codebuild.send(new BatchGetProjectsCommand({ names: ['app'] }))
+    await codebuild.send(
+      new CreateProjectCommand({
+        name: 'check',
+        source: { type: 'CODEPIPELINE', buildspec: 'check.yml' },
+        artifacts: { type: 'CODEPIPELINE' },
+        environment: projects?.[0]?.environment,
+        serviceRole: projects?.[0]?.serviceRole,
+      }),
+    )
+    const [source] = declaration(role).stages ?? []
+    if (!source) throw new Error('no source')
+    const run: StageDeclaration = {
+      name: 'Run',
+      actions: [
+        {
+          name: 'Make',
+          actionTypeId: { category: 'Build', owner: 'AWS', provider: 'CodeBuild', version: '1' } as const,
+          configuration: { ProjectName: 'app' },
+          inputArtifacts: [{ name: 'SourceOutput' }],
+          outputArtifacts: [{ name: 'One' }, { name: 'Two' }],
+        },
+        {
+          name: 'Check',
+          actionTypeId: { category: 'Test', owner: 'AWS', provider: 'CodeBuild', version: '1' } as const,
+          configuration: { ProjectName: 'check', PrimarySource: 'SourceOutput' },
+          inputArtifacts: [{ name: 'One' }, { name: 'SourceOutput' }, { name: 'Two' }],
+          runOrder: 2,
+        },
+      ],
+    }
+    await pipelines().send(new CreatePipelineCommand({ pipeline: declaration(role, { stages: [source, run] }) }))
+    const [only] = await executionsOf()
+    await ended(only?.pipelineExecutionId)
+    expect((await actionState('Run', 'Check'))?.errorDetails).toBeUndefined()
+    const [check_] = await actions(only?.pipelineExecutionId)
+    expect(check_).toMatchObject({ actionName: 'Check', output: { outputVariables: { FOUND: `${head}\ntwo` } } })
   })
 })

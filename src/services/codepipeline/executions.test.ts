@@ -298,6 +298,28 @@ describe('an execution', () => {
     })
   })
 
+  it.each([
+    ['no archive', async () => Buffer.from('hello'), 'The input artifact is not a zip archive.'],
+    [
+      'an archive that reaches out',
+      // yazl refuses to write such a name, so it is written over.
+      async () => Buffer.from((await zipOf({ 'aa/evil': '' })).toString('latin1').replaceAll('aa/', '../'), 'latin1'),
+      /^The input artifact cannot be extracted: .*\.\.\/evil/,
+    ],
+  ])('refuses to extract %s', async (_what, body, message) => {
+    await s3.send(new PutObjectCommand({ Bucket: 'source', Key: 'app.zip', Body: await body() }))
+    const id = await create({
+      stages: [
+        { name: 'Source', actions: [source()] },
+        { name: 'Publish', actions: [publish()] },
+      ],
+    })
+    expect(await statusOf(id)).toBe('Failed')
+    const { errorDetails } = (await action('Publish', 'Publish')) ?? {}
+    expect(errorDetails).toEqual({ code: 'ConfigurationError', message: expect.stringMatching(message) })
+    expect((await s3.send(new ListObjectsV2Command({ Bucket: 'site' }))).KeyCount).toBe(0)
+  })
+
   it('fails in its source, and says why', async () => {
     const id = await create()
     expect(await statusOf(id)).toBe('Failed')

@@ -7,6 +7,7 @@ import { ActionExecution } from './action-execution.ts'
 import { Execution, executionReconciler } from './execution.ts'
 import type { Declaration } from './operation.ts'
 import { declarationOf, Pipeline } from './pipeline.ts'
+import { callerOf } from './role.ts'
 import { missingVariables, startExecution } from './start.ts'
 
 // What starts a pipeline by itself: sources whose PollForSourceChanges is not false. AWS asks every minute; a push is
@@ -87,7 +88,7 @@ export const polling: Reconciler = {
     })
     const [kind, bucket = '', ...rest] = found?.watch.what.split('|') ?? []
     if (!found || kind !== 's3') return done()
-    const version = await latestVersion(ctx, found.declaration.roleArn, bucket, rest.join('|'))
+    const version = await latestVersion(ctx, found.declaration, found.watch.action, bucket, rest.join('|'))
     if (version !== undefined && version !== found.watch.seen)
       await ctx.write(async (tx) => {
         const watch = await tx.get(Watch, key)
@@ -100,9 +101,18 @@ export const polling: Reconciler = {
 }
 
 /** `undefined` when there is none, or none that the role may see: the pipeline's own executions will say so. */
-const latestVersion = async (ctx: Ctx, roleArn: string, Bucket: string, Key: string): Promise<string | undefined> => {
+const latestVersion = async (
+  ctx: Ctx,
+  declaration: Declaration,
+  source: string,
+  Bucket: string,
+  Key: string,
+): Promise<string | undefined> => {
+  const action = declaration.stages[0]?.actions.find(({ name }) => name === source)
+  if (!action) return undefined
   try {
-    return (await ctx.as(roleArn).s3.headObject({ Bucket, Key })).VersionId
+    const { s3 } = await callerOf(ctx, declaration, action, 'codepipeline')
+    return (await s3.headObject({ Bucket, Key })).VersionId
   } catch (error) {
     if (error instanceof AwsError && error.code !== 'InternalFailure') return undefined
     throw error

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Entry, openPromise } from 'yauzl'
 import type { Caller } from '../../../kernel/context.ts'
+import { AwsError } from '../../../kernel/errors.ts'
 import { ActionFailure, type ActionKind, type Artifact, type Job, type Progress } from './action.ts'
 
 /** Most entries of an archive that is extracted, and most bytes they may unpack to. */
@@ -73,6 +74,11 @@ const extract = async ({ s3 }: Caller, archive: string, { bucket, prefix, cacheC
         content.destroy()
       }
     }
+  } catch (error) {
+    // What yauzl finds wrong with the archive: names that leave it, lengths that lie.
+    if (error instanceof AwsError || error instanceof ActionFailure) throw error
+    const why = error instanceof Error ? error.message : String(error)
+    throw new ActionFailure('ConfigurationError', `The input artifact cannot be extracted: ${why}`)
   } finally {
     zip.close()
   }
