@@ -14,6 +14,7 @@ import {
   endPhase,
   type PhaseContext,
   type PhaseType,
+  type Status,
   type StoredArtifact,
   serviceRoleOf,
   startOf,
@@ -175,10 +176,20 @@ const imageRemark = (ctx: Ctx, build: BuildRecord): string[] =>
     ? [`The image ${build.environment.image} stands for this host's own system (compute driver ${ctx.compute.name})`]
     : []
 
+/** A build that ends between two phases shows it in the next one: there is always a phase to blame. */
+const withOpenPhase = (build: BuildRecord, at: number): BuildRecord =>
+  build.phases.some(({ end }) => end === undefined)
+    ? build
+    : beginPhase(
+        build,
+        phaseNames.find((name) => !build.phases.some(({ type }) => type === name)) ?? 'UPLOAD_ARTIFACTS',
+        at,
+      )
+
 /** The present phase fails and the build with it. */
 const giveUp = async (ctx: Ctx, build: BuildRecord, error: unknown, log: BuildLog): Promise<StepResult> => {
   const context = contextOf(ctx, build, error)
-  const phase = build.phases.find(({ end }) => end === undefined)?.type ?? 'PROVISIONING'
+  const phase = withOpenPhase(build, now(ctx)).phases.find(({ end }) => end === undefined)?.type ?? ''
   if (!(error instanceof LogDenied) && build.logging) {
     log.say(
       `Phase complete: ${phase} State: FAILED`,
@@ -186,7 +197,7 @@ const giveUp = async (ctx: Ctx, build: BuildRecord, error: unknown, log: BuildLo
     )
     await log.flush()
   }
-  return finish(ctx, build, (fresh) => endOpenPhase(fresh, 'FAILED', now(ctx), context))
+  return finish(ctx, build, (fresh) => endOpenPhase(withOpenPhase(fresh, now(ctx)), 'FAILED', now(ctx), context))
 }
 
 /** Starts the task, and follows it. */
@@ -241,7 +252,9 @@ const interrupt = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefi
   const context = interrupted
     ? interruptions[interrupted]
     : { code: 'INTERNAL_SERVICE_ERROR', message: 'The plan of the build is lost.' }
-  return finish(ctx, build, (fresh) => endOpenPhase(fresh, interrupted ?? 'FAILED', now(ctx), context))
+  return finish(ctx, build, (fresh) =>
+    endOpenPhase(withOpenPhase(fresh, now(ctx)), interrupted ?? 'FAILED', now(ctx), context),
+  )
 }
 
 /** The task has ended: what it did is judged, its artifacts are uploaded. */
@@ -263,10 +276,7 @@ const conclude = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefin
       'BUILD_CONTAINER_FOUND_DEAD',
       `Build container found dead before completing the build. ${reason}`,
     )
-    // Killed between two phases: the next one is where it shows.
-    const next = phaseNames.find((name) => !ended(name)) ?? 'UPLOAD_ARTIFACTS'
-    const shown = await changeBuild(ctx, build.id, (fresh) => beginPhase(fresh, next, now(ctx)))
-    return giveUp(ctx, shown ?? build, error, log)
+    return giveUp(ctx, build, error, log)
   }
   if (!ended('POST_BUILD')) return finish(ctx, build, (fresh) => fresh)
 
@@ -275,7 +285,10 @@ const conclude = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefin
   const { view, abroad, scratch } = folders(ctx, build)
   const expand = (text: string) => {
     const index = plan.expansions.indexOf(text)
-    return index < 0 ? text : (run.values[index] ?? '')
+    const value = index < 0 ? text : run.values[index]
+    // An empty name or folder would mean another place than was meant.
+    if (!value) throw new PhaseFailure('CLIENT_ERROR', `${text} expands to nothing`)
+    return value
   }
   const role = serviceRoleOf(ctx, build)
   let stored: StoredArtifact[]
@@ -310,6 +323,15 @@ const matches = (pattern: string, text: string): boolean => {
   }
 }
 
+/** What the phases say. Only a build whose last phase succeeded has. */
+const statusOf = ({ phases }: BuildRecord): Status => {
+  const statuses = phases.map(({ status }) => status)
+  for (const status of ['STOPPED', 'TIMED_OUT', 'FAILED'] as const) if (statuses.includes(status)) return status
+  return phases.some(({ type, status }) => type === 'UPLOAD_ARTIFACTS' && status === 'SUCCEEDED')
+    ? 'SUCCEEDED'
+    : 'FAILED'
+}
+
 /** FINALIZING and COMPLETED: the status is what the phases say. */
 const finish = async (ctx: Ctx, build: BuildRecord, last: (fresh: BuildRecord) => BuildRecord): Promise<StepResult> => {
   const plan = await ctx.read((tx) => tx.get(Plan, build.id))
@@ -318,12 +340,11 @@ const finish = async (ctx: Ctx, build: BuildRecord, last: (fresh: BuildRecord) =
     const before = await tx.get(Build, build.id)
     if (!before || before.ended !== undefined) return before
     const closed = last(before)
-    const failed = closed.phases.find(({ status }) => status !== undefined && status !== 'SUCCEEDED')
     const final = endPhase(beginPhase(closed, 'FINALIZING', at), 'FINALIZING', 'SUCCEEDED', at)
     let after: BuildRecord = {
       ...beginPhase(final, 'COMPLETED', at),
       stage: 'over',
-      status: failed?.status ?? 'SUCCEEDED',
+      status: statusOf(closed),
       ended: at,
     }
     const limit = retryLimit(after, plan?.spec)

@@ -509,6 +509,27 @@ describe('a build ends before its time', () => {
     expect(contextOf(build, 'BUILD')).toMatchObject({ statusCode: 'BUILD_TIMED_OUT' })
   })
 
+  it.each([
+    ['INSTALL', 'PRE_BUILD'],
+    ['POST_BUILD', 'UPLOAD_ARTIFACTS'],
+  ])('when its task is gone right after %s', async (last, blamed) => {
+    drydock.compute.on('build-', async (_spec, task) => {
+      const nonce = /036([0-9a-f]{16}) /.exec(await task.read('/codebuild/output/tmp/run.sh'))?.[1]
+      const mark = (text: string) => task.write(`\x1e${nonce} 1700000000000 ${text}\n`)
+      mark('start')
+      for (const phase of ['INSTALL', 'PRE_BUILD', 'BUILD', 'POST_BUILD']) {
+        mark(`phase ${phase}`)
+        mark(`end ${phase} SUCCEEDED`)
+        if (phase === last) break
+      }
+      return 0
+    })
+    await project()
+    const build = await run()
+    expect(build.buildStatus).toBe('FAILED')
+    expect(contextOf(build, blamed)).toMatchObject({ statusCode: 'BUILD_CONTAINER_FOUND_DEAD' })
+  })
+
   it('when its task is gone', async () => {
     await project({ buildspec: waits })
     const id = (await start())?.id

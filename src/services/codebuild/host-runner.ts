@@ -14,7 +14,11 @@ export const runsOnHost: Behaviour = (spec, task) => {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const end = () => {
-    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    } catch {
+      // It has ended by itself.
+    }
   }
   task.stopping.addEventListener('abort', end)
   child.stdout.on('data', (chunk: Buffer) => task.write(chunk))
