@@ -7,7 +7,7 @@ import { coverageOf } from './coverage.ts'
 import { authenticate } from './kernel/authenticate.ts'
 import { callerError } from './kernel/call.ts'
 import { AwsError } from './kernel/errors.ts'
-import { factsOf, wireRequest } from './kernel/http.ts'
+import { factsOf, sendJson, wireRequest } from './kernel/http.ts'
 import type { Kernel } from './kernel/kernel.ts'
 import type { WireRequest } from './kernel/wire.ts'
 import type { Snapshots } from './snapshot.ts'
@@ -22,8 +22,20 @@ type AdminParts = {
 
 const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
-const clockInput = z.strictObject({ advance: z.number().int().min(0).max(100 * 365 * 86_400_000) })
-const snapshotInput = z.strictObject({ action: z.enum(['save', 'restore']), name: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/).refine((name) => !name.startsWith('.')) })
+const clockInput = z.strictObject({
+  advance: z
+    .number()
+    .int()
+    .min(0)
+    .max(100 * 365 * 86_400_000),
+})
+const snapshotInput = z.strictObject({
+  action: z.enum(['save', 'restore']),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/)
+    .refine((name) => !name.startsWith('.')),
+})
 
 /**
  * Drydock's own doors below `/_drydock/`: what no AWS API has. Reading needs no signature; what changes anything must be
@@ -34,7 +46,10 @@ export const adminListener = (parts: AdminParts) => {
   const doors: Record<string, (wire: WireRequest) => Promise<unknown>> = {
     'GET /_drydock/health': () => health(kernel, config),
     'GET /_drydock/coverage': () => coverageOf(kernel.services),
-    'GET /_drydock/status': async () => ({ ...(await health(kernel, config)), data: config.ephemeral ? 'ephemeral' : config.data }),
+    'GET /_drydock/status': async () => ({
+      ...(await health(kernel, config)),
+      data: config.ephemeral ? 'ephemeral' : config.data,
+    }),
     'GET /_drydock/clock': async () => ({ now: kernel.clock.now().toISOString() }),
     'POST /_drydock/clock': async (wire) => {
       const { advance } = await read(wire, clockInput)
@@ -56,14 +71,16 @@ export const adminListener = (parts: AdminParts) => {
     const url = request.url ?? '/'
     if (!url.startsWith('/_drydock/') || (from && from.door !== 'endpoint')) return false
     const [path = '', query = ''] = url.split('?')
-    const door = doors[`${request.method} ${path}`]
-    if (!door) return false
+    // Services have doors of their own below `/_drydock/<service>/`.
+    if (path.slice('/_drydock/'.length).includes('/')) return false
+    const door =
+      doors[`${request.method === 'HEAD' ? 'GET' : request.method} ${path}`] ??
+      (() => Promise.reject(unknownDoor(doors, path)))
     const facts = factsOf(kernel, request, path, query, from)
     const wire = wireRequest(request, response, path, query, facts.headers)
-    const answer = (status: number, body: unknown) =>
-      response.writeHead(status, { 'content-type': 'application/json', 'x-amzn-requestid': facts.id }).end(`${JSON.stringify(body, null, 2)}\n`)
+    const answer = (status: number, body: unknown) => sendJson(request, response, facts.id, status, body)
     const act = async () => {
-      if (request.method !== 'GET') await requireRoot(kernel, wire)
+      if (request.method !== 'GET' && request.method !== 'HEAD') await requireRoot(kernel, wire)
       return door(wire)
     }
     act().then(
@@ -77,11 +94,28 @@ export const adminListener = (parts: AdminParts) => {
   }
 }
 
+const unknownDoor = (doors: Readonly<Record<string, unknown>>, path: string): AwsError => {
+  const methods = Object.keys(doors)
+    .filter((door) => door.endsWith(` ${path}`))
+    .map((door) => door.split(' ')[0])
+  return methods.length > 0
+    ? new AwsError('MethodNotAllowed', `${path} takes ${methods.join(' and ')}.`, {
+        status: 405,
+        headers: { allow: methods.join(', ') },
+      })
+    : new AwsError('NotFound', `There is no ${path.slice(0, 100)}.`, { status: 404 })
+}
+
 const requireRoot = async (kernel: Kernel, wire: WireRequest): Promise<void> => {
-  if (kernel.trust && !wire.headers.authorization) return
-  const { principal } = await authenticate(kernel.credentials, wire, 'restJson1', { streams: false, mayBeUnsigned: false })
+  if (kernel.trust) return
+  const { principal } = await authenticate(kernel.credentials, wire, 'restJson1', {
+    streams: false,
+    mayBeUnsigned: false,
+  })
   if (principal.kind !== 'root' || principal.account !== kernel.account)
-    throw new AwsError('AccessDeniedException', 'Only the root user of the default account may do this.', { status: 403 })
+    throw new AwsError('AccessDeniedException', 'Only the root user of the default account may do this.', {
+      status: 403,
+    })
 }
 
 const read = async <T>(wire: WireRequest, schema: z.ZodType<T>): Promise<T> => {
@@ -92,7 +126,8 @@ const read = async <T>(wire: WireRequest, schema: z.ZodType<T>): Promise<T> => {
     throw new AwsError('SerializationException', 'The body is not JSON.')
   }
   const result = schema.safeParse(content)
-  if (!result.success) throw new AwsError('ValidationException', result.error.issues[0]?.message ?? 'The body is not as expected.')
+  if (!result.success)
+    throw new AwsError('ValidationException', result.error.issues[0]?.message ?? 'The body is not as expected.')
   return result.data
 }
 

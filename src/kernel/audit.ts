@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import type { Principal } from './principal.ts'
 import type { RequestFacts } from './context.ts'
+import type { Principal } from './principal.ts'
 
 /** One call as CloudTrail records it ("CloudTrail record contents"). Kept in the append stream `audit/<account>/<region>`. */
 export type AuditRecord = {
@@ -29,7 +29,8 @@ export type AuditRecord = {
 
 export const auditStream = (account: string, region: string): string => `audit/${account}/${region}`
 
-const secretName = /password|secret|token$|securitytoken|credential(?!s?(id|provider|type|names?)$)|privatekey|plaintext|authorization|^securestring|sshpublickeybody|certificatebody/i
+const secretName =
+  /password|secret|token$|securitytoken|credential(?!s?(id|provider|type|names?)$)|privatekey|plaintext|authorization|^securestring|sshpublickeybody|certificatebody/i
 /** What callers store, not how they ask: log lines and metrics would be kept twice, and may hold anything. */
 const payloads = new Set(['logEvents', 'MetricData'])
 const hidden = 'HIDDEN_DUE_TO_SECURITY_REASONS'
@@ -115,7 +116,8 @@ export const auditRecord = (facts: {
   error?: { code: string; message: string } | undefined
 }): AuditRecord => {
   const { principal, request, error } = facts
-  const invokedBy = request.invokedBy ?? principal.session?.invokedBy ?? (principal.kind === 'service' ? principal.arn : undefined)
+  const invokedBy =
+    request.invokedBy ?? principal.session?.invokedBy ?? (principal.kind === 'service' ? principal.arn : undefined)
   return {
     eventVersion: '1.11',
     userIdentity: userIdentity(principal),

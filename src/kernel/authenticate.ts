@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Transform, type Readable } from 'node:stream'
+import { finished, type Readable, Transform } from 'node:stream'
 import { decodeAwsChunked } from './aws-chunked.ts'
 import { AwsError } from './errors.ts'
 import type { Identity } from './identity.ts'
@@ -39,13 +39,22 @@ export type Authenticated = {
   readonly trailers: () => Readonly<Record<string, string>>
 }
 
-type Failure = 'missing' | 'incomplete' | 'unknownKey' | 'badToken' | 'expiredToken' | 'mismatch' | 'skewed' | 'expiredUrl' | 'payload'
-type Family = 'json' | 'query' | 'ec2' | 's3'
+type Failure =
+  | 'missing'
+  | 'incomplete'
+  | 'unknownKey'
+  | 'badToken'
+  | 'expiredToken'
+  | 'mismatch'
+  | 'skewed'
+  | 'expiredUrl'
+  | 'payload'
+type Family = 'json' | 'rest' | 'query' | 'ec2' | 's3'
 
 const familyOf: Record<Protocol['name'], Family> = {
   awsJson1_0: 'json',
   awsJson1_1: 'json',
-  restJson1: 'json',
+  restJson1: 'rest',
   rpcv2Cbor: 'json',
   awsQuery: 'query',
   ec2Query: 'ec2',
@@ -56,24 +65,31 @@ const mismatch =
   'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.'
 const tokenInvalid = 'The security token included in the request is invalid.'
 const tokenExpired = 'The security token included in the request is expired'
-const ec2Refusal: [string, number, string] = ['AuthFailure', 401, 'AWS was not able to validate the provided access credentials']
+const ec2Refusal: [string, number, string] = [
+  'AuthFailure',
+  401,
+  'AWS was not able to validate the provided access credentials',
+]
+
+const jsonFailures = (status: number): Record<Failure, [string, number, string]> => ({
+  missing: ['MissingAuthenticationTokenException', status, 'Missing Authentication Token'],
+  incomplete: ['IncompleteSignatureException', status, 'The request signature does not conform to AWS standards.'],
+  unknownKey: ['UnrecognizedClientException', status, tokenInvalid],
+  badToken: ['UnrecognizedClientException', status, tokenInvalid],
+  expiredToken: ['ExpiredTokenException', status, tokenExpired],
+  mismatch: ['InvalidSignatureException', status, mismatch],
+  skewed: ['InvalidSignatureException', status, 'Signature expired'],
+  expiredUrl: ['InvalidSignatureException', status, 'Signature expired'],
+  payload: ['InvalidSignatureException', status, mismatch],
+})
 
 /** Each family of services has its own words for the same failure ("Common errors" of each API reference). */
 const failures: Record<Family, Record<Failure, [string, number, string]>> = {
-  json: {
-    missing: ['MissingAuthenticationTokenException', 400, 'Missing Authentication Token'],
-    incomplete: ['IncompleteSignatureException', 400, 'Authorization header requires \'Credential\', \'Signature\' and \'SignedHeaders\' parameters.'],
-    unknownKey: ['UnrecognizedClientException', 400, tokenInvalid],
-    badToken: ['UnrecognizedClientException', 400, tokenInvalid],
-    expiredToken: ['ExpiredTokenException', 400, tokenExpired],
-    mismatch: ['InvalidSignatureException', 400, mismatch],
-    skewed: ['InvalidSignatureException', 400, 'Signature expired'],
-    expiredUrl: ['InvalidSignatureException', 400, 'Signature expired'],
-    payload: ['InvalidSignatureException', 400, mismatch],
-  },
+  json: jsonFailures(400),
+  rest: jsonFailures(403),
   query: {
     missing: ['MissingAuthenticationToken', 403, 'Request is missing Authentication Token'],
-    incomplete: ['IncompleteSignature', 400, 'Authorization header requires \'Credential\', \'Signature\' and \'SignedHeaders\' parameters.'],
+    incomplete: ['IncompleteSignature', 400, 'The request signature does not conform to AWS standards.'],
     unknownKey: ['InvalidClientTokenId', 403, tokenInvalid],
     badToken: ['InvalidClientTokenId', 403, tokenInvalid],
     expiredToken: ['ExpiredToken', 403, tokenExpired],
@@ -99,10 +115,18 @@ const failures: Record<Family, Record<Failure, [string, number, string]>> = {
     unknownKey: ['InvalidAccessKeyId', 403, 'The AWS Access Key Id you provided does not exist in our records.'],
     badToken: ['InvalidToken', 400, 'The provided token is malformed or otherwise invalid.'],
     expiredToken: ['ExpiredToken', 400, 'The provided token has expired.'],
-    mismatch: ['SignatureDoesNotMatch', 403, 'The request signature we calculated does not match the signature you provided. Check your key and signing method.'],
+    mismatch: [
+      'SignatureDoesNotMatch',
+      403,
+      'The request signature we calculated does not match the signature you provided. Check your key and signing method.',
+    ],
     skewed: ['RequestTimeTooSkewed', 403, 'The difference between the request time and the current time is too large.'],
     expiredUrl: ['AccessDenied', 403, 'Request has expired'],
-    payload: ['XAmzContentSHA256Mismatch', 400, "The provided 'x-amz-content-sha256' header does not match what was computed."],
+    payload: [
+      'XAmzContentSHA256Mismatch',
+      400,
+      "The provided 'x-amz-content-sha256' header does not match what was computed.",
+    ],
   },
 }
 
@@ -138,27 +162,109 @@ const scopeOf = (credential: string) => {
 }
 
 /** Reads the signature a request carries: in its header or in its query. `undefined`: it carries none. */
-export const signatureOf = (request: Pick<WireRequest, 'headers' | 'query'>, family: Family = 'json'): SignatureParts | undefined => {
+export const signatureOf = (
+  request: Pick<WireRequest, 'headers' | 'query'>,
+  family: Family = 'json',
+): SignatureParts | undefined => {
   const header = request.headers.authorization
   if (header?.startsWith('AWS4-HMAC-SHA256')) {
     const field = (name: string) => new RegExp(`[\\s,]${name}=([^,\\s]*)`).exec(header)?.[1]
     const credential = scopeOf(field('Credential') ?? '')
     const [signed, signature] = [field('SignedHeaders'), field('Signature')]
-    const time = request.headers['x-amz-date'] ?? (request.headers.date ? amzDate(Date.parse(request.headers.date) || 0) : '')
-    if (!credential || !signed || !signature || !time) throw refuse(family, 'incomplete')
+    const time =
+      request.headers['x-amz-date'] ?? (request.headers.date ? amzDate(Date.parse(request.headers.date) || 0) : '')
+    if (!credential || !signed || !signature || !time)
+      throw refuse(
+        family,
+        'incomplete',
+        lacking({ Credential: credential, Signature: signature, SignedHeaders: signed }, time),
+      )
     const sessionToken = request.headers['x-amz-security-token']
-    return { ...credential, signedHeaders: signed.split(';'), signature, time, ...(sessionToken ? { sessionToken } : {}) }
+    return {
+      ...credential,
+      signedHeaders: signed.split(';'),
+      signature,
+      time,
+      ...(sessionToken ? { sessionToken } : {}),
+    }
   }
-  if (!request.query.includes('X-Amz-Signature=')) return undefined
+  if (!/(?:^|&)X-Amz-(?:Signature|Credential|Algorithm)=/.test(request.query)) return undefined
   const pairs = pairsOf(request.query)
   const credential = scopeOf(pairs.get('X-Amz-Credential') ?? '')
-  const [signed, signature, time] = [pairs.get('X-Amz-SignedHeaders'), pairs.get('X-Amz-Signature'), pairs.get('X-Amz-Date')]
+  const [signed, signature, time] = [
+    pairs.get('X-Amz-SignedHeaders'),
+    pairs.get('X-Amz-Signature'),
+    pairs.get('X-Amz-Date'),
+  ]
   const expires = Number(pairs.get('X-Amz-Expires') ?? '300')
-  if (!credential || !signed || !signature || !time) throw refuse(family, 'incomplete')
+  if (!credential || !signed || !signature || !time)
+    throw family === 's3' ? incompleteQuery() : refuse(family, 'incomplete')
   if (!Number.isInteger(expires) || expires < 0 || expires > 604_800)
-    throw new AwsError('AuthorizationQueryParametersError', 'X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds')
+    throw new AwsError(
+      'AuthorizationQueryParametersError',
+      'X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds',
+    )
   const sessionToken = pairs.get('X-Amz-Security-Token')
-  return { ...credential, signedHeaders: signed.split(';'), signature, time, expires, ...(sessionToken ? { sessionToken } : {}) }
+  return {
+    ...credential,
+    signedHeaders: signed.split(';'),
+    signature,
+    time,
+    expires,
+    ...(sessionToken ? { sessionToken } : {}),
+  }
+}
+
+const lacking = (parameters: Readonly<Record<string, unknown>>, time: string): string =>
+  [
+    ...Object.entries(parameters).flatMap(([name, value]) =>
+      value ? [] : [`Authorization header requires '${name}' parameter.`],
+    ),
+    ...(time ? [] : ["Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."]),
+  ].join(' ')
+
+const incompleteQuery = () =>
+  new AwsError(
+    'AuthorizationQueryParametersError',
+    'Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.',
+  )
+
+/** Headers of AWS's own that proxies and clients add after signing. */
+const addedLater = new Set(['x-amz-user-agent', 'x-amz-security-token', 'x-amz-cf-id'])
+
+/** What a signature does not cover anyone on the way could have put there: the host and AWS's own headers must be covered. */
+const unsignedHeader = ({ headers }: WireRequest, { signedHeaders }: SignatureParts): string | undefined => {
+  if (!signedHeaders.includes('host') && !signedHeaders.includes(':authority')) return 'host'
+  for (const name in headers)
+    if (name.startsWith('x-amz-') && !addedLater.has(name) && !signedHeaders.includes(name)) return name
+  return undefined
+}
+
+const notSigned = (family: Family, name: string): AwsError => {
+  if (family === 's3')
+    return new AwsError('AccessDenied', 'There were headers present in the request which were not signed', {
+      status: 403,
+      members: { HeadersNotSigned: name },
+    })
+  const shown = name === 'host' ? "'Host' or ':authority'" : `'${name}'`
+  return refuse(
+    family,
+    'mismatch',
+    family === 'ec2' ? undefined : `${shown} must be a 'SignedHeader' in the AWS Authorization.`,
+  )
+}
+
+const wrongService = (family: Family, wanted: string): AwsError => {
+  if (family === 's3')
+    return new AwsError(
+      'AuthorizationHeaderMalformed',
+      `The authorization header is malformed; incorrect service. This endpoint belongs to "${wanted}".`,
+    )
+  return refuse(
+    family,
+    'mismatch',
+    family === 'ec2' ? undefined : `Credential should be scoped to correct service: '${wanted}'. `,
+  )
 }
 
 /** Secret and owner of an access key, temporary or not. `undefined`: nobody's. `'expired'`: the session is over. */
@@ -173,12 +279,18 @@ export const credentialOf = async (
     if (!source.trust || accessKeyId.startsWith('ASIA')) return 'badToken'
   }
   if (accessKeyId === source.root.accessKeyId)
-    return { secret: source.root.secretAccessKey, principal: rootOf(source.root.account, accessKeyId) }
+    return {
+      secret: source.trust ? undefined : source.root.secretAccessKey,
+      principal: rootOf(source.root.account, accessKeyId),
+    }
   const known = await source.identity().accessKey(accessKeyId)
   if (known) return known
   if (!source.trust) return undefined
   // Said loudly at start and in the health answer: in this mode an unknown key is believed.
-  return { secret: undefined, principal: rootOf(/^\d{12}$/.test(accessKeyId) ? accessKeyId : source.root.account, accessKeyId) }
+  return {
+    secret: undefined,
+    principal: rootOf(/^\d{12}$/.test(accessKeyId) ? accessKeyId : source.root.account, accessKeyId),
+  }
 }
 
 /**
@@ -189,7 +301,7 @@ export const authenticate = async (
   source: CredentialSource,
   request: WireRequest,
   protocol: Protocol['name'],
-  options: { streams: boolean; mayBeUnsigned: boolean },
+  options: { streams: boolean; mayBeUnsigned: boolean; signingNames?: readonly string[] },
 ): Promise<Authenticated> => {
   const family = familyOf[protocol]
   const noTrailers = () => ({})
@@ -201,11 +313,19 @@ export const authenticate = async (
       const principal = await authenticateV2(source, request)
       if (principal) return { principal, body: await body(), trailers: noTrailers }
     }
-    if (request.headers.authorization) throw refuse(family, 'incomplete')
+    if (request.headers.authorization)
+      throw family === 's3'
+        ? new AwsError(
+            'InvalidRequest',
+            'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.',
+          )
+        : refuse(family, 'incomplete')
     if (family !== 's3' && !options.mayBeUnsigned) throw refuse(family, 'missing')
     const plain = await body()
     const chunked = request.headers['content-encoding']?.includes('aws-chunked') && !(plain instanceof Uint8Array)
-    return chunked ? { principal: anonymous, ...unsignedChunks(request, plain) } : { principal: anonymous, body: plain, trailers: noTrailers }
+    return chunked
+      ? { principal: anonymous, ...unsignedChunks(request, plain) }
+      : { principal: anonymous, body: plain, trailers: noTrailers }
   }
 
   const credential = await credentialOf(source, parts.accessKeyId, parts.sessionToken)
@@ -213,8 +333,15 @@ export const authenticate = async (
   if (credential === 'badToken') throw refuse(family, 'badToken')
   if (credential === 'expired') throw refuse(family, 'expiredToken')
   checkTime(family, parts, source.wallClock())
+  if (family === 's3' && request.headers.authorization && /(?:^|&)(?:X-Amz-Signature|Signature)=/.test(request.query))
+    throw new AwsError(
+      'InvalidArgument',
+      'Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified',
+    )
 
-  const declared = request.headers['x-amz-content-sha256'] ?? (parts.expires !== undefined && family === 's3' ? 'UNSIGNED-PAYLOAD' : undefined)
+  const declared =
+    request.headers['x-amz-content-sha256'] ??
+    (parts.expires !== undefined && family === 's3' ? 'UNSIGNED-PAYLOAD' : undefined)
   const signedBody = declared === undefined || /^[0-9a-f]{64}$/.test(declared)
   let bytes: Uint8Array | undefined
   if (!options.streams || declared === undefined) bytes = await request.bytes()
@@ -225,9 +352,14 @@ export const authenticate = async (
   const facts = { principal, region: parts.scope.region }
   const { secret } = credential
   if (secret !== undefined) {
+    if (options.signingNames && !options.signingNames.includes(parts.scope.service))
+      throw wrongService(family, options.signingNames[0] ?? '')
+    const uncovered = unsignedHeader(request, parts)
+    if (uncovered) throw notSigned(family, uncovered)
     const key = signingKey(secret, parts.scope)
     const expected = sign(key, stringToSign({ ...request, payloadHash }, parts, parts.scope.service === 's3'))
-    if (parts.time.slice(0, 8) !== parts.scope.date || !sameText(expected, parts.signature)) throw refuse(family, 'mismatch')
+    if (parts.time.slice(0, 8) !== parts.scope.date || !sameText(expected, parts.signature))
+      throw refuse(family, 'mismatch')
     if (actual !== undefined && declared !== undefined && actual !== declared) throw refuse(family, 'payload')
     if (principal.kind === 'user' && !principal.session) {
       const { service, region } = parts.scope
@@ -242,9 +374,15 @@ export const authenticate = async (
       return { ...facts, ...decodeAwsChunked(stream, { signed, ...decodedLength(request) }) }
     }
     if (declared === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER') return { ...facts, ...unsignedChunks(request, stream) }
-    if (declared === 'UNSIGNED-PAYLOAD' || declared === undefined) return { ...facts, body: stream, trailers: noTrailers }
-    if (!signedBody) throw new AwsError('InvalidArgument', `x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, or a valid sha256 value.`, { status: 400 })
-    return { ...facts, body: stream.pipe(hashGuard(declared, refuse(family, 'payload'))), trailers: noTrailers }
+    if (declared === 'UNSIGNED-PAYLOAD' || declared === undefined)
+      return { ...facts, body: stream, trailers: noTrailers }
+    if (!signedBody)
+      throw new AwsError(
+        'InvalidArgument',
+        `x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, or a valid sha256 value.`,
+        { status: 400 },
+      )
+    return { ...facts, body: guarded(stream, declared, refuse(family, 'payload')), trailers: noTrailers }
   }
   if (bytes) return { ...facts, body: bytes, trailers: noTrailers }
   const stream = request.stream()
@@ -254,7 +392,9 @@ export const authenticate = async (
 
 const decodedLength = (request: WireRequest): { decodedLength?: number } => {
   const length = Number(request.headers['x-amz-decoded-content-length'])
-  return request.headers['x-amz-decoded-content-length'] !== undefined && Number.isSafeInteger(length) ? { decodedLength: length } : {}
+  return request.headers['x-amz-decoded-content-length'] !== undefined && Number.isSafeInteger(length)
+    ? { decodedLength: length }
+    : {}
 }
 const unsignedChunks = (request: WireRequest, stream: Readable) => decodeAwsChunked(stream, decodedLength(request))
 
@@ -272,9 +412,19 @@ const hashGuard = (expected: string, error: AwsError): Transform => {
   })
 }
 
+/** The stream behind a hash guard. It breaks off when the stream does, and leaves it open when its reader has had enough. */
+const guarded = (stream: Readable, expected: string, error: AwsError): Readable => {
+  const guard = hashGuard(expected, error)
+  finished(stream, { writable: false }, (broken) => {
+    if (broken) guard.destroy(broken)
+  })
+  return stream.pipe(guard)
+}
+
 const checkTime = (family: Family, parts: SignatureParts, now: number): void => {
   const signed = parseAmzDate(parts.time)
-  if (Number.isNaN(signed)) throw refuse(family, 'incomplete', `Date must be in ISO-8601 'basic format'. Got '${parts.time.slice(0, 40)}'.`)
+  if (Number.isNaN(signed))
+    throw refuse(family, 'incomplete', `Date must be in ISO-8601 'basic format'. Got '${parts.time.slice(0, 40)}'.`)
   if (parts.expires !== undefined) {
     if (signed - now > skewAllowed) throw refuse(family, 'expiredUrl', 'Request is not valid yet')
     if (now > signed + parts.expires * 1000) throw refuse(family, 'expiredUrl')
@@ -293,7 +443,9 @@ const checkTime = (family: Family, parts: SignatureParts, now: number): void => 
 }
 
 const subresources = new Set(
-  'acl cors delete lifecycle location logging notification partNumber policy requestPayment response-cache-control response-content-disposition response-content-encoding response-content-language response-content-type response-expires restore tagging torrent uploadId uploads versionId versioning versions website'.split(' '),
+  'acl cors delete lifecycle location logging notification partNumber policy requestPayment response-cache-control response-content-disposition response-content-encoding response-content-language response-content-type response-expires restore tagging torrent uploadId uploads versionId versioning versions website'.split(
+    ' ',
+  ),
 )
 
 /** S3 presigned URLs of Signature Version 2, which boto3 still makes by default in us-east-1. */
@@ -308,7 +460,9 @@ const authenticateV2 = async (source: CredentialSource, request: WireRequest): P
   if (!/^\d+$/.test(expires) || source.wallClock() > Number(expires) * 1000) throw refuse('s3', 'expiredUrl')
   const amz = Object.entries(request.headers)
     .filter(([name]) => name.startsWith('x-amz-'))
-    .concat(pairs.has('x-amz-security-token') ? [['x-amz-security-token', pairs.get('x-amz-security-token') ?? '']] : [])
+    .concat(
+      pairs.has('x-amz-security-token') ? [['x-amz-security-token', pairs.get('x-amz-security-token') ?? '']] : [],
+    )
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name}:${value.trim()}\n`)
     .join('')
@@ -319,7 +473,8 @@ const authenticateV2 = async (source: CredentialSource, request: WireRequest): P
     .join('&')
   const resource = `${virtualHostBucket(request.headers.host ?? '')}${request.path}${query ? `?${query}` : ''}`
   const text = `${request.method}\n${request.headers['content-md5'] ?? ''}\n${request.headers['content-type'] ?? ''}\n${expires}\n${amz}${resource}`
-  if (credential.secret !== undefined && !sameText(signV2(credential.secret, text), signature)) throw refuse('s3', 'mismatch')
+  if (credential.secret !== undefined && !sameText(signV2(credential.secret, text), signature))
+    throw refuse('s3', 'mismatch')
   return { ...credential.principal, accessKeyId }
 }
 

@@ -9,7 +9,11 @@ import type { Requirement, Service } from './service.ts'
 import type { Protocol } from './wire.ts'
 
 /** Whose rules apply, and in whose words a denial is said. */
-export type AccessScope = { readonly access: Service['access']; readonly iamPrefix: string; readonly protocol: Protocol['name'] }
+export type AccessScope = {
+  readonly access: Service['access']
+  readonly iamPrefix: string
+  readonly protocol: Protocol['name']
+}
 
 /** What must be allowed before this operation may run: the service's rule over the default. */
 export const requirementsOf = async (
@@ -29,13 +33,21 @@ export const requirementsOf = async (
 }
 
 /** Throws the service's form of AccessDenied unless every requirement is allowed on every resource. */
-export const authorize = async (scope: AccessScope, identity: Identity, ctx: Ctx, requirements: readonly Requirement[]): Promise<void> => {
+export const authorize = async (
+  scope: AccessScope,
+  identity: Identity,
+  ctx: Ctx,
+  requirements: readonly Requirement[],
+): Promise<void> => {
   if (requirements.length === 0) return
   const policies = await identity.policiesOf(ctx.principal)
   const caller = await callerContext(identity, ctx)
   for (const { action, resources, context } of requirements)
     for (const resource of resources.length > 0 ? resources : ['*']) {
-      const { decision, request } = await decide(scope.access, ctx, policies, action, resource, { ...caller, ...lowered(context) })
+      const { decision, request } = await decide(scope.access, ctx, policies, action, resource, {
+        ...caller,
+        ...lowered(context),
+      })
       if (decision.decision !== 'allowed') throw accessDenied(scope.protocol, denialMessage(request, decision))
     }
 }
@@ -144,7 +156,9 @@ const requestTags = (input: Readonly<Record<string, unknown>>): Record<string, r
 /** Each protocol's services name a denial in their own way. */
 export const accessDenied = (protocol: Protocol['name'], message: string): AwsError => {
   if (protocol === 'ec2Query')
-    return new AwsError('UnauthorizedOperation', `You are not authorized to perform this operation. ${message}`, { status: 403 })
+    return new AwsError('UnauthorizedOperation', `You are not authorized to perform this operation. ${message}`, {
+      status: 403,
+    })
   if (protocol === 'awsQuery' || protocol === 'restXml') return new AwsError('AccessDenied', message, { status: 403 })
   return new AwsError('AccessDeniedException', message, { status: protocol === 'restJson1' ? 403 : 400 })
 }

@@ -1,19 +1,20 @@
+import type { Place } from '../store/store.ts'
 import { actionModel } from './actions.ts'
 import { auditRecord, auditStream } from './audit.ts'
 import { authorize, requirementsOf } from './authorize.ts'
 import type { Ctx, RequestFacts } from './context.ts'
+import type { Era } from './era.ts'
 import { AwsError, notImplemented } from './errors.ts'
 import { identity } from './identity.ts'
 import type { Kernel } from './kernel.ts'
-import type { ServiceId } from './model/clients.ts'
 import { schemaOf, serviceModel } from './model/catalog.ts'
+import type { ServiceId } from './model/clients.ts'
 import { withoutSecrets } from './model/secrets.ts'
-import { protocols } from './protocols/protocols.ts'
 import type { Principal } from './principal.ts'
+import { protocols } from './protocols/protocols.ts'
 import type { Service } from './service.ts'
 import { validate } from './validate.ts'
 import type { IdentifiedCall } from './wire.ts'
-import type { Place } from '../store/store.ts'
 
 /** A call whose caller and input are known: the part of the way that calls from outside and between services share. */
 export type Call = {
@@ -26,7 +27,8 @@ export type Call = {
 /** The service that does this operation; throws 501 `NotImplemented` naming it when none does. */
 export const implementationOf = (kernel: Kernel, { service, operation }: IdentifiedCall): Service => {
   const found = kernel.services.get(service.id)
-  if (!found || !Object.hasOwn(found.operations, operation.name)) throw notImplemented(`${service.id}:${operation.name}`)
+  if (!found || !Object.hasOwn(found.operations, operation.name))
+    throw notImplemented(`${service.id}:${operation.name}`)
   return found
 }
 
@@ -43,32 +45,56 @@ export const handle = async ({ identified, service, ctx, input }: Call): Promise
 }
 
 /** What the caller gets of a thrown value: the caller's error as it is; anything else is our bug, told as InternalFailure. */
-export const callerError = (thrown: unknown, kernel: Pick<Kernel, 'log'>, requestId: string, what: string): AwsError => {
+export const callerError = (
+  thrown: unknown,
+  kernel: Pick<Kernel, 'log'>,
+  requestId: string,
+  what: string,
+): AwsError => {
   if (thrown instanceof AwsError) {
     if (thrown.code === 'NotImplemented') kernel.log.warn('not implemented', { what, requestId })
     return thrown
   }
   const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
   kernel.log.error('internal failure', { what, requestId, stack })
-  return new AwsError('InternalFailure', 'The request processing has failed because of an unknown error, exception or failure.', {
-    status: 500,
-    cause: thrown,
-  })
+  return new AwsError(
+    'InternalFailure',
+    'The request processing has failed because of an unknown error, exception or failure.',
+    {
+      status: 500,
+      cause: thrown,
+    },
+  )
 }
 
-/** Writes the record of a finished call; resolves when it is durable. */
-export const audit = async (
-  kernel: Kernel,
-  facts: {
-    identified: IdentifiedCall
-    principal: Principal
-    place: Place
-    request: RequestFacts
-    input: unknown
-    output: unknown
-    error: AwsError | undefined
-  },
-): Promise<void> => {
+type Finished = {
+  readonly identified: IdentifiedCall
+  readonly principal: Principal
+  readonly place: Place
+  readonly request: RequestFacts
+  readonly input: unknown
+  readonly output: unknown
+  readonly error: AwsError | undefined
+  readonly era: Era
+}
+
+/**
+ * Writes the record of a finished call; resolves when it is durable. What the call did stands even where its record
+ * cannot be written, so the caller gets its answer, and the log says aloud that the record is missing.
+ */
+export const audit = async (kernel: Kernel, facts: Finished): Promise<void> => {
+  const { identified, request, era } = facts
+  try {
+    await record(kernel, facts)
+  } catch (error) {
+    if (era.ended()) return
+    const what = `${identified.service.id}:${identified.operation.name}`
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    kernel.log.error('a call could not be recorded in the audit log', { what, requestId: request.id, stack })
+  }
+}
+
+const record = async (kernel: Kernel, facts: Finished): Promise<void> => {
   const { identified, principal, place, error } = facts
   const action = await actionModel(`${identified.service.iamPrefix}:${identified.operation.name}`)
   const now = kernel.clock.now()
@@ -79,13 +105,15 @@ export const audit = async (
     eventSource: identified.service.eventSource,
     eventName: identified.operation.name,
     request: facts.request,
-    readOnly: action ? action.accessLevel === 'Read' || action.accessLevel === 'List' : /^(Get|List|Describe|BatchGet|Head)/.test(identified.operation.name),
+    readOnly: action
+      ? action.accessLevel === 'Read' || action.accessLevel === 'List'
+      : /^(Get|List|Describe|BatchGet|Head)/.test(identified.operation.name),
     dataEvent: kernel.services.get(identified.service.id)?.dataEvents.includes(identified.operation.name) ?? false,
     requestParameters: withoutSecrets(schemaOf(identified.operation).input, facts.input),
     responseElements: withoutSecrets(schemaOf(identified.operation).output, facts.output),
     error,
   })
-  await kernel.append.append(auditStream(place.account, place.region), [{ time: now.getTime(), body: record }])
+  await facts.era.append.append(auditStream(place.account, place.region), [{ time: now.getTime(), body: record }])
 }
 
 /** A call from one service to another: the same way without the bytes. */
@@ -98,15 +126,16 @@ export const invoke = async (
     principal: Principal
     place: Place
     request: RequestFacts
+    era: Era
   },
 ): Promise<Record<string, unknown>> => {
-  const { principal, place, request, input } = asked
+  const { principal, place, request, input, era } = asked
   const model = await serviceModel(asked.service)
   const operation = model.operation(asked.operation)
   if (!operation) throw new TypeError(`${asked.service} has no operation ${asked.operation}.`)
   const identified: IdentifiedCall = { service: model, operation, protocol: protocols[model.protocol], labels: {} }
   const service = implementationOf(kernel, identified)
-  const ctx = kernel.contextFor({ service, principal, place, request })
+  const ctx = kernel.contextFor({ service, principal, place, request, era })
   let error: AwsError | undefined
   let output: Record<string, unknown> | undefined
   try {
@@ -119,7 +148,6 @@ export const invoke = async (
     error = callerError(thrown, kernel, request.id, `${asked.service}:${asked.operation}`)
     throw error
   } finally {
-    await audit(kernel, { identified, principal, place, request, input, output, error })
+    await audit(kernel, { identified, principal, place, request, input, output, error, era })
   }
 }
-

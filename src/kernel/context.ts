@@ -4,10 +4,10 @@ import type { ComputeDriver } from '../compute/driver.ts'
 import type { AppendStore } from '../store/append.ts'
 import type { Place, ReadTx, WriteTx } from '../store/store.ts'
 import type { Capability } from './capability.ts'
+import type { AssumeRequest } from './identity.ts'
 import type { ClientModules } from './model/clients.ts'
 import type { Principal } from './principal.ts'
 import type { OperationInput, OperationName, OperationOutput } from './types.ts'
-import type { AssumeRequest } from './identity.ts'
 
 /** What of the HTTP request an operation may need beyond its input. Header names in lower case. */
 export type RequestFacts = {
@@ -39,7 +39,9 @@ export type Credentials = {
 }
 
 type Client<NS> = {
-  readonly [O in OperationName<NS> as Uncapitalize<O>]: (input: OperationInput<NS, O>) => Promise<OperationOutput<NS, O>>
+  readonly [O in OperationName<NS> as Uncapitalize<O>]: (
+    input: OperationInput<NS, O>,
+  ) => Promise<OperationOutput<NS, O>>
 }
 
 /**

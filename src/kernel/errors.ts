@@ -42,3 +42,11 @@ export const errorsOf =
 /** HTTP 501: what Drydock does not do, named. Never answer success instead. */
 export const notImplemented = (what: string): AwsError =>
   new AwsError('NotImplemented', `Drydock does not implement ${what}.`, { status: 501 })
+
+/** A body that broke off: its client is gone or sent less than it had said. */
+export const incompleteBody = (): AwsError =>
+  new AwsError(
+    'IncompleteBody',
+    'You did not provide the number of bytes specified by the Content-Length HTTP header',
+    { status: 400 },
+  )

@@ -7,7 +7,7 @@ import { auditRecord, auditStream } from './audit.ts'
 import { authenticate, credentialOf } from './authenticate.ts'
 import { callerError } from './call.ts'
 import type { RequestFacts } from './context.ts'
-import { AwsError } from './errors.ts'
+import { AwsError, incompleteBody } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { serviceFacts } from './model/catalog.ts'
 import { anonymous } from './principal.ts'
@@ -17,13 +17,20 @@ import type { WireRequest, WireResponse } from './wire.ts'
 
 /** Most bytes of a body that is read as a whole. Larger ones belong to operations that stream. */
 const wholeBodyLimit = 64 * 1024 * 1024
+/** Longest pause within a body, and longest time that the rest of an unwanted body is listened to (ms). */
+const bodyPause = 60_000
+const lingering = 10_000
 
 export type Listener = (request: IncomingMessage, response: ServerResponse, from?: DoorRequest) => void
 
 /** Turns Node's requests into journeys: odd doors first, by the routes services declare, then the way of an AWS call. */
 export const httpListener = (kernel: Kernel): Listener => {
   const routes = [...kernel.services.values()].flatMap((service) =>
-    service.routes.map((route) => ({ service, route, pattern: new RegExp(`^(?:${route.path.source})$`, route.path.flags) })),
+    service.routes.map((route) => ({
+      service,
+      route,
+      pattern: new RegExp(`^(?:${route.path.source})$`, route.path.flags),
+    })),
   )
 
   const routeOf = (request: IncomingMessage, path: string, door: DoorRequest['door']) => {
@@ -45,41 +52,93 @@ export const httpListener = (kernel: Kernel): Listener => {
       return
     }
     const wire = wireRequest(request, response, path, query, facts.headers)
+    const what = `${request.method} ${path.slice(0, 200)}`
+    response.on('error', (error) =>
+      kernel.log.warn('an answer could not be sent', { what, requestId: facts.id, error: error.message }),
+    )
     const going = matched
       ? serveRoute(kernel, matched, { request, response, from, facts, wire })
-      : serve(kernel, wire, facts).then((answer) => send(request, response, answer))
+      : serve(kernel, wire, facts).then((answer) =>
+          send(kernel, request, response, answer, { what, requestId: facts.id }),
+        )
     going.catch((thrown) => {
-      const error = callerError(thrown, kernel, facts.id, `${request.method} ${path.slice(0, 200)}`)
+      const broken = wire.broken?.() && !(thrown instanceof AwsError)
+      const error = broken ? incompleteBody() : callerError(thrown, kernel, facts.id, what)
       if (response.headersSent) response.destroy()
       else
-        response
-          .writeHead(error.status ?? 400, { 'content-type': 'application/json', 'x-amzn-requestid': facts.id, ...error.headers })
-          .end(JSON.stringify({ __type: error.code, message: error.message }))
-      finishEarly(request, response)
+        sendJson(
+          request,
+          response,
+          facts.id,
+          error.status ?? 400,
+          { __type: error.code, message: error.message },
+          error.headers,
+        )
     })
   }
 }
 
-/** An HTTP server around a listener, with limits on headers and slow clients. */
-export const httpServer = (listener: Listener): Server => {
-  const server = createServer({ maxHeaderSize: 64 * 1024, requestTimeout: 0, headersTimeout: 30_000, keepAliveTimeout: 65_000 })
+/** An answer that no protocol of AWS's gives its form to. */
+export const sendJson = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void => {
+  finishEarly(request, response)
+  const text = `${JSON.stringify(body, null, 2)}\n`
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    'x-amzn-requestid': requestId,
+    ...headers,
+  })
+  response.end(request.method === 'HEAD' ? undefined : text)
+}
+
+/** What Node's parser refuses before there is a request. */
+const refusals: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+}
+
+/** An HTTP server around a listener, with limits on headers and slow clients: `headersTimeout` (ms) for all headers to arrive. */
+export const httpServer = (listener: Listener, { headersTimeout = 30_000 } = {}): Server => {
+  const server = createServer({
+    maxHeaderSize: 64 * 1024,
+    requestTimeout: 0,
+    headersTimeout,
+    connectionsCheckingInterval: Math.min(headersTimeout, 5_000),
+    keepAliveTimeout: 65_000,
+  })
   const accept = (request: IncomingMessage, response: ServerResponse) => listener(request, response)
   server.on('request', accept)
   server.on('checkContinue', accept)
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const status = refusals[error.code ?? ''] ?? '400 Bad Request'
+    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+    else socket.destroy()
   })
   return server
 }
 
 const split = (url: string): [string, string] => {
-  const origin = url.startsWith('http://') || url.startsWith('https://') ? url.replace(/^https?:\/\/[^/?]*/, '') || '/' : url
+  const origin =
+    url.startsWith('http://') || url.startsWith('https://') ? url.replace(/^https?:\/\/[^/?]*/, '') || '/' : url
   const at = origin.indexOf('?')
   return at < 0 ? [origin, ''] : [origin.slice(0, at), origin.slice(at + 1)]
 }
 
 /** What of the request contexts carry. */
-export const factsOf = (kernel: Pick<Kernel, 'endpoint'>, request: IncomingMessage, path: string, query: string, from: DoorRequest | undefined): RequestFacts => {
+export const factsOf = (
+  kernel: Pick<Kernel, 'endpoint'>,
+  request: IncomingMessage,
+  path: string,
+  query: string,
+  from: DoorRequest | undefined,
+): RequestFacts => {
   const headers: Record<string, string> = {}
   for (const [name, value] of Object.entries(request.headers)) {
     if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(',') : value
@@ -107,8 +166,14 @@ export const wireRequest = (
   headers: Readonly<Record<string, string>>,
 ): WireRequest => {
   let whole: Promise<Uint8Array> | undefined
+  let waits = expectsContinue(request)
+  let listens = false
   const goOn = () => {
-    if (headers.expect?.toLowerCase() === '100-continue') response.writeContinue()
+    if (!listens) limitPauses(request)
+    listens = true
+    if (waits) response.writeContinue()
+    waits = false
+    toldToGoOn.add(response)
   }
   return {
     method: request.method ?? 'GET',
@@ -116,28 +181,39 @@ export const wireRequest = (
     query,
     headers,
     bytes: () => {
-      if (!whole) {
-        goOn()
-        whole = readWhole(request)
-      }
+      whole ??= readWhole(request, goOn)
       return whole
     },
-    stream: () => {
-      goOn()
-      return request
-    },
+    stream: () => request,
+    goOn,
+    broken: () => request.destroyed && !request.complete,
   }
+}
+
+const toldToGoOn = new WeakSet<ServerResponse>()
+
+const expectsContinue = (request: IncomingMessage): boolean => request.headers.expect?.toLowerCase() === '100-continue'
+
+/** A client that stops in the middle of its body does not hold a connection for ever. */
+const limitPauses = (request: IncomingMessage): void => {
+  if (request.complete) return
+  request.socket.setTimeout(bodyPause)
+  request.once('end', () => request.socket.setTimeout(0))
 }
 
 const nothing = new Uint8Array()
 
-const readWhole = async (request: IncomingMessage): Promise<Uint8Array> => {
-  if (request.headers['content-length'] === undefined && request.headers['transfer-encoding'] === undefined) return nothing
-  const tooLarge = () => new AwsError('RequestEntityTooLargeException', 'Request size exceeded the limit.', { status: 413 })
+const readWhole = async (request: IncomingMessage, goOn: () => void): Promise<Uint8Array> => {
+  if (request.headers['content-length'] === undefined && request.headers['transfer-encoding'] === undefined)
+    return nothing
+  const tooLarge = () =>
+    new AwsError('RequestEntityTooLargeException', 'Request size exceeded the limit.', { status: 413 })
   if (Number(request.headers['content-length']) > wholeBodyLimit) throw tooLarge()
+  goOn()
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of request as AsyncIterable<Uint8Array>) {
+  // Leaving early must not destroy the connection before the error is answered.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
     size += chunk.length
     if (size > wholeBodyLimit) throw tooLarge()
     chunks.push(chunk)
@@ -145,49 +221,89 @@ const readWhole = async (request: IncomingMessage): Promise<Uint8Array> => {
   return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size)
 }
 
-const send = async (request: IncomingMessage, response: ServerResponse, answer: WireResponse): Promise<void> => {
+const send = async (
+  kernel: Kernel,
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: WireResponse,
+  facts: { what: string; requestId: string },
+): Promise<void> => {
   const { status, headers, body } = answer
   finishEarly(request, response)
   if (body instanceof Readable) {
-    response.writeHead(status, headers)
-    if (request.method === 'HEAD') {
+    if (request.method === 'HEAD' || response.destroyed) {
       body.destroy()
-      response.end()
-    } else await pipeline(body, response).catch(() => response.destroy())
+      response.writeHead(status, headers).end()
+      return
+    }
+    response.writeHead(status, headers)
+    try {
+      await pipeline(body, response)
+    } catch (error) {
+      // The status is out: all that can be told is that the answer is not complete. A client that went away is no failure.
+      if (!request.socket.destroyed) kernel.log.error('an answer broke off', { ...facts, error: String(error) })
+      response.destroy()
+    }
     return
   }
   const length = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
-  if (status !== 204 && status !== 304 && headers['content-length'] === undefined) headers['content-length'] = String(length)
+  if (status !== 204 && status !== 304 && headers['content-length'] === undefined)
+    headers['content-length'] = String(length)
   response.writeHead(status, headers)
   response.end(request.method === 'HEAD' ? undefined : body)
 }
 
-/** A body nobody will read any more must not hold the connection: close it after the answer. */
+/**
+ * A body nobody reads any more: a client that still waits to be told to send it is not told, and one that sends it is
+ * listened to for a while, since closing at once could take the answer from under its eyes.
+ */
 const finishEarly = (request: IncomingMessage, response: ServerResponse): void => {
   if (request.complete || request.readableEnded) return
   const hasBody = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
   if (!hasBody || request.headers['content-length'] === '0') return
-  if (!response.headersSent) response.setHeader('connection', 'close')
-  response.once('finish', () => request.resume())
+  if (expectsContinue(request) && !toldToGoOn.has(response)) {
+    if (!response.headersSent) response.setHeader('connection', 'close')
+    return
+  }
+  response.once('finish', () => {
+    request.resume()
+    const late = setTimeout(() => {
+      if (!request.complete) request.socket.destroy()
+    }, lingering)
+    late.unref()
+    request.once('end', () => clearTimeout(late))
+  })
 }
 
 const serveRoute = async (
   kernel: Kernel,
   matched: { service: Service; route: Route; params: Record<string, string> },
-  asked: { request: IncomingMessage; response: ServerResponse; from: DoorRequest | undefined; facts: RequestFacts; wire: WireRequest },
+  asked: {
+    request: IncomingMessage
+    response: ServerResponse
+    from: DoorRequest | undefined
+    facts: RequestFacts
+    wire: WireRequest
+  },
 ): Promise<void> => {
   const { facts, wire, from } = asked
   const { service } = matched
   const home = { account: kernel.account, region: kernel.region }
-  const contextOf = (principal = anonymous, place = { ...home, ...(principal.account ? { account: principal.account } : {}) }) =>
-    kernel.contextFor({ service, principal, place, request: facts })
+  const era = kernel.era()
+  const contextOf = (
+    principal = anonymous,
+    place = { ...home, ...(principal.account ? { account: principal.account } : {}) },
+  ) => kernel.contextFor({ service, principal, place, request: facts, era })
   const exchange: Exchange = {
     request: asked.request,
     response: asked.response,
     params: matched.params,
     from,
     authenticate: async () => {
-      const { principal, region } = await authenticate(kernel.credentials, wire, 'restJson1', { streams: false, mayBeUnsigned: false })
+      const { principal, region } = await authenticate(kernel.credentials, wire, 'restJson1', {
+        streams: false,
+        mayBeUnsigned: false,
+      })
       return contextOf(principal, { account: principal.account || kernel.account, region: region || kernel.region })
     },
     actAs: contextOf,
@@ -209,8 +325,10 @@ const serveRoute = async (
         responseElements: undefined,
         ...call,
       })
-      await kernel.append.append(auditStream(ctx.account, ctx.region), [{ time: now.getTime(), body: record }])
+      await era.append.append(auditStream(ctx.account, ctx.region), [{ time: now.getTime(), body: record }])
     },
   }
+  // A route reads its body as it likes, so a client that asks is told to send it.
+  wire.goOn?.()
   await matched.route.handle(contextOf(), exchange)
 }

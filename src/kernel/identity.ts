@@ -1,6 +1,6 @@
 import type { AppliedPolicy } from '../policy/policy.ts'
-import type { Principal } from './principal.ts'
 import { capability } from './capability.ts'
+import type { Principal } from './principal.ts'
 
 export type AssumeRequest = {
   readonly roleArn: string

@@ -6,14 +6,15 @@ import type { ComputeDriver } from '../compute/driver.ts'
 import type { AppendStore } from '../store/append.ts'
 import type { Place, Store } from '../store/store.ts'
 import type { Clock } from '../work/clock.ts'
+import type { CredentialSource } from './authenticate.ts'
+import { authorize } from './authorize.ts'
 import { invoke } from './call.ts'
 import type { Capability } from './capability.ts'
-import { authorize } from './authorize.ts'
-import type { CredentialSource } from './authenticate.ts'
 import type { ActAs, Caller, Ctx, Logger, RequestFacts } from './context.ts'
+import { beginEra, type Era } from './era.ts'
 import { identity } from './identity.ts'
-import type { ServiceId } from './model/clients.ts'
 import { serviceFacts } from './model/catalog.ts'
+import type { ServiceId } from './model/clients.ts'
 import { type Principal, servicePrincipal } from './principal.ts'
 import type { Service } from './service.ts'
 import type { Vault } from './session.ts'
@@ -44,14 +45,18 @@ export type Standing = {
   readonly principal: Principal
   readonly place: Place
   readonly request: RequestFacts
+  /** The era of the work it is part of; the present one unless told. */
+  readonly era?: Era
 }
 
 export type Kernel = KernelParts & {
   readonly credentials: CredentialSource
   contextFor(standing: Standing): Ctx
   /** The context of work that no request asked for: reconcilers, event handlers, capabilities. */
-  ownContext(service: Service, place: Place): Ctx
-  /** Drops what capabilities remember; they are made anew on next use. After a reset. */
+  ownContext(service: Service, place: Place, era?: Era): Ctx
+  /** The present era: what a request that begins now belongs to. */
+  era(): Era
+  /** Ends the present era and begins another: capabilities are made anew, and work that is under way writes nothing more. */
   forget(): void
 }
 
@@ -71,19 +76,20 @@ const noRequest = (endpoint: string): RequestFacts => ({
 })
 
 export const createKernel = (parts: KernelParts): Kernel => {
-  const provided = new Map<string, () => unknown>()
-  const made = new Map<string, unknown>()
-  const use = <T>(capability: Capability<T>): T => {
-    if (!made.has(capability.name)) {
+  let present = beginEra(parts)
+  const provided = new Map<string, (era: Era) => unknown>()
+  const useIn = <T>(era: Era, capability: Capability<T>): T => {
+    if (!era.made.has(capability.name)) {
       const make = provided.get(capability.name)
       if (!make) throw new Error(`No service provides ${capability.name}.`)
-      made.set(capability.name, make())
+      era.made.set(capability.name, make(era))
     }
-    return made.get(capability.name) as T
+    return era.made.get(capability.name) as T
   }
 
   const contextFor = (standing: Standing): Ctx => {
-    const { service, principal, place, request } = standing
+    const { service, principal, place, request, era = present } = standing
+    const use = <T>(capability: Capability<T>): T => useIn(era, capability)
     const here = { account: place.account, region: place.region }
     const ctx: Ctx = {
       service: service.id,
@@ -99,20 +105,21 @@ export const createKernel = (parts: KernelParts): Kernel => {
         [...randomBytes(length)].map((byte) => alphabet[byte % alphabet.length]).join(''),
       arn: (resource) => `arn:aws:${serviceFacts(service.id).iamPrefix}:${place.region}:${place.account}:${resource}`,
       place: here,
-      read: (body) => parts.store.read(here, body),
-      write: (body) => parts.store.write(here, body),
-      at: (other) => contextFor({ ...standing, place: other }),
-      blobs: parts.blobs,
-      append: parts.append,
-      compute: parts.compute,
+      read: (body) => era.store.read(here, body),
+      write: (body) => era.store.write(here, body),
+      at: (other) => contextFor({ ...standing, era, place: other }),
+      blobs: era.blobs,
+      append: era.append,
+      compute: era.compute,
       folder: () => {
+        era.check()
         const folder = join(parts.folder, service.id)
         mkdirSync(folder, { recursive: true })
         return folder
       },
       seal: parts.vault.seal,
       unseal: parts.vault.unseal,
-      as: (who, options) => callerOf(ctx, service, who, options),
+      as: (who, options) => callerOf(ctx, era, service, who, options),
       authorize: async (action, resource, context) => {
         const { iamPrefix, protocol } = serviceFacts(service.id)
         const scope = { access: accessOf(action), iamPrefix, protocol }
@@ -127,17 +134,24 @@ export const createKernel = (parts: KernelParts): Kernel => {
   /** The rules of the service whose resources an action is about, for its resource policies: found by the action's prefix. */
   const accessOf = (action: string): Service['access'] => {
     const prefix = action.split(':')[0]
-    for (const service of parts.services.values()) if (serviceFacts(service.id).iamPrefix === prefix) return service.access
+    for (const service of parts.services.values())
+      if (serviceFacts(service.id).iamPrefix === prefix) return service.access
     return { operations: {}, unauthorized: [], unsigned: [] }
   }
 
-  const callerOf = (ctx: Ctx, service: Service, who: string | Principal, options: ActAs = {}): Caller => {
+  const callerOf = (ctx: Ctx, era: Era, service: Service, who: string | Principal, options: ActAs = {}): Caller => {
     const host = serviceFacts(service.id).eventSource
     let acting: Promise<Principal> | undefined
     const principal = (): Promise<Principal> => {
       if (typeof who !== 'string') return Promise.resolve(who)
       const context = { 'aws:RequestedRegion': [place.region], ...options.context }
-      acting ??= use(identity).assume({ ...options, context, roleArn: who, sessionName: options.sessionName ?? service.id, by: servicePrincipal(host) })
+      acting ??= useIn(era, identity).assume({
+        ...options,
+        context,
+        roleArn: who,
+        sessionName: options.sessionName ?? service.id,
+        by: servicePrincipal(host),
+      })
       return acting
     }
     const place = { account: options.account ?? ctx.account, region: options.region ?? ctx.region }
@@ -150,7 +164,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
     const own = {
       principal,
       authorize: async (action: string, resource: string, context?: Record<string, readonly string[]>) => {
-        const as = contextFor({ service, principal: await principal(), place, request })
+        const as = contextFor({ service, principal: await principal(), place, request, era })
         await as.authorize(action, resource, context)
       },
       credentials: async (durationSeconds: number) => {
@@ -183,6 +197,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
                     principal: await principal(),
                     place,
                     request: { ...request, id: randomUUID() },
+                    era,
                   })
               },
             },
@@ -194,17 +209,23 @@ export const createKernel = (parts: KernelParts): Kernel => {
     }) as unknown as Caller
   }
 
-  const ownContext = (service: Service, place: Place): Ctx =>
-    contextFor({ service, place, principal: servicePrincipal(serviceFacts(service.id).eventSource), request: noRequest(parts.endpoint()) })
+  const ownContext = (service: Service, place: Place, era?: Era): Ctx =>
+    contextFor({
+      service,
+      place,
+      ...(era ? { era } : {}),
+      principal: servicePrincipal(serviceFacts(service.id).eventSource),
+      request: noRequest(parts.endpoint()),
+    })
 
   for (const service of parts.services.values())
     for (const { capability, make } of service.provides)
-      provided.set(capability.name, () => make((place) => ownContext(service, place)))
+      provided.set(capability.name, (era) => make((place) => ownContext(service, place, era)))
 
   const kernel: Kernel = {
     ...parts,
     credentials: {
-      identity: () => use(identity),
+      identity: () => useIn(present, identity),
       vault: parts.vault,
       root: parts.root,
       trust: parts.trust,
@@ -213,7 +234,11 @@ export const createKernel = (parts: KernelParts): Kernel => {
     },
     contextFor,
     ownContext,
-    forget: () => made.clear(),
+    era: () => present,
+    forget: () => {
+      present.end()
+      present = beginEra(parts)
+    },
   }
   return kernel
 }

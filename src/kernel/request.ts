@@ -2,7 +2,8 @@ import type { Place } from '../store/store.ts'
 import { type Authenticated, authenticate } from './authenticate.ts'
 import { audit, authorizeCall, callerError, handle, implementationOf } from './call.ts'
 import type { Ctx, RequestFacts } from './context.ts'
-import type { AwsError } from './errors.ts'
+import type { Era } from './era.ts'
+import { AwsError, incompleteBody } from './errors.ts'
 import { identify, UnidentifiedError } from './identify.ts'
 import type { Kernel } from './kernel.ts'
 import { anonymous } from './principal.ts'
@@ -14,6 +15,7 @@ import type { IdentifiedCall, UnidentifiedCall, WireRequest, WireResponse } from
 type Journey = {
   readonly kernel: Kernel
   readonly wire: WireRequest
+  readonly era: Era
   facts: RequestFacts
   identified?: IdentifiedCall
   unidentified?: UnidentifiedCall
@@ -38,13 +40,20 @@ const steps = [
     const authenticated = await authenticate(kernel.credentials, wire, identified.protocol.name, {
       streams: identified.operation.streamingInput,
       mayBeUnsigned: access?.unsigned.includes(identified.operation.name) ?? false,
+      signingNames: identified.service.signingNames,
     })
     const { principal, region, trailers } = authenticated
     journey.authenticated = authenticated
     journey.place = { account: principal.account || kernel.account, region: region || kernel.region }
     journey.facts = { ...journey.facts, trailers }
     journey.service = implementationOf(kernel, identified)
-    journey.ctx = kernel.contextFor({ service: journey.service, principal, place: journey.place, request: journey.facts })
+    journey.ctx = kernel.contextFor({
+      service: journey.service,
+      principal,
+      place: journey.place,
+      request: journey.facts,
+      era: journey.era,
+    })
   },
   async function decodeStep(journey: Journey) {
     const { identified, wire, authenticated } = journey as Required<Journey>
@@ -58,23 +67,36 @@ const steps = [
     validate(identified, input)
   },
   async function handleStep(journey: Journey) {
+    journey.wire.goOn?.()
     journey.output = await handle(journey as Required<Journey>)
   },
 ]
 
 /** Takes a request all its way and returns the answer; never throws for what a caller sent. */
 export const serve = async (kernel: Kernel, wire: WireRequest, facts: RequestFacts): Promise<WireResponse> => {
-  const journey: Journey = { kernel, wire, facts, place: { account: kernel.account, region: kernel.region } }
+  const journey: Journey = {
+    kernel,
+    wire,
+    facts,
+    era: kernel.era(),
+    place: { account: kernel.account, region: kernel.region },
+  }
   try {
     for (const step of steps) await step(journey)
     await encode(journey)
   } catch (thrown) {
     if (thrown instanceof UnidentifiedError) journey.unidentified = thrown.call
-    journey.error = callerError(thrown instanceof UnidentifiedError ? thrown.error : thrown, kernel, facts.id, nameOf(journey))
+    journey.error = callerError(errorOf(thrown, wire), kernel, facts.id, nameOf(journey))
     encodeError(journey)
   }
   await record(journey)
   return journey.response as WireResponse
+}
+
+/** A client that breaks off its body makes whatever reads it fail: that is no failure of ours. */
+const errorOf = (thrown: unknown, wire: WireRequest): unknown => {
+  if (thrown instanceof UnidentifiedError) return thrown.error
+  return wire.broken?.() && !(thrown instanceof AwsError) ? incompleteBody() : thrown
 }
 
 const nameOf = ({ identified, wire }: Journey): string =>
@@ -97,8 +119,16 @@ const encodeError = (journey: Journey): void => {
 }
 
 const record = async (journey: Journey): Promise<void> => {
-  const { kernel, identified, authenticated, place, facts, input, output, error } = journey
+  const { kernel, era, identified, authenticated, place, facts, input, output, error } = journey
   if (!identified) return
-  await audit(kernel, { identified, principal: authenticated?.principal ?? anonymous, place, request: facts, input, output, error })
+  await audit(kernel, {
+    identified,
+    principal: authenticated?.principal ?? anonymous,
+    place,
+    request: facts,
+    input,
+    output,
+    error,
+    era,
+  })
 }
-

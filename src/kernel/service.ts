@@ -41,7 +41,10 @@ export type AccessRules<NS> = {
   readonly unauthorized?: readonly OperationName<NS>[]
   readonly unsigned?: readonly OperationName<NS>[]
   /** The policy attached to a resource, and the account that owns it. `undefined` where there is no such resource. */
-  readonly resourcePolicy?: (ctx: Ctx, arn: string) => Promise<{ account: string; document?: PolicyDocument } | undefined>
+  readonly resourcePolicy?: (
+    ctx: Ctx,
+    arn: string,
+  ) => Promise<{ account: string; document?: PolicyDocument } | undefined>
   /** Tags of a resource, for `aws:ResourceTag/…`. */
   readonly resourceTags?: (ctx: Ctx, arn: string) => Promise<Readonly<Record<string, string>> | undefined>
 }
@@ -84,14 +87,25 @@ export type Exchange = {
   /** Records the call in the audit log as CloudTrail does for calls that are no API operation (`GitPush`). */
   readonly audit: (
     ctx: Ctx,
-    call: { eventName: string; readOnly: boolean; requestParameters: unknown; error?: { code: string; message: string } },
+    call: {
+      eventName: string
+      readOnly: boolean
+      requestParameters: unknown
+      error?: { code: string; message: string }
+    },
   ) => Promise<void>
 }
 
-export type Provided = { readonly capability: Capability<unknown>; readonly make: (ctx: (place: Ctx['place']) => Ctx) => unknown }
+export type Provided = {
+  readonly capability: Capability<unknown>
+  readonly make: (ctx: (place: Ctx['place']) => Ctx) => unknown
+}
 
 /** Binds a capability to what makes it. The maker gets a context factory: capabilities work at any place. */
-export const provide = <T>(capability: Capability<T>, make: (at: (place: Ctx['place']) => Ctx) => T): Provided => ({ capability, make })
+export const provide = <T>(capability: Capability<T>, make: (at: (place: Ctx['place']) => Ctx) => T): Provided => ({
+  capability,
+  make,
+})
 
 /** Everything a service has, on one screen. `id` is its row in the kernel's model table. */
 export type ServiceDefinition<NS> = {

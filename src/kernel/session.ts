@@ -34,7 +34,8 @@ export const vault = (masterKey: Uint8Array): Vault => {
     decipher.setAuthTag(bytes.subarray(12, 28))
     return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8')
   }
-  const secretOf = (accessKeyId: string) => createHmac('sha256', secretKey).update(accessKeyId).digest('base64').slice(0, 40)
+  const secretOf = (accessKeyId: string) =>
+    createHmac('sha256', secretKey).update(accessKeyId).digest('base64').slice(0, 40)
   const opened = new Map<string, { accessKeyId: string; principal: Principal }>()
 
   return {

@@ -79,7 +79,9 @@ export type SignedRequest = {
 
 /** The text whose HMAC is the signature. */
 export const stringToSign = (request: SignedRequest, parts: SignatureParts, pathEncodedOnce: boolean): string => {
-  const headers = parts.signedHeaders.map((name) => `${name}:${(request.headers[name] ?? '').trim().replace(/ {2,}/g, ' ')}\n`)
+  const headers = parts.signedHeaders.map(
+    (name) => `${name}:${(request.headers[name] ?? '').trim().replace(/ {2,}/g, ' ')}\n`,
+  )
   const canonical = [
     request.method,
     canonicalPath(request.path, pathEncodedOnce),
@@ -107,7 +109,8 @@ export const parseAmzDate = (text: string): number => {
 }
 
 /** Epoch milliseconds to `YYYYMMDDTHHMMSSZ`. */
-export const amzDate = (milliseconds: number): string => new Date(milliseconds).toISOString().replace(/[-:]|\.\d{3}/g, '')
+export const amzDate = (milliseconds: number): string =>
+  new Date(milliseconds).toISOString().replace(/[-:]|\.\d{3}/g, '')
 
 /** S3's older presigned form (Signature Version 2, "Signing and authenticating REST requests"). */
 export const signV2 = (secret: string, text: string): string => createHmac('sha1', secret).update(text).digest('base64')

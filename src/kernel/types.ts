@@ -1,5 +1,9 @@
 import type { Readable } from 'node:stream'
-import type { BlobPayloadInputTypes, StreamingBlobPayloadInputTypes, StreamingBlobPayloadOutputTypes } from '@smithy/types'
+import type {
+  BlobPayloadInputTypes,
+  StreamingBlobPayloadInputTypes,
+  StreamingBlobPayloadOutputTypes,
+} from '@smithy/types'
 
 // The SDK's own input and output types, seen from the server: blobs are bytes, streams are streams, what the model
 // requires is there (the `validate` step has seen to it).

@@ -11,6 +11,10 @@ export type WireRequest = {
   readonly bytes: () => Promise<Uint8Array>
   /** The body as it comes, for operations whose input streams. Use one of `bytes` and `stream`. */
   readonly stream: () => Readable
+  /** Tells a client that waits for it (`Expect: 100-continue`) to send its body: once nothing speaks against the call. */
+  readonly goOn?: () => void
+  /** The client went away, or stopped sending, before its body was complete. */
+  readonly broken?: () => boolean
 }
 
 export type WireResponse = {
