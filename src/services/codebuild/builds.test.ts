@@ -439,6 +439,7 @@ artifacts:
 
   it.each([
     ['nothing matches', 'artifacts: {files: ["*.jar"]}', 'no matching artifact paths found'],
+    ['a name of nothing', 'artifacts: {files: [$NOTHING]}', '$NOTHING expands to nothing'],
     [
       'no base folder',
       'artifacts: {files: ["*"], base-directory: dist}',
