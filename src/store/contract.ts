@@ -314,6 +314,12 @@ export const storeContract = (
         ['a', 500],
         ['b', 1_000],
       ])
+      expect((await store.waiting('r')).map(({ key, due }) => [key, due - NOW])).toEqual([
+        ['a', 500],
+        ['b', 1_000],
+        ['a', 0],
+      ])
+      expect(await store.waiting('other')).toEqual([])
       const last = (await store.due(NOW + 500, NOW))[0]!
       expect(await store.finish(last)).toBeUndefined()
     })

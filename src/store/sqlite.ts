@@ -198,6 +198,9 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
     >(
       'SELECT reconciler, account, region, key, max(due) AS due, max(seq) AS seq FROM wake WHERE due > ? AND due <= ? GROUP BY reconciler, account, region, key ORDER BY min(due), min(seq)',
     ),
+    waiting: db.prepare<[string], { account: string; region: string; key: string; due: number; seq: number }>(
+      'SELECT account, region, key, max(due) AS due, max(seq) AS seq FROM wake WHERE reconciler = ? GROUP BY account, region, key ORDER BY min(seq)',
+    ),
     nextDue: db.prepare<[number], { due: number | null }>('SELECT min(due) AS due FROM wake WHERE due > ?'),
     answered: db.prepare<[string, string, string, string, number, number]>(
       'DELETE FROM wake WHERE reconciler = ? AND account = ? AND region = ? AND key = ? AND (again = 1 OR (seq <= ? AND due <= ?))',
@@ -603,6 +606,10 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
     },
     due: async (until, after = Number.MIN_SAFE_INTEGER) =>
       sql.due.all(after, until).map(({ account, region, ...wake }) => ({ ...wake, place: { account, region } })),
+    waiting: async (reconciler) =>
+      sql.waiting
+        .all(reconciler)
+        .map(({ account, region, ...wake }) => ({ ...wake, reconciler, place: { account, region } })),
     nextDue: async (after) => sql.nextDue.get(after)?.due ?? undefined,
     async finish({ reconciler, place: { account, region }, key, due, seq }, again) {
       return atomically(() => {

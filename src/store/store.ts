@@ -96,6 +96,8 @@ export interface WorkQueue {
   onCommit(listener: (news: CommitNews) => void): () => void
   /** One entry per key that has a wake in (`after`, `until`] (ms), earliest first; `seq` is the latest of its wakes. */
   due(until: number, after?: number): Promise<Wake[]>
+  /** One entry per key of this reconciler that has a wake, whenever it is due. */
+  waiting(reconciler: string): Promise<Wake[]>
   /** When the first wake later than `after` (ms) is due. */
   nextDue(after: number): Promise<number | undefined>
   /**

@@ -15,6 +15,11 @@ export const again = (options: { in: number }): StepResult => ({ done: false, in
  */
 export type Reconciler = {
   readonly name: string
+  /**
+   * At start every waiting key is woken, due or not: for work that must take hold again of what outlives the server (a
+   * machine that runs on).
+   */
+  readonly atStart?: boolean
   /** `ctx` is at the place of the row and has the service's own identity: call other services by `ctx.as(role)`. */
   readonly step: (ctx: Ctx, key: string) => Promise<StepResult>
 }

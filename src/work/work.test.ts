@@ -266,6 +266,31 @@ describe('reconcilers', () => {
     expect(seen).toEqual(['interrupted', 'later'])
   })
 
+  test('a reconciler that holds what outlives the server is woken at start, due or not', async () => {
+    const folder = temporaryFolder()
+    const clock = manualClock(START)
+    const first = bench([], { folder, clock })
+    await first.work.start()
+    await first.wake('later', 5_000)
+    await first.wake('elsewhere', 5_000, 's')
+    await first.work.stop(0)
+    await first.store.close()
+
+    const seen: string[] = []
+    const held = {
+      name: 'r',
+      atStart: true,
+      step: async (_ctx: unknown, key: string) => having(seen.push(key), done()),
+    }
+    const other = { name: 's', step: async (_ctx: unknown, key: string) => having(seen.push(key), done()) }
+    const second = bench([held, other], { folder, clock })
+    await second.work.start()
+    await second.work.settled()
+    expect(seen).toEqual(['later'])
+    await second.work.advance(5_000)
+    expect(seen).toEqual(['later', 'elsewhere'])
+  })
+
   test('pause waits for steps, then goes on from what the store holds', async () => {
     const seen: string[] = []
     const { work, wake, store } = bench([{ name: 'r', step: async (_ctx, key) => having(seen.push(key), done()) }])

@@ -183,10 +183,22 @@ export const createWork = (parts: WorkParts): Work => {
     clearTimeout(impatient)
   }
 
+  /** Wakes what must be taken hold of again at start, however far away its next step is. */
+  const takeHold = async () => {
+    loading += 1
+    try {
+      for (const { name, atStart } of reconcilers.values())
+        if (atStart) for (const wake of await store.waiting(name)) note(wake)
+    } finally {
+      loading -= 1
+    }
+  }
+
   const begin = async () => {
     state = 'on'
     seenUntil = Number.MIN_SAFE_INTEGER
     delivery.start()
+    await takeHold()
     await load()
   }
 
