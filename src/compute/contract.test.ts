@@ -22,6 +22,7 @@ const SCRIPTS: Record<string, Behaviour> = {
   execs: () => new Promise(() => {}),
   long: say('before\n'),
   done: say('done\n', 5),
+  talks: say('one\ntwo\n'),
   polite: async (_, task) => {
     task.write('up\n')
     await stopped(task)

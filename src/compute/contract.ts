@@ -162,6 +162,21 @@ export const CASES: readonly Case[] = [
       assert.equal(await textOf(running.output()), 'one\ntwo\nthree\n')
       assert.equal(await textOf(running.output(4)), 'two\nthree\n')
       assert.equal(await textOf(running.output(1000)), '')
+      assert.equal(await textOf(running.output(-6)), 'three\n')
+      assert.equal(await textOf(running.output(-1000)), 'one\ntwo\nthree\n')
+    },
+  },
+  {
+    name: 'output so far can be read without waiting for more',
+    run: async ({ driver, task }) => {
+      const running = await driver.start(task('talks', 'echo one; echo two; sleep 300'))
+      const text = await eventually('its words', async () => {
+        const seen = await textOf(running.output(0, { follow: false }))
+        return seen === 'one\ntwo\n' ? seen : undefined
+      })
+      assert.equal(await textOf(running.output(-4, { follow: false })), text.slice(-4))
+      await driver.stop(running.handle, 0)
+      assert.equal(await textOf(running.output(0, { follow: false })), text)
     },
   },
   {

@@ -72,8 +72,11 @@ export interface Execution {
 
 export interface RunningTask {
   readonly handle: TaskHandle
-  /** What the command wrote to standard output and error, from byte `from` (0 unless told), following until the task ends. */
-  output(from?: number): AsyncIterable<Uint8Array>
+  /**
+   * What the command wrote to standard output and error, from byte `from` (0 unless told; negative: counted from the
+   * present end), following until the task ends, or with `follow: false` only what is there now.
+   */
+  output(from?: number, options?: { readonly follow?: boolean }): AsyncIterable<Uint8Array>
   /** Runs one more command inside. A program that is not there is exit code 127, not a throw. */
   exec(command: readonly string[], options?: ExecOptions): Promise<Execution>
   /** Resolves when the command has ended; a failing command is an exit code, not a throw. */
@@ -92,6 +95,8 @@ export type Capabilities = {
   readonly machines: boolean
   /** Tasks have addresses of their own in a VPC, and packet rules are enforced. */
   readonly addresses: boolean
+  /** Machines of a VPC reach each other, as far as their packet rules admit it; else each is alone with its doors. */
+  readonly peers: boolean
   readonly limits: boolean
   /** One sentence each, for people: what was found, what is weaker than it could be and why. */
   readonly notes: readonly string[]

@@ -96,14 +96,15 @@ const grow = (output: Lines) => {
   for (const wake of waiting) wake()
 }
 
-async function* follow(output: Lines, from: number): AsyncGenerator<Uint8Array> {
-  let skip = from
+async function* follow(output: Lines, from: number, once: boolean): AsyncGenerator<Uint8Array> {
+  const size = () => output.chunks.reduce((sum, { length }) => sum + length, 0)
+  let skip = from < 0 ? Math.max(0, size() + from) : from
   for (let at = 0; ; ) {
     if (at < output.chunks.length) {
       const chunk = output.chunks[at++]!
       if (skip < chunk.length) yield chunk.subarray(skip)
       skip = Math.max(0, skip - chunk.length)
-    } else if (output.ended) return
+    } else if (output.ended || once) return
     else await new Promise<void>((wake) => output.grown.add(wake))
   }
 }
@@ -251,7 +252,7 @@ export const fakeCompute = (
 
   const running = (live: Live): RunningTask => ({
     handle: { id: live.spec.id, driver: 'fake', data: {} },
-    output: (from = 0) => follow(live.output, from),
+    output: (from = 0, { follow: following = true } = {}) => follow(live.output, from, !following),
     exec: (command, options = {}) => execute(live, command, options),
     wait: () => live.exit,
     admit: async (ingress) => {
@@ -307,6 +308,7 @@ export const fakeCompute = (
         images: ['host', 'folder', 'tarball', 'docker'],
         machines: true,
         addresses: true,
+        peers: true,
         limits: true,
         notes: ['Nothing runs: tasks do what a test scripted.'],
         missing: [],

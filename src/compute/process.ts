@@ -86,7 +86,8 @@ export const processDriver = (options: { folder: string; endpoint: () => string 
 
   const running = (spec: TaskSpec, life: Life): RunningTask => ({
     handle: { id: spec.id, driver: 'process', data: {} },
-    output: (from = 0) => followFile(join(own(spec.id), 'output'), from, life.exit),
+    output: (from = 0, { follow = true } = {}) =>
+      followFile(join(own(spec.id), 'output'), from, follow ? life.exit : Promise.resolve()),
     wait: () => life.exit,
     admit: async () => {
       throw new ComputeError('unsupported', 'Plain processes have no packet rules.')
@@ -214,6 +215,7 @@ export const processDriver = (options: { folder: string; endpoint: () => string 
         images: ['host'],
         machines: false,
         addresses: false,
+        peers: false,
         limits: false,
         notes: [
           'NO ISOLATION: tasks are plain processes of this user and see, read and change all that this user may.',

@@ -129,7 +129,8 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
 
   const running = (spec: TaskSpec, life: Life): RunningTask => ({
     handle: { id: spec.id, driver: 'sandbox', data: {} },
-    output: (from = 0) => followFile(join(taskFolder(spec.id), 'output'), from, life.exit),
+    output: (from = 0, { follow = true } = {}) =>
+      followFile(join(taskFolder(spec.id), 'output'), from, follow ? life.exit : Promise.resolve()),
     wait: () => life.exit,
     exec: async (command, execOptions = {}) => {
       const init = await readProcess(spec.id, 'init')

@@ -2,7 +2,7 @@ import type { FSWatcher } from 'node:fs'
 import { watch } from 'node:fs'
 import { open } from 'node:fs/promises'
 
-/** Yields a growing file from byte `from` on until `ended` says that nothing will be added. */
+/** Yields a growing file from byte `from` on (negative: from its end) until `ended` says that nothing will be added. */
 export async function* followFile(file: string, from: number, ended: Promise<unknown>): AsyncGenerator<Uint8Array> {
   let wake = () => {}
   let over = false
@@ -19,7 +19,7 @@ export async function* followFile(file: string, from: number, ended: Promise<unk
       wake()
     })
     watcher.on('error', () => {})
-    for (let at = from; ; ) {
+    for (let at = from < 0 ? Math.max(0, (await handle.stat()).size + from) : from; ; ) {
       const last = over
       grown = false
       const chunk = Buffer.allocUnsafe(65_536)
