@@ -13,6 +13,8 @@ const schema = z.strictObject({
   region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region name such as us-east-1').default('us-east-1'),
   auth: z.enum(['enforce', 'trust']).default('enforce'),
   compute: z.enum(['auto', 'sandbox', 'docker', 'process', 'fake']).default('auto'),
+  /** Where a container engine listens, in the engine's own words; `DOCKER_HOST` says it too. */
+  dockerHost: z.string().regex(/^(unix|tcp|http):\/\//, 'must begin with unix://, tcp:// or http://').optional(),
   json: flag(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
@@ -39,6 +41,7 @@ export const readConfig = (options: ConfigInput, env: NodeJS.ProcessEnv = {}, fo
     const value = env[`DRYDOCK_${key.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`]
     if (value !== undefined && value !== '') fromEnv[key] = value
   }
+  if (env.DOCKER_HOST && /^(unix|tcp|http):\/\//.test(env.DOCKER_HOST)) fromEnv.dockerHost ??= env.DOCKER_HOST
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const result = schema.safeParse({ ...fromFile(folder), ...fromEnv, ...given })
   if (!result.success) {

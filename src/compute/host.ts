@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Logger } from '../kernel/context.ts'
 import type { Compute, ComputeMode } from './compute.ts'
 import { composeCompute } from './compute.ts'
+import { dockerDriver } from './docker.ts'
 import type { Door } from './driver.ts'
 import { fakeCompute } from './fake.ts'
 import { processDriver } from './process.ts'
@@ -14,14 +15,17 @@ export const hostCompute = (parts: {
   readonly door: Door
   readonly mode: ComputeMode
   readonly log: Logger
+  /** `DOCKER_HOST`; the usual sockets unless told. */
+  readonly dockerHost?: string | undefined
 }): Compute => {
-  const { folder, endpoint, door, mode, log } = parts
+  const { folder, endpoint, door, mode, log, dockerHost } = parts
   return composeCompute({
     mode,
     log,
     drivers: [
       ...(mode === 'fake' ? [fakeCompute(undefined, undefined, endpoint)] : []),
       sandboxDriver({ folder: join(folder, 'sandbox'), endpoint, door, log }),
+      dockerDriver({ folder: join(folder, 'docker'), endpoint, host: dockerHost }),
       ...(mode === 'process' ? [processDriver({ folder: join(folder, 'process'), endpoint })] : []),
     ],
   })
