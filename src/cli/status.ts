@@ -21,7 +21,7 @@ export const status = async (options: ConnectionOptions & { json?: boolean }): P
   for (const driver of found.compute) {
     console.log(`\n${driver.driver}: ${driver.available ? `available, isolation ${driver.isolation}` : 'not available'}`)
     if (driver.available)
-      console.log(`  images ${driver.images.join(', ')}; machines ${yes(driver.machines)}; own addresses ${yes(driver.addresses)}; limits ${yes(driver.limits)}`)
+      console.log(`  images ${driver.images.join(', ')}; machines ${yes(driver.machines)}; own addresses ${yes(driver.addresses)}; reach each other ${yes(driver.peers)}; limits ${yes(driver.limits)}`)
     for (const note of driver.notes) console.log(`  ${note}`)
     for (const { program, adds, install } of driver.missing) console.log(`  missing ${program}: ${adds} (${install})`)
   }

@@ -80,6 +80,7 @@ export const composeCompute = (parts: {
         images: [...new Set(able.flatMap(({ images }) => images))],
         machines: able.some(({ machines }) => machines),
         addresses: able.some(({ addresses }) => addresses),
+        peers: able.some(({ peers }) => peers),
         limits: first.limits,
         notes: found.flatMap(({ driver, notes }) => notes.map((note) => `${driver}: ${note}`)),
         missing: found.flatMap(({ missing }) => missing),

@@ -124,6 +124,8 @@ export const runCase = async (one: Case, bench: Bench): Promise<string | undefin
 const isolated = ({ isolation }: Capabilities) => (isolation === 'none' ? 'the driver isolates nothing' : undefined)
 const machines = (found: Capabilities) => (found.machines ? isolated(found) : 'no machines here')
 const addresses = (found: Capabilities) => (found.addresses ? isolated(found) : 'no addresses of their own here')
+const peers = (capabilities: Capabilities) =>
+  capabilities.peers ? undefined : 'machines are alone in their networks here'
 
 const place = (
   address: string,
@@ -198,11 +200,11 @@ export const CASES: readonly Case[] = [
       const running = await driver.start(
         task(
           'sees',
-          'pwd; echo "$A"; cat /opt/d/own /in/word; stat -c %a /opt/d/own; touch /in/no; cp /in/word /out/made; id -u',
+          'pwd; echo "$A"; cat /data/d/own /in/word; stat -c %a /data/d/own; touch /in/no; cp /in/word /out/made; id -u',
           {
             env: { A: `it's "$HOME" \\ \n here` },
-            workdir: '/opt/work',
-            files: [{ path: '/opt/d/own', content: 'own\n', mode: 0o640 }],
+            workdir: '/srv/work',
+            files: [{ path: '/data/d/own', content: 'own\n', mode: 0o640 }],
             mounts: [
               { source: join(scratch, 'in'), target: '/in' },
               { source: join(scratch, 'out'), target: '/out', writable: true },
@@ -211,7 +213,7 @@ export const CASES: readonly Case[] = [
         ),
       )
       const text = await textOf(running.output())
-      assert.match(text, /^\/opt\/work\nit's "\$HOME" \\ \n here\nown\ngiven640\n/)
+      assert.match(text, /^\/srv\/work\nit's "\$HOME" \\ \n here\nown\ngiven640\n/)
       assert.match(text, /\n0\n$/)
       assert.equal(await readFile(join(scratch, 'out', 'made'), 'utf8'), 'given')
       assert(!existsSync(join(scratch, 'in', 'no')))
@@ -345,10 +347,7 @@ export const CASES: readonly Case[] = [
       await eventually('the first boot', async () =>
         (await inside(first, 'cat /var/count')).text === 'x\n' ? true : undefined,
       )
-      assert.equal(
-        (await inside(first, 'hostname; echo spoilt > /var/fresh; rm /etc/hostname; ln -s /etc /var/link')).text,
-        'box-1\n',
-      )
+      assert.equal((await inside(first, 'hostname; echo spoilt > /var/fresh; ln -s /etc /var/link')).text, 'box-1\n')
       await driver.stop(first.handle, 0.3)
       assert.equal((await first.wait()).reason, 'signalled')
       const next = await restart()
@@ -377,11 +376,31 @@ export const CASES: readonly Case[] = [
       const running = await driver.start(machine('owner', 'sleep 300'))
       const made = await inside(
         running,
-        'groupadd staff2 && useradd -m -g staff2 bob && echo hi > /home/bob/f && chown bob:staff2 /home/bob/f && su bob -c "id -un; cat /home/bob/f; touch /etc/no || echo kept out"; echo new > /usr/local/bin/tool && rm /usr/local/bin/tool && echo wrote',
+        'groupadd staff2 && useradd -m -g staff2 bob && echo hi > /home/bob/f && chown bob:staff2 /home/bob/f && su bob -c "id -un; cat /home/bob/f; touch /etc/no || echo kept out"; echo new > /srv/tool && rm /srv/tool && echo wrote',
       )
       assert.match(made.text, /bob\nhi\n[\s\S]*kept out\nwrote\n$/)
       const as = await inside(running, 'id -un', { user: 'bob' })
       assert.deepEqual(as, { code: 0, text: 'bob\n' })
+    },
+  },
+  {
+    name: 'system folders are writable inside, and stay what they are outside',
+    needs: (found) =>
+      found.notes.some((note) => note.includes('system folders are read-only'))
+        ? 'system folders are read-only here'
+        : machines(found),
+    run: async ({ driver, machine }) => {
+      const running = await driver.start(machine('installs', 'sleep 300'))
+      const tool = '/usr/local/bin/drydock-contract-tool'
+      assert.deepEqual(
+        await inside(
+          running,
+          `echo 'echo works' > ${tool} && chmod +x ${tool} && drydock-contract-tool && rm /usr/bin/who && ! ls /usr/bin/who 2> /dev/null`,
+        ),
+        { code: 0, text: 'works\n' },
+      )
+      assert(!existsSync(tool))
+      assert(existsSync('/usr/bin/who'))
     },
   },
   {
@@ -406,7 +425,7 @@ export const CASES: readonly Case[] = [
   },
   {
     name: 'machines have addresses of their own, and packet rules hold, also when they change',
-    needs: addresses,
+    needs: peers,
     run: async ({ driver, machine }) => {
       const serve = PERL_SERVER('hello')
       const [a, b, c] = await Promise.all([

@@ -25,6 +25,25 @@ describe('sandbox', async () => {
     if (lacks !== undefined) console.log(`skipped on the sandbox: ${one.name}: ${lacks}`)
   })
 
+  // A fresh machine: what machines need of a network can be had with fewer programs.
+  describe.each([[['nft']], [['nft', 'ip']]] as const)('without %j', (without) => {
+    test.each(CASES.map((one) => [one.name, one] as const))('%s', async (_, one) => {
+      const lacks = await runCase(one, {
+        scratch,
+        image: { host: true },
+        make: (folder, door) =>
+          sandboxDriver({
+            folder,
+            bases: join(scratch, 'bases'),
+            door,
+            endpoint: () => 'http://127.0.0.1:4566',
+            without,
+          }),
+      })
+      if (lacks !== undefined) console.log(`skipped on the sandbox without ${without}: ${one.name}: ${lacks}`)
+    })
+  })
+
   /** An ordinary user without subordinate ids, and one with, where this host has one. */
   const someUsers = () => {
     const users = existsSync('/etc/passwd') ? readFileSync('/etc/passwd', 'utf8').split('\n') : []

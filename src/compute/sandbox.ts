@@ -41,6 +41,8 @@ export type SandboxOptions = {
   /** The server's own URL, for tasks on the host's network. */
   readonly endpoint: () => string
   readonly log?: Logger
+  /** Programs to do without, as if they were not installed: for tests of what a barer host does. */
+  readonly without?: readonly string[]
 }
 
 /** What is kept of a start, for whoever comes after a restart. */
@@ -73,7 +75,7 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
   const turns = new Map<string, Promise<unknown>>()
   let found: Promise<Found> | undefined
   const host = () => {
-    found ??= probeHost(folder)
+    found ??= probeHost(folder, options.without)
     return found
   }
 
@@ -187,7 +189,7 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
       '-p',
       '-i',
       '-u',
-      ...(plug ? ['-n'] : []),
+      ...(plug?.namespaces ?? []),
       '--propagation',
       'private',
       '--fork',
@@ -304,6 +306,7 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
       await removeGroups(record.groups)
       if (record.spec.network !== 'host') {
         vpcs.left(record.spec)
+        await vpcs.releaseAlone(id)
         await releaseVpc(record.spec.network.vpc)
       }
     }

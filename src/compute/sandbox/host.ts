@@ -92,3 +92,26 @@ export const signal = (id: ProcessId, name: NodeJS.Signals, group = false): void
 
 /** Quotes for `sh`. */
 export const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
+
+/**
+ * A shell line that brings up the loopback interface of a network namespace and gives it these addresses: by `ip`, or
+ * where that is not installed by perl, which every Debian has (netdevice(7)).
+ */
+export const loopback = (addresses: readonly string[], without: readonly string[] = []): string =>
+  findProgram('ip') && !without.includes('ip')
+    ? `ip -batch - <<'DRYDOCK'
+link set lo up
+${addresses.map((address) => `address add ${address}/32 dev lo`).join('\n')}
+DRYDOCK`
+    : `perl -e '
+use Socket; use strict;
+my ($GET, $SET, $ADDRESS, $MASK) = (0x8913, 0x8914, 0x8916, 0x891c);
+socket(my $s, PF_INET, SOCK_DGRAM, 0) or die "socket: $!\\n";
+sub up { my $q = pack("a16 x24", $_[0]); ioctl($s, $GET, $q) or die "$_[0]: $!\\n";
+  my $f = unpack("x16 s", $q) | 1; $q = pack("a16 s x22", $_[0], $f); ioctl($s, $SET, $q) or die "$_[0]: $!\\n" }
+sub give { my ($call, $name, $address) = @_;
+  my $q = pack("a16 S x2 a4 x16", $name, AF_INET, inet_aton($address)); ioctl($s, $call, $q) or die "$name: $!\\n" }
+up("lo");
+my $n = 0;
+for (@ARGV) { my $name = "lo:" . $n++; give($ADDRESS, $name, $_); give($MASK, $name, "255.255.255.255"); up($name) }
+' ${addresses.join(' ')}`

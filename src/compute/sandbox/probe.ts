@@ -5,12 +5,19 @@ import type { Capabilities } from '../driver.ts'
 import type { Cgroups } from './cgroup.ts'
 import { findCgroups } from './cgroup.ts'
 import type { Rights } from './host.ts'
-import { findProgram, isPrivileged, quote, run, userNamespace } from './host.ts'
+import { findProgram, isPrivileged, loopback, quote, run, userNamespace } from './host.ts'
 
 /** What this host can do, with what the driver needs to know to do it. */
 export type Found = {
   readonly rights: Rights
   readonly overlay: boolean
+  /**
+   * `vpc`: bridges, routes and packet rules. `alone`: the host lacks what these need, so each machine has a network
+   * namespace for itself, in which there are only the doors.
+   */
+  readonly network: 'vpc' | 'alone' | 'none'
+  /** Programs to do without, as if they were not installed: for trying what a barer host would do. */
+  readonly without: readonly string[]
   readonly cgroups: Cgroups | undefined
   readonly capabilities: Capabilities
 }
@@ -29,11 +36,16 @@ const PROGRAMS: readonly { program: string; adds: string; install: string; for: 
   { program: 'tar', adds: 'files in tasks, tarball images', install: 'apt-get install tar', for: 'all' },
   {
     program: 'ip',
-    adds: 'machines with private and public addresses',
+    adds: 'subnets and routes of a VPC',
     install: 'apt-get install iproute2',
     for: 'addresses',
   },
-  { program: 'nft', adds: 'security groups', install: 'apt-get install nftables', for: 'addresses' },
+  {
+    program: 'nft',
+    adds: 'machines that reach each other inside their VPC, under security groups',
+    install: 'apt-get install nftables',
+    for: 'addresses',
+  },
   {
     program: 'newuidmap',
     adds: 'more users than root inside (chown, su, sshd)',
@@ -45,13 +57,15 @@ const PROGRAMS: readonly { program: string; adds: string; install: string; for: 
 const first = (text: string) => text.trim().split('\n')[0] ?? ''
 
 /** Tries everything once, for real: a kernel that has a feature may still refuse it. */
-export const probeHost = async (folder: string): Promise<Found> => {
+export const probeHost = async (folder: string, without: readonly string[] = []): Promise<Found> => {
   const notes: string[] = []
-  const missing = PROGRAMS.filter(({ program }) => !findProgram(program))
+  const missing = PROGRAMS.filter(({ program }) => without.includes(program) || !findProgram(program))
   const lacks = (kind: 'all' | 'addresses' | 'users') => missing.filter((one) => one.for === kind)
   const nothing = (reason: string, rights: Rights): Found => ({
     rights,
     overlay: false,
+    network: 'none',
+    without,
     cgroups: undefined,
     capabilities: {
       driver: 'sandbox',
@@ -60,6 +74,7 @@ export const probeHost = async (folder: string): Promise<Found> => {
       images: [],
       machines: false,
       addresses: false,
+      peers: false,
       limits: false,
       notes: [reason],
       missing: missing.map(({ program, adds, install }) => ({ program, adds, install })),
@@ -128,23 +143,31 @@ export const probeHost = async (folder: string): Promise<Found> => {
     await removeTree(trial, rights).catch(() => rm(trial, { recursive: true, force: true }))
   }
 
-  let addresses = lacks('addresses').length === 0
-  if (!addresses)
-    notes.push(
-      `Machines and tasks in a VPC cannot run: ${lacks('addresses')
-        .map(({ program, install }) => `${program} is not installed (${install})`)
-        .join(', ')}.`,
-    )
-  else {
-    const tried = await attempt(
-      rights,
-      [...basic, '-n'],
+  let network: Found['network'] = 'none'
+  const attemptNetwork = (script: string) => attempt(rights, [...basic, '-n'], script)
+  let why = lacks('addresses')
+    .map(({ program, install }) => `${program} is not installed (${install})`)
+    .join(', ')
+  if (why === '') {
+    const tried = await attemptNetwork(
       `ip link set lo up && ip link add b0 type bridge && ip link add v0 type veth peer name v1 && ip link set v0 master b0 && echo 1 > /proc/sys/net/ipv4/ip_forward && nft 'add table inet t; add chain inet t c { type filter hook input priority 0; policy drop; }; add rule inet t c ct state established accept; add table bridge t; add chain bridge t c { type filter hook prerouting priority 0; }'`,
     )
-    addresses = tried.code === 0
-    if (!addresses)
-      notes.push(`Machines and tasks in a VPC cannot run: a network of their own is refused (${first(tried.stderr)}).`)
+    if (tried.code === 0) network = 'vpc'
+    else why = `bridges and packet rules are refused (${first(tried.stderr)})`
   }
+  if (network === 'none') {
+    const tried = await attemptNetwork(loopback(['169.254.169.254'], without))
+    if (tried.code === 0) {
+      network = 'alone'
+      notes.push(
+        `Each machine is alone in its network, for ${why}: machines of a VPC do not reach each other; what comes from outside is held against the security groups.`,
+      )
+    } else
+      notes.push(
+        `Machines and tasks in a VPC cannot run: a network of their own is refused (${first(tried.stderr)}); ${why}.`,
+      )
+  }
+  const addresses = network !== 'none'
 
   const cgroups = await findCgroups()
   const limits = cgroups?.memory !== undefined && cgroups.cpu !== undefined && cgroups.pids !== undefined
@@ -172,6 +195,8 @@ export const probeHost = async (folder: string): Promise<Found> => {
   return {
     rights,
     overlay,
+    network,
+    without,
     cgroups,
     capabilities: {
       driver: 'sandbox',
@@ -180,6 +205,7 @@ export const probeHost = async (folder: string): Promise<Found> => {
       images: ['host', 'folder', 'tarball'],
       machines: true,
       addresses,
+      peers: network === 'vpc',
       limits,
       notes,
       missing: missing

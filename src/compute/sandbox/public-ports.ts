@@ -14,6 +14,7 @@ const RETRY_MS = 3000
 const HOST = '127.0.0.1'
 
 type Guest = {
+  readonly id: string
   at: Attachment
   init: ProcessId
   readonly open: Map<number, Server>
@@ -45,12 +46,12 @@ export const listeningPorts = (tables: readonly string[], address: string): Set<
 
 /** Answers at guests' public addresses on the ports that they listen on and their packet rules admit the host to. */
 export class PublicPorts {
-  readonly #dial: (at: Attachment, port: number) => Promise<Socket>
+  readonly #dial: (task: string, at: Attachment, port: number) => Promise<Socket>
   readonly #log: Logger | undefined
   readonly #guests = new Map<string, Guest>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(dial: (at: Attachment, port: number) => Promise<Socket>, log: Logger | undefined) {
+  constructor(dial: (task: string, at: Attachment, port: number) => Promise<Socket>, log: Logger | undefined) {
     this.#dial = dial
     this.#log = log
   }
@@ -60,7 +61,7 @@ export class PublicPorts {
     const known = this.#guests.get(id)
     if (known && known.at.publicAddress !== at.publicAddress) this.forget(id)
     if (!at.publicAddress) return
-    const guest = this.#guests.get(id) ?? { at, init, open: new Map(), refused: new Map() }
+    const guest = this.#guests.get(id) ?? { id, at, init, open: new Map(), refused: new Map() }
     guest.at = at
     guest.init = init
     this.#guests.set(id, guest)
@@ -115,10 +116,10 @@ export class PublicPorts {
     }
   }
 
-  async #relay({ at }: Guest, client: Socket, port: number): Promise<void> {
+  async #relay({ id, at }: Guest, client: Socket, port: number): Promise<void> {
     client.on('error', () => {})
     try {
-      const guest = await this.#dial(at, port)
+      const guest = await this.#dial(id, at, port)
       guest.on('error', () => client.destroy())
       client.on('error', () => guest.destroy())
       client.on('close', () => guest.destroy())

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import type { Server as HttpServer } from 'node:http'
 import { createServer } from 'node:http'
@@ -12,7 +13,7 @@ import type { Attachment, Door, TaskSpec } from '../driver.ts'
 import { ComputeError } from '../driver.ts'
 import type { AgentDoor, FromAgent, ToAgent } from './agent.ts'
 import type { ProcessId, Rights } from './host.ts'
-import { HOST_ENV, isAlive, parseStat, quote, run, signal, userNamespace } from './host.ts'
+import { HOST_ENV, isAlive, loopback, parseStat, quote, run, signal, userNamespace } from './host.ts'
 import { gatewayOf, inputRules, parseCidr } from './packets.ts'
 import type { Found } from './probe.ts'
 import { PublicPorts } from './public-ports.ts'
@@ -26,11 +27,16 @@ const DOORS: readonly AgentDoor[] = [
 const DIALER = '169.254.170.3'
 const VPC_ID = /^[A-Za-z0-9-]{1,64}$/
 
+/** ping without the right to make raw packets. */
+const PING = `{ echo '0 2147483647' > /proc/sys/net/ipv4/ping_group_range; } 2> /dev/null || echo '0 0' > /proc/sys/net/ipv4/ping_group_range || true`
+
 const short = (kind: string, text: string) => `${kind}${createHash('sha256').update(text).digest('hex').slice(0, 12)}`
 const hardware = (text: string) => {
   const hex = createHash('sha256').update(text).digest('hex')
   return ['02', ...[0, 2, 4, 6, 8].map((at) => hex.slice(at, at + 2))].join(':')
 }
+
+const islandOf = (task: string) => `alone-${task}`
 
 /** A running VPC: the process that holds its namespaces, the agent in it, and who lives there. */
 type Vpc = {
@@ -65,18 +71,26 @@ export class Vpcs {
     this.#door = parts.door
     this.#log = parts.log
     this.#host = parts.host
-    this.#public = new PublicPorts((at, port) => this.dial(at.vpc, at.address, port), parts.log)
+    this.#public = new PublicPorts((task, at, port) => this.dial(task, at, port), parts.log)
   }
 
   /**
    * Makes a task's place in its VPC ready. `enter` goes before the program that makes the task's namespaces, `lines`
    * into its setup shell, where the host's /proc is still seen.
    */
-  async plug(spec: TaskSpec, at: Attachment): Promise<{ enter: readonly string[]; lines: readonly string[] }> {
+  async plug(
+    spec: TaskSpec,
+    at: Attachment,
+  ): Promise<{ enter: readonly string[]; namespaces: readonly string[]; lines: readonly string[] }> {
     const block = parseCidr(at.cidr)
     if (!block || !parseCidr(at.address) || !VPC_ID.test(at.vpc))
       throw new ComputeError('host', `${at.address} in ${at.cidr} of ${at.vpc} is no place in a VPC.`)
-    const { rights } = await this.#host()
+    const { rights, network } = await this.#host()
+    if (network === 'alone') {
+      const island = await this.#openFor(spec.id, at)
+      await this.#agent(island)
+      return { enter: ['nsenter', ...into(rights, island.holder)], namespaces: [], lines: [PING] }
+    }
     const vpc = await this.#open(at.vpc)
     await Promise.all([this.#agent(vpc), this.#subnet(vpc, at)])
     const port = short('v', `${at.vpc} ${spec.id}`)
@@ -84,6 +98,7 @@ export class Vpcs {
     const heredoc = (command: string, text: string) => `${command} <<'DRYDOCK'\n${text}\nDRYDOCK`
     return {
       enter: rights === 'root' ? [] : ['nsenter', '-t', String(vpc.holder.pid), '-U', '--preserve-credentials'],
+      namespaces: ['-n'],
       lines: [
         // Before the cable is in: not one packet passes unchecked.
         heredoc('nft -f -', inputRules(at.ingress, DIALER)),
@@ -105,8 +120,7 @@ export class Vpcs {
             `route add default via ${gatewayOf(at.cidr)}`,
           ].join('\n'),
         ),
-        // ping without the right to make raw packets.
-        `{ echo '0 2147483647' > /proc/sys/net/ipv4/ping_group_range; } 2> /dev/null || echo '0 0' > /proc/sys/net/ipv4/ping_group_range || true`,
+        PING,
       ],
     }
   }
@@ -114,7 +128,7 @@ export class Vpcs {
   /** A task is up: its requests are known by its address, its public ports are answered. Also after a restart. */
   async joined(spec: TaskSpec, init: ProcessId): Promise<void> {
     if (spec.network === 'host') return
-    const vpc = await this.#open(spec.network.vpc)
+    const vpc = await this.#openFor(spec.id, spec.network)
     vpc.residents.set(spec.network.address, spec.id)
     await this.#agent(vpc)
     this.#public.watch(spec.id, spec.network, init)
@@ -125,26 +139,30 @@ export class Vpcs {
     if (spec.network === 'host') return
     const { vpc, address } = spec.network
     this.#public.forget(spec.id)
-    void this.#vpcs.get(vpc)?.then(
-      ({ residents }) => void (residents.get(address) === spec.id && residents.delete(address)),
-      () => {},
-    )
+    for (const id of [vpc, islandOf(spec.id)])
+      void this.#vpcs.get(id)?.then(
+        ({ residents }) => void (residents.get(address) === spec.id && residents.delete(address)),
+        () => {},
+      )
   }
 
   /** Replaces the packet rules of a running task. */
   async admit(spec: TaskSpec, init: ProcessId): Promise<void> {
     if (spec.network === 'host') return
-    const { rights } = await this.#host()
-    const { code, stderr } = await run('nsenter', [...into(rights, init), 'nft', '-f', '-'], {
-      input: inputRules(spec.network.ingress, DIALER),
-    })
-    if (code !== 0) throw new ComputeError('host', `Packet rules were refused: ${stderr.trim()}`)
+    const { rights, network } = await this.#host()
+    if (network === 'vpc') {
+      const { code, stderr } = await run('nsenter', [...into(rights, init), 'nft', '-f', '-'], {
+        input: inputRules(spec.network.ingress, DIALER),
+      })
+      if (code !== 0) throw new ComputeError('host', `Packet rules were refused: ${stderr.trim()}`)
+    }
     this.#public.watch(spec.id, spec.network, init)
   }
 
   /** A connection from the server to an address in a VPC, past the packet rules: the caller has checked them. */
-  async dial(vpcId: string, address: string, port: number): Promise<Socket> {
-    const vpc = await this.#open(vpcId)
+  async dial(task: string, { vpc: vpcId, address }: Attachment, port: number): Promise<Socket> {
+    const vpc =
+      (await this.#host()).network === 'alone' ? await this.#open(islandOf(task), [address]) : await this.#open(vpcId)
     const agent = await this.#agent(vpc)
     const id = ++this.#dials
     return new Promise((resolve, reject) => {
@@ -158,36 +176,35 @@ export class Vpcs {
     })
   }
 
-  /** The VPC with its holder, started when it does not run. */
-  #open(id: string): Promise<Vpc> {
+  /** The network that a task lives in: its VPC, or on a host that cannot make those, one for it alone. */
+  async #openFor(task: string, at: Attachment): Promise<Vpc> {
+    return (await this.#host()).network === 'alone' ? this.#open(islandOf(task), [at.address]) : this.#open(at.vpc)
+  }
+
+  /** The VPC with its holder, started when it does not run. `own`: addresses of its own, beside the doors. */
+  #open(id: string, own: readonly string[] = []): Promise<Vpc> {
     let vpc = this.#vpcs.get(id)
     if (!vpc) {
-      vpc = this.#hold(id)
+      vpc = this.#hold(id, own)
       this.#vpcs.set(id, vpc)
       vpc.catch(() => this.#vpcs.delete(id))
     }
     return vpc.then((open) => {
       if (isAlive(open.holder)) return open
       if (this.#vpcs.get(id) === vpc) this.#vpcs.delete(id)
-      return this.#open(id)
+      return this.#open(id, own)
     })
   }
 
-  async #hold(id: string): Promise<Vpc> {
+  async #hold(id: string, own: readonly string[]): Promise<Vpc> {
     const folder = join(this.#folder, id)
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const file = join(folder, 'holder')
     const read = async () => parseStat(await readFile(file, 'utf8').catch(() => ''))
     let holder = await read()
     if (!holder || !isAlive(holder)) {
-      const { rights } = await this.#host()
-      const script = `set -e
-ip -batch - <<'DRYDOCK'
-link set lo up
-${[...DOORS.map(({ host }) => host), DIALER].map((address) => `address add ${address}/32 dev lo`).join('\n')}
-DRYDOCK
-echo 1 > /proc/sys/net/ipv4/ip_forward
-echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6 || true
+      const { rights, network, without } = await this.#host()
+      const rules = `echo 1 > /proc/sys/net/ipv4/ip_forward
 nft -f - <<'DRYDOCK'
 table bridge drydock {
   set known { type ifname . ipv4_addr; }
@@ -198,7 +215,11 @@ table bridge drydock {
     iifname "v*" ether type != { ip, arp } drop
   }
 }
-DRYDOCK
+DRYDOCK`
+      const script = `set -e
+${loopback([...DOORS.map(({ host }) => host), DIALER, ...own], without)}
+echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6 || true
+${network === 'vpc' ? rules : ''}
 read -r stat < /proc/self/stat
 echo "$stat" > ${quote(file)}
 echo ready >&3
@@ -233,7 +254,8 @@ exec sleep infinity`
     const residents = new Map<string, string>()
     const servers = DOORS.map(({ name }) =>
       createServer((request, response) => {
-        const address = request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? ''
+        // Who is alone needs no address to be known by.
+        const address = own[0] ?? request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? ''
         const task = residents.get(address)
         if (task && this.#door) this.#door(request, response, { door: name, task, address })
         else response.writeHead(503).end()
@@ -340,6 +362,11 @@ exec sleep infinity`
     if (holder) signal(holder, 'SIGKILL')
     if (vpc) await end(vpc)
     await rm(join(this.#folder, id), { recursive: true, force: true })
+  }
+
+  /** Lets go of the network that a task had for itself, if it had one. */
+  async releaseAlone(task: string): Promise<void> {
+    if (existsSync(join(this.#folder, islandOf(task)))) await this.#drop(islandOf(task))
   }
 
   /** Lets go of a VPC in which nothing lives any more. */
