@@ -43,20 +43,19 @@ export const resourcesOf = (
   input: Readonly<Record<string, unknown>>,
   place: Pick<Ctx, 'account' | 'region' | 'partition'>,
 ): string[] => {
-  if (!model) return ['*']
+  if (!model || model.templates.length === 0) return ['*']
   const members = new Map<string, string[]>()
+  const arns: string[] = []
   for (const [name, value] of Object.entries(input)) {
-    const values = Array.isArray(value)
-      ? value.filter((item) => typeof item === 'string')
-      : typeof value === 'string'
-        ? [value]
-        : []
-    if (values.length > 0) members.set(name.toLowerCase(), values)
+    const values = Array.isArray(value) ? value.filter((item) => typeof item === 'string') : typeof value === 'string' ? [value] : []
+    if (values.length === 0) continue
+    members.set(name.toLowerCase(), values)
+    for (const text of values) if (text.startsWith('arn:')) arns.push(text)
   }
-  for (const { resourceType, arn } of model.templates) {
-    const arns = [...members.values()].flat().filter((value) => value.startsWith('arn:') && sameKind(value, arn))
-    if (arns.length > 0) return arns
-    const filled = fill(arn, resourceType.replaceAll(/[^a-z]/gi, '').toLowerCase(), members, place)
+  for (const template of model.templates) {
+    const same = arns.filter((value) => sameKind(value, template.arn))
+    if (same.length > 0) return same
+    const filled = fill(partsOf(template), members, place)
     if (filled) return filled
   }
   return ['*']
@@ -65,35 +64,42 @@ export const resourcesOf = (
 const sameKind = (value: string, template: string): boolean => {
   const [actual, pattern] = [value.split(':'), template.split(':')]
   const [head] = (pattern.slice(5).join(':') || '').split('${')
-  return (
-    actual[2] === pattern[2] &&
-    actual
-      .slice(5)
-      .join(':')
-      .startsWith(head ?? '')
-  )
+  return actual[2] === pattern[2] && actual.slice(5).join(':').startsWith(head ?? '')
 }
 
-const fill = (
-  template: string,
-  resourceType: string,
-  members: ReadonlyMap<string, string[]>,
-  place: Pick<Ctx, 'account' | 'region' | 'partition'>,
-): string[] | undefined => {
-  const fixed = template
-    .replaceAll('${Partition}', place.partition)
-    .replaceAll('${Region}', place.region)
-    .replaceAll('${Account}', place.account)
-  let filled: string[] = [fixed]
-  for (const [whole, variable = ''] of fixed.matchAll(/\$\{([^}]+)\}/g)) {
-    const name = variable.toLowerCase()
-    const short = name.startsWith(resourceType) ? name.slice(resourceType.length) : undefined
-    const candidates = [name, short, `${name}name`, `${name}s`, short === 'name' ? `${resourceType}names` : undefined]
-    const values = candidates
-      .map((candidate) => (candidate ? members.get(candidate) : undefined))
-      .find((found) => found)
-    if (!values) return undefined
-    filled = filled.flatMap((text) => values.map((value) => text.replace(whole, () => value)))
+type Place = Pick<Ctx, 'account' | 'region' | 'partition'>
+/** A template cut up: fixed text, a fact of the place, or the names under which an input may give the variable's value. */
+type Part = string | { readonly fact: keyof Place } | { readonly names: readonly string[] }
+
+const cut = new WeakMap<ActionModel['templates'][number], readonly Part[]>()
+const factNames: Readonly<Record<string, keyof Place>> = { Partition: 'partition', Region: 'region', Account: 'account' }
+
+const partsOf = (template: ActionModel['templates'][number]): readonly Part[] => {
+  const known = cut.get(template)
+  if (known) return known
+  const resourceType = template.resourceType.replaceAll(/[^a-z]/gi, '').toLowerCase()
+  const parts = template.arn.split(/\$\{([^}]+)\}/).map((text, i): Part => {
+    if (i % 2 === 0) return text
+    const fact = factNames[text]
+    if (fact) return { fact }
+    const name = text.toLowerCase()
+    const short = name.startsWith(resourceType) ? name.slice(resourceType.length) : ''
+    return { names: [name, short, `${name}name`, `${name}s`, ...(short === 'name' ? [`${resourceType}names`] : [])].filter((one) => one !== '') }
+  })
+  cut.set(template, parts)
+  return parts
+}
+
+const fill = (parts: readonly Part[], members: ReadonlyMap<string, string[]>, place: Place): string[] | undefined => {
+  let filled = ['']
+  for (const part of parts) {
+    if (typeof part === 'string') filled = filled.map((text) => text + part)
+    else if ('fact' in part) filled = filled.map((text) => text + place[part.fact])
+    else {
+      const values = part.names.map((name) => members.get(name)).find((found) => found)
+      if (!values) return undefined
+      filled = filled.flatMap((text) => values.map((value) => text + value))
+    }
   }
   return filled
 }
