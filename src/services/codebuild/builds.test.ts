@@ -239,17 +239,8 @@ cache: {paths: ['/root/.npm']}
 
   it('needs an engine for other images', async () => {
     await project()
-    drydock.compute.probe = async () => ({
-      driver: 'fake',
-      available: true,
-      isolation: 'none',
-      images: ['host'],
-      machines: true,
-      addresses: true,
-      limits: true,
-      notes: [],
-      missing: [],
-    })
+    const found = await drydock.compute.probe()
+    drydock.compute.probe = async () => ({ ...found, images: ['host'] })
     const build = await run({ imageOverride: 'node:24' })
     expect(contextOf(build, 'PROVISIONING')).toMatchObject({ statusCode: 'BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE' })
   })
