@@ -15,6 +15,7 @@ import {
   Version,
   type VersionRecord,
 } from './pipeline.ts'
+import { onBehalfOf } from './role.ts'
 import { Stage } from './stage.ts'
 import { missingVariables, startExecution } from './start.ts'
 import { checkStructure } from './structure.ts'
@@ -42,10 +43,10 @@ const toPipeline = ({ declaration, version }: VersionRecord): Wire => ({
 })
 
 /** May the caller hand this role to CodePipeline, and does the role let CodePipeline assume it? */
-const checkRole = async (ctx: Ctx, roleArn: string): Promise<void> => {
+const checkRole = async (ctx: Ctx, { name, roleArn }: Declaration): Promise<void> => {
   await ctx.authorize('iam:PassRole', roleArn, { 'iam:PassedToService': ['codepipeline.amazonaws.com'] })
   try {
-    await ctx.as(roleArn).principal()
+    await ctx.as(roleArn, onBehalfOf(ctx, name)).principal()
   } catch (error) {
     if (error instanceof AwsError && error.code !== 'InternalFailure')
       throw fail('InvalidStructureException', `CodePipeline is not authorized to perform AssumeRole on role ${roleArn}`)
@@ -55,7 +56,7 @@ const checkRole = async (ctx: Ctx, roleArn: string): Promise<void> => {
 
 const check = async (ctx: Ctx, declaration: Declaration): Promise<void> => {
   checkStructure(declaration, ctx.region)
-  await checkRole(ctx, declaration.roleArn)
+  await checkRole(ctx, declaration)
 }
 
 const putVersion = (tx: WriteTx, declaration: Declaration, version: number): VersionRecord => {

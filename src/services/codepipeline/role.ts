@@ -1,15 +1,21 @@
-import type { Caller, Ctx } from '../../kernel/context.ts'
+import type { ActAs, Caller, Ctx } from '../../kernel/context.ts'
 import { identity } from '../../kernel/identity.ts'
 import type { ActionDeclaration, Declaration } from './operation.ts'
+import { pipelineArn } from './pipeline.ts'
+
+/** For whom CodePipeline assumes a role, as its trust policy may ask ("Cross-service confused deputy prevention"). */
+export const onBehalfOf = (ctx: Ctx, pipeline: string): Pick<ActAs, 'context'> => ({
+  context: { 'aws:SourceArn': [pipelineArn(ctx, pipeline)], 'aws:SourceAccount': [ctx.account] },
+})
 
 /** The pipeline's role; an action's own role is assumed by it, as on AWS. */
 export const callerOf = async (
   ctx: Ctx,
-  { roleArn }: Declaration,
+  { name, roleArn }: Declaration,
   action: ActionDeclaration,
   sessionName: string,
 ): Promise<Caller> => {
-  const pipeline = ctx.as(roleArn, { sessionName })
+  const pipeline = ctx.as(roleArn, { sessionName, ...onBehalfOf(ctx, name) })
   if (action.roleArn === undefined) return pipeline
   const by = await pipeline.principal()
   return ctx.as(await ctx.use(identity).assume({ roleArn: action.roleArn, sessionName, by }))

@@ -1,3 +1,4 @@
+import { AwsError } from '../../../kernel/errors.ts'
 import { ActionFailure, type ActionKind, revisionMetadata } from './action.ts'
 
 /** "Amazon S3 source action reference", CodePipeline user guide. */
@@ -33,7 +34,12 @@ export const s3Source: ActionKind = {
     const versioning = await s3.getBucketVersioning({ Bucket })
     if (versioning.Status !== 'Enabled')
       throw new ActionFailure('ConfigurationError', `The source bucket ${Bucket} must have versioning enabled.`)
-    const head = await s3.headObject({ Bucket, Key, ...(version === undefined ? {} : { VersionId: version }) })
+    const head = await s3
+      .headObject({ Bucket, Key, ...(version === undefined ? {} : { VersionId: version }) })
+      .catch((error: unknown) => {
+        if (!(error instanceof AwsError && /^(NotFound|NoSuch)/.test(error.code))) throw error
+        throw new ActionFailure('ConfigurationError', `There is no object ${Key} in the source bucket ${Bucket}.`)
+      })
     const versionId = head.VersionId ?? ''
     const [output] = outputs
     if (output) {
