@@ -415,6 +415,8 @@ const hashGuard = (expected: string, error: AwsError): Transform => {
 /** The stream behind a hash guard. It breaks off when the stream does, and leaves it open when its reader has had enough. */
 const guarded = (stream: Readable, expected: string, error: AwsError): Readable => {
   const guard = hashGuard(expected, error)
+  // Refused calls leave their body unread: nobody hears then that it was wrong, and nobody has to.
+  guard.on('error', () => undefined)
   finished(stream, { writable: false }, (broken) => {
     if (broken) guard.destroy(broken)
   })

@@ -70,8 +70,11 @@ export const decodeAwsChunked = (
   options: { signed?: ChunkSigning; decodedLength?: number },
 ): { body: Readable; trailers: () => Record<string, string> } => {
   const trailers: Record<string, string> = {}
+  const decoded = Readable.from(unframe(body, options, trailers), { objectMode: false, highWaterMark: 256 * 1024 })
+  // Who reads it hears of an error all the same; a reader that has already left does not have to.
+  decoded.on('error', () => undefined)
   return {
-    body: Readable.from(unframe(body, options, trailers), { objectMode: false, highWaterMark: 256 * 1024 }),
+    body: decoded,
     trailers: () => ({ ...trailers }),
   }
 }

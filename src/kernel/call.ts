@@ -36,7 +36,13 @@ export const implementationOf = (kernel: Kernel, { service, operation }: Identif
 export const authorizeCall = async ({ identified, service, ctx, input }: Call): Promise<void> => {
   const { iamPrefix } = identified.service
   const scope = { access: service.access, iamPrefix, protocol: identified.protocol.name }
-  await authorize(scope, ctx.use(identity), ctx, await requirementsOf(scope, identified.operation.name, input, ctx))
+  try {
+    await authorize(scope, ctx.use(identity), ctx, await requirementsOf(scope, identified.operation.name, input, ctx))
+  } catch (thrown) {
+    // Rules read members that nobody has validated yet: if one breaks over them, it is for `validate` to say which.
+    if (!(thrown instanceof AwsError)) validate(identified, input)
+    throw thrown
+  }
 }
 
 export const handle = async ({ identified, service, ctx, input }: Call): Promise<Record<string, unknown>> => {

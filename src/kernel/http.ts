@@ -266,6 +266,9 @@ const finishEarly = (request: IncomingMessage, response: ServerResponse): void =
     return
   }
   response.once('finish', () => {
+    // Whoever stopped reading half-way would hold back the rest, and with it the connection's next request.
+    request.unpipe()
+    request.removeAllListeners('readable')
     request.resume()
     const late = setTimeout(() => {
       if (!request.complete) request.socket.destroy()
