@@ -6,14 +6,14 @@ import { join } from 'node:path'
 const root = join(import.meta.dirname, '..')
 const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 
-const allowed = /^(\(?(MIT|MIT-0|Apache-2\.0|BSD-2-Clause|BSD-3-Clause|ISC|0BSD|BlueOak-1\.0\.0|CC0-1\.0|Unlicense|Python-2\.0|WTFPL)\)?( (AND|OR) )?)+$/
+const allowed = /^(\(?(MIT|MIT-0|Apache-2\.0|BSD-2-Clause|BSD-3-Clause|ISC|0BSD|BlueOak-1\.0\.0|Zlib|CC0-1\.0|Unlicense|Python-2\.0|WTFPL)\)?( (AND|OR) )?)+$/
 
 /** Packages whose licence is not one of those we may build on. */
 const wrongLicences = (): string[] =>
   globSync(['node_modules/*/package.json', 'node_modules/@*/*/package.json'], { cwd: root }).flatMap((path) => {
-    const { name, license, dev } = JSON.parse(readFileSync(join(root, path), 'utf8'))
-    if (!name || dev) return []
-    const text = typeof license === 'string' ? license : (license?.type ?? 'none')
+    const { name, license, licenses } = JSON.parse(readFileSync(join(root, path), 'utf8'))
+    if (!name) return []
+    const text = typeof license === 'string' ? license : (license?.type ?? licenses?.[0]?.type ?? 'none')
     return allowed.test(text) || developmentOnly.has(name) ? [] : [`${name}: ${text}`]
   })
 /** Used to develop, never shipped. */
