@@ -161,6 +161,12 @@ const scopeOf = (credential: string) => {
   return { accessKeyId: parts.slice(0, -4).join('/'), scope: { date, region, service } }
 }
 
+const fields = {
+  credential: /[\s,]Credential=([^,\s]*)/,
+  signedHeaders: /[\s,]SignedHeaders=([^,\s]*)/,
+  signature: /[\s,]Signature=([^,\s]*)/,
+}
+
 /** Reads the signature a request carries: in its header or in its query. `undefined`: it carries none. */
 export const signatureOf = (
   request: Pick<WireRequest, 'headers' | 'query'>,
@@ -168,9 +174,8 @@ export const signatureOf = (
 ): SignatureParts | undefined => {
   const header = request.headers.authorization
   if (header?.startsWith('AWS4-HMAC-SHA256')) {
-    const field = (name: string) => new RegExp(`[\\s,]${name}=([^,\\s]*)`).exec(header)?.[1]
-    const credential = scopeOf(field('Credential') ?? '')
-    const [signed, signature] = [field('SignedHeaders'), field('Signature')]
+    const credential = scopeOf(fields.credential.exec(header)?.[1] ?? '')
+    const [signed, signature] = [fields.signedHeaders.exec(header)?.[1], fields.signature.exec(header)?.[1]]
     const time =
       request.headers['x-amz-date'] ?? (request.headers.date ? amzDate(Date.parse(request.headers.date) || 0) : '')
     if (!credential || !signed || !signature || !time)

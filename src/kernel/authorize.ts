@@ -3,7 +3,7 @@ import type { AppliedPolicy } from '../policy/policy.ts'
 import { actionModel, resourcesOf } from './actions.ts'
 import type { Ctx } from './context.ts'
 import { AwsError } from './errors.ts'
-import type { Identity } from './identity.ts'
+import type { Bindings, Identity } from './identity.ts'
 import type { Principal } from './principal.ts'
 import type { Requirement, Service } from './service.ts'
 import type { Protocol } from './wire.ts'
@@ -40,8 +40,8 @@ export const authorize = async (
   requirements: readonly Requirement[],
 ): Promise<void> => {
   if (requirements.length === 0) return
-  const policies = await identity.policiesOf(ctx.principal)
-  const caller = await callerContext(identity, ctx)
+  const { policies, tags } = await identity.bindingsOf(ctx.principal)
+  const caller = contextOf(ctx, tags)
   for (const { action, resources, context } of requirements)
     for (const resource of resources.length > 0 ? resources : ['*']) {
       const { decision, request } = await decide(scope.access, ctx, policies, action, resource, {
@@ -76,7 +76,10 @@ const decide = async (
 }
 
 /** The global condition keys that this caller and request carry ("AWS global condition context keys", IAM user guide). */
-export const callerContext = async (identity: Identity, ctx: Ctx): Promise<Record<string, readonly string[]>> => {
+export const callerContext = async (identity: Identity, ctx: Ctx): Promise<Record<string, readonly string[]>> =>
+  contextOf(ctx, await identity.tagsOf(ctx.principal))
+
+const contextOf = (ctx: Ctx, tags: Bindings['tags']): Record<string, readonly string[]> => {
   const { principal, request } = ctx
   const now = ctx.now()
   const context: Record<string, readonly string[]> = {
@@ -112,8 +115,7 @@ export const callerContext = async (identity: Identity, ctx: Ctx): Promise<Recor
     context['aws:multifactorauthpresent'] = [String(principal.session.mfa)]
     if (principal.session.sourceIdentity) context['aws:sourceidentity'] = [principal.session.sourceIdentity]
   }
-  for (const [key, value] of Object.entries(await identity.tagsOf(principal)))
-    context[`aws:principaltag/${key.toLowerCase()}`] = [value]
+  for (const [key, value] of Object.entries(tags)) context[`aws:principaltag/${key.toLowerCase()}`] = [value]
   return context
 }
 

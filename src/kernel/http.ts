@@ -140,7 +140,9 @@ export const factsOf = (
   from: DoorRequest | undefined,
 ): RequestFacts => {
   const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(request.headers)) {
+  const received = request.headers
+  for (const name in received) {
+    const value = received[name]
     if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(',') : value
   }
   return {
@@ -209,6 +211,9 @@ const readWhole = async (request: IncomingMessage, goOn: () => void): Promise<Ui
   const tooLarge = () =>
     new AwsError('RequestEntityTooLargeException', 'Request size exceeded the limit.', { status: 413 })
   if (Number(request.headers['content-length']) > wholeBodyLimit) throw tooLarge()
+  // A small body has mostly come with its headers; then it is at hand.
+  const there: unknown = request.complete ? request.read() : undefined
+  if (there instanceof Uint8Array && there.length <= wholeBodyLimit) return there
   goOn()
   const chunks: Uint8Array[] = []
   let size = 0

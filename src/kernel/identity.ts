@@ -18,6 +18,8 @@ export type AssumeRequest = {
   readonly context?: Readonly<Record<string, readonly string[]>>
 }
 
+export type Bindings = { readonly policies: readonly AppliedPolicy[]; readonly tags: Readonly<Record<string, string>> }
+
 /** What authentication and authorization need to know; the IAM service provides it. */
 export interface Identity {
   /** A long-term access key that is active: its secret and whose it is. */
@@ -33,6 +35,8 @@ export interface Identity {
   assume(request: AssumeRequest): Promise<Principal>
   /** Principal tags (`aws:PrincipalTag/…`): of the user or role, session tags on top. */
   tagsOf(principal: Principal): Promise<Readonly<Record<string, string>>>
+  /** Both of them, as of one moment and in one look-up: what authorization needs of every request. */
+  bindingsOf(principal: Principal): Promise<Bindings>
 }
 
 export const identity = capability<Identity>('identity')

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
-import type { AssumeRequest, Identity } from '../../kernel/identity.ts'
+import type { AssumeRequest, Bindings, Identity } from '../../kernel/identity.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import { denialMessage, evaluate } from '../../policy/evaluate.ts'
 import type { AccessRequest, AppliedPolicy, PolicyDocument, PolicyKind } from '../../policy/policy.ts'
@@ -87,7 +87,14 @@ const lastUsedStep = 60_000
  * Who is who and may do what, for every request. What binds an identity is remembered until its account's revision
  * changes, which is looked up each time: changes act at once, whoever made them.
  */
-export const identityProvider = (at: (place: Place) => Ctx): Identity => {
+export const identityProvider = (contextAt: (place: Place) => Ctx): Identity => {
+  const contexts = new LRUCache<string, Ctx>({ max: 100 })
+  const at = ({ account, region }: Place): Ctx => {
+    const key = `${account} ${region}`
+    const found = contexts.get(key) ?? contextAt({ account, region })
+    contexts.set(key, found)
+    return found
+  }
   const known = new LRUCache<string, Bound>({ max: 2000 })
   const documents = new LRUCache<string, PolicyDocument>({ max: 5000 })
 
@@ -161,8 +168,15 @@ export const identityProvider = (at: (place: Place) => Ctx): Identity => {
     return bound
   }
 
-  const policiesOf = async (principal: Principal): Promise<readonly AppliedPolicy[]> => {
-    const bound = (await boundOf(principal))?.policies ?? []
+  const bindingsOf = async (principal: Principal): Promise<Bindings> => {
+    const found = await boundOf(principal)
+    const tags = found?.tags ?? {}
+    return { policies: narrowed(principal, found?.policies ?? []), tags: principal.session ? { ...tags, ...principal.session.tags } : tags }
+  }
+  const policiesOf = async (principal: Principal): Promise<readonly AppliedPolicy[]> => (await bindingsOf(principal)).policies
+  const tagsOf = async (principal: Principal): Promise<Tags> => (await bindingsOf(principal)).tags
+
+  const narrowed = (principal: Principal, bound: readonly AppliedPolicy[]): readonly AppliedPolicy[] => {
     const texts = principal.session?.policies ?? []
     // A federated session without session policies can do only what resources' policies grant it.
     if (principal.kind === 'federated' && texts.length === 0 && !principal.session?.policyArns.length)
@@ -206,12 +220,7 @@ export const identityProvider = (at: (place: Place) => Ctx): Identity => {
     })
   }
 
-  const tagsOf = async (principal: Principal): Promise<Tags> => {
-    const own = (await boundOf(principal))?.tags ?? {}
-    return principal.session ? { ...own, ...principal.session.tags } : own
-  }
-
-  return { accessKey, markUsed, policiesOf, tagsOf, assume: (request) => assume(at, policiesOf, tagsOf, request) }
+  return { accessKey, markUsed, policiesOf, tagsOf, bindingsOf, assume: (request) => assume(at, policiesOf, tagsOf, request) }
 }
 
 const lowered = (context: AssumeRequest['context']) =>
