@@ -124,8 +124,7 @@ export const runCase = async (one: Case, bench: Bench): Promise<string | undefin
 const isolated = ({ isolation }: Capabilities) => (isolation === 'none' ? 'the driver isolates nothing' : undefined)
 const machines = (found: Capabilities) => (found.machines ? isolated(found) : 'no machines here')
 const addresses = (found: Capabilities) => (found.addresses ? isolated(found) : 'no addresses of their own here')
-const peers = (capabilities: Capabilities) =>
-  capabilities.peers ? undefined : 'machines are alone in their networks here'
+const peers = (found: Capabilities) => (found.peers ? addresses(found) : 'machines are alone in their networks here')
 
 const place = (
   address: string,
@@ -244,6 +243,7 @@ export const CASES: readonly Case[] = [
     name: 'the next server finds what runs and what has ended',
     run: async ({ driver, task, restart }) => {
       const long = await driver.start(task('long', 'echo before; sleep 300'))
+      for await (const _ of long.output()) break
       const done = await driver.start(task('done', 'echo done; exit 5'))
       await done.wait()
       const next = await restart()

@@ -79,6 +79,7 @@ describe('images', async () => {
       }
     }
     await mkdir(join(folder, 'etc'))
+    await mkdir(join(base, 'empty'))
     await writeFile(join(folder, 'etc/os'), 'tiny\n')
     await chmod(folder, 0o755)
     execFileSync('tar', ['-c', '-C', folder, '-f', join(base, 'image.tar'), '.'])
@@ -108,7 +109,7 @@ describe('images', async () => {
   test.runIf(available).each([
     ['no tarball', { tarball: join(base, 'absent.tar') }, 'image'],
     ['no archive', { tarball: join(base, 'image/etc/os') }, 'image'],
-    ['an image without a shell', { folder: join(base, 'lower') }, 'host'],
+    ['an image without a shell', { folder: join(base, 'empty') }, 'host'],
     ["an engine's image", { docker: 'alpine' }, 'unsupported'],
   ] as const)('%s is refused', async (what, image, code) => {
     const id = what.replaceAll(/[^a-z]+/g, '-')
