@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx, WriteTx } from '../../store/store.ts'
 import { Instance, PublicAddress } from './instance.ts'
@@ -14,32 +15,40 @@ const span = (cidr: string): [number, number] => {
   return [first, first + size - 1]
 }
 
+/** The block with the bits beyond its prefix cleared. */
+export const blockOf = (cidr: string): string => `${toAddress(span(cidr)[0])}/${cidr.split('/')[1]}`
+
 /**
- * The private address of a new instance: the one asked for, or the lowest free one. The first four and the last of a
- * subnet are AWS's ("Subnet CIDR blocks", VPC user guide).
+ * The private addresses of `count` new instances: the one asked for, or the lowest free ones. The first four and the
+ * last of a subnet are AWS's ("Subnet CIDR blocks", VPC user guide). Throws InvalidIPAddress.InUse,
+ * InsufficientFreeAddressesInSubnet.
  */
-export const privateAddress = async (
+export const privateAddresses = async (
   tx: ReadTx,
   subnet: { id: string; cidr: string },
   asked: string | undefined,
-  taken: ReadonlySet<string>,
-): Promise<string> => {
-  const used = new Set(taken)
+  count: number,
+): Promise<string[]> => {
+  const used = new Set<string>()
   for (const { subnetId, privateIp, state } of await tx.list(Instance))
     if (subnetId === subnet.id && state !== 'terminated') used.add(privateIp)
   const [first, last] = span(subnet.cidr)
   if (asked !== undefined) {
     const value = toNumber(asked)
-    if (!/^\d+(\.\d+){3}$/.test(asked) || value < first + 4 || value >= last)
+    if (!isIPv4(asked) || value < first + 4 || value >= last)
       throw fail('InvalidParameterValue', `Address ${asked} does not fall within the subnet's address range`)
     if (used.has(asked)) throw fail('InvalidIPAddress.InUse', `Address ${asked} is in use.`)
-    return asked
+    return [asked]
   }
-  for (let value = first + 4; value < last; value++) if (!used.has(toAddress(value))) return toAddress(value)
-  throw fail(
-    'InsufficientFreeAddressesInSubnet',
-    `There are not enough free addresses in subnet '${subnet.id}' to satisfy the requested number of instances.`,
-  )
+  const free: string[] = []
+  for (let value = first + 4; value < last && free.length < count; value++)
+    if (!used.has(toAddress(value))) free.push(toAddress(value))
+  if (free.length < count)
+    throw fail(
+      'InsufficientFreeAddressesInSubnet',
+      `There are not enough free addresses in subnet '${subnet.id}' to satisfy the requested number of instances.`,
+    )
+  return free
 }
 
 /** A host loopback address that stands for the instance's public address until `releasePublicAddress`. */

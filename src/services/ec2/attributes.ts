@@ -1,8 +1,11 @@
+import type { ReadTx } from '../../store/store.ts'
+import { filtered, page } from './filters.ts'
 import { getInstance, Instance } from './instance.ts'
 import { checkType } from './instance-types.ts'
-import { passProfile } from './launch.ts'
-import { dryRun, fail, newId, type Operation } from './operation.ts'
-import { getGroup, SecurityGroup } from './security-groups.ts'
+import { toMetadataOptions } from './instance-view.ts'
+import { checkUserData, metadataOptions, passProfile } from './launch-options.ts'
+import { dryRun, fail, type Operation } from './operation.ts'
+import { chooseGroups, SecurityGroup } from './security-groups.ts'
 
 export const DescribeInstanceAttribute: Operation<'DescribeInstanceAttribute'> = (ctx, { InstanceId, Attribute }) =>
   ctx.read(async (tx) => {
@@ -34,6 +37,7 @@ export const DescribeInstanceAttribute: Operation<'DescribeInstanceAttribute'> =
     }
   })
 
+/** Changes one attribute; type and user data only of a stopped instance. Errors: IncorrectInstanceState, InvalidGroup.NotFound. */
 export const ModifyInstanceAttribute: Operation<'ModifyInstanceAttribute'> = (ctx, input) => {
   const { InstanceId, Attribute, Value } = input
   const userData =
@@ -61,16 +65,14 @@ export const ModifyInstanceAttribute: Operation<'ModifyInstanceAttribute'> = (ct
   if (behavior !== undefined && behavior !== 'stop' && behavior !== 'terminate')
     throw fail('InvalidParameterValue', `Invalid value '${behavior}' for instanceInitiatedShutdownBehavior`)
   if (type !== undefined) checkType(type)
+  checkUserData(userData)
   dryRun(input)
   return ctx.write(async (tx) => {
     const instance = await getInstance(tx, InstanceId)
+    if (instance.state === 'terminated') throw notIn(instance)
     if ((type !== undefined || userData !== undefined) && instance.state !== 'stopped')
       throw fail('IncorrectInstanceState', `The instance '${InstanceId}' is not in the 'stopped' state.`)
-    for (const id of input.Groups ?? []) {
-      const group = await getGroup(tx, id)
-      if (group.vpcId !== instance.vpcId)
-        throw fail('InvalidGroup.NotFound', `The security group '${id}' does not exist in VPC '${instance.vpcId}'`)
-    }
+    const groups = input.Groups?.length ? await chooseGroups(tx, instance.vpcId, input.Groups, []) : instance.groupIds
     const termination = flag(input.DisableApiTermination, 'disableApiTermination')
     const stop = flag(input.DisableApiStop, 'disableApiStop')
     const check = flag(input.SourceDestCheck, 'sourceDestCheck')
@@ -82,9 +84,10 @@ export const ModifyInstanceAttribute: Operation<'ModifyInstanceAttribute'> = (ct
       ...(termination === undefined ? {} : { disableApiTermination: termination }),
       ...(stop === undefined ? {} : { disableApiStop: stop }),
       ...(check === undefined ? {} : { sourceDestCheck: check }),
-      ...(input.Groups?.length ? { groupIds: input.Groups } : {}),
+      groupIds: groups,
     })
-    if (input.Groups?.length) tx.wake('ec2.ingress', instance.vpcId)
+    if (groups !== instance.groupIds)
+      for (const group of new Set([...groups, ...instance.groupIds])) tx.wake('ec2.ingress', group)
     return {}
   })
 }
@@ -93,25 +96,14 @@ export const ModifyInstanceMetadataOptions: Operation<'ModifyInstanceMetadataOpt
   dryRun(input)
   return ctx.write(async (tx) => {
     const instance = await getInstance(tx, input.InstanceId)
-    const metadata = {
-      tokens: input.HttpTokens ?? instance.metadata.tokens,
-      endpoint: input.HttpEndpoint ?? instance.metadata.endpoint,
-      hopLimit: input.HttpPutResponseHopLimit ?? instance.metadata.hopLimit,
-      tags: input.InstanceMetadataTags ?? instance.metadata.tags,
-    }
-    tx.put(Instance, { ...instance, metadata })
-    return {
-      InstanceId: instance.id,
-      InstanceMetadataOptions: {
-        State: 'applied',
-        HttpTokens: metadata.tokens,
-        HttpEndpoint: metadata.endpoint,
-        HttpPutResponseHopLimit: metadata.hopLimit,
-        InstanceMetadataTags: metadata.tags,
-      },
-    }
+    if (instance.state === 'terminated') throw notIn(instance)
+    const changed = tx.put(Instance, { ...instance, metadata: metadataOptions(input, instance.metadata) })
+    return { InstanceId: instance.id, InstanceMetadataOptions: toMetadataOptions(changed) }
   })
 }
+
+const notIn = ({ id, state }: Instance) =>
+  fail('IncorrectInstanceState', `The instance '${id}' is in state '${state}', in which this cannot be done.`)
 
 const toAssociation = ({ id, profile }: Instance) =>
   profile && {
@@ -123,19 +115,29 @@ const toAssociation = ({ id, profile }: Instance) =>
 
 export const DescribeIamInstanceProfileAssociations: Operation<'DescribeIamInstanceProfileAssociations'> = (
   ctx,
-  { AssociationIds, Filters },
+  { AssociationIds, Filters, MaxResults, NextToken },
 ) =>
   ctx.read(async (tx) => {
-    const wanted = (Filters ?? []).filter(({ Name }) => Name === 'instance-id').flatMap(({ Values = [] }) => Values)
-    const found = (await tx.list(Instance)).filter(
-      ({ id, profile, state }) =>
-        profile &&
-        state !== 'terminated' &&
-        (!AssociationIds?.length || AssociationIds.includes(profile.associationId)) &&
-        (wanted.length === 0 || wanted.includes(id)),
+    const all = (await tx.list(Instance)).filter(({ profile, state }) => profile && state !== 'terminated')
+    for (const id of AssociationIds ?? [])
+      if (!all.some(({ profile }) => profile?.associationId === id)) throw noAssociation(id)
+    const chosen = all.filter(
+      ({ profile }) => !AssociationIds?.length || AssociationIds.includes(profile?.associationId ?? ''),
     )
-    return { IamInstanceProfileAssociations: found.flatMap((instance) => toAssociation(instance) ?? []) }
+    const rows = filtered(chosen, Filters, ['instance-id', 'state'], ({ id }) => ({
+      facts: { 'instance-id': id, state: 'associated' },
+      tags: {},
+    }))
+    const { page: cut, ...more } = page(rows, MaxResults, NextToken)
+    return { IamInstanceProfileAssociations: cut.flatMap((instance) => toAssociation(instance) ?? []), ...more }
   })
+
+const noAssociation = (id: string) =>
+  fail('InvalidAssociationID.NotFound', `An invalid association-id of '${id}' was given`)
+
+/** The instance that an association is of; `undefined` when there is none. */
+export const associated = async (tx: ReadTx, associationId: string): Promise<Instance | undefined> =>
+  (await tx.list(Instance)).find(({ profile }) => profile?.associationId === associationId)
 
 export const AssociateIamInstanceProfile: Operation<'AssociateIamInstanceProfile'> = async (
   ctx,
@@ -145,20 +147,17 @@ export const AssociateIamInstanceProfile: Operation<'AssociateIamInstanceProfile
   if (!profile) throw fail('MissingParameter', 'The request must contain the parameter IamInstanceProfile')
   return ctx.write(async (tx) => {
     const instance = await getInstance(tx, InstanceId)
+    if (instance.state !== 'running' && instance.state !== 'stopped') throw notIn(instance)
     if (instance.profile) throw fail('IncorrectState', `There is an existing association for instance ${InstanceId}`)
-    const associated = tx.put(Instance, {
-      ...instance,
-      profile: { ...profile, associationId: newId(ctx, 'iip-assoc') },
-    })
-    return { IamInstanceProfileAssociation: toAssociation(associated) }
+    const changed = tx.put(Instance, { ...instance, profile })
+    return { IamInstanceProfileAssociation: toAssociation(changed) }
   })
 }
 
 export const DisassociateIamInstanceProfile: Operation<'DisassociateIamInstanceProfile'> = (ctx, { AssociationId }) =>
   ctx.write(async (tx) => {
-    const instance = (await tx.list(Instance)).find(({ profile }) => profile?.associationId === AssociationId)
-    if (!instance)
-      throw fail('InvalidAssociationID.NotFound', `An invalid association-id of '${AssociationId}' was given`)
+    const instance = await associated(tx, AssociationId)
+    if (!instance) throw noAssociation(AssociationId)
     const { profile: _gone, ...rest } = instance
     tx.put(Instance, rest)
     return { IamInstanceProfileAssociation: toAssociation(instance) }

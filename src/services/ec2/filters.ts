@@ -55,24 +55,36 @@ const valuesOf = (name: string, facts: Facts, tags: Readonly<Record<string, stri
   if (name === 'tag-key') return Object.keys(tags)
   if (name === 'tag-value') return Object.values(tags)
   if (name.startsWith('tag:')) {
-    const value = tags[name.slice(4)]
+    const key = name.slice(4)
+    const value = Object.hasOwn(tags, key) ? tags[key] : undefined
     return value === undefined ? [] : [value]
   }
   const value = facts[name]
   return value === undefined ? [] : typeof value === 'string' ? [value] : value
 }
 
-/** Cuts a page out of a list whose order is stable. Tokens are positions, opaque to the caller. */
+/**
+ * Cuts a page out of a list whose order is stable. Tokens are positions, opaque to the caller. Throws
+ * InvalidParameterValue for a page outside 5 to 1000 ("Pagination", EC2 API reference), InvalidNextToken.
+ */
 export const page = <R>(
   all: readonly R[],
   maxResults: number | undefined,
   nextToken: string | undefined,
 ): { page: R[]; NextToken?: string } => {
-  let from = 0
-  if (nextToken !== undefined) {
-    from = Number(Buffer.from(nextToken, 'base64url').toString())
-    if (!Number.isInteger(from) || from < 0) throw fail('InvalidNextToken', 'The token is not valid.')
-  }
+  if (maxResults !== undefined && maxResults < 5)
+    throw fail(
+      'InvalidParameterValue',
+      `Value ( ${maxResults} ) for parameter maxResults is invalid. Expecting a value greater than or equal to 5.`,
+    )
+  if (maxResults !== undefined && maxResults > 1000)
+    throw fail(
+      'InvalidParameterValue',
+      `Value ( ${maxResults} ) for parameter maxResults is invalid. Expecting a value less than or equal to 1000.`,
+    )
+  const position = nextToken === undefined ? '0' : Buffer.from(nextToken, 'base64url').toString()
+  if (!/^\d{1,15}$/.test(position)) throw fail('InvalidNextToken', 'The token is not valid.')
+  const from = Number(position)
   const rows = all.slice(from, maxResults === undefined ? undefined : from + maxResults)
   const next = from + rows.length
   return { page: rows, ...(next < all.length ? { NextToken: Buffer.from(String(next)).toString('base64url') } : {}) }

@@ -2,7 +2,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { Place } from '../../store/store.ts'
 import type { Instances } from '../capabilities.ts'
 import { Instance, Machine } from './instance.ts'
-import { allTags } from './tags.ts'
+import { allTags } from './tag.ts'
 
 /** Instances for other services: CodeDeploy finds its targets by tags, doors find whose machine asks. */
 export const makeInstances = (at: (place: Place) => Ctx): Instances => ({

@@ -1,7 +1,8 @@
 import { defineService, provide } from '../../kernel/service.ts'
 import { instanceProfiles, instances, machineAgents } from '../capabilities.ts'
 import * as attributes from './attributes.ts'
-import { DescribeInstanceStatus, DescribeInstances, GetConsoleOutput } from './describe.ts'
+import { GetConsoleOutput } from './console.ts'
+import { DescribeInstanceStatus, DescribeInstances } from './describe.ts'
 import { makeInstances } from './found.ts'
 import { access } from './iam.ts'
 import { DescribeImages } from './images.ts'
@@ -10,26 +11,32 @@ import { DescribeInstanceTypes } from './instance-types.ts'
 import { CreateKeyPair, DeleteKeyPair, DescribeKeyPairs, ImportKeyPair, KeyPair } from './key-pairs.ts'
 import { RunInstances } from './launch.ts'
 import { RebootInstances, StartInstances, StopInstances, TerminateInstances } from './lifecycle.ts'
-import { ingressReconciler, instanceReconciler, rebootReconciler } from './machine.ts'
+import { ingressReconciler, instanceReconciler } from './machine.ts'
 import { metadataDoor } from './metadata.ts'
+import { DescribeNetworkInterfaces } from './network-interfaces.ts'
 import type { NS } from './operation.ts'
+import { DescribeAccountAttributes, DescribeRegions } from './regions.ts'
+import { RoleCredentials } from './role-credentials.ts'
+import * as rules from './security-group-rules.ts'
 import * as securityGroups from './security-groups.ts'
-import { CreateTags, DeleteTags, DescribeTags, Tag } from './tags.ts'
+import { Tag } from './tag.ts'
+import { CreateTags, DeleteTags, DescribeTags } from './tags.ts'
 import { DescribeAvailabilityZones, DescribeSubnets, DescribeVpcs, Subnet, Vpc } from './vpcs.ts'
 
 export const service = defineService<NS>()({
   id: 'ec2',
-  tables: [Instance, Machine, PublicAddress, KeyPair, securityGroups.SecurityGroup, Subnet, Tag, Vpc],
+  tables: [Instance, Machine, PublicAddress, KeyPair, RoleCredentials, securityGroups.SecurityGroup, Subnet, Tag, Vpc],
   operations: {
     AssociateIamInstanceProfile: attributes.AssociateIamInstanceProfile,
-    AuthorizeSecurityGroupEgress: securityGroups.AuthorizeSecurityGroupEgress,
-    AuthorizeSecurityGroupIngress: securityGroups.AuthorizeSecurityGroupIngress,
+    AuthorizeSecurityGroupEgress: rules.AuthorizeSecurityGroupEgress,
+    AuthorizeSecurityGroupIngress: rules.AuthorizeSecurityGroupIngress,
     CreateKeyPair,
     CreateSecurityGroup: securityGroups.CreateSecurityGroup,
     CreateTags,
     DeleteKeyPair,
     DeleteSecurityGroup: securityGroups.DeleteSecurityGroup,
     DeleteTags,
+    DescribeAccountAttributes,
     DescribeAvailabilityZones,
     DescribeIamInstanceProfileAssociations: attributes.DescribeIamInstanceProfileAssociations,
     DescribeImages,
@@ -38,7 +45,9 @@ export const service = defineService<NS>()({
     DescribeInstances,
     DescribeInstanceTypes,
     DescribeKeyPairs,
-    DescribeSecurityGroupRules: securityGroups.DescribeSecurityGroupRules,
+    DescribeNetworkInterfaces,
+    DescribeRegions,
+    DescribeSecurityGroupRules: rules.DescribeSecurityGroupRules,
     DescribeSecurityGroups: securityGroups.DescribeSecurityGroups,
     DescribeSubnets,
     DescribeTags,
@@ -49,8 +58,8 @@ export const service = defineService<NS>()({
     ModifyInstanceAttribute: attributes.ModifyInstanceAttribute,
     ModifyInstanceMetadataOptions: attributes.ModifyInstanceMetadataOptions,
     RebootInstances,
-    RevokeSecurityGroupEgress: securityGroups.RevokeSecurityGroupEgress,
-    RevokeSecurityGroupIngress: securityGroups.RevokeSecurityGroupIngress,
+    RevokeSecurityGroupEgress: rules.RevokeSecurityGroupEgress,
+    RevokeSecurityGroupIngress: rules.RevokeSecurityGroupIngress,
     RunInstances,
     StartInstances,
     StopInstances,
@@ -68,7 +77,7 @@ export const service = defineService<NS>()({
   },
   access,
   routes: [metadataDoor],
-  reconcilers: [instanceReconciler, rebootReconciler, ingressReconciler],
+  reconcilers: [instanceReconciler, ingressReconciler],
   provides: [provide(instances, makeInstances)],
   uses: [instanceProfiles, machineAgents],
 })

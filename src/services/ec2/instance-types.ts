@@ -22,7 +22,7 @@ export const checkType = (type: string): void => {
 }
 
 export const DescribeInstanceTypes: Operation<'DescribeInstanceTypes'> = (
-  ctx,
+  _ctx,
   { InstanceTypes, Filters, MaxResults, NextToken },
 ) => {
   for (const type of InstanceTypes ?? [])

@@ -20,6 +20,8 @@ export type Instance = {
   readonly networkInterfaceId: string
   readonly mac: string
   readonly privateIp: string
+  /** It was launched to have a public address: every start takes one. */
+  readonly hasPublicIp: boolean
   readonly publicIp?: string
   readonly groupIds: readonly string[]
   /** As the user gave it, base64. */
@@ -40,12 +42,16 @@ export type Instance = {
   /** Epoch milliseconds; when a terminated instance was terminated. */
   readonly ended?: number
   readonly clientToken?: string
+  /** Of the request that launched it: the same client token must come with the same request. */
+  readonly requestHash: string
   readonly disableApiTermination: boolean
   readonly disableApiStop: boolean
   readonly shutdownBehavior: 'stop' | 'terminate'
   readonly sourceDestCheck: boolean
   readonly monitoring: boolean
   readonly handle?: TaskHandle
+  /** A reboot was asked for and has not been done yet. */
+  readonly rebooting?: boolean
 }
 
 export const Instance = table<Instance>('ec2.instance', {

@@ -21,20 +21,30 @@ beforeEach(async () => {
 })
 afterEach(() => drydock.close())
 
-const imageId = async () => (await ec2.send(new DescribeImagesCommand({ Owners: ['amazon'] }))).Images?.[0]?.ImageId ?? ''
+const imageId = async () =>
+  (await ec2.send(new DescribeImagesCommand({ Owners: ['amazon'] }))).Images?.[0]?.ImageId ?? ''
 const describe = async (id: string): Promise<Instance | undefined> =>
   (await ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }))).Reservations?.[0]?.Instances?.[0]
 const launch = async (more: object = {}): Promise<string> => {
-  const { Instances } = await ec2.send(new RunInstancesCommand({ ImageId: await imageId(), MinCount: 1, MaxCount: 1, ...more }))
+  const { Instances } = await ec2.send(
+    new RunInstancesCommand({ ImageId: await imageId(), MinCount: 1, MaxCount: 1, ...more }),
+  )
   expect(Instances?.[0]?.State?.Name).toBe('pending')
   await drydock.settled()
   return Instances?.[0]?.InstanceId ?? ''
 }
 
 test('an instance boots with a private and a public address', async () => {
-  const id = await launch({ InstanceType: 't3.micro', TagSpecifications: [{ ResourceType: 'instance', Tags: [{ Key: 'Name', Value: 'web' }] }] })
+  const id = await launch({
+    InstanceType: 't3.micro',
+    TagSpecifications: [{ ResourceType: 'instance', Tags: [{ Key: 'Name', Value: 'web' }] }],
+  })
   const instance = await describe(id)
-  expect(instance).toMatchObject({ State: { Code: 16, Name: 'running' }, PrivateIpAddress: '172.31.0.4', Tags: [{ Key: 'Name', Value: 'web' }] })
+  expect(instance).toMatchObject({
+    State: { Code: 16, Name: 'running' },
+    PrivateIpAddress: '172.31.0.4',
+    Tags: [{ Key: 'Name', Value: 'web' }],
+  })
   expect(instance?.PublicIpAddress).toMatch(/^127\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./)
   expect(drydock.compute.running()).toEqual([`ec2-${id}`])
 })
@@ -64,8 +74,12 @@ test('packet rules follow the security groups of a running machine', async () =>
   const permission = { IpProtocol: 'tcp', FromPort: 80, ToPort: 80, IpRanges: [{ CidrIp: '0.0.0.0/0' }] }
   await ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions: [permission] }))
   await drydock.settled()
-  expect(drydock.compute.ingress(`ec2-${id}`)).toEqual([{ protocol: 'tcp', fromPort: 80, toPort: 80, sources: ['0.0.0.0/0'] }])
-  await expect(ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions: [permission] }))).rejects.toMatchObject({
+  expect(drydock.compute.ingress(`ec2-${id}`)).toEqual([
+    { protocol: 'tcp', fromPort: 80, toPort: 80, sources: ['0.0.0.0/0'] },
+  ])
+  await expect(
+    ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions: [permission] })),
+  ).rejects.toMatchObject({
     name: 'InvalidPermission.Duplicate',
   })
 })

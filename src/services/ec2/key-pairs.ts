@@ -3,7 +3,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table } from '../../store/store.ts'
 import { filtered } from './filters.ts'
 import { dryRun, fail, newId, type Operation } from './operation.ts'
-import { allTags, dropTags, putTags, specified, toTags } from './tags.ts'
+import { allTags, dropTags, putTags, specified, toTags } from './tag.ts'
 
 type KeyPair = {
   readonly id: string
@@ -18,6 +18,12 @@ export const KeyPair = table<KeyPair>('ec2.key-pair', { scope: 'region', key: ({
 export const getKeyPair = async (tx: ReadTx, name: string): Promise<KeyPair> => {
   const pair = await tx.get(KeyPair, name)
   if (!pair) throw fail('InvalidKeyPair.NotFound', `The key pair '${name}' does not exist`)
+  return pair
+}
+
+export const getKeyPairById = async (tx: ReadTx, id: string): Promise<KeyPair> => {
+  const pair = (await tx.list(KeyPair)).find((one) => one.id === id)
+  if (!pair) throw fail('InvalidKeyPair.NotFound', `The key pair '${id}' does not exist`)
   return pair
 }
 
@@ -44,7 +50,7 @@ const colons = (hex: string): string => hex.match(/../g)?.join(':') ?? hex
 export const CreateKeyPair: Operation<'CreateKeyPair'> = (ctx, input) => {
   const { KeyName: name, KeyType: type = 'rsa', KeyFormat: format = 'pem' } = input
   if (format !== 'pem') throw fail('UnsupportedOperation', 'Drydock makes keys in PEM format only.')
-  const tags = specified(input.TagSpecifications, 'key-pair')
+  const { 'key-pair': tags } = specified(input.TagSpecifications, 'key-pair')
   dryRun(input)
   const { privateKey, publicKey } =
     type === 'ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('rsa', { modulusLength: 2048 })
@@ -82,9 +88,9 @@ export const ImportKeyPair: Operation<'ImportKeyPair'> = (ctx, input) => {
   const [kind = '', body = ''] = line.split(/\s+/)
   const blob = Buffer.from(body, 'base64')
   const inner = blob.length > 4 ? blob.subarray(4, 4 + blob.readUInt32BE(0)).toString() : ''
-  if ((kind !== 'ssh-rsa' && kind !== 'ssh-ed25519') || inner !== kind)
+  if ((kind !== 'ssh-rsa' && kind !== 'ssh-ed25519') || inner !== kind || /[\r\n]/.test(line))
     throw fail('InvalidKey.Format', 'Key is not in valid OpenSSH public key format')
-  const tags = specified(input.TagSpecifications, 'key-pair')
+  const { 'key-pair': tags } = specified(input.TagSpecifications, 'key-pair')
   dryRun(input)
   const type = kind === 'ssh-rsa' ? 'rsa' : 'ed25519'
   const fingerprint =
@@ -141,9 +147,7 @@ export const DescribeKeyPairs: Operation<'DescribeKeyPairs'> = (
     const tags = await allTags(tx)
     const all = await tx.list(KeyPair)
     for (const name of KeyNames ?? []) await getKeyPair(tx, name)
-    for (const id of KeyPairIds ?? [])
-      if (!all.some((pair) => pair.id === id))
-        throw fail('InvalidKeyPair.NotFound', `The key pair '${id}' does not exist`)
+    for (const id of KeyPairIds ?? []) await getKeyPairById(tx, id)
     const chosen = all.filter(
       ({ id, name }) =>
         (!KeyNames?.length && !KeyPairIds?.length) || KeyNames?.includes(name) || KeyPairIds?.includes(id),

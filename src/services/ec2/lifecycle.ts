@@ -28,22 +28,19 @@ const change = (
     })
   })
 
-const incorrect = ({ id, state }: Instance, what: string) =>
-  fail(
-    'IncorrectInstanceState',
-    `The instance '${id}' is not in a state from which it can be ${what}. Its state is ${state}.`,
-  )
+const incorrect = ({ id }: Instance, what: string) =>
+  fail('IncorrectInstanceState', `The instance '${id}' is not in a state from which it can be ${what}.`)
 
+/** Starts stopped instances; one that runs is left as it is. Errors: IncorrectInstanceState, InvalidInstanceID.NotFound. */
 export const StartInstances: Operation<'StartInstances'> = async (ctx, input) => {
   dryRun(input)
   const StartingInstances = await change(ctx, input.InstanceIds, async (instance, tx) => {
     if (instance.state === 'running' || instance.state === 'pending') return instance
     if (instance.state !== 'stopped') throw incorrect(instance, 'started')
-    const { stateReason: _reason, ...rest } = instance
-    const publicIp = await takePublicAddress(ctx, tx, instance.id)
+    const { stateReason: _reason, rebooting: _reboot, ...rest } = instance
     return {
       ...rest,
-      publicIp,
+      ...(instance.hasPublicIp ? { publicIp: await takePublicAddress(ctx, tx, instance.id) } : {}),
       state: 'pending',
       wanted: 'running',
       transitionReason: '',
@@ -53,12 +50,13 @@ export const StartInstances: Operation<'StartInstances'> = async (ctx, input) =>
   return { StartingInstances }
 }
 
+/** Stops running instances; their files stay, their public addresses go. Errors: IncorrectInstanceState, OperationNotPermitted. */
 export const StopInstances: Operation<'StopInstances'> = async (ctx, input) => {
   if (input.Hibernate) throw fail('UnsupportedHibernationConfiguration', 'Drydock does not hibernate instances.')
   dryRun(input)
   const StoppingInstances = await change(ctx, input.InstanceIds, (instance) => {
     if (instance.state === 'stopped' || instance.state === 'stopping') return instance
-    if (instance.state !== 'running' && instance.state !== 'pending') throw incorrect(instance, 'stopped')
+    if (instance.state !== 'running') throw incorrect(instance, 'stopped')
     if (instance.disableApiStop)
       throw fail(
         'OperationNotPermitted',
@@ -69,6 +67,7 @@ export const StopInstances: Operation<'StopInstances'> = async (ctx, input) => {
   return { StoppingInstances }
 }
 
+/** Ends instances and forgets their files. Errors: OperationNotPermitted for one that is protected; then none is terminated. */
 export const TerminateInstances: Operation<'TerminateInstances'> = async (ctx, input) => {
   dryRun(input)
   const TerminatingInstances = await change(ctx, input.InstanceIds, (instance) => {
@@ -93,12 +92,12 @@ const ending = (ctx: Ctx, state: InstanceState, wanted: Instance['wanted']) => (
   },
 })
 
+/** Restarts machines; files, private and public addresses stay. */
 export const RebootInstances: Operation<'RebootInstances'> = async (ctx, input) => {
   dryRun(input)
-  await change(ctx, input.InstanceIds, (instance, tx) => {
+  await change(ctx, input.InstanceIds, (instance) => {
     if (instance.state !== 'running') throw incorrect(instance, 'rebooted')
-    tx.wake('ec2.reboot', instance.id)
-    return instance
+    return { ...instance, rebooting: true }
   })
   return {}
 }

@@ -1,15 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import type { Ctx } from '../../kernel/context.ts'
-import { identity } from '../../kernel/identity.ts'
-import { servicePrincipal } from '../../kernel/principal.ts'
 import type { Exchange, Route } from '../../kernel/service.ts'
-import { instanceProfiles } from '../capabilities.ts'
-import { privateDns } from './describe.ts'
 import { Instance, Machine } from './instance.ts'
 import { hostArchitecture } from './instance-types.ts'
+import { privateDns, publicDns } from './instance-view.ts'
 import { KeyPair } from './key-pairs.ts'
+import { credentialsDocument, profileDocument, roleName, roleOf } from './role-credentials.ts'
 import { SecurityGroup } from './security-groups.ts'
-import { tagsOf } from './tags.ts'
+import { tagsOf } from './tag.ts'
 
 // The instance metadata service ("Use instance metadata to manage your EC2 instance", EC2 user guide). It knows who asks
 // by the machine the request came out of, so one instance can never read another's.
@@ -20,13 +18,15 @@ type Branch = { readonly [name: string]: Node }
 /** A branch whose names are only known by reading. */
 class Lookup {
   readonly names: () => Promise<string[]>
-  readonly value: (name: string) => Promise<string | undefined>
+  readonly value: (name: string) => Promise<Node | undefined>
   constructor(names: Lookup['names'], value: Lookup['value']) {
     this.names = names
     this.value = value
   }
 }
 type Node = Branch | Leaf | Lookup
+
+const constant = (text: string | undefined) => () => text
 
 const plain = (response: ServerResponse, status: number, body: string): void => {
   response.writeHead(status, { 'content-type': 'text/plain', server: 'EC2ws' }).end(body)
@@ -50,13 +50,23 @@ export const metadataDoor: Route = {
     const given = request.headers['x-aws-ec2-metadata-token']
     if (typeof given === 'string' ? !validToken(here, given, instance) : instance.metadata.tokens === 'required')
       return plain(response, 401, '')
-    const answer = await find(
-      tree(here, instance),
-      path.split('/').filter((name) => name !== ''),
-    )
+    const answer = await find(tree(here, instance), names(path))
     return answer === undefined ? plain(response, 404, notFound) : plain(response, 200, answer)
   },
 }
+
+/** The names on a path. Tag keys come percent-encoded. */
+const names = (path: string): string[] =>
+  path
+    .split('/')
+    .filter((name) => name !== '')
+    .map((name) => {
+      try {
+        return decodeURIComponent(name)
+      } catch {
+        return name
+      }
+    })
 
 const notFound = `<?xml version="1.0" encoding="iso-8859-1"?>
 <html xmlns="http://www.w3.org/1999/xhtml"><head><title>404 - Not Found</title></head><body><h1>404 - Not Found</h1></body></html>
@@ -64,10 +74,12 @@ const notFound = `<?xml version="1.0" encoding="iso-8859-1"?>
 
 const token = (ctx: Ctx, { request, response }: Exchange, instance: Instance): void => {
   const seconds = Number(request.headers['x-aws-ec2-metadata-token-ttl-seconds'])
-  if (request.headers['x-forwarded-for'] !== undefined) return plain(response, 403, '')
-  if (!Number.isInteger(seconds) || seconds < 1 || seconds > longestTtl) return plain(response, 400, '')
-  response.setHeader('x-aws-ec2-metadata-token-ttl-seconds', String(seconds))
-  plain(response, 200, ctx.seal(JSON.stringify({ imds: instance.id, until: ctx.now().getTime() + seconds * 1000 })))
+  if (request.headers['x-forwarded-for'] !== undefined) plain(response, 403, '')
+  else if (!Number.isInteger(seconds) || seconds < 1 || seconds > longestTtl) plain(response, 400, '')
+  else {
+    response.setHeader('x-aws-ec2-metadata-token-ttl-seconds', String(seconds))
+    plain(response, 200, ctx.seal(JSON.stringify({ imds: instance.id, until: ctx.now().getTime() + seconds * 1000 })))
+  }
 }
 
 const validToken = (ctx: Ctx, given: string, { id }: Instance): boolean => {
@@ -84,22 +96,22 @@ const find = async (node: Node, path: readonly string[]): Promise<string | undef
   if (typeof node === 'function') return name === undefined ? node() : undefined
   if (node instanceof Lookup) {
     if (name === undefined) return (await node.names()).join('\n') || undefined
-    return rest.length === 0 ? node.value(name) : undefined
+    const next = await node.value(name)
+    return next ? find(next, rest) : undefined
   }
   if (name !== undefined) {
     const next = Object.hasOwn(node, name) ? node[name] : undefined
     return next ? find(next, rest) : undefined
   }
-  const names: string[] = []
+  const listed: string[] = []
   for (const [child, value] of Object.entries(node)) {
-    if (typeof value !== 'function') names.push(`${child}/`)
-    else if ((await value()) !== undefined) names.push(child)
+    if (typeof value !== 'function') listed.push(`${child}/`)
+    else if ((await value()) !== undefined) listed.push(child)
   }
-  return names.length > 0 ? names.join('\n') : undefined
+  return listed.length > 0 ? listed.join('\n') : undefined
 }
 
 const tree = (ctx: Ctx, instance: Instance): Node => {
-  const constant = (text: string | undefined) => () => text
   const dns = privateDns(instance, ctx.region)
   const groups = () =>
     ctx.read(async (tx) =>
@@ -107,9 +119,6 @@ const tree = (ctx: Ctx, instance: Instance): Node => {
         .map((group) => group?.name ?? '')
         .join('\n'),
     )
-  const publicKey = instance.keyName
-    ? () => ctx.read(async (tx) => (await tx.get(KeyPair, instance.keyName ?? ''))?.publicKey)
-    : undefined
   const meta: Node = {
     'ami-id': constant(instance.imageId),
     'ami-launch-index': constant(String(instance.launchIndex)),
@@ -145,8 +154,9 @@ const tree = (ctx: Ctx, instance: Instance): Node => {
     },
     placement: { 'availability-zone': constant(instance.zone), region: constant(ctx.region) },
     profile: constant('default-hvm'),
+    'public-hostname': constant(publicDns(instance) || undefined),
     'public-ipv4': constant(instance.publicIp),
-    ...(publicKey ? { 'public-keys': { '0': { 'openssh-key': publicKey } } } : {}),
+    ...(instance.keyName ? { 'public-keys': keyTree(ctx, instance.keyName) } : {}),
     'reservation-id': constant(instance.reservationId),
     'security-groups': groups,
     services: { domain: constant('amazonaws.com'), partition: constant('aws') },
@@ -159,67 +169,40 @@ const tree = (ctx: Ctx, instance: Instance): Node => {
       instance.userData === undefined ? undefined : Buffer.from(instance.userData, 'base64').toString('utf8'),
     ),
   }
-  return { latest, '1.0': latest, '2021-03-23': latest }
+  return { '1.0': latest, '2021-03-23': latest, latest }
 }
 
 const tagTree = (ctx: Ctx, { id }: Instance): Node => {
   const tags = () => ctx.read((tx) => tagsOf(tx, id))
   return new Lookup(
     async () => Object.keys(await tags()),
-    async (name) => (await tags())[name],
+    async (name) => {
+      const all = await tags()
+      return Object.hasOwn(all, name) ? constant(all[name]) : undefined
+    },
   )
 }
 
-const profileTree = (ctx: Ctx, instance: Instance, profile: NonNullable<Instance['profile']>): Node => {
-  const role = async () => (await ctx.use(instanceProfiles).find(ctx.place, profile.arn))?.roleArn
-  const time = () => `${ctx.now().toISOString().slice(0, 19)}Z`
-  return {
-    info: () =>
-      JSON.stringify(
-        { Code: 'Success', LastUpdated: time(), InstanceProfileArn: profile.arn, InstanceProfileId: profile.id },
-        null,
-        2,
-      ),
-    'security-credentials': new Lookup(
-      async () => [(await role())?.split('/').at(-1) ?? ''],
-      async (name) => {
-        const roleArn = await role()
-        return roleArn?.split('/').at(-1) === name ? credentials(ctx, instance, roleArn) : undefined
-      },
-    ),
-  }
-}
+const profileTree = (ctx: Ctx, instance: Instance, profile: NonNullable<Instance['profile']>): Node => ({
+  info: constant(profileDocument(ctx, profile)),
+  'security-credentials': new Lookup(
+    async () => {
+      const role = await roleOf(ctx, instance)
+      return role ? [roleName(role)] : []
+    },
+    async (name) => {
+      const role = await roleOf(ctx, instance)
+      return role && roleName(role) === name ? () => credentialsDocument(ctx, instance, role) : undefined
+    },
+  ),
+})
 
-/** Temporary credentials of the instance's role, six hours long, made anew for whoever asks. */
-const credentials = async (ctx: Ctx, instance: Instance, roleArn: string): Promise<string> => {
-  const now = `${ctx.now().toISOString().slice(0, 19)}Z`
-  try {
-    const principal = await ctx
-      .use(identity)
-      .assume({ roleArn, sessionName: instance.id, by: servicePrincipal('ec2.amazonaws.com'), durationSeconds: 21_600 })
-    const { accessKeyId, secretAccessKey, sessionToken, expiration } = ctx.issue(principal)
-    const Expiration = `${expiration.toISOString().slice(0, 19)}Z`
-    return JSON.stringify(
-      {
-        Code: 'Success',
-        LastUpdated: now,
-        Type: 'AWS-HMAC',
-        AccessKeyId: accessKeyId,
-        SecretAccessKey: secretAccessKey,
-        Token: sessionToken,
-        Expiration,
-      },
-      null,
-      2,
-    )
-  } catch (error) {
-    const Message = `EC2 cannot assume the role ${roleArn.split('/').at(-1)}.`
-    ctx.log.warn('an instance has no credentials', {
-      instance: instance.id,
-      why: error instanceof Error ? error.message : String(error),
-    })
-    return JSON.stringify({ Code: 'AssumeRoleUnauthorizedAccess', Message, LastUpdated: now }, null, 2)
-  }
+const keyTree = (ctx: Ctx, name: string): Node => {
+  const key = { 'openssh-key': () => ctx.read(async (tx) => (await tx.get(KeyPair, name))?.publicKey) }
+  return new Lookup(
+    async () => [`0=${name}`],
+    async (index) => (index === '0' ? key : undefined),
+  )
 }
 
 const identityDocument = (ctx: Ctx, instance: Instance): string =>

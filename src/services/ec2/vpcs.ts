@@ -1,9 +1,9 @@
 import type { Ctx } from '../../kernel/context.ts'
-import { table, type WriteTx } from '../../store/store.ts'
+import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { filtered, page } from './filters.ts'
 import { fail, newId, type Operation } from './operation.ts'
 import { makeDefaultGroup } from './security-groups.ts'
-import { allTags, toTags } from './tags.ts'
+import { allTags, toTags } from './tag.ts'
 
 type Vpc = { readonly id: string; readonly cidr: string; readonly isDefault: boolean }
 type Subnet = {
@@ -24,6 +24,17 @@ export const Subnet = table<Subnet>('ec2.subnet', {
   key: ({ id }) => id,
   index: { zone: ({ zone }) => zone },
 })
+
+export const getVpc = async (tx: ReadTx, id: string): Promise<Vpc> => {
+  const vpc = await tx.get(Vpc, id)
+  if (!vpc) throw fail('InvalidVpcID.NotFound', `The vpc ID '${id}' does not exist`)
+  return vpc
+}
+export const getSubnet = async (tx: ReadTx, id: string): Promise<Subnet> => {
+  const subnet = await tx.get(Subnet, id)
+  if (!subnet) throw fail('InvalidSubnetID.NotFound', `The subnet ID '${id}' does not exist`)
+  return subnet
+}
 
 const zoneLetters = ['a', 'b', 'c']
 
@@ -56,8 +67,12 @@ export const chooseSubnet = async (
 ): Promise<Subnet> => {
   await defaultVpc(ctx, tx)
   if (subnetId !== undefined) {
-    const subnet = await tx.get(Subnet, subnetId)
-    if (!subnet) throw fail('InvalidSubnetID.NotFound', `The subnet ID '${subnetId}' does not exist`)
+    const subnet = await getSubnet(tx, subnetId)
+    if (zone !== undefined && zone !== subnet.zone)
+      throw fail(
+        'InvalidParameterValue',
+        `The availability zone '${zone}' is not that of the subnet '${subnetId}', '${subnet.zone}'`,
+      )
     return subnet
   }
   const [subnet] = (await tx.list(Subnet, { index: 'zone', equals: zone ?? `${ctx.region}a` })).filter(
@@ -72,8 +87,7 @@ export const DescribeVpcs: Operation<'DescribeVpcs'> = (ctx, { VpcIds, Filters, 
     await defaultVpc(ctx, tx)
     const tags = await allTags(tx)
     const all = await tx.list(Vpc)
-    for (const id of VpcIds ?? [])
-      if (!all.some((vpc) => vpc.id === id)) throw fail('InvalidVpcID.NotFound', `The vpc ID '${id}' does not exist`)
+    for (const id of VpcIds ?? []) await getVpc(tx, id)
     const chosen = all.filter(({ id }) => !VpcIds?.length || VpcIds.includes(id))
     const names = ['vpc-id', 'cidr', 'cidr-block', 'is-default', 'isDefault', 'owner-id', 'state']
     const rows = filtered(chosen, Filters, names, ({ id, cidr, isDefault }) => ({
@@ -107,9 +121,7 @@ export const DescribeSubnets: Operation<'DescribeSubnets'> = (ctx, { SubnetIds, 
     await defaultVpc(ctx, tx)
     const tags = await allTags(tx)
     const all = await tx.list(Subnet)
-    for (const id of SubnetIds ?? [])
-      if (!all.some((subnet) => subnet.id === id))
-        throw fail('InvalidSubnetID.NotFound', `The subnet ID '${id}' does not exist`)
+    for (const id of SubnetIds ?? []) await getSubnet(tx, id)
     const chosen = all.filter(({ id }) => !SubnetIds?.length || SubnetIds.includes(id))
     const names = [
       'subnet-id',
