@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join, posix } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
-import Docker from 'dockerode'
+import type Docker from 'dockerode'
 import { pack } from 'tar-stream'
 import type {
   Capabilities,
@@ -73,14 +74,17 @@ export type DockerOptions = {
   readonly host?: string | undefined
 }
 
+/** Heavy, and of use only where an engine is: loaded when one is first asked. */
+const dockerode = (): typeof Docker => createRequire(import.meta.url)('dockerode')
+
 const connect = (host: string | undefined): Docker | undefined => {
   if (!host) {
     const socket = SOCKETS.find((path) => existsSync(path))
-    return socket ? new Docker({ socketPath: socket }) : undefined
+    return socket ? new (dockerode())({ socketPath: socket }) : undefined
   }
-  if (host.startsWith('unix://')) return new Docker({ socketPath: host.slice('unix://'.length) })
+  if (host.startsWith('unix://')) return new (dockerode())({ socketPath: host.slice('unix://'.length) })
   const { hostname, port } = new URL(host.replace(/^tcp:/, 'http:'))
-  return new Docker({ protocol: 'http', host: hostname, port: Number(port || 2375) })
+  return new (dockerode())({ protocol: 'http', host: hostname, port: Number(port || 2375) })
 }
 
 /**
@@ -89,10 +93,15 @@ const connect = (host: string | undefined): Docker | undefined => {
  */
 export const dockerDriver = (options: DockerOptions): ComputeDriver => {
   const { folder, endpoint } = options
-  const docker = connect(options.host)
+  let connected: Docker | undefined
+  const reach = (): Docker | undefined => {
+    connected ??= connect(options.host)
+    return connected
+  }
   const owner = short(folder)
   const nameOf = (id: string) => `drydock-${owner}-${id}`
   const engine = (): Docker => {
+    const docker = reach()
     if (!docker) throw new ComputeError('unsupported', 'No container engine answers.')
     return docker
   }
@@ -107,9 +116,8 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
   let execs = 0
 
   const inspect = async (id: string): Promise<Docker.ContainerInspectInfo | undefined> => {
-    if (!docker) return undefined
-    return docker
-      .getContainer(nameOf(id))
+    return reach()
+      ?.getContainer(nameOf(id))
       .inspect()
       .catch((error: unknown) => {
         if (statusOf(error) === 404) return undefined
@@ -371,6 +379,7 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
   }
 
   const remove = async (id: string): Promise<void> => {
+    const docker = reach()
     if (!docker || !/^[a-z0-9-]{1,63}$/.test(id)) return
     // Those who wait are told how it ended before it is forgotten.
     await stop(id, 0)
@@ -397,6 +406,7 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
         notes: [reason],
         missing: [{ program: 'docker', adds: 'images from registries', install: 'apt-get install docker.io' }],
       })
+      const docker = reach()
       if (!docker)
         return nothing('No container engine was found (DOCKER_HOST, /var/run/docker.sock, /run/podman/podman.sock).')
       try {
@@ -436,6 +446,7 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
     remove: ({ id }) => inTurn(id, () => remove(id)),
     endpointFor: () => endpoint(),
     async removeAll() {
+      const docker = reach()
       if (!docker) return
       const own = await docker
         .listContainers({ all: true, filters: { label: [`drydock.owner=${owner}`] } })

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { crc32, crc32c } from '@node-rs/crc32'
-import { createCRC64 } from 'hash-wasm'
 
 // Checksums of objects ("Checking object integrity in Amazon S3", S3 user guide). A pure engine.
 
@@ -71,6 +70,7 @@ export const hasher = async (algorithm: ChecksumAlgorithm): Promise<Hasher> => {
     case 'CRC32C':
       return crcHasher(crc32c)
     case 'CRC64NVME': {
+      const { createCRC64 } = await import('hash-wasm')
       const crc64 = await createCRC64('9a6c9329ac4bc9b5')
       return {
         update: (bytes) => void crc64.update(bytes),
