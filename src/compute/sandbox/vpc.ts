@@ -63,6 +63,8 @@ export class Vpcs {
   readonly #host: () => Promise<Found>
   readonly #vpcs = new Map<string, Promise<Vpc>>()
   readonly #public: PublicPorts
+  /** Those whose agents are meant to end. */
+  readonly #dropped = new WeakSet<Vpc>()
   #dials = 0
   #closed = false
 
@@ -299,10 +301,10 @@ exec sleep infinity`
         vpc.dials.clear()
         vpc.agent = undefined
         fail(new ComputeError('host', `The agent of ${vpc.id} did not start: ${said.trim()}`))
-        if (this.#closed || !isAlive(vpc.holder)) return
+        if (this.#closed || this.#dropped.has(vpc) || !isAlive(vpc.holder)) return
         this.#log?.warn('The agent of a VPC ended and is started again', { vpc: vpc.id, code, said })
         setTimeout(() => {
-          if (!this.#closed && isAlive(vpc.holder)) this.#agent(vpc).catch(() => {})
+          if (!this.#closed && !this.#dropped.has(vpc) && isAlive(vpc.holder)) this.#agent(vpc).catch(() => {})
         }, 500).unref()
       })
       child.on('message', (message, handle) => {
@@ -358,6 +360,7 @@ exec sleep infinity`
   async #drop(id: string): Promise<void> {
     const vpc = await this.#vpcs.get(id)?.catch(() => undefined)
     this.#vpcs.delete(id)
+    if (vpc) this.#dropped.add(vpc)
     const holder = vpc?.holder ?? parseStat(await readFile(join(this.#folder, id, 'holder'), 'utf8').catch(() => ''))
     if (holder) signal(holder, 'SIGKILL')
     if (vpc) await end(vpc)
