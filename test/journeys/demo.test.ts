@@ -1,0 +1,30 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { hostCompute } from '../../src/compute/host.ts'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Processes whose command line names this demo's temporary folder. */
+const leftOver = async (): Promise<string[]> => {
+  const { stdout } = await run('ps', ['-eo', 'args'])
+  return stdout.split('\n').filter((line) => line.includes('drydock-demo-'))
+}
+
+test('npm run demo: from push to deployment, failures, rollback, denial and SIGKILL; nothing is left running', { timeout: 240_000 }, async () => {
+  const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+  const folder = mkdtempSync(join(tmpdir(), 'drydock-probe-'))
+  const compute = hostCompute({ folder, endpoint: () => '', door: () => {}, mode: 'sandbox', log: silent })
+  const { addresses, notes } = await compute.probe()
+  rmSync(folder, { recursive: true, force: true })
+  if (!addresses) return console.log(`SKIPPED the demo: this host cannot run machines: ${notes.join(' ')}`)
+  const { stdout } = await run('npm', ['run', '--silent', 'demo'], { cwd: root, timeout: 200_000 })
+  const rows = stdout.split('\n').filter((line) => /^(ok {2}|FAIL) /.test(line))
+  expect(rows.map((line) => line.slice(0, 4))).toEqual(['ok  ', 'ok  ', 'ok  ', 'ok  ', 'ok  ', 'ok  '])
+  expect(await leftOver()).toEqual([])
+})
