@@ -9,12 +9,21 @@ const schema = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
   data: z.string().min(1).default('.drydock'),
   ephemeral: flag(),
-  account: z.string().regex(/^\d{12}$/, 'must be 12 digits').default('000000000000'),
-  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region name such as us-east-1').default('us-east-1'),
+  account: z
+    .string()
+    .regex(/^\d{12}$/, 'must be 12 digits')
+    .default('000000000000'),
+  region: z
+    .string()
+    .regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region name such as us-east-1')
+    .default('us-east-1'),
   auth: z.enum(['enforce', 'trust']).default('enforce'),
   compute: z.enum(['auto', 'sandbox', 'docker', 'process', 'fake']).default('auto'),
   /** Where a container engine listens, in the engine's own words; `DOCKER_HOST` says it too. */
-  dockerHost: z.string().regex(/^(unix|tcp|http):\/\//, 'must begin with unix://, tcp:// or http://').optional(),
+  dockerHost: z
+    .string()
+    .regex(/^(unix|tcp|http):\/\//, 'must begin with unix://, tcp:// or http://')
+    .optional(),
   json: flag(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
@@ -47,7 +56,9 @@ export const readConfig = (options: ConfigInput, env: NodeJS.ProcessEnv = {}, fo
   if (!result.success) {
     const [issue] = result.error.issues
     const where = issue?.path.join('.') || (issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : 'options')
-    throw new ConfigError(issue?.code === 'unrecognized_keys' ? `unknown option ${where}` : `bad value for ${where}: ${issue?.message}`)
+    throw new ConfigError(
+      issue?.code === 'unrecognized_keys' ? `unknown option ${where}` : `bad value for ${where}: ${issue?.message}`,
+    )
   }
   return Object.freeze({ ...result.data, data: resolve(folder, result.data.data) })
 }
@@ -59,10 +70,13 @@ const fromFile = (folder: string): Record<string, unknown> => {
   try {
     content = parse(readFileSync(path, 'utf8'))
   } catch (error) {
-    throw new ConfigError(`drydock.yaml is not valid YAML: ${error instanceof Error ? error.message.split('\n')[0] : error}`)
+    throw new ConfigError(
+      `drydock.yaml is not valid YAML: ${error instanceof Error ? error.message.split('\n')[0] : error}`,
+    )
   }
   if (content === null || content === undefined) return {}
-  if (typeof content !== 'object' || Array.isArray(content)) throw new ConfigError('drydock.yaml must hold options as key: value')
+  if (typeof content !== 'object' || Array.isArray(content))
+    throw new ConfigError('drydock.yaml must hold options as key: value')
   return content as Record<string, unknown>
 }
 

@@ -1,5 +1,5 @@
-import type { ServiceId } from './kernel/model/clients.ts'
 import { serviceModel } from './kernel/model/catalog.ts'
+import type { ServiceId } from './kernel/model/clients.ts'
 import type { Service } from './kernel/service.ts'
 
 export type OperationCoverage = { readonly state: 'real' | 'partial' | 'absent'; readonly missing?: string }
@@ -24,8 +24,12 @@ export const coverageOf = async (services: ReadonlyMap<ServiceId, Service>): Pro
           return [name, missing ? { state: 'partial', missing } : { state: 'real' }]
         }),
       )
-      const count = (state: OperationCoverage['state']) => Object.values(operations).filter((row) => row.state === state).length
-      return [service.id, { real: count('real'), partial: count('partial'), absent: count('absent'), operations }] as const
+      const count = (state: OperationCoverage['state']) =>
+        Object.values(operations).filter((row) => row.state === state).length
+      return [
+        service.id,
+        { real: count('real'), partial: count('partial'), absent: count('absent'), operations },
+      ] as const
     }),
   )
   return Object.fromEntries(rows)

@@ -82,7 +82,9 @@ const compose = async (
     else response.writeHead(503).end()
   }
   const computeParts = { folder: join(data, 'compute'), endpoint: () => endpoint, door }
-  const compute = parts.compute?.(computeParts) ?? hostCompute({ ...computeParts, mode: config.compute, log, dockerHost: config.dockerHost })
+  const compute =
+    parts.compute?.(computeParts) ??
+    hostCompute({ ...computeParts, mode: config.compute, log, dockerHost: config.dockerHost })
 
   const folder = join(data, 'services')
   const services = await loadServices()

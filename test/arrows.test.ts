@@ -4,17 +4,21 @@ import { expect, test } from 'vitest'
 
 // Dependencies run one way (ARCHITECTURE.md): server → services → kernel, work, compute → store, blobs.
 const root = join(import.meta.dirname, '..', 'src')
-const files = globSync('**/*.ts', { cwd: root }).filter((file) => !file.endsWith('.test.ts') && !file.endsWith('contract.ts'))
+const files = globSync('**/*.ts', { cwd: root }).filter(
+  (file) => !file.endsWith('.test.ts') && !file.endsWith('contract.ts'),
+)
 
 type Import = { readonly from: string; readonly to: string; readonly typeOnly: boolean }
 const imports: Import[] = files.flatMap((file) =>
-  [...readFileSync(join(root, file), 'utf8').matchAll(/^(import|export)( type)? [^'"]*?from '(\.[^']+)'|import\('(\.[^']+)'\)/gms)].map(
-    ([, , type, statically, dynamically]) => ({
-      from: file,
-      to: relative(root, join(root, dirname(file), statically ?? dynamically ?? '')),
-      typeOnly: type !== undefined,
-    }),
-  ),
+  [
+    ...readFileSync(join(root, file), 'utf8').matchAll(
+      /^(import|export)( type)? [^'"]*?from '(\.[^']+)'|import\('(\.[^']+)'\)/gms,
+    ),
+  ].map(([, , type, statically, dynamically]) => ({
+    from: file,
+    to: relative(root, join(root, dirname(file), statically ?? dynamically ?? '')),
+    typeOnly: type !== undefined,
+  })),
 )
 
 const serviceOf = (file: string) => /^services\/([^/]+)\//.exec(file)?.[1]
@@ -49,12 +53,19 @@ test('lower rooms do not know upper ones', () => {
 
 test('only the adapter uses the SDK core', () => {
   const wrong = files.filter(
-    (file) => !file.startsWith('kernel/protocols/') && !file.startsWith('kernel/model/') && /^import (?!type).*'@(smithy|aws-sdk)\/core/m.test(readFileSync(join(root, file), 'utf8')),
+    (file) =>
+      !file.startsWith('kernel/protocols/') &&
+      !file.startsWith('kernel/model/') &&
+      /^import (?!type).*'@(smithy|aws-sdk)\/core/m.test(readFileSync(join(root, file), 'utf8')),
   )
   expect(wrong).toEqual([])
 })
 
 test('only server and command line touch the environment', () => {
-  const wrong = files.filter((file) => !/^(cli|config|server|services\/codedeploy\/agent\/)/.test(file) && /process\.env/.test(readFileSync(join(root, file), 'utf8')))
+  const wrong = files.filter(
+    (file) =>
+      !/^(cli|config|server|services\/codedeploy\/agent\/)/.test(file) &&
+      /process\.env/.test(readFileSync(join(root, file), 'utf8')),
+  )
   expect(wrong).toEqual([])
 })

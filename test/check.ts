@@ -6,7 +6,8 @@ import { join } from 'node:path'
 const root = join(import.meta.dirname, '..')
 const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 
-const allowed = /^(\(?(MIT|MIT-0|Apache-2\.0|BSD-2-Clause|BSD-3-Clause|ISC|0BSD|BlueOak-1\.0\.0|Zlib|CC0-1\.0|Unlicense|Python-2\.0|WTFPL)\)?( (AND|OR) )?)+$/
+const allowed =
+  /^(\(?(MIT|MIT-0|Apache-2\.0|BSD-2-Clause|BSD-3-Clause|ISC|0BSD|BlueOak-1\.0\.0|Zlib|CC0-1\.0|Unlicense|Python-2\.0|WTFPL)\)?( (AND|OR) )?)+$/
 
 /** Packages whose licence is not one of those we may build on. */
 const wrongLicences = (): string[] =>
@@ -17,7 +18,12 @@ const wrongLicences = (): string[] =>
     return allowed.test(text) || developmentOnly.has(name) ? [] : [`${name}: ${text}`]
   })
 /** Used to develop, never shipped. */
-const developmentOnly = new Set(['lightningcss', 'lightningcss-linux-x64-gnu', 'lightningcss-linux-arm64-gnu', 'lightningcss-linux-x64-musl'])
+const developmentOnly = new Set([
+  'lightningcss',
+  'lightningcss-linux-x64-gnu',
+  'lightningcss-linux-arm64-gnu',
+  'lightningcss-linux-x64-musl',
+])
 
 const steps: [string, () => boolean][] = [
   ['types', () => succeeds(bin('tsc'), ['-p', '.'])],

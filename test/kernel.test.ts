@@ -29,7 +29,11 @@ test('state survives a restart', async () => {
 test('a signature made with a wrong secret is refused', async () => {
   drydock = await story()
   const wrong = drydock.client(CodeCommitClient, { accessKeyId: 'test', secretAccessKey: 'wrong' })
-  await expect(wrong.send(new GetRepositoryCommand({ repositoryName: 'shop' }))).rejects.toMatchObject({ name: 'InvalidSignatureException' })
+  await expect(wrong.send(new GetRepositoryCommand({ repositoryName: 'shop' }))).rejects.toMatchObject({
+    name: 'InvalidSignatureException',
+  })
   const unknown = drydock.client(CodeCommitClient, { accessKeyId: 'AKIAUNKNOWN', secretAccessKey: 'x' })
-  await expect(unknown.send(new GetRepositoryCommand({ repositoryName: 'shop' }))).rejects.toMatchObject({ name: 'UnrecognizedClientException' })
+  await expect(unknown.send(new GetRepositoryCommand({ repositoryName: 'shop' }))).rejects.toMatchObject({
+    name: 'UnrecognizedClientException',
+  })
 })

@@ -9,14 +9,31 @@ const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 const folder = mkdtempSync(join(tmpdir(), 'drydock-test-'))
 const report = join(folder, 'report.json')
 
-const check = spawnSync(process.execPath, [join(root, 'test', 'check.ts')], { cwd: root, stdio: 'inherit' }).status === 0
-spawnSync(bin('vitest'), ['run', '--reporter=default', '--reporter=json', `--outputFile=${report}`, ...process.argv.slice(2)], {
-  cwd: root,
-  stdio: 'inherit',
-})
+const check =
+  spawnSync(process.execPath, [join(root, 'test', 'check.ts')], { cwd: root, stdio: 'inherit' }).status === 0
+spawnSync(
+  bin('vitest'),
+  ['run', '--reporter=default', '--reporter=json', `--outputFile=${report}`, ...process.argv.slice(2)],
+  {
+    cwd: root,
+    stdio: 'inherit',
+  },
+)
 
-type Report = { numPassedTests: number; numFailedTests: number; numFailedTestSuites: number; numPendingTests: number; success: boolean }
-let result: Report = { numPassedTests: 0, numFailedTests: 1, numFailedTestSuites: 1, numPendingTests: 0, success: false }
+type Report = {
+  numPassedTests: number
+  numFailedTests: number
+  numFailedTestSuites: number
+  numPendingTests: number
+  success: boolean
+}
+let result: Report = {
+  numPassedTests: 0,
+  numFailedTests: 1,
+  numFailedTestSuites: 1,
+  numPendingTests: 0,
+  success: false,
+}
 try {
   result = JSON.parse(readFileSync(report, 'utf8'))
 } catch {

@@ -1,9 +1,17 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { AttachUserPolicyCommand, CreateAccessKeyCommand, CreateRoleCommand, CreateUserCommand, IAMClient, PutRolePolicyCommand, PutUserPolicyCommand } from '@aws-sdk/client-iam'
-import { type FakeCompute, type FakeState, fakeCompute, fakeState } from '../src/compute/fake.ts'
+import {
+  AttachUserPolicyCommand,
+  CreateAccessKeyCommand,
+  CreateRoleCommand,
+  CreateUserCommand,
+  IAMClient,
+  PutRolePolicyCommand,
+  PutUserPolicyCommand,
+} from '@aws-sdk/client-iam'
 import type { ComputeDriver } from '../src/compute/driver.ts'
+import { type FakeCompute, type FakeState, fakeCompute, fakeState } from '../src/compute/fake.ts'
 import { type ConfigInput, readConfig } from '../src/config.ts'
 import type { Logger } from '../src/kernel/context.ts'
 import { logger } from '../src/log.ts'
@@ -43,7 +51,13 @@ export type Story = {
   /** Every due reconciler and event has run, and nothing is under way. */
   settled(): Promise<void>
   /** Turns the clock, then settles. */
-  advance(by: { days?: number; hours?: number; minutes?: number; seconds?: number; milliseconds?: number }): Promise<void>
+  advance(by: {
+    days?: number
+    hours?: number
+    minutes?: number
+    seconds?: number
+    milliseconds?: number
+  }): Promise<void>
   /** Stops the server and starts another on the same data folder and the same fake world. Only with `{ durable: true }`. */
   restart(): Promise<Story>
   close(): Promise<void>
@@ -84,7 +98,13 @@ const begin = async (options: StoryOptions, folder: string, clock: TurnableClock
       return compute
     })
   const config = readConfig({ port: 0, data: folder, logLevel: 'warn', ...options.config })
-  const server = await startServer(config, { clock, compute: driver, log, memory: !options.durable, observe: (event) => events.push(event) })
+  const server = await startServer(config, {
+    clock,
+    compute: driver,
+    log,
+    memory: !options.durable,
+    observe: (event) => events.push(event),
+  })
   const root = server.root
   const client = <C>(Client: ClientClass<C>, keys: Keys = root, region = config.region): C =>
     new Client({ endpoint: server.endpoint, region, credentials: keys, maxAttempts: 1, forcePathStyle: true })
@@ -107,7 +127,13 @@ const begin = async (options: StoryOptions, folder: string, clock: TurnableClock
     user: async (name, policies = [], managed = []) => {
       await iam.send(new CreateUserCommand({ UserName: name }))
       for (const [index, policy] of policies.entries())
-        await iam.send(new PutUserPolicyCommand({ UserName: name, PolicyName: `policy-${index}`, PolicyDocument: JSON.stringify(policy) }))
+        await iam.send(
+          new PutUserPolicyCommand({
+            UserName: name,
+            PolicyName: `policy-${index}`,
+            PolicyDocument: JSON.stringify(policy),
+          }),
+        )
       for (const arn of managed) await iam.send(new AttachUserPolicyCommand({ UserName: name, PolicyArn: arn }))
       const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName: name }))
       return { accessKeyId: AccessKey?.AccessKeyId ?? '', secretAccessKey: AccessKey?.SecretAccessKey ?? '' }
@@ -115,11 +141,22 @@ const begin = async (options: StoryOptions, folder: string, clock: TurnableClock
     role: async (name, trusted, policies = []) => {
       const trust =
         typeof trusted === 'string'
-          ? { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: { Service: trusted }, Action: 'sts:AssumeRole' }] }
+          ? {
+              Version: '2012-10-17',
+              Statement: [{ Effect: 'Allow', Principal: { Service: trusted }, Action: 'sts:AssumeRole' }],
+            }
           : trusted
-      const { Role } = await iam.send(new CreateRoleCommand({ RoleName: name, AssumeRolePolicyDocument: JSON.stringify(trust) }))
+      const { Role } = await iam.send(
+        new CreateRoleCommand({ RoleName: name, AssumeRolePolicyDocument: JSON.stringify(trust) }),
+      )
       for (const [index, policy] of policies.entries())
-        await iam.send(new PutRolePolicyCommand({ RoleName: name, PolicyName: `policy-${index}`, PolicyDocument: JSON.stringify(policy) }))
+        await iam.send(
+          new PutRolePolicyCommand({
+            RoleName: name,
+            PolicyName: `policy-${index}`,
+            PolicyDocument: JSON.stringify(policy),
+          }),
+        )
       return Role?.Arn ?? ''
     },
     settled: () => server.settled(),
@@ -146,7 +183,13 @@ const begin = async (options: StoryOptions, folder: string, clock: TurnableClock
 }
 
 /** A policy document with one statement that allows these actions on these resources. */
-export const allow = (actions: string | readonly string[], resources: string | readonly string[] = '*', condition?: object) => ({
+export const allow = (
+  actions: string | readonly string[],
+  resources: string | readonly string[] = '*',
+  condition?: object,
+) => ({
   Version: '2012-10-17',
-  Statement: [{ Effect: 'Allow', Action: actions, Resource: resources, ...(condition ? { Condition: condition } : {}) }],
+  Statement: [
+    { Effect: 'Allow', Action: actions, Resource: resources, ...(condition ? { Condition: condition } : {}) },
+  ],
 })

@@ -11,7 +11,11 @@ export type ConnectionOptions = { readonly endpoint?: string }
 /** Where the server is, and its root credentials: from the environment, else from the data folder, else the loopback pair. */
 export const connection = (options: ConnectionOptions) => {
   const config = readConfig({}, process.env)
-  const endpoint = (options.endpoint ?? process.env.AWS_ENDPOINT_URL ?? `http://127.0.0.1:${config.port || 4566}`).replace(/\/$/, '')
+  const endpoint = (
+    options.endpoint ??
+    process.env.AWS_ENDPOINT_URL ??
+    `http://127.0.0.1:${config.port || 4566}`
+  ).replace(/\/$/, '')
   const kept = join(config.data, 'root-credentials.json')
   const root: { accessKeyId: string; secretAccessKey: string } = existsSync(kept)
     ? JSON.parse(readFileSync(kept, 'utf8'))
@@ -20,7 +24,12 @@ export const connection = (options: ConnectionOptions) => {
 }
 
 /** Calls one of the server's own doors, signed as root. Returns the decoded answer; throws CliError with the server's sentence. */
-export const callServer = async (options: ConnectionOptions, method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> => {
+export const callServer = async (
+  options: ConnectionOptions,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<unknown> => {
   const { endpoint, region, accessKeyId, secretAccessKey } = connection(options)
   const url = new URL(endpoint + path)
   const text = body === undefined ? '' : JSON.stringify(body)

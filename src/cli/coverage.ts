@@ -1,8 +1,11 @@
 import type { Coverage } from '../coverage.ts'
-import { callServer, CliError, type ConnectionOptions } from './connection.ts'
+import { CliError, type ConnectionOptions, callServer } from './connection.ts'
 
 /** `drydock coverage [SERVICE]`. */
-export const coverage = async (service: string | undefined, options: ConnectionOptions & { json?: boolean }): Promise<void> => {
+export const coverage = async (
+  service: string | undefined,
+  options: ConnectionOptions & { json?: boolean },
+): Promise<void> => {
   const all = (await callServer(options, 'GET', '/_drydock/coverage')) as Coverage
   if (options.json) return console.log(JSON.stringify(service ? all[service] : all, null, 2))
   if (service) {
@@ -15,5 +18,7 @@ export const coverage = async (service: string | undefined, options: ConnectionO
   }
   console.log(`${'service'.padEnd(16)}${'real'.padStart(6)}${'partial'.padStart(9)}${'absent'.padStart(8)}`)
   for (const [name, { real, partial, absent }] of Object.entries(all))
-    console.log(`${name.padEnd(16)}${String(real).padStart(6)}${String(partial).padStart(9)}${String(absent).padStart(8)}`)
+    console.log(
+      `${name.padEnd(16)}${String(real).padStart(6)}${String(partial).padStart(9)}${String(absent).padStart(8)}`,
+    )
 }

@@ -5,7 +5,17 @@ import { RetryStageExecutionCommand } from '@aws-sdk/client-codepipeline'
 import { PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import { CliError, callServer } from './connection.ts'
 import { type Clients, clientsOf } from './demo/clients.ts'
-import { actionOf, answers, buildOf, deploymentOf, ended, executionOf, logLine, publicAddress, until } from './demo/observe.ts'
+import {
+  actionOf,
+  answers,
+  buildOf,
+  deploymentOf,
+  ended,
+  executionOf,
+  logLine,
+  publicAddress,
+  until,
+} from './demo/observe.ts'
 import { type Progress, progress, Wrong } from './demo/progress.ts'
 import { type ServerProcess, startServerProcess } from './demo/server-process.ts'
 import { buildPolicies, names, setUpIdentities, setUpInfrastructure, setUpPipeline } from './demo/setup.ts'
@@ -43,7 +53,10 @@ export const demo = async (options: { keep?: boolean }): Promise<void> => {
     throw error instanceof Wrong ? new CliError(error.message) : error
   } finally {
     if (!options.keep) {
-      if (server) await callServer({ endpoint: server.endpoint }, 'POST', '/_drydock/reset').catch((error) => console.error(String(error)))
+      if (server)
+        await callServer({ endpoint: server.endpoint }, 'POST', '/_drydock/reset').catch((error) =>
+          console.error(String(error)),
+        )
       await server?.stop()
       rmSync(folder, { recursive: true, force: true })
     }
@@ -75,9 +88,13 @@ const pushed = async ({ aws, clone, show }: Stage, message: string, expected: st
 const expectStatus = async (aws: Clients, executionId: string | undefined, expected: string): Promise<string> => {
   const { status, statusSummary, pipelineExecutionId = '' } = await ended(aws, executionId)
   if (status === expected) return pipelineExecutionId
-  const failures = await Promise.all(['Source', 'Build', 'Deploy'].map((name) => actionOf(aws, pipelineExecutionId, name)))
+  const failures = await Promise.all(
+    ['Source', 'Build', 'Deploy'].map((name) => actionOf(aws, pipelineExecutionId, name)),
+  )
   const why = failures.find((action) => action?.status === 'Failed')?.output?.executionResult
-  throw new Wrong(`the execution ended ${status}, not ${expected}: ${why?.errorDetails?.message ?? why?.externalExecutionSummary ?? statusSummary ?? 'no reason given'}`)
+  throw new Wrong(
+    `the execution ended ${status}, not ${expected}: ${why?.errorDetails?.message ?? why?.externalExecutionSummary ?? statusSummary ?? 'no reason given'}`,
+  )
 }
 
 const firstPush = (stage: Stage) =>
@@ -91,7 +108,7 @@ const firstPush = (stage: Stage) =>
 const failingTest = (stage: Stage) =>
   stage.show.step('2. A push with a failing test', async () => {
     const { aws, clone, address, show } = stage
-clone.change('src/app.js', { from: 'body: `${version}\\n`', to: 'body: `v${version}\\n`' })
+    clone.change('src/app.js', { from: 'body: `${version}\\n`', to: 'body: `v${version}\\n`' })
     const execution = await pushed(stage, 'Break a test', 'Failed')
     clone.restore('src/app.js')
     const build = await buildOf(aws, await actionOf(aws, execution, 'Build'))
@@ -106,7 +123,9 @@ clone.change('src/app.js', { from: 'body: `${version}\\n`', to: 'body: `v${versi
 const failingHook = (stage: Stage) =>
   stage.show.step('3. A push whose ValidateService hook fails', async () => {
     const { aws, clone, address, show } = stage
-    clone.change('scripts/validate_service.sh', { content: '#!/bin/sh\necho "this version is not healthy" >&2\nexit 1\n' })
+    clone.change('scripts/validate_service.sh', {
+      content: '#!/bin/sh\necho "this version is not healthy" >&2\nexit 1\n',
+    })
     clone.change('VERSION', { content: '1.1\n' })
     const execution = await pushed(stage, 'A release that does not validate', 'Failed')
     clone.restore('scripts/validate_service.sh')
@@ -116,7 +135,9 @@ const failingHook = (stage: Stage) =>
     show.note(`deployment ${failed.deploymentId}: ${failed.errorInformation?.message}`)
     const rollback = failed.rollbackInfo?.rollbackDeploymentId
     if (!rollback) throw new Wrong('the deployment was not rolled back')
-    await until('the rollback to succeed', async () => ((await deploymentOf(aws, rollback))?.status === 'Succeeded' ? true : undefined))
+    await until('the rollback to succeed', async () =>
+      (await deploymentOf(aws, rollback))?.status === 'Succeeded' ? true : undefined,
+    )
     await answers(address, '1')
     return { result: `rolled back by ${rollback}, version 1 still answers` }
   })
@@ -125,24 +146,37 @@ const missingPermission = (stage: Stage) =>
   stage.show.step('4. s3:PutObject is taken from the build role, and given back', async () => {
     const { aws, clone, address, show } = stage
     const set = (PolicyDocument: string) =>
-      aws.iam.send(new PutRolePolicyCommand({ RoleName: names.buildRole, PolicyName: 'least-privilege', PolicyDocument }))
+      aws.iam.send(
+        new PutRolePolicyCommand({ RoleName: names.buildRole, PolicyName: 'least-privilege', PolicyDocument }),
+      )
     await set(buildPolicies.withoutPut)
     clone.change('VERSION', { content: '1.2\n' })
     const execution = await pushed(stage, 'Version 1.2', 'Failed')
     const build = await buildOf(aws, await actionOf(aws, execution, 'Build'))
-    const denial = build?.phases?.flatMap(({ contexts = [] }) => contexts).find(({ message }) => message?.includes('s3:PutObject'))
+    const denial = build?.phases
+      ?.flatMap(({ contexts = [] }) => contexts)
+      .find(({ message }) => message?.includes('s3:PutObject'))
     if (!denial) throw new Wrong('no phase of the build names the denied action s3:PutObject')
     show.note(`build: ${denial.message}`)
     await set(buildPolicies.whole)
     await aws.codepipeline.send(
-      new RetryStageExecutionCommand({ pipelineName: names.pipeline, pipelineExecutionId: execution, stageName: 'Build', retryMode: 'FAILED_ACTIONS' }),
+      new RetryStageExecutionCommand({
+        pipelineName: names.pipeline,
+        pipelineExecutionId: execution,
+        stageName: 'Build',
+        retryMode: 'FAILED_ACTIONS',
+      }),
     )
     await expectStatus(aws, execution, 'Succeeded')
     await answers(address, '1.2')
     return { result: 'denied by name; the retry of the stage deployed version 1.2' }
   })
 
-const killedServer = async (stage: Stage, server: ServerProcess, startAgain: () => Promise<ServerProcess>): Promise<ServerProcess> => {
+const killedServer = async (
+  stage: Stage,
+  server: ServerProcess,
+  startAgain: () => Promise<ServerProcess>,
+): Promise<ServerProcess> => {
   const again = await stage.show.step('5. SIGKILL in the middle of a build, and a new start', async () => {
     const { aws, clone, address, show } = stage
     clone.change('buildspec.yml', { from: '- node --test', to: '- sleep 2\n      - node --test' })

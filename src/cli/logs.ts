@@ -1,6 +1,6 @@
-import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import { setTimeout as pause } from 'node:timers/promises'
-import { connection, type ConnectionOptions } from './connection.ts'
+import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
+import { type ConnectionOptions, connection } from './connection.ts'
 
 /** `drydock logs GROUP [--follow]`: prints a log group's events, oldest first. */
 export const logs = async (group: string, options: ConnectionOptions & { follow?: boolean }): Promise<void> => {

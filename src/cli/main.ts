@@ -4,7 +4,9 @@ import { CliError } from './connection.ts'
 
 /** Where a running server is found, for every command but `up` and `demo`. */
 const endpointOption = () =>
-  new Option('--endpoint <url>', 'the server to talk to').env('DRYDOCK_ENDPOINT').default(undefined, 'http://127.0.0.1:4566')
+  new Option('--endpoint <url>', 'the server to talk to')
+    .env('DRYDOCK_ENDPOINT')
+    .default(undefined, 'http://127.0.0.1:4566')
 
 /** Runs the command line. Sets the exit code: 2 for a wrong command line or configuration, 1 for what went wrong. */
 export const run = async (args: readonly string[]): Promise<void> => {
@@ -17,7 +19,8 @@ export const run = async (args: readonly string[]): Promise<void> => {
     }
     console.error(`drydock: ${error instanceof Error ? error.message : String(error)}`)
     process.exitCode = error instanceof ConfigError ? 2 : 1
-    if (!(error instanceof CliError || error instanceof ConfigError) && process.env.DRYDOCK_LOG_LEVEL === 'debug') console.error(error)
+    if (!(error instanceof CliError || error instanceof ConfigError) && process.env.DRYDOCK_LOG_LEVEL === 'debug')
+      console.error(error)
   }
 }
 

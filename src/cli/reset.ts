@@ -1,4 +1,4 @@
-import { callServer, type ConnectionOptions } from './connection.ts'
+import { type ConnectionOptions, callServer } from './connection.ts'
 
 /** `drydock reset`. */
 export const reset = async (options: ConnectionOptions): Promise<void> => {

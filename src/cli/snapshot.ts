@@ -1,4 +1,4 @@
-import { callServer, type ConnectionOptions } from './connection.ts'
+import { type ConnectionOptions, callServer } from './connection.ts'
 
 /** `drydock snapshot save|restore NAME`. */
 export const snapshot = async (action: 'save' | 'restore', name: string, options: ConnectionOptions): Promise<void> => {

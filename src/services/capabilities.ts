@@ -8,19 +8,35 @@ import type { Place } from '../store/store.ts'
 /** CodeCommit's object databases. Callers have authorized themselves (`codecommit:GitPull`, `codecommit:UploadArchive`). */
 export interface RepositoryObjects {
   /** Commit a branch, tag or commit id stands for; `undefined` when there is none. */
-  resolve(place: Place, repository: string, revision: string): Promise<{ commitId: string; message: string; authorDate: string } | undefined>
+  resolve(
+    place: Place,
+    repository: string,
+    revision: string,
+  ): Promise<{ commitId: string; message: string; authorDate: string } | undefined>
   /** The tree of a commit as a zip archive, executable bits and symbolic links kept. */
   archive(place: Place, repository: string, commitId: string): Promise<Readable>
   /** Makes a full clone with a work tree at `commitId` in `folder` (which is empty or absent), its `origin` being `originUrl`. */
-  checkout(place: Place, repository: string, commitId: string, folder: string, options?: { depth?: number; originUrl?: string }): Promise<void>
+  checkout(
+    place: Place,
+    repository: string,
+    commitId: string,
+    folder: string,
+    options?: { depth?: number; originUrl?: string },
+  ): Promise<void>
 }
 export const repositoryObjects = capability<RepositoryObjects>('codecommit.objects')
 
 /** Instances as CodeDeploy and others see them. */
 export interface Instances {
   /** Running instances all of whose tag groups match: each group is satisfied when one of its filters is. */
-  byTags(place: Place, groups: readonly (readonly { key?: string; value?: string; type: 'KEY_ONLY' | 'VALUE_ONLY' | 'KEY_AND_VALUE' }[])[]): Promise<string[]>
-  describe(place: Place, instanceId: string): Promise<{ instanceId: string; state: string; instanceProfileArn?: string } | undefined>
+  byTags(
+    place: Place,
+    groups: readonly (readonly { key?: string; value?: string; type: 'KEY_ONLY' | 'VALUE_ONLY' | 'KEY_AND_VALUE' }[])[],
+  ): Promise<string[]>
+  describe(
+    place: Place,
+    instanceId: string,
+  ): Promise<{ instanceId: string; state: string; instanceProfileArn?: string } | undefined>
   /** Whose instance a task id (as doors give it) is. */
   ofTask(task: string): Promise<{ place: Place; instanceId: string; accountId: string } | undefined>
 }
@@ -38,7 +54,13 @@ export interface VendedMetrics {
   put(
     place: Place,
     namespace: string,
-    data: readonly { name: string; dimensions: Readonly<Record<string, string>>; value: number; unit: string; time: Date }[],
+    data: readonly {
+      name: string
+      dimensions: Readonly<Record<string, string>>
+      value: number
+      unit: string
+      time: Date
+    }[],
   ): Promise<void>
 }
 export const vendedMetrics = capability<VendedMetrics>('cloudwatch.vendedMetrics')

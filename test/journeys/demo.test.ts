@@ -16,7 +16,9 @@ const leftOver = async (): Promise<string[]> => {
   return stdout.split('\n').filter((line) => line.includes('drydock-demo-'))
 }
 
-test('npm run demo: from push to deployment, failures, rollback, denial and SIGKILL; nothing is left running', { timeout: 240_000 }, async () => {
+test('npm run demo: from push to deployment, failures, rollback, denial and SIGKILL; nothing is left running', {
+  timeout: 240_000,
+}, async () => {
   const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
   const folder = mkdtempSync(join(tmpdir(), 'drydock-probe-'))
   const compute = hostCompute({ folder, endpoint: () => '', door: () => {}, mode: 'sandbox', log: silent })

@@ -29,9 +29,16 @@ test('a first pipeline by the AWS CLI alone, as README.md has it', { timeout: 30
     const env: NodeJS.ProcessEnv = {
       ...process.env,
       GIT_CONFIG_GLOBAL: '/dev/null',
-      ...Object.fromEntries(exports.trim().split('\n').map((line) => line.replace('export ', '').split('='))),
+      ...Object.fromEntries(
+        exports
+          .trim()
+          .split('\n')
+          .map((line) => line.replace('export ', '').split('=')),
+      ),
     }
-    const status = JSON.parse((await run(process.execPath, [drydock, 'status', '--json', '--endpoint', server.endpoint])).stdout)
+    const status = JSON.parse(
+      (await run(process.execPath, [drydock, 'status', '--json', '--endpoint', server.endpoint])).stdout,
+    )
     if (!status.compute.some(({ addresses }: { addresses: boolean }) => addresses))
       return console.log('SKIPPED the first pipeline: this host cannot run machines')
     const sh = async (script: string, cwd = root) => (await run('bash', ['-euc', script], { cwd, env })).stdout
@@ -49,7 +56,9 @@ git push -q "$(aws codecommit get-repository --repository-name first --query rep
       clone,
     )
     const state = () =>
-      sh(`aws codepipeline get-pipeline-state --name first --query 'stageStates[].latestExecution.status' --output text`)
+      sh(
+        `aws codepipeline get-pipeline-state --name first --query 'stageStates[].latestExecution.status' --output text`,
+      )
     let stages = ''
     for (let tries = 0; tries < 60 && !/^Succeeded\tSucceeded\tSucceeded$/m.test(stages); tries++) {
       stages = await state()
@@ -57,11 +66,16 @@ git push -q "$(aws codecommit get-repository --repository-name first --query rep
     }
     expect(stages.trim()).toBe('Succeeded\tSucceeded\tSucceeded')
     expect((await (await fetch(`${address}/version`)).text()).trim()).toBe('1')
-    expect((await run(process.execPath, [drydock, 'logs', '/aws/codebuild/first', '--endpoint', server.endpoint])).stdout).toContain(
-      'Phase complete: BUILD State: SUCCEEDED',
+    expect(
+      (await run(process.execPath, [drydock, 'logs', '/aws/codebuild/first', '--endpoint', server.endpoint])).stdout,
+    ).toContain('Phase complete: BUILD State: SUCCEEDED')
+    const events = await sh(
+      `aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue=StartBuild --query 'Events[0].CloudTrailEvent' --output text`,
     )
-    const events = await sh(`aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue=StartBuild --query 'Events[0].CloudTrailEvent' --output text`)
-    expect(JSON.parse(events)).toMatchObject({ eventSource: 'codebuild.amazonaws.com', userIdentity: { type: 'AssumedRole' } })
+    expect(JSON.parse(events)).toMatchObject({
+      eventSource: 'codebuild.amazonaws.com',
+      userIdentity: { type: 'AssumedRole' },
+    })
   } finally {
     await run(process.execPath, [drydock, 'reset', '--endpoint', server.endpoint])
     await server.stop()

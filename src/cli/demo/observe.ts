@@ -2,7 +2,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import { BatchGetBuildsCommand } from '@aws-sdk/client-codebuild'
 import { GetDeploymentCommand } from '@aws-sdk/client-codedeploy'
-import { ListActionExecutionsCommand, ListPipelineExecutionsCommand, type ActionExecutionDetail, type PipelineExecutionSummary } from '@aws-sdk/client-codepipeline'
+import {
+  type ActionExecutionDetail,
+  ListActionExecutionsCommand,
+  ListPipelineExecutionsCommand,
+  type PipelineExecutionSummary,
+} from '@aws-sdk/client-codepipeline'
 import { DescribeInstancesCommand } from '@aws-sdk/client-ec2'
 import type { Clients } from './clients.ts'
 import { Wrong } from './progress.ts'
@@ -24,8 +29,12 @@ export const until = async <T>(what: string, ask: () => Promise<T | undefined>, 
 /** The execution that a commit started. */
 export const executionOf = (aws: Clients, commit: string): Promise<PipelineExecutionSummary> =>
   until(`the pipeline to start for commit ${commit.slice(0, 8)}`, async () => {
-    const { pipelineExecutionSummaries = [] } = await aws.codepipeline.send(new ListPipelineExecutionsCommand({ pipelineName: names.pipeline }))
-    return pipelineExecutionSummaries.find(({ sourceRevisions }) => sourceRevisions?.some(({ revisionId }) => revisionId === commit))
+    const { pipelineExecutionSummaries = [] } = await aws.codepipeline.send(
+      new ListPipelineExecutionsCommand({ pipelineName: names.pipeline }),
+    )
+    return pipelineExecutionSummaries.find(({ sourceRevisions }) =>
+      sourceRevisions?.some(({ revisionId }) => revisionId === commit),
+    )
   })
 
 /** Waits until an execution has ended and returns it. */
@@ -33,15 +42,23 @@ export const ended = (aws: Clients, executionId: string | undefined): Promise<Pi
   until(
     'the execution to end',
     async () => {
-      const { pipelineExecutionSummaries = [] } = await aws.codepipeline.send(new ListPipelineExecutionsCommand({ pipelineName: names.pipeline }))
-      const execution = pipelineExecutionSummaries.find(({ pipelineExecutionId }) => pipelineExecutionId === executionId)
+      const { pipelineExecutionSummaries = [] } = await aws.codepipeline.send(
+        new ListPipelineExecutionsCommand({ pipelineName: names.pipeline }),
+      )
+      const execution = pipelineExecutionSummaries.find(
+        ({ pipelineExecutionId }) => pipelineExecutionId === executionId,
+      )
       return execution?.status && !['InProgress', 'Stopping'].includes(execution.status) ? execution : undefined
     },
     90,
   )
 
 /** The latest attempt of one action of an execution. */
-export const actionOf = async (aws: Clients, pipelineExecutionId: string | undefined, name: string): Promise<ActionExecutionDetail | undefined> => {
+export const actionOf = async (
+  aws: Clients,
+  pipelineExecutionId: string | undefined,
+  name: string,
+): Promise<ActionExecutionDetail | undefined> => {
   const { actionExecutionDetails = [] } = await aws.codepipeline.send(
     new ListActionExecutionsCommand({ pipelineName: names.pipeline, filter: { pipelineExecutionId } }),
   )
@@ -59,9 +76,16 @@ export const deploymentOf = async (aws: Clients, deploymentId: string | undefine
   (await aws.codedeploy.send(new GetDeploymentCommand({ deploymentId }))).deploymentInfo
 
 /** The first line of a build's log that matches. */
-export const logLine = async (aws: Clients, stream: string | undefined, pattern: RegExp): Promise<string | undefined> => {
+export const logLine = async (
+  aws: Clients,
+  stream: string | undefined,
+  pattern: RegExp,
+): Promise<string | undefined> => {
   const { events = [] } = await aws.logs.send(
-    new FilterLogEventsCommand({ logGroupName: `/aws/codebuild/${names.project}`, logStreamNames: stream ? [stream] : [] }),
+    new FilterLogEventsCommand({
+      logGroupName: `/aws/codebuild/${names.project}`,
+      logStreamNames: stream ? [stream] : [],
+    }),
   )
   return events.map(({ message = '' }) => message.trim()).find((message) => pattern.test(message))
 }
@@ -82,7 +106,9 @@ export const answers = async (address: string, version: string): Promise<void> =
     `http://${address}:8080/version to answer`,
     async () => {
       try {
-        return (await (await fetch(`http://${address}:8080/version`, { signal: AbortSignal.timeout(1_000) })).text()).trim()
+        return (
+          await (await fetch(`http://${address}:8080/version`, { signal: AbortSignal.timeout(1_000) })).text()
+        ).trim()
       } catch {
         return undefined
       }

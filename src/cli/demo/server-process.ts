@@ -13,8 +13,21 @@ export type ServerProcess = {
 }
 
 /** Starts `drydock up` on this data folder and waits until it is ready. Port 0 picks a free one. Rejects with its last words. */
-export const startServerProcess = async (data: string, port: number, env: NodeJS.ProcessEnv = {}): Promise<ServerProcess> => {
-  const args = [drydock, 'up', '--port', String(port), '--data', data, '--log-level', process.env.DRYDOCK_LOG_LEVEL ?? 'error']
+export const startServerProcess = async (
+  data: string,
+  port: number,
+  env: NodeJS.ProcessEnv = {},
+): Promise<ServerProcess> => {
+  const args = [
+    drydock,
+    'up',
+    '--port',
+    String(port),
+    '--data',
+    data,
+    '--log-level',
+    process.env.DRYDOCK_LOG_LEVEL ?? 'error',
+  ]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const endpoint = await ready(child)
@@ -39,5 +52,7 @@ const ready = (child: ChildProcess): Promise<string> =>
       if (process.env.DRYDOCK_LOG_LEVEL) process.stderr.write(chunk)
     })
     child.once('error', reject)
-    child.once('exit', (code) => reject(new Error(`the server ended with code ${code}: ${complaints.trim().split('\n').at(-1) ?? ''}`)))
+    child.once('exit', (code) =>
+      reject(new Error(`the server ended with code ${code}: ${complaints.trim().split('\n').at(-1) ?? ''}`)),
+    )
   })

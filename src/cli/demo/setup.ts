@@ -42,7 +42,10 @@ const allow = (Action: string[], Resource: string | string[]) => ({ Effect: 'All
 const document = (...statements: object[]) => JSON.stringify({ Version: '2012-10-17', Statement: statements })
 
 const buildStatements = (...artifactActions: string[]) => [
-  allow(['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents'], arn('logs', `log-group:/aws/codebuild/${names.project}*`)),
+  allow(
+    ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents'],
+    arn('logs', `log-group:/aws/codebuild/${names.project}*`),
+  ),
   allow(artifactActions, artifacts),
 ]
 /** What the build role may do: all it needs, and what is left when `s3:PutObject` is taken from it. */
@@ -56,19 +59,35 @@ export const setUpIdentities = async ({ iam }: Clients): Promise<{ userName: str
   const role = async (RoleName: string, service: string, policy?: string): Promise<void> => {
     const trust = document({ Effect: 'Allow', Principal: { Service: service }, Action: 'sts:AssumeRole' })
     await iam.send(new CreateRoleCommand({ RoleName, AssumeRolePolicyDocument: trust }))
-    if (policy) await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: 'least-privilege', PolicyDocument: policy }))
+    if (policy)
+      await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: 'least-privilege', PolicyDocument: policy }))
   }
   await role(names.buildRole, 'codebuild.amazonaws.com', buildPolicies.whole)
   await role(
     'web-app-pipeline',
     'codepipeline.amazonaws.com',
     document(
-      allow(['codecommit:GetBranch', 'codecommit:GetCommit', 'codecommit:UploadArchive', 'codecommit:GetUploadArchiveStatus'], repositoryArn),
+      allow(
+        [
+          'codecommit:GetBranch',
+          'codecommit:GetCommit',
+          'codecommit:UploadArchive',
+          'codecommit:GetUploadArchiveStatus',
+        ],
+        repositoryArn,
+      ),
       allow(['s3:GetObject', 's3:GetObjectVersion', 's3:PutObject'], artifacts),
       allow(['s3:GetBucketVersioning'], `arn:aws:s3:::${names.bucket}`),
       allow(['codebuild:StartBuild', 'codebuild:BatchGetBuilds'], arn('codebuild', `project/${names.project}`)),
       allow(
-        ['codedeploy:CreateDeployment', 'codedeploy:GetDeployment', 'codedeploy:GetDeploymentConfig', 'codedeploy:RegisterApplicationRevision', 'codedeploy:GetApplicationRevision', 'codedeploy:GetApplication'],
+        [
+          'codedeploy:CreateDeployment',
+          'codedeploy:GetDeployment',
+          'codedeploy:GetDeploymentConfig',
+          'codedeploy:RegisterApplicationRevision',
+          'codedeploy:GetApplicationRevision',
+          'codedeploy:GetApplication',
+        ],
         [
           arn('codedeploy', `application:${names.application}`),
           arn('codedeploy', `deploymentgroup:${names.application}/${names.group}`),
@@ -78,11 +97,26 @@ export const setUpIdentities = async ({ iam }: Clients): Promise<{ userName: str
     ),
   )
   await role('web-app-deploy', 'codedeploy.amazonaws.com')
-  await iam.send(new AttachRolePolicyCommand({ RoleName: 'web-app-deploy', PolicyArn: 'arn:aws:iam::aws:policy/service-role/AWSCodeDeployRole' }))
-  await role('web-app-events', 'events.amazonaws.com', document(allow(['codepipeline:StartPipelineExecution'], pipelineArn)))
-  await role('web-app-instance', 'ec2.amazonaws.com', document(allow(['s3:GetObject', 's3:GetObjectVersion'], artifacts)))
+  await iam.send(
+    new AttachRolePolicyCommand({
+      RoleName: 'web-app-deploy',
+      PolicyArn: 'arn:aws:iam::aws:policy/service-role/AWSCodeDeployRole',
+    }),
+  )
+  await role(
+    'web-app-events',
+    'events.amazonaws.com',
+    document(allow(['codepipeline:StartPipelineExecution'], pipelineArn)),
+  )
+  await role(
+    'web-app-instance',
+    'ec2.amazonaws.com',
+    document(allow(['s3:GetObject', 's3:GetObjectVersion'], artifacts)),
+  )
   await iam.send(new CreateInstanceProfileCommand({ InstanceProfileName: 'web-app-instance' }))
-  await iam.send(new AddRoleToInstanceProfileCommand({ InstanceProfileName: 'web-app-instance', RoleName: 'web-app-instance' }))
+  await iam.send(
+    new AddRoleToInstanceProfileCommand({ InstanceProfileName: 'web-app-instance', RoleName: 'web-app-instance' }),
+  )
 
   await iam.send(new CreateUserCommand({ UserName: 'developer' }))
   const push = document(allow(['codecommit:GitPull', 'codecommit:GitPush'], repositoryArn))
@@ -95,19 +129,29 @@ export const setUpIdentities = async ({ iam }: Clients): Promise<{ userName: str
 
 /** Repository, artifact store, build project, and an instance that the world reaches on port 8080. */
 export const setUpInfrastructure = async (aws: Clients): Promise<{ cloneUrl: string; instanceId: string }> => {
-  const { repositoryMetadata } = await aws.codecommit.send(new CreateRepositoryCommand({ repositoryName: names.repository }))
+  const { repositoryMetadata } = await aws.codecommit.send(
+    new CreateRepositoryCommand({ repositoryName: names.repository }),
+  )
   await aws.s3.send(new CreateBucketCommand({ Bucket: names.bucket }))
-  await aws.s3.send(new PutBucketVersioningCommand({ Bucket: names.bucket, VersioningConfiguration: { Status: 'Enabled' } }))
+  await aws.s3.send(
+    new PutBucketVersioningCommand({ Bucket: names.bucket, VersioningConfiguration: { Status: 'Enabled' } }),
+  )
   await aws.codebuild.send(
     new CreateProjectCommand({
       name: names.project,
       serviceRole: `arn:aws:iam::${account}:role/${names.buildRole}`,
       source: { type: 'CODEPIPELINE' },
       artifacts: { type: 'CODEPIPELINE' },
-      environment: { type: 'LINUX_CONTAINER', image: 'aws/codebuild/standard:7.0', computeType: 'BUILD_GENERAL1_SMALL' },
+      environment: {
+        type: 'LINUX_CONTAINER',
+        image: 'aws/codebuild/standard:7.0',
+        computeType: 'BUILD_GENERAL1_SMALL',
+      },
     }),
   )
-  const { GroupId } = await aws.ec2.send(new CreateSecurityGroupCommand({ GroupName: 'web-app', Description: 'The web application' }))
+  const { GroupId } = await aws.ec2.send(
+    new CreateSecurityGroupCommand({ GroupName: 'web-app', Description: 'The web application' }),
+  )
   const web = { IpProtocol: 'tcp', FromPort: 8080, ToPort: 8080, IpRanges: [{ CidrIp: '0.0.0.0/0' }] }
   await aws.ec2.send(new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions: [web] }))
   const { Images } = await aws.ec2.send(new DescribeImagesCommand({ Owners: ['amazon'] }))
@@ -127,7 +171,9 @@ export const setUpInfrastructure = async (aws: Clients): Promise<{ cloneUrl: str
 
 /** The deployment group, the pipeline, and the rule that starts it when `main` moves. */
 export const setUpPipeline = async (aws: Clients): Promise<void> => {
-  await aws.codedeploy.send(new CreateApplicationCommand({ applicationName: names.application, computePlatform: 'Server' }))
+  await aws.codedeploy.send(
+    new CreateApplicationCommand({ applicationName: names.application, computePlatform: 'Server' }),
+  )
   await aws.codedeploy.send(
     new CreateDeploymentGroupCommand({
       applicationName: names.application,
@@ -138,7 +184,12 @@ export const setUpPipeline = async (aws: Clients): Promise<void> => {
       autoRollbackConfiguration: { enabled: true, events: ['DEPLOYMENT_FAILURE'] },
     }),
   )
-  const action = (name: string, category: 'Source' | 'Build' | 'Deploy', provider: string, configuration: Record<string, string>) => ({
+  const action = (
+    name: string,
+    category: 'Source' | 'Build' | 'Deploy',
+    provider: string,
+    configuration: Record<string, string>,
+  ) => ({
     name,
     actionTypeId: { category, owner: 'AWS' as const, provider, version: '1' },
     configuration,
@@ -154,7 +205,11 @@ export const setUpPipeline = async (aws: Clients): Promise<void> => {
             name: 'Source',
             actions: [
               {
-                ...action('Source', 'Source', 'CodeCommit', { RepositoryName: names.repository, BranchName: 'main', PollForSourceChanges: 'false' }),
+                ...action('Source', 'Source', 'CodeCommit', {
+                  RepositoryName: names.repository,
+                  BranchName: 'main',
+                  PollForSourceChanges: 'false',
+                }),
                 outputArtifacts: [{ name: 'SourceOutput' }],
               },
             ],
@@ -173,7 +228,10 @@ export const setUpPipeline = async (aws: Clients): Promise<void> => {
             name: 'Deploy',
             actions: [
               {
-                ...action('Deploy', 'Deploy', 'CodeDeploy', { ApplicationName: names.application, DeploymentGroupName: names.group }),
+                ...action('Deploy', 'Deploy', 'CodeDeploy', {
+                  ApplicationName: names.application,
+                  DeploymentGroupName: names.group,
+                }),
                 inputArtifacts: [{ name: 'BuildOutput' }],
               },
             ],

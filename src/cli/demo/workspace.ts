@@ -18,12 +18,27 @@ export type Workspace = {
 }
 
 /** Makes a repository of the sample application in `folder`, to be pushed to `url` with these Git credentials. */
-export const workspace = async (folder: string, url: string, login: { userName: string; password: string }): Promise<Workspace> => {
+export const workspace = async (
+  folder: string,
+  url: string,
+  login: { userName: string; password: string },
+): Promise<Workspace> => {
   const remote = new URL(url)
   remote.username = encodeURIComponent(login.userName)
   remote.password = encodeURIComponent(login.password)
-  const identity = { GIT_AUTHOR_NAME: 'Demo', GIT_AUTHOR_EMAIL: 'demo@example.com', GIT_COMMITTER_NAME: 'Demo', GIT_COMMITTER_EMAIL: 'demo@example.com' }
-  const env = { ...process.env, ...identity, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1', GIT_TERMINAL_PROMPT: '0' }
+  const identity = {
+    GIT_AUTHOR_NAME: 'Demo',
+    GIT_AUTHOR_EMAIL: 'demo@example.com',
+    GIT_COMMITTER_NAME: 'Demo',
+    GIT_COMMITTER_EMAIL: 'demo@example.com',
+  }
+  const env = {
+    ...process.env,
+    ...identity,
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_TERMINAL_PROMPT: '0',
+  }
   const git = async (...args: string[]) => (await run('git', args, { cwd: folder, env })).stdout.trim()
 
   cpSync(sample, folder, { recursive: true })
@@ -35,7 +50,10 @@ export const workspace = async (folder: string, url: string, login: { userName: 
       if ('content' in change) return writeFileSync(path, change.content)
       const text = readFileSync(path, 'utf8')
       if (!text.includes(change.from)) throw new Error(`${file} does not contain ${change.from}`)
-      writeFileSync(path, text.replace(change.from, () => change.to))
+      writeFileSync(
+        path,
+        text.replace(change.from, () => change.to),
+      )
     },
     restore: (file) => cpSync(join(sample, file), join(folder, file)),
     push: async (message) => {

@@ -171,9 +171,13 @@ export const identityProvider = (contextAt: (place: Place) => Ctx): Identity => 
   const bindingsOf = async (principal: Principal): Promise<Bindings> => {
     const found = await boundOf(principal)
     const tags = found?.tags ?? {}
-    return { policies: narrowed(principal, found?.policies ?? []), tags: principal.session ? { ...tags, ...principal.session.tags } : tags }
+    return {
+      policies: narrowed(principal, found?.policies ?? []),
+      tags: principal.session ? { ...tags, ...principal.session.tags } : tags,
+    }
   }
-  const policiesOf = async (principal: Principal): Promise<readonly AppliedPolicy[]> => (await bindingsOf(principal)).policies
+  const policiesOf = async (principal: Principal): Promise<readonly AppliedPolicy[]> =>
+    (await bindingsOf(principal)).policies
   const tagsOf = async (principal: Principal): Promise<Tags> => (await bindingsOf(principal)).tags
 
   const narrowed = (principal: Principal, bound: readonly AppliedPolicy[]): readonly AppliedPolicy[] => {
@@ -220,7 +224,14 @@ export const identityProvider = (contextAt: (place: Place) => Ctx): Identity => 
     })
   }
 
-  return { accessKey, markUsed, policiesOf, tagsOf, bindingsOf, assume: (request) => assume(at, policiesOf, tagsOf, request) }
+  return {
+    accessKey,
+    markUsed,
+    policiesOf,
+    tagsOf,
+    bindingsOf,
+    assume: (request) => assume(at, policiesOf, tagsOf, request),
+  }
 }
 
 const lowered = (context: AssumeRequest['context']) =>
