@@ -6,9 +6,10 @@ const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 const supervised = ({ name, command, env }: MachineAgent): string => {
   const settings = Object.entries(env).map(([key, value]) => quote(`${key}=${value}`))
   return `(
-  while :; do
+  while [ ! -e /run/drydock-stopping ]; do
     env ${settings.join(' ')} ${command.map(quote).join(' ')} >>/var/log/drydock/${name}.log 2>&1 </dev/null
-    echo "drydock: ${name} ended with status $? and is started again"
+    status=$?
+    [ -e /run/drydock-stopping ] || echo "drydock: ${name} ended with status $status and is started again"
     sleep 1
   done
 ) &`
@@ -25,16 +26,20 @@ name=$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname 2>/dev/null)
 echo "drydock: $name is starting"
 mkdir -p /var/lib/cloud /var/log/drydock /run /root
 echo $$ >/run/drydock-init.pid
+rm -f /run/drydock-stopping
 again=
 
 # Everyone is asked, and has eight seconds.
 finish() {
   trap '' TERM INT HUP
   echo "drydock: stopping"
+  : >/run/drydock-stopping
   kill -TERM -1 2>/dev/null
   n=0
   while [ $n -lt 80 ] && kill -0 -1 2>/dev/null; do
     n=$((n + 1))
+    # What this shell has just forked may have had the signal while it was still a shell with this trap, and lost it.
+    kill -TERM $! 2>/dev/null
     sleep 0.1 2>/dev/null || { sleep 1; n=$((n + 9)); }
   done
   [ -z "$again" ] || kill -KILL -1 2>/dev/null
