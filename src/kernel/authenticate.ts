@@ -347,11 +347,10 @@ export const authenticate = async (
   const declared =
     request.headers['x-amz-content-sha256'] ??
     (parts.expires !== undefined && family === 's3' ? 'UNSIGNED-PAYLOAD' : undefined)
-  const signedBody = declared === undefined || /^[0-9a-f]{64}$/.test(declared)
-  let bytes: Uint8Array | undefined
-  if (!options.streams || declared === undefined) bytes = await request.bytes()
-  const actual = bytes && signedBody ? (bytes.length === 0 ? emptyHash : sha256(bytes)) : undefined
-  const payloadHash = declared ?? actual ?? emptyHash
+  const isHash = declared !== undefined && /^[0-9a-f]{64}$/.test(declared)
+  // What the headers do not say of the body has to be read first; otherwise only who has shown his signature is listened to.
+  let bytes = declared === undefined ? await request.bytes() : undefined
+  const payloadHash = declared ?? (bytes?.length ? sha256(bytes) : emptyHash)
 
   const principal = { ...credential.principal, accessKeyId: parts.accessKeyId }
   const facts = { principal, region: parts.scope.region }
@@ -365,7 +364,8 @@ export const authenticate = async (
     const expected = sign(key, stringToSign({ ...request, payloadHash }, parts, parts.scope.service === 's3'))
     if (parts.time.slice(0, 8) !== parts.scope.date || !sameText(expected, parts.signature))
       throw refuse(family, 'mismatch')
-    if (actual !== undefined && declared !== undefined && actual !== declared) throw refuse(family, 'payload')
+    if (!options.streams) bytes ??= await request.bytes()
+    if (bytes && isHash && sha256(bytes) !== declared) throw refuse(family, 'payload')
     if (principal.kind === 'user' && !principal.session) {
       const { service, region } = parts.scope
       await source.identity().markUsed(parts.accessKeyId, { service, region })
@@ -381,7 +381,7 @@ export const authenticate = async (
     if (declared === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER') return { ...facts, ...unsignedChunks(request, stream) }
     if (declared === 'UNSIGNED-PAYLOAD' || declared === undefined)
       return { ...facts, body: stream, trailers: noTrailers }
-    if (!signedBody)
+    if (!isHash)
       throw new AwsError(
         'InvalidArgument',
         `x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, or a valid sha256 value.`,
@@ -389,6 +389,7 @@ export const authenticate = async (
       )
     return { ...facts, body: guarded(stream, declared, refuse(family, 'payload')), trailers: noTrailers }
   }
+  if (!options.streams) bytes ??= await request.bytes()
   if (bytes) return { ...facts, body: bytes, trailers: noTrailers }
   const stream = request.stream()
   if (declared?.startsWith('STREAMING-')) return { ...facts, ...unsignedChunks(request, stream) }
