@@ -42,6 +42,7 @@ const minutes = 60_000
 /** Carries a build through its phases. Every step may be repeated; the record's `stage` says where it stands. */
 export const buildRun: Reconciler = {
   name: buildReconciler,
+  atStart: true,
   step: async (ctx, id) => {
     const found = await ctx.read(async (tx) => ({ build: await tx.get(Build, id), plan: await tx.get(Plan, id) }))
     const { plan } = found
