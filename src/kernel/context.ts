@@ -84,6 +84,11 @@ export interface Ctx {
   readonly response: { status?: number; headers: Record<string, string> }
   readonly log: Logger
   now(): Date
+  /**
+   * Calls `run` once the clock reaches `time`; returns what cancels it. For answers that go on while their client listens:
+   * work that must not be lost is a reconciler's.
+   */
+  alarm(time: Date, run: () => void): () => void
   /** A UUID. */
   newId(): string
   /** `length` random characters of `alphabet` (lower-case hexadecimal digits unless told). */

@@ -56,6 +56,10 @@ export const beginEra = ({ store, append, blobs, compute }: State): Era => {
         check()
         return append.append(stream, entries)
       },
+      follow: (prefix, follower) => {
+        check()
+        return append.follow(prefix, follower)
+      },
     },
     blobs: {
       ...blobs,

@@ -50,6 +50,12 @@ describe('identify', () => {
     ],
     [
       'POST /',
+      { 'x-amz-target': 'Logs_20140328.StartLiveTail', host: 'streaming-logs.us-east-1.localhost' },
+      '',
+      'logs:StartLiveTail awsJson1_1',
+    ],
+    [
+      'POST /',
       { ...form, scope: 'monitoring' },
       'Action=ListMetrics&Version=2010-08-01',
       'cloudwatch:ListMetrics awsQuery',

@@ -52,7 +52,7 @@ const decodeLabel = (text: string): string | undefined => {
 }
 
 /** Host prefixes that SDKs put before the endpoint for some operations. */
-const hostPrefix = /^(?:sync-|stream-|data-)/
+const hostPrefix = /^(?:sync-|stream(?:ing)?-|data-)/
 
 const hostOf = ({ headers }: WireRequest): string => (headers.host ?? '').toLowerCase().replace(/:\d+$/, '')
 

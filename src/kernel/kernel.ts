@@ -100,6 +100,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
       response: { headers: {} },
       log: parts.log,
       now: () => parts.clock.now(),
+      alarm: (time, run) => parts.clock.at(time, run),
       newId: randomUUID,
       random: (length, alphabet = hexadecimal) =>
         [...randomBytes(length)].map((byte) => alphabet[byte % alphabet.length]).join(''),

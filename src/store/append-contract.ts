@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { AppendStore, RangeOptions } from './append.ts'
+import type { AppendStore, Entry, RangeOptions } from './append.ts'
 
 /** What every append store does. `reopen`, where it outlives its process, closes it and opens it again. */
 export const appendContract = (
@@ -95,6 +95,38 @@ export const appendContract = (
       expect([await bodies('s'), await store.streams('')]).toEqual([[], []])
       await fill('s', 1)
       expect(await bodies('s')).toEqual([0])
+    })
+
+    test('followers hear of appends below their prefix, in order and as ranges show them, until they stop', async () => {
+      await fill('a/1', 3)
+      const heard: [string, readonly Entry[]][] = []
+      const stop = store.follow('a/', { appended: (...told) => heard.push(told), ended: () => undefined })
+      await Promise.all([fill('a/1', 2), store.append('b', [{ time: 0, body: 'b' }]), fill('a/2', 1), fill('a/1', 1)])
+      expect(heard.map(([stream, entries]) => [stream, entries.length])).toEqual([
+        ['a/1', 2],
+        ['a/2', 1],
+        ['a/1', 1],
+      ])
+      const told = heard.flatMap(([stream, entries]) => (stream === 'a/1' ? entries : []))
+      expect(told).toEqual((await store.range('a/1')).slice(3))
+      stop()
+      stop()
+      await fill('a/1', 1)
+      expect(heard).toHaveLength(3)
+    })
+
+    test('followers hear once that a reset or the end of the store ends their following', async () => {
+      const heard: string[] = []
+      const follow = (name: string) =>
+        store.follow('', { appended: () => heard.push(`${name} appended`), ended: () => heard.push(`${name} ended`) })
+      follow('first')
+      follow('stopped')()
+      await store.reset()
+      await fill('s', 1)
+      follow('second')
+      await store.close()
+      await store.close()
+      expect(heard).toEqual(['first ended', 'second ended'])
     })
 
     test('property: ranges agree with a filtered array', async () => {

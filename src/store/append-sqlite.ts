@@ -1,4 +1,4 @@
-import type { AppendStore, Entry, RangeOptions } from './append.ts'
+import type { AppendStore, Entry, Follower, RangeOptions } from './append.ts'
 import { openSqlite, restoreSqlite, saveSqlite } from './open-sqlite.ts'
 import { afterPrefix } from './text-order.ts'
 
@@ -112,15 +112,34 @@ export const sqliteAppend = (options: { folder: string } | { memory: true }): Sq
     const batch = queue
     queue = []
     if (batch.length === 0) return
+    let lasts: number[] = []
     try {
-      let lasts: number[] = []
       atomically(() => {
         lasts = write(batch)
       })
-      for (const [i, { done }] of batch.entries()) done(lasts[i]!)
     } catch (error) {
       for (const { failed } of batch) failed(error)
+      return
     }
+    for (const [i, { done }] of batch.entries()) done(lasts[i]!)
+    if (followers.size > 0) for (const [i, appended] of batch.entries()) tell(appended, lasts[i]!)
+  }
+
+  type Following = { readonly prefix: string; readonly follower: Follower }
+  const followers = new Set<Following>()
+
+  const tell = ({ stream, entries }: Queued, last: number) => {
+    const told = [...followers].filter(({ prefix }) => stream.startsWith(prefix))
+    if (told.length === 0) return
+    const first = last - entries.length + 1
+    const added = entries.map(({ time, body }, i): Entry => ({ position: first + i, time, body: JSON.parse(body) }))
+    for (const { follower } of told) follower.appended(stream, added)
+  }
+
+  const endFollowing = () => {
+    const told = [...followers]
+    followers.clear()
+    for (const { follower } of told) follower.ended()
   }
 
   const clauses = ({ from, to, after, reverse }: RangeOptions, stream: number) => {
@@ -212,14 +231,23 @@ export const sqliteAppend = (options: { folder: string } | { memory: true }): Sq
         .all(...values, limit ?? Number.MAX_SAFE_INTEGER)
         .map(({ name }) => name)
     },
+    follow(prefix, follower) {
+      const following = { prefix: prefix.toWellFormed(), follower }
+      followers.add(following)
+      return () => {
+        followers.delete(following)
+      }
+    },
     async reset() {
       flush()
+      endFollowing()
       known.clear()
       atomically(() => db.exec('DELETE FROM entry; DELETE FROM span; DELETE FROM stream'))
     },
     async close() {
       if (!db.open) return
       flush()
+      endFollowing()
       db.close()
     },
     save(to) {
@@ -228,6 +256,7 @@ export const sqliteAppend = (options: { folder: string } | { memory: true }): Sq
     },
     restore(from) {
       flush()
+      endFollowing()
       known.clear()
       restoreSqlite(db, { folder: from, file: FILE, version: VERSION, tables: ['stream', 'entry', 'span'] })
     },

@@ -14,6 +14,14 @@ export type RangeOptions = {
   reverse?: boolean
 }
 
+/** Who follows streams. Both are called in the midst of other work: they must return at once and not throw. */
+export type Follower = {
+  /** Entries that one append added, once they are durable; in order of positions within a stream. */
+  readonly appended: (stream: string, entries: readonly Entry[]) => void
+  /** Nothing will come any more: the store was reset, restored or closed. */
+  readonly ended: () => void
+}
+
 /**
  * Append-heavy data (log events, audit records, metric datapoints): batched writes, range reads, no row per put through
  * the transaction path. Entries list by position; `from` and `to` filter by time.
@@ -26,6 +34,8 @@ export interface AppendStore {
   drop(stream: string, before?: number): Promise<void>
   /** Names of streams that start with `prefix`, in byte order. */
   streams(prefix: string, options?: { after?: string; limit?: number }): Promise<string[]>
+  /** Tells of all appends from now on to streams whose names start with `prefix`. Returns what stops it. */
+  follow(prefix: string, follower: Follower): () => void
   reset(): Promise<void>
   close(): Promise<void>
 }

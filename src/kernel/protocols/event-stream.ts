@@ -24,7 +24,7 @@ export const eventStream = (
   write: WriteBody,
 ): WireResponse => {
   const union = member.shape as StructureShape
-  const events = output[member.name]
+  const events = iteratorOf(output[member.name])
   const messages = async function* (): AsyncGenerator<Uint8Array> {
     if (form === 'rpc') {
       const first = write(
@@ -36,17 +36,35 @@ export const eventStream = (
         first,
       )
     }
-    if (isIterable(events)) for await (const event of events) yield encodeEvent(union, event, contentType, write)
+    for (let next = await events?.next(); next && !next.done; next = await events?.next())
+      yield encodeEvent(union, next.value, contentType, write)
   }
+  const body = Readable.from(messages(), { objectMode: false, highWaterMark: 65_536 })
+  // The generator waits where the events do, so it cannot tell them that their reader has gone away.
+  body.once('close', async () => {
+    try {
+      await events?.return?.()
+    } catch {
+      // Whoever could be told has gone.
+    }
+  })
   return {
     status: 200,
     headers: { 'content-type': 'application/vnd.amazon.eventstream', 'x-amzn-requestid': requestId },
-    body: Readable.from(messages(), { objectMode: false, highWaterMark: 65_536 }),
+    body,
   }
 }
 
-const isIterable = (value: unknown): value is AsyncIterable<unknown> | Iterable<unknown> =>
-  typeof value === 'object' && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value)
+type Events = {
+  next(): PromiseLike<IteratorResult<unknown>> | IteratorResult<unknown>
+  return?(): unknown
+}
+
+const iteratorOf = (value: unknown): Events | undefined => {
+  if (typeof value !== 'object' || value === null) return undefined
+  if (Symbol.asyncIterator in value) return (value as AsyncIterable<unknown>)[Symbol.asyncIterator]()
+  return Symbol.iterator in value ? (value as Iterable<unknown>)[Symbol.iterator]() : undefined
+}
 
 const parts = new WeakMap<StructureShape, StructureShape>()
 
