@@ -6,6 +6,7 @@ import type { Config } from './config.ts'
 import { coverageOf } from './coverage.ts'
 import { authenticate } from './kernel/authenticate.ts'
 import { callerError } from './kernel/call.ts'
+import type { RequestFacts } from './kernel/context.ts'
 import { AwsError } from './kernel/errors.ts'
 import { factsOf, sendJson, wireRequest } from './kernel/http.ts'
 import type { Kernel } from './kernel/kernel.ts'
@@ -80,7 +81,7 @@ export const adminListener = (parts: AdminParts) => {
     const wire = wireRequest(request, response, path, query, facts.headers)
     const answer = (status: number, body: unknown) => sendJson(request, response, facts.id, status, body)
     const act = async () => {
-      if (request.method !== 'GET' && request.method !== 'HEAD') await requireRoot(kernel, wire)
+      if (request.method !== 'GET' && request.method !== 'HEAD') await requireRoot(kernel, wire, facts)
       return door(wire)
     }
     act().then(
@@ -106,9 +107,9 @@ const unknownDoor = (doors: Readonly<Record<string, unknown>>, path: string): Aw
     : new AwsError('NotFound', `There is no ${path.slice(0, 100)}.`, { status: 404 })
 }
 
-const requireRoot = async (kernel: Kernel, wire: WireRequest): Promise<void> => {
-  if (kernel.trust) return
-  const { principal } = await authenticate(kernel.credentials, wire, 'restJson1', {
+const requireRoot = async (kernel: Kernel, wire: WireRequest, facts: RequestFacts): Promise<void> => {
+  if (kernel.trust && !facts.inside) return
+  const { principal } = await authenticate(kernel.credentialsFor(facts), wire, 'restJson1', {
     streams: false,
     mayBeUnsigned: false,
   })

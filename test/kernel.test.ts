@@ -1,6 +1,11 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { CloudWatchLogsClient, CreateLogGroupCommand, DescribeLogGroupsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import { CodeCommitClient, CreateRepositoryCommand, GetRepositoryCommand } from '@aws-sdk/client-codecommit'
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { afterEach, expect, test } from 'vitest'
+import type { Door } from '../src/compute/driver.ts'
+import { fakeCompute } from '../src/compute/fake.ts'
 import { type Story, story } from './story.ts'
 
 let drydock: Story | undefined
@@ -36,4 +41,29 @@ test('a signature made with a wrong secret is refused', async () => {
   await expect(unknown.send(new GetRepositoryCommand({ repositoryName: 'shop' }))).rejects.toMatchObject({
     name: 'UnrecognizedClientException',
   })
+})
+
+test('what runs inside a machine is not root by knowing the well-known key', async () => {
+  let door: Door | undefined
+  drydock = await story({
+    driver: (parts) => {
+      door = parts.door
+      return fakeCompute(undefined, undefined, parts.endpoint)
+    },
+  })
+  const inside = createServer((request, response) =>
+    door?.(request, response, { door: 'endpoint', task: 'ec2-i-1', address: '172.31.0.4' }),
+  )
+  await new Promise<void>((resolve) => inside.listen(0, '127.0.0.1', resolve))
+  const endpoint = `http://127.0.0.1:${(inside.address() as AddressInfo).port}`
+  const as = (credentials: { accessKeyId: string; secretAccessKey: string }) =>
+    new STSClient({ endpoint, region: 'us-east-1', credentials, maxAttempts: 1 }).send(new GetCallerIdentityCommand({}))
+  try {
+    await expect(as(drydock.root)).rejects.toMatchObject({ name: 'InvalidClientTokenId' })
+    expect((await as(await drydock.user('alice'))).Arn).toBe('arn:aws:iam::000000000000:user/alice')
+    const reset = await fetch(`${endpoint}/_drydock/reset`, { method: 'POST' })
+    expect(reset.status).not.toBe(200)
+  } finally {
+    inside.close()
+  }
 })

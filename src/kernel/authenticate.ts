@@ -30,6 +30,16 @@ export type CredentialSource = {
   readonly wallClock: () => number
 }
 
+/**
+ * The same without the root user: for requests that come out of a machine or task. Its key is well known on a loopback
+ * server, and what runs inside must not be root by knowing it.
+ */
+export const withoutRoot = (source: CredentialSource): CredentialSource => ({
+  ...source,
+  // No header can hold this.
+  root: { ...source.root, accessKeyId: '\0' },
+})
+
 export type Authenticated = {
   readonly principal: Principal
   /** Region of the credential scope; absent for anonymous and Signature Version 2 requests. */

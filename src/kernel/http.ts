@@ -155,6 +155,7 @@ export const factsOf = (
     sourceIp: from?.address ?? (request.socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
     userAgent: headers['user-agent'] ?? '',
     secure: false,
+    ...(from ? { inside: true } : {}),
     trailers: () => ({}),
   }
 }
@@ -308,7 +309,7 @@ const serveRoute = async (
     params: matched.params,
     from,
     authenticate: async () => {
-      const { principal, region } = await authenticate(kernel.credentials, wire, 'restJson1', {
+      const { principal, region } = await authenticate(kernel.credentialsFor(facts), wire, 'restJson1', {
         streams: false,
         mayBeUnsigned: false,
       })
@@ -317,7 +318,7 @@ const serveRoute = async (
     actAs: contextOf,
     body: wire.bytes,
     credential: async (accessKeyId, sessionToken) => {
-      const found = await credentialOf(kernel.credentials, accessKeyId, sessionToken)
+      const found = await credentialOf(kernel.credentialsFor(facts), accessKeyId, sessionToken)
       return typeof found === 'object' ? found : undefined
     },
     wallClock: kernel.credentials.wallClock,

@@ -6,7 +6,7 @@ import type { ComputeDriver } from '../compute/driver.ts'
 import type { AppendStore } from '../store/append.ts'
 import type { Place, Store } from '../store/store.ts'
 import type { Clock } from '../work/clock.ts'
-import type { CredentialSource } from './authenticate.ts'
+import { type CredentialSource, withoutRoot } from './authenticate.ts'
 import { authorize } from './authorize.ts'
 import { invoke } from './call.ts'
 import type { Capability } from './capability.ts'
@@ -51,6 +51,8 @@ export type Standing = {
 
 export type Kernel = KernelParts & {
   readonly credentials: CredentialSource
+  /** Who may be believed to have sent this request. */
+  credentialsFor(request: Pick<RequestFacts, 'inside'>): CredentialSource
   contextFor(standing: Standing): Ctx
   /** The context of work that no request asked for: reconcilers, event handlers, capabilities. */
   ownContext(service: Service, place: Place, era?: Era): Ctx
@@ -223,16 +225,20 @@ export const createKernel = (parts: KernelParts): Kernel => {
     for (const { capability, make } of service.provides)
       provided.set(capability.name, (era) => make((place) => ownContext(service, place, era)))
 
+  const credentials: CredentialSource = {
+    identity: () => useIn(present, identity),
+    vault: parts.vault,
+    root: parts.root,
+    trust: parts.trust,
+    now: () => parts.clock.now().getTime(),
+    wallClock: Date.now,
+  }
+  const insideCredentials = withoutRoot(credentials)
+
   const kernel: Kernel = {
     ...parts,
-    credentials: {
-      identity: () => useIn(present, identity),
-      vault: parts.vault,
-      root: parts.root,
-      trust: parts.trust,
-      now: () => parts.clock.now().getTime(),
-      wallClock: Date.now,
-    },
+    credentials,
+    credentialsFor: ({ inside }) => (inside ? insideCredentials : credentials),
     contextFor,
     ownContext,
     era: () => present,

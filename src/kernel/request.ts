@@ -37,7 +37,7 @@ const steps = [
   async function authenticateStep(journey: Journey) {
     const { kernel, wire, identified } = journey as Required<Journey>
     const access = kernel.services.get(identified.service.id)?.access
-    const authenticated = await authenticate(kernel.credentials, wire, identified.protocol.name, {
+    const authenticated = await authenticate(kernel.credentialsFor(journey.facts), wire, identified.protocol.name, {
       streams: identified.operation.streamingInput,
       mayBeUnsigned: access?.unsigned.includes(identified.operation.name) ?? false,
       signingNames: identified.service.signingNames,
