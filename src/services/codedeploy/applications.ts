@@ -1,8 +1,9 @@
-import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
-import { Group } from './deployment-groups.ts'
-import { fail, type Operation } from './operation.ts'
-import { page } from './page.ts'
-import { putTags, Tags } from './tags.ts'
+import { type ReadTx, table } from '../../store/store.ts'
+import { Group, renameGroup } from './deployment-groups.ts'
+import { checkName, fail, type Operation } from './operation.ts'
+import { checkBatch, page } from './page.ts'
+import { forgetRevision, Registered, revisionsOf } from './revisions.ts'
+import { moveTags, putTags, Tags } from './tags.ts'
 
 type Application = { readonly name: string; readonly id: string; readonly created: number }
 export const Application = table<Application>('codedeploy.application', { scope: 'region', key: ({ name }) => name })
@@ -17,6 +18,7 @@ export const CreateApplication: Operation<'CreateApplication'> = (
   ctx,
   { applicationName, computePlatform = 'Server', tags },
 ) => {
+  checkName('InvalidApplicationNameException', 'Application', applicationName)
   if (computePlatform !== 'Server')
     throw fail(
       'InvalidComputePlatformException',
@@ -43,11 +45,7 @@ export const GetApplication: Operation<'GetApplication'> = (ctx, { applicationNa
   ctx.read(async (tx) => ({ application: toInfo(await getApplication(tx, applicationName)) }))
 
 export const BatchGetApplications: Operation<'BatchGetApplications'> = (ctx, { applicationNames }) => {
-  if (applicationNames.length > 100)
-    throw fail(
-      'BatchLimitExceededException',
-      'The maximum number of names or IDs allowed for this request (100) was exceeded.',
-    )
+  checkBatch(applicationNames, 100)
   return ctx.read(async (tx) => ({
     applicationsInfo: await Promise.all(applicationNames.map(async (name) => toInfo(await getApplication(tx, name)))),
   }))
@@ -59,29 +57,34 @@ export const ListApplications: Operation<'ListApplications'> = (ctx, { nextToken
     return { applications: items.map(({ name }) => name), ...more }
   })
 
-const moveGroups = async (tx: WriteTx, from: string, to: string): Promise<void> => {
-  for (const group of await tx.list(Group, { prefix: `${from}/` })) {
-    tx.delete(Group, `${from}/${group.name}`)
-    tx.put(Group, { ...group, application: to })
-  }
-}
-
-export const UpdateApplication: Operation<'UpdateApplication'> = (ctx, { applicationName = '', newApplicationName }) =>
-  ctx.write(async (tx) => {
+export const UpdateApplication: Operation<'UpdateApplication'> = (
+  ctx,
+  { applicationName = '', newApplicationName },
+) => {
+  if (newApplicationName !== undefined) checkName('InvalidApplicationNameException', 'Application', newApplicationName)
+  return ctx.write(async (tx) => {
     const application = await getApplication(tx, applicationName)
     if (newApplicationName === undefined || newApplicationName === applicationName) return {}
     if (await tx.get(Application, newApplicationName))
       throw fail('ApplicationAlreadyExistsException', `Application already exists: ${newApplicationName}`)
     tx.delete(Application, applicationName)
     tx.put(Application, { ...application, name: newApplicationName })
-    await moveGroups(tx, applicationName, newApplicationName)
+    await moveTags(tx, ctx.arn(`application:${applicationName}`), ctx.arn(`application:${newApplicationName}`))
+    for (const group of await tx.list(Group, { prefix: `${applicationName}/` }))
+      await renameGroup(ctx, tx, group, { application: newApplicationName })
+    for (const revision of await revisionsOf(tx, applicationName)) {
+      forgetRevision(tx, revision)
+      tx.put(Registered, { ...revision, application: newApplicationName })
+    }
     return {}
   })
+}
 
 export const DeleteApplication: Operation<'DeleteApplication'> = (ctx, { applicationName }) =>
   ctx.write(async (tx) => {
     tx.delete(Application, applicationName)
     tx.delete(Tags, ctx.arn(`application:${applicationName}`))
+    for (const revision of await revisionsOf(tx, applicationName)) forgetRevision(tx, revision)
     for (const { name } of await tx.list(Group, { prefix: `${applicationName}/` })) {
       tx.delete(Group, `${applicationName}/${name}`)
       tx.delete(Tags, ctx.arn(`deploymentgroup:${applicationName}/${name}`))

@@ -14,7 +14,7 @@ export type Permission = {
   /** Octal digits. */
   readonly mode?: string
   readonly acls?: readonly string[]
-  readonly context?: { readonly user?: string; readonly type?: string; readonly range?: string }
+  readonly context?: { readonly user?: string; readonly type: string; readonly range?: string }
   readonly type: readonly ('file' | 'directory')[]
 }
 export type Script = { readonly location: string; readonly timeout: number; readonly runas?: string }
@@ -29,20 +29,24 @@ export type Appspec = {
 /** An AppSpec file that cannot be carried out; the message is what the agent reports. */
 export class AppspecError extends Error {}
 
-/** Hooks that scripts may be given for; the others belong to the agent alone. */
-const scriptHooks = [
+/** Every event of a deployment in place; scripts for those of the agent itself (Install …) are not run, as on AWS. */
+const lifecycleEvents = [
+  'BeforeBlockTraffic',
+  'BlockTraffic',
+  'AfterBlockTraffic',
   'ApplicationStop',
+  'DownloadBundle',
   'BeforeInstall',
+  'Install',
   'AfterInstall',
   'ApplicationStart',
   'ValidateService',
-  'BeforeBlockTraffic',
-  'AfterBlockTraffic',
   'BeforeAllowTraffic',
+  'AllowTraffic',
   'AfterAllowTraffic',
 ]
-/** Seconds; also the longest a lifecycle event's scripts may take together. */
-const longestTimeout = 3600
+/** Seconds that a script has unless it says otherwise, and that all scripts of one lifecycle event have together. */
+export const longestTimeout = 3600
 
 /** Reads an AppSpec file, YAML or JSON. Throws AppspecError with the sentence that says what is wrong. */
 export const parseAppspec = (text: string): Appspec => {
@@ -57,16 +61,19 @@ export const parseAppspec = (text: string): Appspec => {
     throw new AppspecError('The AppSpec file has too many aliases')
   }
   const root = mapping(content, 'The AppSpec file')
-  const version = String(root.version ?? '')
-  if (version !== '0' && version !== '0.0')
-    throw new AppspecError(`The deployment specification has an invalid version: ${version || '(none)'}`)
-  if (root.os !== 'linux') {
-    if (root.os === 'windows') throw new AppspecError('The AppSpec file is for windows, and this host runs linux')
-    throw new AppspecError(`The deployment specification has an unsupported os: ${String(root.os ?? '(none)')}`)
-  }
+  if (root.version !== 0)
+    throw new AppspecError(
+      `The deployment failed because an invalid version value (${shown(root.version)}) was entered in the application specification file. Make sure your AppSpec file specifies "0.0" as the version, and then try again.`,
+    )
+  if (root.os !== 'linux')
+    throw new AppspecError(
+      `The deployment failed because the application specification file specifies an unsupported operating system (${shown(root.os)}). Specify either "linux" or "windows" in the os section of the AppSpec file, and then try again.`,
+    )
   const behavior = root.file_exists_behavior
   if (behavior !== undefined && behavior !== 'DISALLOW' && behavior !== 'OVERWRITE' && behavior !== 'RETAIN')
-    throw new AppspecError(`The deployment specification has an invalid file_exists_behavior: ${String(behavior)}`)
+    throw new AppspecError(
+      `The deployment failed because an invalid option was specified for fileExistsBehavior: ${shown(behavior)}. Valid options include OVERWRITE, RETAIN, and DISALLOW.`,
+    )
   return {
     files: list(root.files, 'files').map(readFile),
     ...(behavior ? { fileExistsBehavior: behavior } : {}),
@@ -74,6 +81,11 @@ export const parseAppspec = (text: string): Appspec => {
     hooks: readHooks(root.hooks),
   }
 }
+
+const shown = (value: unknown): string =>
+  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value).slice(0, 100)
+    : ''
 
 type Mapping = Readonly<Record<string, unknown>>
 
@@ -88,9 +100,9 @@ const list = (value: unknown, what: string): readonly unknown[] => {
   return value
 }
 const text = (value: unknown, what: string): string => {
-  if (typeof value === 'string' && value !== '') return value
+  if (typeof value === 'string' && value.trim() !== '') return value.trim()
   if (typeof value === 'number') return String(value)
-  throw new AppspecError(`The deployment specification has no ${what}`)
+  throw new AppspecError(`The AppSpec file has no ${what}`)
 }
 
 /** A path inside the bundle; throws for one that leaves it. */
@@ -107,94 +119,133 @@ const readFile = (value: unknown): FileMapping => {
   if (!posix.isAbsolute(destination)) throw new AppspecError(`The destination ${destination} is not an absolute path`)
   return {
     source: inside(text(entry.source, 'source for a file'), 'source'),
-    destination: posix.normalize(destination),
+    destination: withoutSlash(posix.normalize(destination)),
   }
+}
+
+const readMode = (mode: string): string => {
+  if (mode.length > 4)
+    throw new AppspecError(
+      `The deployment failed because the length of a permissions mode (${mode}) in the application specification file is invalid. Permissions modes must be between one and four characters long. Update the permissions section of the AppSpec file, and then try again.`,
+    )
+  const bad = /[^0-7]/.exec(mode)?.[0]
+  if (bad)
+    throw new AppspecError(
+      `The deployment failed because the permissions mode (${mode}) in the application specification file contains an invalid character (${bad}). Update the permissions section of the AppSpec file, and then try again.`,
+    )
+  return mode.padStart(4, '0')
+}
+
+const readTypes = (value: unknown): Permission['type'] => {
+  if (value === undefined || value === null) return ['file', 'directory']
+  return list(value, 'type of a permission').map((type) => {
+    if (type !== 'file' && type !== 'directory')
+      throw new AppspecError(
+        `The deployment failed because the application specification file specifies a permission for an object type not supported for permissions (${shown(type)}). Update the permissions section of the AppSpec file, and then try again.`,
+      )
+    return type
+  })
+}
+
+const readContext = (value: unknown): Permission['context'] => {
+  if (value === undefined || value === null) return undefined
+  const context = mapping(value, 'The context of a permission')
+  if (context.role !== undefined && context.role !== null)
+    throw new AppspecError(
+      'The deployment failed because the application specification file specifies a role, but roles are not supported. Remove the role from the AppSpec file, and then try again.',
+    )
+  const part = (name: string) =>
+    context[name] === undefined || context[name] === null ? {} : { [name]: text(context[name], `${name} in context`) }
+  return { type: text(context.type, 'type in context'), ...part('user'), ...part('range') }
 }
 
 const readPermission = (value: unknown): Permission => {
   const entry = mapping(value, 'An entry of the permissions section')
+  if (entry.object === undefined || entry.object === null || entry.object === '')
+    throw new AppspecError(
+      'The deployment failed because a permission listed in the application specification file has no object value. Update the permissions section of the AppSpec file, and then try again.',
+    )
   const optional = (name: string) =>
     entry[name] === undefined || entry[name] === null ? undefined : text(entry[name], name)
-  const [pattern = '**', owner, group] = [optional('pattern'), optional('owner'), optional('group')]
-  const modeText = optional('mode')
-  if (modeText !== undefined && !/^[0-7]{1,4}$/.test(modeText))
-    throw new AppspecError(`The mode ${modeText} of a permission is not valid`)
-  const types = entry.type === undefined ? ['file', 'directory'] : list(entry.type, 'type of a permission')
-  for (const type of types)
-    if (type !== 'file' && type !== 'directory')
-      throw new AppspecError(`The type ${String(type)} of a permission is not valid`)
+  const [pattern = '**', owner, group, mode] = [
+    optional('pattern'),
+    optional('owner'),
+    optional('group'),
+    optional('mode'),
+  ]
   const object = text(entry.object, 'object for a permission')
   if (!posix.isAbsolute(object)) throw new AppspecError(`The object ${object} of a permission is not an absolute path`)
-  const acls = list(entry.acls, 'acls of a permission').map((acl) => text(acl, 'entry in acls'))
-  const context = entry.context === undefined ? undefined : mapping(entry.context, 'The context of a permission')
-  const part = (name: string) =>
-    context?.[name] === undefined ? {} : { [name]: text(context[name], `${name} in context`) }
+  const acls = list(entry.acls, 'acls of a permission').map((acl) => readAcl(text(acl, 'entry in acls')))
+  const context = readContext(entry.context)
   return {
-    object: posix.normalize(object),
+    object: withoutSlash(posix.normalize(object)),
     pattern,
     except: list(entry.except, 'except of a permission').map((item) => text(item, 'entry in except')),
     ...(owner ? { owner } : {}),
     ...(group ? { group } : {}),
-    ...(modeText ? { mode: modeText.padStart(4, '0') } : {}),
+    ...(mode ? { mode: readMode(mode) } : {}),
     ...(acls.length > 0 ? { acls } : {}),
-    ...(context ? { context: { ...part('user'), ...part('type'), ...part('range') } } : {}),
-    type: types.filter((type): type is 'file' | 'directory' => type === 'file' || type === 'directory'),
+    ...(context ? { context } : {}),
+    type: readTypes(entry.type),
   }
+}
+
+const withoutSlash = (path: string): string => (path === '/' ? path : path.replace(/\/+$/, ''))
+
+/** An entry of an access control list: `[default:][user|group|mask|other]:[name]:permissions`, as setfacl has it. */
+const readAcl = (acl: string): string => {
+  if (!/^(d(efault)?:)?((u(ser)?|g(roup)?|m(ask)?|o(ther)?)?:)?([\w.@-]*:)?([0-7]|[rwxX-]{1,4})$/.test(acl))
+    throw new AppspecError(`The entry ${acl} in the acls of a permission is not valid`)
+  return acl
 }
 
 const readHooks = (value: unknown): Appspec['hooks'] => {
   if (value === undefined || value === null) return {}
-  const hooks: Record<string, readonly Script[]> = {}
-  for (const [event, scripts] of Object.entries(mapping(value, 'The hooks section'))) {
-    if (!scriptHooks.includes(event))
-      throw new AppspecError(
-        `The deployment specification has a script for ${event}, which is not a lifecycle event that runs scripts`,
-      )
-    const read = list(scripts, event).map((script): Script => {
-      const entry = mapping(script, `A script of ${event}`)
-      const timeout = entry.timeout === undefined ? longestTimeout : Number(entry.timeout)
-      if (!Number.isInteger(timeout) || timeout < 1)
-        throw new AppspecError(`The timeout of a script of ${event} is not valid`)
-      return {
-        location: inside(text(entry.location, `location for a script of ${event}`), 'script'),
-        timeout,
-        ...(entry.runas === undefined || entry.runas === null ? {} : { runas: text(entry.runas, 'runas') }),
-      }
-    })
-    if (
-      read.reduce(
-        (sum, { timeout }, index) =>
-          sum +
-          (list(scripts, event)[index] && mapping(list(scripts, event)[index], event).timeout === undefined
-            ? 0
-            : timeout),
-        0,
-      ) > longestTimeout
+  const sections = Object.entries(mapping(value, 'The hooks section'))
+  const unknown = sections.map(([event]) => event).filter((event) => !lifecycleEvents.includes(event))
+  if (unknown.length > 0)
+    throw new AppspecError(
+      `appspec.yml file contains unknown lifecycle events: [${unknown.map((event) => JSON.stringify(event)).join(', ')}]`,
     )
-      throw new AppspecError(`The timeouts of the scripts of ${event} add up to more than ${longestTimeout} seconds`)
-    hooks[event] = read
-  }
-  return hooks
+  return Object.fromEntries(
+    sections.map(([event, scripts]) => [event, list(scripts, event).map((script) => readScript(script, event))]),
+  )
 }
 
-/** Matches a permission's pattern or exception against a name below its object: `**` everything, `*` within one name. */
+const readScript = (value: unknown, event: string): Script => {
+  const { location, timeout, runas } = mapping(value, `A script of ${event}`)
+  if (location === undefined || location === null || location === '')
+    throw new AppspecError(
+      'The deployment failed because the application specification file specifies a script with no location value. Specify the location in the hooks section of the AppSpec file, and then try again.',
+    )
+  const seconds = timeout === undefined || timeout === null ? longestTimeout : Math.trunc(Number(timeout))
+  if (!(seconds > 0) || !Number.isFinite(seconds))
+    throw new AppspecError(
+      'The deployment failed because an invalid timeout value was provided for a script in the application specification file. Make corrections in the hooks section of the AppSpec file, and then try again.',
+    )
+  return {
+    location: inside(text(location, `location for a script of ${event}`), 'script'),
+    timeout: seconds,
+    ...(runas === undefined || runas === null || runas === '' ? {} : { runas: text(runas, 'runas') }),
+  }
+}
+
+/**
+ * Matches a permission's pattern or exception against a name below its object: `**` everything below, any other pattern
+ * only what lies directly in it, `*` standing for any characters ("AppSpec 'permissions' section", user guide).
+ */
 export const matchesPattern = (pattern: string, path: string): boolean => {
   if (pattern === '**') return true
-  const parts = pattern.split('*')
-  let rest = path
-  for (const [index, part] of parts.entries()) {
-    if (index === 0) {
-      if (!rest.startsWith(part)) return false
-      rest = rest.slice(part.length)
-      continue
-    }
-    if (index === parts.length - 1)
-      return part === ''
-        ? !rest.includes('/')
-        : rest.endsWith(part) && !rest.slice(0, -part.length || undefined).includes('/')
-    const at = rest.indexOf(part)
-    if (at < 0 || rest.slice(0, at).includes('/')) return false
-    rest = rest.slice(at + part.length)
+  if (path.includes('/')) return false
+  const [first = '', ...parts] = pattern.split('*')
+  const last = parts.pop()
+  if (last === undefined) return path === first
+  if (!path.startsWith(first)) return false
+  let at = first.length
+  for (const part of parts) {
+    const found = path.indexOf(part, at)
+    if (found < 0) return false
+    at = found + part.length
   }
-  return rest === ''
+  return path.length - last.length >= at && path.endsWith(last)
 }

@@ -1,13 +1,12 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { Exchange, Route } from '../../kernel/service.ts'
-import type { WriteTx } from '../../store/store.ts'
+import type { ReadTx, WriteTx } from '../../store/store.ts'
 import { instances } from '../capabilities.ts'
 import type { Specification } from './agent/specification.ts'
 import { Deployment } from './deployment.ts'
-import { failedAt } from './deployment-run.ts'
 import { targetChanged } from './events.ts'
-import { Target } from './target.ts'
+import { failedAt, type LifecycleEvent, presentEvent, Target } from './target.ts'
 
 // The host command service: what the agent inside a machine talks to. Operations and members have the names that AWS's
 // agent uses. A host may ask for its own commands and nothing else.
@@ -78,33 +77,51 @@ const commandOf = (host: Host, identifier: string): { key: string; event: string
   return { key: `${deploymentId}/${instanceId}`, event, deploymentId }
 }
 
-/** The host's present event, if a deployment waits for it. An event that an earlier run of the agent left is failed. */
-const PollHostCommand = (host: Host, message: Message) =>
-  host.ctx.write(async (tx) => {
-    const session = text(message, 'AgentSession')
-    for (const target of await tx.list(Target, { index: 'active', equals: host.instanceId })) {
-      const at = target.events.findIndex(({ status }) => status === 'Pending' || status === 'InProgress')
-      const event = target.events[at]
-      if (!event) continue
-      if (event.status === 'Pending')
-        return {
-          HostCommand: {
-            HostCommandIdentifier: identifierOf(target, event.name),
-            HostIdentifier: message.HostIdentifier,
-            DeploymentExecutionId: target.deploymentId,
-            CommandName: event.name,
-          },
-        }
-      if (event.session !== session)
-        await fail(host, tx, target, at, {
-          errorCode: 'UnknownError',
-          scriptName: '',
-          message: 'CodeDeploy agent was restarted while it ran the lifecycle event.',
-          logTail: '',
-        })
-    }
-    return {}
-  })
+type Waiting = { readonly target: Target; readonly at: number; readonly event: LifecycleEvent }
+
+/** What deployments want of the host now, one event each; nothing of a deployment that somebody stops. */
+const waitingFor = async (tx: ReadTx, host: Host): Promise<Waiting[]> => {
+  const found: Waiting[] = []
+  for (const target of await tx.list(Target, { index: 'active', equals: host.instanceId })) {
+    const at = presentEvent(target)
+    const event = target.events[at]
+    if (event && !(await tx.get(Deployment, target.deploymentId))?.stop) found.push({ target, at, event })
+    else if (event?.status === 'InProgress') found.push({ target, at, event })
+  }
+  return found
+}
+
+/**
+ * The host's present event, if a deployment waits for it. An agent that polls is idle: what it has acknowledged itself it
+ * is given again, for then the answer to its acknowledgement was lost; what an earlier run of it left is failed, as
+ * AWS's agent does after a restart.
+ */
+const PollHostCommand = async (host: Host, message: Message) => {
+  const session = text(message, 'AgentSession')
+  const waiting = await host.ctx.read((tx) => waitingFor(tx, host))
+  const left = waiting.filter(({ event }) => event.status === 'InProgress' && event.session !== session)
+  if (left.length > 0)
+    await host.ctx.write(async (tx) => {
+      for (const { target, at, event } of await waitingFor(tx, host))
+        if (event.status === 'InProgress' && event.session !== session)
+          await fail(host, tx, target, at, {
+            errorCode: 'UnknownError',
+            scriptName: '',
+            message: 'Failed: Failing in-progress lifecycle event after an agent restart.',
+            logTail: '',
+          })
+    })
+  const next = waiting.find((one) => !left.includes(one))
+  if (!next) return {}
+  return {
+    HostCommand: {
+      HostCommandIdentifier: identifierOf(next.target, next.event.name),
+      HostIdentifier: message.HostIdentifier,
+      DeploymentExecutionId: next.target.deploymentId,
+      CommandName: next.event.name,
+    },
+  }
+}
 
 const PutHostCommandAcknowledgement = (host: Host, message: Message) =>
   host.ctx.write(async (tx) => {
@@ -112,7 +129,10 @@ const PutHostCommandAcknowledgement = (host: Host, message: Message) =>
     const session = text(message, 'AgentSession')
     const target = await tx.get(Target, key)
     const event = target?.events.find((one) => one.name === name)
-    if (!target || event?.status !== 'Pending') return { CommandStatus: event?.status ?? 'Failed' }
+    if (!target || !event || target.status !== 'InProgress') return { CommandStatus: 'Failed' }
+    if (event.status === 'InProgress' && event.session === session) return { CommandStatus: 'InProgress' }
+    if (event.status !== 'Pending' || (await tx.get(Deployment, target.deploymentId))?.stop)
+      return { CommandStatus: 'Failed' }
     const now = host.ctx.now().getTime()
     tx.put(Target, {
       ...target,
@@ -179,7 +199,7 @@ const PutHostCommandComplete = (host: Host, message: Message) =>
     const changed: Target = { ...target, updated: now, events, status: last ? 'Succeeded' : target.status }
     tx.put(Target, changed)
     if (last && deployment) tx.emit(targetChanged(host.ctx, deployment, changed))
-    if (last) tx.wake('codedeploy.deployment', deploymentId)
+    if (last || deployment?.stop) tx.wake('codedeploy.deployment', deploymentId)
     return {}
   })
 

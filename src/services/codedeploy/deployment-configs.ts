@@ -1,9 +1,13 @@
 import { type ReadTx, table } from '../../store/store.ts'
 import { Group } from './deployment-groups.ts'
-import { fail, type Operation } from './operation.ts'
+import { checkName, fail, type Operation } from './operation.ts'
 import { page } from './page.ts'
 
-type MinimumHealthyHosts = { readonly type: 'HOST_COUNT' | 'FLEET_PERCENT'; readonly value: number }
+/** `MOST_CONCURRENCY`, which only CodeDeployDefault.OneAtATime has: all but this many stay healthy. */
+type MinimumHealthyHosts = {
+  readonly type: 'HOST_COUNT' | 'FLEET_PERCENT' | 'MOST_CONCURRENCY'
+  readonly value: number
+}
 export type DeploymentConfig = {
   readonly name: string
   readonly id: string
@@ -18,7 +22,7 @@ export const DeploymentConfig = table<DeploymentConfig>('codedeploy.deployment-c
 const predefined: Readonly<Record<string, MinimumHealthyHosts>> = {
   'CodeDeployDefault.AllAtOnce': { type: 'FLEET_PERCENT', value: 0 },
   'CodeDeployDefault.HalfAtATime': { type: 'FLEET_PERCENT', value: 50 },
-  'CodeDeployDefault.OneAtATime': { type: 'FLEET_PERCENT', value: 99 },
+  'CodeDeployDefault.OneAtATime': { type: 'MOST_CONCURRENCY', value: 1 },
 }
 const predefinedId = (name: string) => `00000000-0000-0000-0000-00000000000${Object.keys(predefined).indexOf(name) + 1}`
 
@@ -35,16 +39,22 @@ export const getConfig = async (tx: ReadTx, name: string): Promise<DeploymentCon
 }
 
 /**
- * How many of `total` instances must stay healthy ("Working with deployment configurations", user guide): a percentage is
- * rounded up, and one instance at a time can always be worked on.
+ * How many of `total` instances must stay healthy: percentages are rounded up ("CodeDeploy instance health", user guide).
+ * The rest may be worked on at a time, and may fail: so with CodeDeployDefault.OneAtATime the last one may.
  */
 export const healthyMinimum = (
   { minimumHealthyHosts: { type, value } }: Pick<DeploymentConfig, 'minimumHealthyHosts'>,
   total: number,
-): number => Math.min(type === 'HOST_COUNT' ? value : Math.ceil((total * value) / 100), total)
+): number =>
+  type === 'HOST_COUNT'
+    ? value
+    : type === 'FLEET_PERCENT'
+      ? Math.ceil((total * value) / 100)
+      : Math.max(0, total - value)
 
 export const CreateDeploymentConfig: Operation<'CreateDeploymentConfig'> = (ctx, input) => {
   const { deploymentConfigName: name, minimumHealthyHosts: hosts } = input
+  checkName('InvalidDeploymentConfigNameException', 'Deployment config', name)
   if (/^CodeDeployDefault\./.test(name))
     throw fail(
       'InvalidDeploymentConfigNameException',
@@ -88,7 +98,8 @@ export const GetDeploymentConfig: Operation<'GetDeploymentConfig'> = (ctx, { dep
         deploymentConfigName: name,
         deploymentConfigId: id,
         createTime: new Date(created),
-        minimumHealthyHosts,
+        // The documentation's MOST_CONCURRENCY is not among the SDK's values.
+        minimumHealthyHosts: { ...minimumHealthyHosts, type: minimumHealthyHosts.type as 'HOST_COUNT' },
         computePlatform: 'Server' as const,
       },
     }

@@ -1,12 +1,12 @@
 import type { Ctx } from '../../kernel/context.ts'
-import { type ReadTx, table } from '../../store/store.ts'
+import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { getApplication } from './applications.ts'
 import { Deployment, unfinished } from './deployment.ts'
 import { defaultConfig, getConfig } from './deployment-configs.ts'
-import { fail, type Input, type Operation } from './operation.ts'
-import { page } from './page.ts'
-import { type Revision, toRevision } from './revisions.ts'
-import { putTags, Tags } from './tags.ts'
+import { checkName, fail, type Input, type Operation } from './operation.ts'
+import { checkBatch, page } from './page.ts'
+import { Registered, type Revision, revisionsOf, toRevision } from './revisions.ts'
+import { moveTags, putTags, Tags } from './tags.ts'
 
 export type TagFilter = {
   readonly key?: string
@@ -43,6 +43,28 @@ export const getGroup = async (tx: ReadTx, application: string, name: string): P
   const group = await tx.get(Group, `${application}/${name}`)
   if (!group) throw fail('DeploymentGroupDoesNotExistException', `No Deployment Group found for name: ${name}`)
   return group
+}
+
+/** Gives a group another application's name or a name of its own; its tags, revisions and deployments go with it. */
+export const renameGroup = async (
+  ctx: Ctx,
+  tx: WriteTx,
+  group: Group,
+  names: Partial<Pick<Group, 'application' | 'name'>>,
+): Promise<Group> => {
+  const renamed = { ...group, ...names }
+  const arn = ({ application, name }: Group) => ctx.arn(`deploymentgroup:${application}/${name}`)
+  tx.delete(Group, `${group.application}/${group.name}`)
+  tx.put(Group, renamed)
+  await moveTags(tx, arn(group), arn(renamed))
+  for (const deployment of await tx.list(Deployment, { index: 'group', equals: group.id }))
+    tx.put(Deployment, { ...deployment, application: renamed.application, group: renamed.name })
+  for (const revision of await revisionsOf(tx, renamed.application))
+    tx.put(Registered, {
+      ...revision,
+      groups: revision.groups.map((name) => (name === group.name ? renamed.name : name)),
+    })
+  return renamed
 }
 
 type Settings = Partial<
@@ -137,6 +159,7 @@ export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (
     deploymentConfigName: config = defaultConfig,
     serviceRoleArn,
   } = input
+  checkName('InvalidDeploymentGroupNameException', 'Deployment group', name)
   refuseUnsupported(input)
   const tags = readTags(input) ?? { tagSet: [], flat: true }
   const autoRollback = readRollback(input.autoRollbackConfiguration) ?? { enabled: false, events: [] }
@@ -164,21 +187,22 @@ export const UpdateDeploymentGroup: Operation<'UpdateDeploymentGroup'> = async (
   refuseUnsupported(input)
   const tags = readTags(input)
   const autoRollback = readRollback(input.autoRollbackConfiguration)
+  if (input.newDeploymentGroupName !== undefined)
+    checkName('InvalidDeploymentGroupNameException', 'Deployment group', input.newDeploymentGroupName)
   if (input.serviceRoleArn) await passRole(ctx, input.serviceRoleArn)
   return ctx.write(async (tx) => {
     await getApplication(tx, input.applicationName)
-    const group = await getGroup(tx, input.applicationName, input.currentDeploymentGroupName)
+    let group = await getGroup(tx, input.applicationName, input.currentDeploymentGroupName)
     if (input.deploymentConfigName) await getConfig(tx, input.deploymentConfigName)
     const name = input.newDeploymentGroupName ?? group.name
     if (name !== group.name) {
       if (await tx.get(Group, `${group.application}/${name}`))
         throw fail('DeploymentGroupAlreadyExistsException', `Deployment group already exists: ${name}`)
-      tx.delete(Group, `${group.application}/${group.name}`)
+      group = await renameGroup(ctx, tx, group, { name })
     }
     tx.put(Group, {
       ...group,
       ...tags,
-      name,
       ...(autoRollback ? { autoRollback } : {}),
       ...(input.deploymentConfigName ? { config: input.deploymentConfigName } : {}),
       ...(input.serviceRoleArn ? { serviceRoleArn: input.serviceRoleArn } : {}),
@@ -243,14 +267,16 @@ export const GetDeploymentGroup: Operation<'GetDeploymentGroup'> = (ctx, { appli
 export const BatchGetDeploymentGroups: Operation<'BatchGetDeploymentGroups'> = (
   ctx,
   { applicationName, deploymentGroupNames },
-) =>
-  ctx.read(async (tx) => {
+) => {
+  checkBatch(deploymentGroupNames, 100)
+  return ctx.read(async (tx) => {
     await getApplication(tx, applicationName)
     const deploymentGroupsInfo = await Promise.all(
       deploymentGroupNames.map(async (name) => toInfo(tx, await getGroup(tx, applicationName, name))),
     )
     return { deploymentGroupsInfo, errorMessage: '' }
   })
+}
 
 export const ListDeploymentGroups: Operation<'ListDeploymentGroups'> = (ctx, { applicationName, nextToken }) =>
   ctx.read(async (tx) => {

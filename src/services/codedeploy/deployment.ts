@@ -5,13 +5,15 @@ import type { Revision } from './revisions.ts'
 
 export type DeploymentStatus = 'Created' | 'Queued' | 'InProgress' | 'Succeeded' | 'Failed' | 'Stopped'
 export type ErrorCode =
+  | 'APPLICATION_MISSING'
+  | 'DEPLOYMENT_GROUP_MISSING'
   | 'HEALTH_CONSTRAINTS'
+  | 'HEALTH_CONSTRAINTS_INVALID'
   | 'NO_INSTANCES'
   | 'IAM_ROLE_MISSING'
   | 'IAM_ROLE_PERMISSIONS'
   | 'REVISION_MISSING'
   | 'MANUAL_STOP'
-  | 'INTERNAL_ERROR'
 
 /** A deployment. Times in epoch milliseconds. */
 export type Deployment = {
@@ -42,7 +44,10 @@ export type Deployment = {
 export const Deployment = table<Deployment>('codedeploy.deployment', {
   scope: 'region',
   key: ({ id }) => id,
-  index: { created: ({ created, id }) => `${String(created).padStart(15, '0')} ${id}` },
+  index: {
+    created: ({ created, id }) => `${String(created).padStart(15, '0')} ${id}`,
+    group: ({ groupId }) => groupId,
+  },
 })
 
 export const unfinished = ({ status }: Pick<Deployment, 'status'>): boolean =>

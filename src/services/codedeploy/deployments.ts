@@ -6,7 +6,7 @@ import { getConfig } from './deployment-configs.ts'
 import { Group, getGroup, readRollback, underWay } from './deployment-groups.ts'
 import { deploymentChanged } from './events.ts'
 import { fail, type Operation } from './operation.ts'
-import { page } from './page.ts'
+import { checkBatch, page } from './page.ts'
 import { noteUse, type Revision, readRevision, toRevision } from './revisions.ts'
 import { targetsOf } from './target.ts'
 
@@ -65,7 +65,8 @@ export const CreateDeployment: Operation<'CreateDeployment'> = (ctx, input) => {
         'DeploymentLimitExceededException',
         `The Deployment Group '${group.name}' already has an active Deployment '${running.id}'`,
       )
-    const revision = given ?? group.target
+    const last = group.lastSuccessful === undefined ? undefined : await tx.get(Deployment, group.lastSuccessful)
+    const revision = given ?? last?.revision
     if (!revision) throw fail('RevisionRequiredException', 'A revision location must be specified.')
     const deployment = await begin(ctx, tx, group, revision, {
       config,
@@ -133,11 +134,7 @@ export const GetDeployment: Operation<'GetDeployment'> = (ctx, { deploymentId })
   ctx.read(async (tx) => ({ deploymentInfo: await toInfo(tx, await getDeployment(tx, deploymentId)) }))
 
 export const BatchGetDeployments: Operation<'BatchGetDeployments'> = (ctx, { deploymentIds }) => {
-  if (deploymentIds.length > 25)
-    throw fail(
-      'BatchLimitExceededException',
-      'The maximum number of names or IDs allowed for this request (25) was exceeded.',
-    )
+  checkBatch(deploymentIds, 25)
   return ctx.read(async (tx) => {
     const found = await Promise.all(deploymentIds.map((id) => tx.get(Deployment, id)))
     return {
@@ -183,8 +180,11 @@ export const StopDeployment: Operation<'StopDeployment'> = (ctx, { deploymentId,
       (deployment.autoRollback.enabled && deployment.autoRollback.events.includes('DEPLOYMENT_STOP_ON_REQUEST'))
     tx.put(Deployment, { ...deployment, stop: { rollback } })
     tx.wake('codedeploy.deployment', deploymentId)
+    const working = (await targetsOf(tx, deploymentId)).some(({ events }) =>
+      events.some(({ status }) => status === 'InProgress'),
+    )
     return {
-      status: 'Pending',
-      statusMessage: 'Stopping the deployment: lifecycle events that run are completed first.',
+      status: working ? 'Pending' : 'Succeeded',
+      statusMessage: 'No more commands will be scheduled for execution in the deployment instances',
     }
   })

@@ -11,7 +11,7 @@ import {
   ListDeploymentConfigs,
 } from './deployment-configs.ts'
 import * as groups from './deployment-groups.ts'
-import { deploymentReconciler } from './deployment-run.ts'
+import { deploymentReconciler, onInstanceEvent } from './deployment-run.ts'
 import { BatchGetDeployments, CreateDeployment, GetDeployment, ListDeployments, StopDeployment } from './deployments.ts'
 import { access } from './iam.ts'
 import { codedeployAgent } from './machine-agent.ts'
@@ -83,4 +83,5 @@ export const service = defineService<NS>()({
   reconcilers: [deploymentReconciler],
   provides: [provide(machineAgents, () => ({ agents: () => [codedeployAgent()] }))],
   uses: [instances],
+  onEvent: onInstanceEvent,
 })

@@ -7,3 +7,15 @@ export type Operation<O extends OperationName<NS>> = KernelOperation<NS, O>
 export type Input<O extends OperationName<NS>> = OperationInput<NS, O>
 
 export const fail = errorsOf<NS>()
+
+/** Names have letters, digits and `. _ + = , @ -` ("CodeDeploy limits", user guide); they are parts of ARNs. */
+export const checkName = (
+  code:
+    | 'InvalidApplicationNameException'
+    | 'InvalidDeploymentGroupNameException'
+    | 'InvalidDeploymentConfigNameException',
+  what: string,
+  name: string,
+): void => {
+  if (!/^[\w.+=,@-]+$/.test(name)) throw fail(code, `${what} name is not valid: ${name}`)
+}

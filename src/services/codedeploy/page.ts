@@ -15,3 +15,12 @@ export const page = <T>(
     ...(next < all.length ? { nextToken: Buffer.from(String(next)).toString('base64url') } : {}),
   }
 }
+
+/** Throws BatchLimitExceededException for more names or ids than an operation takes at once. */
+export const checkBatch = (names: readonly unknown[], most: number): void => {
+  if (names.length > most)
+    throw fail(
+      'BatchLimitExceededException',
+      `The maximum number of names or IDs allowed for this request (${most}) was exceeded.`,
+    )
+}

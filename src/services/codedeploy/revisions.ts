@@ -2,7 +2,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { getApplication } from './applications.ts'
 import { fail, type Operation } from './operation.ts'
-import { page } from './page.ts'
+import { checkBatch, page } from './page.ts'
 
 /** A bundle in S3: what a deployment deploys. */
 export type Revision = {
@@ -28,6 +28,14 @@ export const Registered = table<Registered>('codedeploy.revision', {
   scope: 'region',
   key: ({ application, revision }) => `${application}\0${nameOf(revision)}`,
 })
+
+export const revisionsOf = (tx: ReadTx, application: string): Promise<Registered[]> =>
+  tx.list(Registered, { prefix: `${application}\0` })
+export const forgetRevision = (tx: WriteTx, { application, revision }: Registered): void =>
+  tx.delete(Registered, `${application}\0${nameOf(revision)}`)
+/** A revision that is registered with the application, if it (still) is. */
+export const findRevision = (tx: ReadTx, application: string, revision: Revision): Promise<Registered | undefined> =>
+  tx.get(Registered, `${application}\0${nameOf(revision)}`)
 
 type WireRevision = {
   readonly revisionType?: string | undefined
@@ -76,7 +84,7 @@ export const noteUse = async (
   group: string,
 ): Promise<void> => {
   const now = ctx.now().getTime()
-  const before = await tx.get(Registered, `${application}\0${nameOf(revision)}`)
+  const before = await findRevision(tx, application, revision)
   tx.put(Registered, {
     application,
     revision,
@@ -97,7 +105,7 @@ const toInfo = ({ description, registered, firstUsed, lastUsed, groups }: Regist
 })
 
 const getRegistered = async (tx: ReadTx, application: string, revision: Revision): Promise<Registered> => {
-  const found = await tx.get(Registered, `${application}\0${nameOf(revision)}`)
+  const found = await findRevision(tx, application, revision)
   if (!found) throw fail('RevisionDoesNotExistException', 'No revision found for the specified location.')
   return found
 }
@@ -109,7 +117,7 @@ export const RegisterApplicationRevision: Operation<'RegisterApplicationRevision
   const read = readRevision(revision)
   return ctx.write(async (tx) => {
     await getApplication(tx, applicationName)
-    const before = await tx.get(Registered, `${applicationName}\0${nameOf(read)}`)
+    const before = await findRevision(tx, applicationName, read)
     tx.put(Registered, {
       groups: [],
       ...before,
@@ -132,8 +140,9 @@ export const GetApplicationRevision: Operation<'GetApplicationRevision'> = (ctx,
 export const BatchGetApplicationRevisions: Operation<'BatchGetApplicationRevisions'> = (
   ctx,
   { applicationName, revisions },
-) =>
-  ctx.read(async (tx) => {
+) => {
+  checkBatch(revisions, 25)
+  return ctx.read(async (tx) => {
     await getApplication(tx, applicationName)
     const found = await Promise.all(
       revisions.map((revision) => getRegistered(tx, applicationName, readRevision(revision))),
@@ -144,6 +153,7 @@ export const BatchGetApplicationRevisions: Operation<'BatchGetApplicationRevisio
       revisions: found.map((one) => ({ revisionLocation: toRevision(one.revision), genericRevisionInfo: toInfo(one) })),
     }
   })
+}
 
 const orders = {
   registerTime: ({ registered }: Registered) => registered,
@@ -156,7 +166,7 @@ export const ListApplicationRevisions: Operation<'ListApplicationRevisions'> = (
     await getApplication(tx, input.applicationName)
     if (input.s3KeyPrefix && !input.s3Bucket)
       throw fail('InvalidKeyPrefixFilterException', 'A key prefix needs a bucket.')
-    const all = (await tx.list(Registered, { prefix: `${input.applicationName}\0` }))
+    const all = (await revisionsOf(tx, input.applicationName))
       .filter(({ revision }) => !input.s3Bucket || revision.bucket === input.s3Bucket)
       .filter(({ revision }) => !input.s3KeyPrefix || revision.key.startsWith(input.s3KeyPrefix))
       .filter(

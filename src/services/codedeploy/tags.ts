@@ -1,5 +1,5 @@
 import type { Ctx } from '../../kernel/context.ts'
-import { table, type WriteTx } from '../../store/store.ts'
+import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { getApplication } from './applications.ts'
 import { getGroup } from './deployment-groups.ts'
 import { fail, type Operation } from './operation.ts'
@@ -18,8 +18,16 @@ export const putTags = async (tx: WriteTx, arn: string, tags: readonly WireTag[]
   tx.put(Tags, { arn, tags: merged })
 }
 
+/** A resource that has another name keeps its tags. */
+export const moveTags = async (tx: WriteTx, from: string, to: string): Promise<void> => {
+  const tags = await tx.get(Tags, from)
+  if (!tags) return
+  tx.delete(Tags, from)
+  tx.put(Tags, { ...tags, arn: to })
+}
+
 /** Throws unless the ARN is that of an application or deployment group of this place. */
-const check = async (ctx: Ctx, tx: WriteTx, arn: string): Promise<void> => {
+const check = async (ctx: Ctx, tx: ReadTx, arn: string): Promise<void> => {
   const [, , service, region, account, kind, name = ''] = arn.split(':')
   if (service !== 'codedeploy' || region !== ctx.region || account !== ctx.account)
     throw fail('InvalidArnException', `The specified ARN is not in a valid format: ${arn}`)
@@ -48,7 +56,7 @@ export const UntagResource: Operation<'UntagResource'> = (ctx, { ResourceArn, Ta
   })
 
 export const ListTagsForResource: Operation<'ListTagsForResource'> = (ctx, { ResourceArn }) =>
-  ctx.write(async (tx) => {
+  ctx.read(async (tx) => {
     await check(ctx, tx, ResourceArn)
     const tags = (await tx.get(Tags, ResourceArn))?.tags ?? {}
     return { Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) }

@@ -2,7 +2,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table } from '../../store/store.ts'
 import { getDeployment } from './deployment.ts'
 import { fail, type Operation } from './operation.ts'
-import { page } from './page.ts'
+import { checkBatch, page } from './page.ts'
 
 /** What happens on an instance, in order ("AppSpec hooks section: lifecycle event hook availability", user guide). */
 export const lifecycle = [
@@ -57,6 +57,24 @@ export const newTarget = (ctx: Ctx, deploymentId: string, instanceId: string): T
 export const targetsOf = (tx: ReadTx, deploymentId: string): Promise<Target[]> =>
   tx.list(Target, { prefix: `${deploymentId}/` })
 
+/** The target with one event failed and those after it skipped. */
+export const failedAt = (target: Target, at: number, now: number, diagnostics: Diagnostics): Target => ({
+  ...target,
+  status: 'Failed',
+  updated: now,
+  events: target.events.map((event, index) =>
+    index < at
+      ? event
+      : index === at
+        ? { ...event, status: 'Failed', started: event.started ?? now, ended: now, diagnostics }
+        : { ...event, status: 'Skipped' },
+  ),
+})
+
+/** Where the event is that a target waits for or is in; -1 when all have ended. */
+export const presentEvent = ({ events }: Target): number =>
+  events.findIndex(({ status }) => status === 'Pending' || status === 'InProgress')
+
 const time = (at: number | undefined) => (at === undefined ? {} : { at: new Date(at) }).at
 
 const toEvent = ({ name, status, started, ended, diagnostics }: LifecycleEvent) => ({
@@ -110,19 +128,29 @@ export const ListDeploymentTargets: Operation<'ListDeploymentTargets'> = (
     await getDeployment(tx, deploymentId)
     const wanted = targetFilters?.TargetStatus
     for (const name of Object.keys(targetFilters ?? {}))
-      if (name !== 'TargetStatus')
+      if (name !== 'TargetStatus' && name !== 'ServerInstanceLabel')
         throw fail('InvalidTargetFilterNameException', `The target filter name is invalid: ${name}`)
-    const all = (await targetsOf(tx, deploymentId)).filter(({ status }) => !wanted || wanted.includes(status))
+    // In a deployment in place every instance has the label Blue.
+    const labels = targetFilters?.ServerInstanceLabel
+    const all = (await targetsOf(tx, deploymentId)).filter(
+      ({ status }) => (!wanted || wanted.includes(status)) && (!labels || labels.includes('Blue')),
+    )
     const { items, ...more } = page(all, nextToken)
     return { targetIds: items.map(({ instanceId }) => instanceId), ...more }
   })
 
-export const BatchGetDeploymentTargets: Operation<'BatchGetDeploymentTargets'> = (ctx, { deploymentId, targetIds }) =>
-  ctx.read(async (tx) => {
+export const BatchGetDeploymentTargets: Operation<'BatchGetDeploymentTargets'> = (ctx, { deploymentId, targetIds }) => {
+  if (targetIds.length > 25)
+    throw fail(
+      'DeploymentTargetListSizeExceededException',
+      'The maximum number of targets that can be associated with this request (25) was exceeded.',
+    )
+  return ctx.read(async (tx) => {
     await getDeployment(tx, deploymentId)
     const found = await Promise.all(targetIds.map((id) => tx.get(Target, `${deploymentId}/${idOf(id)}`)))
     return { deploymentTargets: found.flatMap((target) => (target ? [toTarget(ctx, target)] : [])) }
   })
+}
 
 const getTarget = async (tx: ReadTx, deploymentId: string, id: string): Promise<Target | undefined> => {
   await getDeployment(tx, deploymentId)
@@ -159,9 +187,11 @@ export const GetDeploymentInstance: Operation<'GetDeploymentInstance'> = (ctx, {
 export const BatchGetDeploymentInstances: Operation<'BatchGetDeploymentInstances'> = (
   ctx,
   { deploymentId, instanceIds },
-) =>
-  ctx.read(async (tx) => {
+) => {
+  checkBatch(instanceIds, 25)
+  return ctx.read(async (tx) => {
     await getDeployment(tx, deploymentId)
     const found = await Promise.all(instanceIds.map((id) => tx.get(Target, `${deploymentId}/${idOf(id)}`)))
     return { instancesSummary: found.flatMap((target) => (target ? [toSummary(ctx, target)] : [])), errorMessage: '' }
   })
+}

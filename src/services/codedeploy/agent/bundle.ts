@@ -6,10 +6,10 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { ArchiveError, unzip } from '../../../archives/zip.ts'
+import { ArchiveError, sourceLimits, unzip } from '../../../archives/zip.ts'
 import { CommandFailure } from './failure.ts'
 import { type Host, objectPath, signedFetch } from './host.ts'
-import { type Layout, readOptional } from './layout.ts'
+import { type Layout, readOptional, writeWhole } from './layout.ts'
 import type { Specification } from './specification.ts'
 
 const run = promisify(execFile)
@@ -32,15 +32,16 @@ export const downloadBundle = async (host: Host, place: Layout, specification: S
     query: Version ? `versionId=${encodeURIComponent(Version)}` : '',
   })
   if (!response.ok || !response.body) {
-    const why = /<Message>([^<]*)<\/Message>/.exec(await response.text())?.[1] ?? `status ${response.status}`
-    throw new CommandFailure('UnknownError', `The bundle s3://${Bucket}/${Key} could not be fetched: ${why}`)
+    const why =
+      /<Message>([^<]*)<\/Message>/.exec(await response.text())?.[1] ?? `Amazon S3 answered ${response.status}`
+    throw new CommandFailure('UnknownError', unescapeXml(why), '', `GET s3://${Bucket}/${Key}: ${response.status}`)
   }
   const found = response.headers.get('etag')?.replaceAll('"', '')
   if (ETag && found !== ETag.replaceAll('"', '')) {
     await response.body.cancel()
     throw new CommandFailure(
       'UnknownError',
-      `The ETag of s3://${Bucket}/${Key} is ${found}, not ${ETag}: the object changed after the revision was named`,
+      `Expected deployment artifact bundle etag ${ETag} but was actually ${found}`,
     )
   }
   const md5 = createHash('md5')
@@ -57,18 +58,27 @@ export const downloadBundle = async (host: Host, place: Layout, specification: S
   if (found && /^[0-9a-f]{32}$/.test(found) && md5.digest('hex') !== found)
     throw new CommandFailure('UnknownError', `The bytes of s3://${Bucket}/${Key} are not those of its ETag`)
   await unpack(file, archive, BundleType)
+  await writeWhole(place.mostRecent(specification.DeploymentGroupId), folder)
   await forgetOldRevisions(place, specification)
 }
+
+const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
+const unescapeXml = (text: string): string =>
+  text.replace(/&(amp|lt|gt|quot|apos);/g, (_whole, name: string) => entities[name] ?? '')
 
 const unpack = async (file: string, archive: string, type: string): Promise<void> => {
   try {
     if (type === 'zip') return await unzip(file, archive)
-    const compressed = type === 'tgz' ? ['-z'] : []
-    const { stdout } = await run('tar', [...compressed, '-tf', file], { maxBuffer: 64 * 1024 * 1024 })
-    for (const name of stdout.split('\n'))
+    const kind = type === 'tgz' ? ['-z'] : []
+    const { stdout } = await run('tar', [...kind, '-tf', file], { maxBuffer: 64 * 1024 * 1024 })
+    const names = stdout.split('\n')
+    if (names.length > sourceLimits.entries)
+      throw new ArchiveError(`the archive has more than ${sourceLimits.entries} entries`)
+    for (const name of names)
       if (name.startsWith('/') || name.split('/').includes('..'))
         throw new ArchiveError(`the archive holds an entry outside its folder: ${name}`)
-    await run('tar', [...compressed, '-xf', file, '-C', archive, '--no-same-owner'])
+    // Links are the revision's own, as on AWS, but tar writes nothing through them: it makes them last.
+    await run('tar', [...kind, '-xpf', file, '-C', archive, '--no-same-owner'])
   } catch (error) {
     throw new CommandFailure(
       'UnknownError',

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
-import { access, constants, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, stat } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
-import { type Appspec, AppspecError, parseAppspec, type Script } from '../appspec.ts'
-import { CommandFailure } from './failure.ts'
+import { createInterface } from 'node:readline'
+import { type Appspec, AppspecError, longestTimeout, parseAppspec, type Script } from '../appspec.ts'
+import { CommandFailure, type FailureCode } from './failure.ts'
 import type { Layout } from './layout.ts'
 import type { Specification } from './specification.ts'
 
@@ -25,8 +27,40 @@ export const readAppspec = async (archive: string): Promise<Appspec> => {
   )
 }
 
-/** How much of the log a failure carries. */
-const logTail = 2_048
+/** How many characters of its log a failure carries. */
+const longestTail = 2_048
+
+/** What the scripts of one event wrote: to the deployment's log, to the log of all deployments, and the end of it kept. */
+type ScriptLog = {
+  readonly say: (line: string) => void
+  readonly tail: () => string
+  readonly close: () => Promise<void>
+}
+
+const stamp = (): string => new Date().toISOString().replace('T', ' ').replace('Z', '')
+
+const openLog = async (place: Layout, folder: string, { DeploymentId }: Specification): Promise<ScriptLog> => {
+  const paths = [place.scriptLog(folder), place.deploymentLog]
+  for (const path of paths) await mkdir(dirname(path), { recursive: true })
+  const [own, all] = paths.map((path) => createWriteStream(path, { flags: 'a' }))
+  let kept: string[] = []
+  let length = 0
+  return {
+    say: (line) => {
+      const time = stamp()
+      own?.write(`${time.slice(0, 19)} ${line}\n`)
+      all?.write(`[${time}] [${DeploymentId}]${line}\n`)
+      kept.push(`${line}\n`)
+      length += line.length + 1
+      while (length > longestTail && kept.length > 1) length -= kept.shift()?.length ?? 0
+    },
+    tail: () => kept.join('').slice(-longestTail),
+    close: async () => {
+      await Promise.all([own, all].map((stream) => new Promise<void>((closed) => stream?.end(closed))))
+      kept = []
+    },
+  }
+}
 
 /**
  * Runs an event's scripts one after the other, in the archive of `folder`'s deployment, under their users and timeouts.
@@ -41,34 +75,23 @@ export const runHook = async (
   const archive = place.archive(folder)
   const scripts = (await readAppspec(archive)).hooks[event] ?? []
   if (scripts.length === 0) return
-  const log = place.scriptLog(folder)
-  await mkdir(dirname(log), { recursive: true })
-  await writeFile(log, `${stamp()} LifecycleEvent - ${event}\n`, { flag: 'a' })
-  for (const script of scripts) await runScript(archive, script, event, specification, log)
+  const log = await openLog(place, folder, specification)
+  try {
+    log.say(`LifecycleEvent - ${event}`)
+    const deadline = Date.now() + longestTimeout * 1000
+    for (const script of scripts) await runScript(archive, script, environment(event, specification), log, deadline)
+  } finally {
+    await log.close()
+  }
 }
 
-const stamp = (): string => new Date().toISOString().slice(0, 19).replace('T', ' ')
-
-const runScript = async (
-  archive: string,
-  script: Script,
-  event: string,
-  specification: Specification,
-  log: string,
-): Promise<void> => {
-  const path = join(archive, script.location)
-  if (!(await stat(path).catch(() => undefined))?.isFile())
-    throw new CommandFailure('ScriptMissing', `Script does not exist at specified location: ${path}`, script.location)
-  const executable = await access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  )
-  await writeFile(log, `${stamp()} Script - ${script.location}\n`, { flag: 'a' })
+/** The agent's own environment, by which AWS's SDKs find endpoint and region, and what the user guide promises scripts. */
+const environment = (event: string, specification: Specification): NodeJS.ProcessEnv => {
   const { S3Revision } = specification.Revision
-  const env = {
-    PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
-    HOME: process.env.HOME ?? '/root',
-    LANG: process.env.LANG ?? 'C.UTF-8',
+  return {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: '/root',
+    ...process.env,
     LIFECYCLE_EVENT: event,
     DEPLOYMENT_ID: specification.DeploymentId,
     APPLICATION_NAME: specification.ApplicationName,
@@ -79,81 +102,105 @@ const runScript = async (
     BUNDLE_VERSION: S3Revision.Version ?? '',
     BUNDLE_ETAG: S3Revision.ETag ?? '',
   }
-  const [program = path, ...args] = script.runas
-    ? [
-        'su',
-        script.runas,
-        '-c',
-        executable ? `'${path.replaceAll("'", `'\\''`)}'` : `sh '${path.replaceAll("'", `'\\''`)}'`,
-      ]
-    : executable
-      ? [path]
-      : ['sh', path]
-  const exit = await run(program, args, archive, env, script.timeout, log)
-  if (exit === 'timeout')
-    throw new CommandFailure(
+}
+
+const runScript = async (
+  archive: string,
+  script: Script,
+  env: NodeJS.ProcessEnv,
+  log: ScriptLog,
+  deadline: number,
+): Promise<void> => {
+  const { location, runas } = script
+  const path = join(archive, location)
+  const failure = (code: FailureCode, message: string) => new CommandFailure(code, message, location, log.tail())
+  const found = await stat(path).catch(() => undefined)
+  if (!found?.isFile()) throw failure('ScriptMissing', `Script does not exist at specified location: ${path}`)
+  if ((found.mode & 0o111) === 0)
+    await chmod(path, found.mode | 0o111).catch(() => {
+      throw failure('ScriptNotExecutable', `Unable to set script at specified location: ${location} as executable`)
+    })
+  log.say(`Script - ${location}`)
+  const seconds = Math.min(script.timeout, Math.max(1, Math.round((deadline - Date.now()) / 1000)))
+  const command = runas ? ['su', runas, '-c', `'${path.replaceAll("'", "'\\''")}'`] : [path]
+  let ending = await run(command, archive, env, seconds, log)
+  // A script without an interpreter line is one for the shell, as for any program that starts another.
+  if (ending.kind === 'not started' && ending.code === 'ENOEXEC')
+    ending = await run(['sh', path], archive, env, seconds, log)
+  if (ending.kind === 'not started')
+    throw failure('UnknownError', `${reasons[ending.code] ?? ending.code} - ${command[0]}`)
+  if (ending.kind === 'timed out')
+    throw failure(
       'ScriptTimedOut',
-      `Script at specified location: ${script.location} failed to complete in ${script.timeout} seconds`,
-      script.location,
-      await tail(log),
+      `Script at specified location: ${location} failed to ${ending.exited ? 'close STDOUT' : `complete in ${seconds} seconds`}`,
     )
-  if (exit !== 0) {
-    const as = script.runas ? ` run as user ${script.runas}` : ''
-    throw new CommandFailure(
-      'ScriptFailed',
-      `Script at specified location: ${script.location}${as} failed with exit code ${exit}`,
-      script.location,
-      await tail(log),
-    )
+  if (ending.code !== 0) {
+    const as = runas ? ` run as user ${runas}` : ''
+    throw failure('ScriptFailed', `Script at specified location: ${location}${as} failed with exit code ${ending.code}`)
   }
 }
 
-/** A service that a script starts keeps the pipe open: the script is over when it has exited, not when its output ends. */
+const reasons: Readonly<Record<string, string>> = { ENOENT: 'No such file or directory', EACCES: 'Permission denied' }
+
+type Ending =
+  | { readonly kind: 'exited'; readonly code: number }
+  | { readonly kind: 'timed out'; readonly exited: boolean }
+  | { readonly kind: 'not started'; readonly code: string }
+
+/** How long a script that is told to end may take for it, in milliseconds. */
+const grace = 1_000
+
+/**
+ * Runs a program until it has ended and nobody writes to its output any more: a service that a script leaves behind must
+ * write elsewhere, or the event lasts until its timeout, as on AWS ("Troubleshooting", long-running processes).
+ */
 const run = (
-  program: string,
-  args: readonly string[],
+  [program = '', ...args]: readonly string[],
   cwd: string,
   env: NodeJS.ProcessEnv,
   seconds: number,
-  log: string,
-): Promise<number | 'timeout'> =>
+  log: ScriptLog,
+): Promise<Ending> =>
   new Promise((resolve) => {
-    const output = createWriteStream(log, { flags: 'a' })
     const child = spawn(program, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
-    const write = (prefix: string) => {
-      let rest = ''
-      return (chunk: Buffer) => {
-        const lines = (rest + chunk.toString('utf8')).split('\n')
-        rest = lines.pop() ?? ''
-        for (const line of lines) output.write(`${stamp()} [${prefix}]${line}\n`)
+    const follow = (stream: typeof child.stdout, name: string) => {
+      const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })
+      lines.on('line', (line) => log.say(`[${name}]${line}`))
+      return lines
+    }
+    const outputs = [follow(child.stdout, 'stdout'), follow(child.stderr, 'stderr')]
+    let exited = false
+    const signal = (name: NodeJS.Signals) => {
+      try {
+        if (child.pid) process.kill(-child.pid, name)
+      } catch {
+        // The whole group is gone already.
       }
     }
-    child.stdout.on('data', write('stdout'))
-    child.stderr.on('data', write('stderr'))
-    let timedOut = false
-    const timer = setTimeout(() => {
-      timedOut = true
-      if (child.pid) {
-        try {
-          process.kill(-child.pid, 'SIGKILL')
-        } catch {
-          child.kill('SIGKILL')
-        }
-      }
-    }, seconds * 1000)
-    const finish = (result: number | 'timeout') => {
+    const finish = (ending: Ending) => {
       clearTimeout(timer)
-      setImmediate(() => {
-        child.stdout.destroy()
-        child.stderr.destroy()
-        output.end(() => resolve(result))
-      })
+      for (const output of outputs) output.close()
+      child.stdout.destroy()
+      child.stderr.destroy()
+      resolve(ending)
     }
-    child.on('error', (error) => {
-      output.write(`${stamp()} [stderr]${error.message}\n`)
-      finish(127)
+    const timer = setTimeout(() => {
+      const ending: Ending = { kind: 'timed out', exited }
+      // What a script left running stays, what hangs ends.
+      if (exited) return finish(ending)
+      signal('SIGTERM')
+      setTimeout(() => {
+        signal('SIGKILL')
+        finish(ending)
+      }, grace)
+    }, seconds * 1000)
+    child.on('error', (error) =>
+      finish({ kind: 'not started', code: 'code' in error ? String(error.code) : error.message }),
+    )
+    child.on('exit', () => {
+      exited = true
     })
-    child.on('exit', (code, signal) => finish(timedOut ? 'timeout' : (code ?? 128 + (signal ? 9 : 0))))
+    child.on('close', (code, name) =>
+      setImmediate(finish, { kind: 'exited', code: code ?? 128 + (name ? constants.signals[name] : 0) }),
+    )
   })
-
-const tail = async (log: string): Promise<string> => (await readFile(log, 'utf8').catch(() => '')).slice(-logTail)

@@ -34,6 +34,8 @@ export type Host = {
   readonly region: string
   readonly identifier: string
   readonly keys: () => Promise<Keys>
+  /** The credentials were refused: fresh ones next time. */
+  readonly forgetKeys: () => void
 }
 
 /** Finds out who this machine is. Throws while the metadata service does not answer. */
@@ -55,6 +57,9 @@ export const findHost = async (): Promise<Host> => {
     keys: async () => {
       if (!keys || keys.expires - Date.now() < 300_000) keys = await readKeys()
       return keys
+    },
+    forgetKeys: () => {
+      keys = undefined
     },
   }
 }
@@ -117,7 +122,16 @@ export const signedFetch = async (
 /** A key as the path of a request: each segment percent-encoded. */
 export const objectPath = (bucket: string, key: string): string => canonicalPath(`/${bucket}/${key}`, false)
 
-/** Calls one operation of the host command service. Throws with the service's sentence. */
+/** The host command service's own answer that a call cannot be carried out. */
+export class Refused extends Error {
+  readonly status: number
+  constructor(operation: string, status: number, text: string) {
+    super(`${operation} was answered ${status}: ${text.slice(0, 500)}`)
+    this.status = status
+  }
+}
+
+/** Calls one operation of the host command service. Throws Refused with the service's sentence. */
 export const callCommands = async <T>(host: Host, operation: string, input: object): Promise<T> => {
   const body = JSON.stringify(input)
   const headers = { 'content-type': 'application/x-amz-json-1.1' }
@@ -129,6 +143,7 @@ export const callCommands = async <T>(host: Host, operation: string, input: obje
     headers,
   })
   const text = await response.text()
-  if (!response.ok) throw new Error(`${operation} was answered ${response.status}: ${text.slice(0, 500)}`)
+  if (response.status === 403) host.forgetKeys()
+  if (!response.ok) throw new Refused(operation, response.status, text)
   return JSON.parse(text) as T
 }

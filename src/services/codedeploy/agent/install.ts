@@ -1,6 +1,22 @@
 import { execFile } from 'node:child_process'
-import { chmod, copyFile, lstat, mkdir, readdir, readlink, rm, rmdir, symlink, unlink } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import {
+  chmod,
+  copyFile,
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  realpath,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+  unlink,
+  utimes,
+} from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Appspec, type FileExistsBehavior, matchesPattern, type Permission } from '../appspec.ts'
 import { CommandFailure } from './failure.ts'
@@ -9,6 +25,14 @@ import { type Layout, readOptional, writeWhole } from './layout.ts'
 import type { Specification } from './specification.ts'
 
 const run = promisify(execFile)
+const refuse = (message: string) => new CommandFailure('UnknownError', message)
+
+/** What an installation will do, known before the first file is touched: paths to their sources, folders, permissions. */
+type Plan = {
+  readonly copies: Map<string, string>
+  readonly folders: Set<string>
+  readonly permissions: Map<string, Permission>
+}
 
 /**
  * Carries out `files` and `permissions` of the bundle: first takes away what the last installation of this group put
@@ -19,124 +43,204 @@ export const install = async (place: Layout, specification: Specification): Prom
   const folder = place.deployment(DeploymentGroupId, DeploymentId)
   const archive = place.archive(folder)
   const appspec = await readAppspec(archive)
-  const behavior = appspec.fileExistsBehavior ?? specification.FileExistsBehavior
   const cleanupFile = place.cleanup(DeploymentGroupId)
   await cleanUp(await readOptional(cleanupFile))
+  await rm(cleanupFile, { force: true })
 
-  const done: string[] = []
+  const behavior = appspec.fileExistsBehavior ?? specification.FileExistsBehavior
+  const plan: Plan = { copies: new Map(), folders: new Set(), permissions: new Map() }
+  for (const { source, destination } of appspec.files)
+    await planFile(plan, join(archive, source), join(place.root, destination), behavior)
+  await planPermissions(plan, place, appspec)
+
+  await mkdir(dirname(cleanupFile), { recursive: true })
+  const cleanup = await open(cleanupFile, 'w')
   try {
-    for (const { source, destination } of appspec.files) {
-      const from = join(archive, source)
-      const found = await lstat(from).catch(() => undefined)
-      if (!found) throw new CommandFailure('UnknownError', `No such file or directory - ${from}`)
-      const target = join(place.root, destination)
-      if (found.isDirectory()) await copyTree(from, target, behavior, done)
-      else {
-        await makeFolder(target, done)
-        await copyOne(from, join(target, relative(dirname(from), from)), behavior, done)
-      }
-    }
-    await setPermissions(place, appspec, done)
+    await carryOut(plan, cleanup)
   } finally {
-    await writeWhole(cleanupFile, done.join('\n'))
+    await cleanup.close()
   }
   await writeWhole(place.lastSuccessful(DeploymentGroupId), folder)
 }
 
+const labelled = 'semanage\0'
+
+/** Removes what a cleanup file lists, last first. A line that was not finished stands for nothing that was made. */
 const cleanUp = async (listed: string | undefined): Promise<void> => {
-  const paths = (listed ?? '').split('\n').filter((path) => path !== '')
-  for (const path of paths.toReversed()) {
-    const found = await lstat(path).catch(() => undefined)
-    if (found?.isDirectory()) await rmdir(path).catch(() => {})
-    else if (found) await unlink(path)
+  const lines = (listed ?? '').split('\n').slice(0, -1)
+  for (const line of lines.toReversed()) {
+    if (line.startsWith(labelled)) {
+      await run('semanage', ['fcontext', '-d', line.slice(labelled.length)]).catch(() => {})
+      continue
+    }
+    const found = await lstat(line).catch(() => undefined)
+    // A folder that holds what others put there stays.
+    if (found?.isDirectory()) await rmdir(line).catch(() => {})
+    else if (found) await unlink(line)
   }
 }
 
-const makeFolder = async (folder: string, done: string[]): Promise<void> => {
-  if (await lstat(folder).catch(() => undefined)) return
-  await makeFolder(dirname(folder), done)
-  await mkdir(folder)
-  done.push(folder)
+const planFile = async (plan: Plan, from: string, target: string, behavior: FileExistsBehavior): Promise<void> => {
+  const found = await lstat(from).catch(() => undefined)
+  if (!found) throw refuse(`No such file or directory - ${from}`)
+  await planFolder(plan, target)
+  if (found.isDirectory()) await planTree(plan, from, target, behavior)
+  else await planCopy(plan, from, join(target, basename(from)), behavior)
 }
 
-const copyTree = async (from: string, target: string, behavior: FileExistsBehavior, done: string[]): Promise<void> => {
-  await makeFolder(target, done)
+const planFolder = async (plan: Plan, folder: string): Promise<void> => {
+  if (plan.folders.has(folder)) return
+  const copied = plan.copies.get(folder)
+  if (copied !== undefined)
+    throw refuse(
+      `The deployment failed because the application specification file includes an mkdir command more than once for the same destination path (${folder}) from (${copied}). Update the files section of the AppSpec file, and then try again.`,
+    )
+  const found = await stat(folder).catch(() => undefined)
+  if (found?.isDirectory()) return
+  if (found) throw refuse(`The deployment failed because a specified file already exists at this location: ${folder}.`)
+  await planFolder(plan, dirname(folder))
+  plan.folders.add(folder)
+}
+
+const planTree = async (plan: Plan, from: string, target: string, behavior: FileExistsBehavior): Promise<void> => {
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const [source, destination] = [join(from, entry.name), join(target, entry.name)]
-    if (entry.isDirectory()) await copyTree(source, destination, behavior, done)
-    else await copyOne(source, destination, behavior, done)
+    if (entry.isDirectory()) {
+      await planFolder(plan, destination)
+      await planTree(plan, source, destination, behavior)
+    } else await planCopy(plan, source, destination, behavior)
   }
 }
 
-const copyOne = async (
+const planCopy = async (
+  plan: Plan,
   source: string,
   destination: string,
   behavior: FileExistsBehavior,
-  done: string[],
 ): Promise<void> => {
-  const present = await lstat(destination).catch(() => undefined)
-  if (present) {
+  // The cleanup file has a path a line.
+  if (destination.includes('\n')) throw refuse(`The name of a file has a line break: ${JSON.stringify(destination)}`)
+  const other = plan.copies.get(destination)
+  if (other !== undefined)
+    throw refuse(
+      `The deployment failed because the application specification file specifies two source files named ${source} and ${other} for the same destination (${destination}). Remove one of the source file paths from the AppSpec file, and then try again.`,
+    )
+  if (plan.folders.has(destination))
+    throw refuse(
+      `The deployment failed because the application specification file calls for installing the file ${source}, but a file with that name already exists at the location (${destination}). Update your AppSpec file or directory structure, and then try again.`,
+    )
+  if (await lstat(destination).catch(() => undefined)) {
     if (behavior === 'RETAIN') return
     if (behavior === 'DISALLOW')
-      throw new CommandFailure(
-        'UnknownError',
-        `The deployment failed because a specified file already exists at this location: ${destination}`,
-      )
-    await rm(destination, { recursive: true })
+      throw refuse(`The deployment failed because a specified file already exists at this location: ${destination}`)
   }
-  done.push(destination)
+  plan.copies.set(destination, source)
+}
+
+/** Which of the files and folders that are installed each permission is for; objects that are not installed have none. */
+const planPermissions = async (plan: Plan, place: Layout, { permissions }: Appspec): Promise<void> => {
+  for (const permission of permissions) {
+    const object = join(place.root, permission.object)
+    if (plan.copies.has(object)) {
+      if (permission.type.includes('file')) {
+        checkFileObject(permission)
+        give(plan, object, permission)
+      }
+    } else if (plan.folders.has(object) || (await stat(object).catch(() => undefined))?.isDirectory())
+      for (const path of below(plan, object, permission)) give(plan, path, permission)
+  }
+}
+
+const checkFileObject = ({ object, pattern, except, acls }: Permission): void => {
+  if (pattern !== '**')
+    throw refuse(
+      `The deployment failed because the application specification file includes an object (${object}) with an invalid pattern (${pattern}), such as a pattern for a file applied to a directory. Correct the permissions section of the AppSpec file, and then try again.`,
+    )
+  if (except.length > 0)
+    throw refuse(
+      `The deployment failed because the except parameter for a pattern in the permissions section (${JSON.stringify(except)}) for the object named ${object} contains an invalid format. Update the AppSpec file, and then try again.`,
+    )
+  checkFileAcl(acls)
+}
+
+const checkFileAcl = (acls: Permission['acls']): void => {
+  if (acls?.some((acl) => /^d(efault)?:/.test(acl)))
+    throw refuse(
+      'The deployment failed because the -d parameter has been specified to apply an acl setting to a file. This parameter is supported for directories only. Update the AppSpec file, and then try again.',
+    )
+}
+
+const below = (plan: Plan, object: string, { pattern, except, type, acls }: Permission): string[] => {
+  const start = object === '/' ? object : `${object}/`
+  const chosen = (path: string): boolean => {
+    const name = path.slice(start.length)
+    return (
+      path.startsWith(start) && matchesPattern(pattern, name) && !except.some((except) => matchesPattern(except, name))
+    )
+  }
+  const files = type.includes('file') ? [...plan.copies.keys()].filter(chosen) : []
+  if (files.length > 0) checkFileAcl(acls)
+  return [...files, ...(type.includes('directory') ? [...plan.folders].filter(chosen) : [])]
+}
+
+const give = (plan: Plan, path: string, permission: Permission): void => {
+  if (plan.permissions.has(path))
+    throw refuse(
+      `The deployment failed because the permissions setting for (${path}) is specified more than once in the application specification file. Update the files section of the AppSpec file, and then try again.`,
+    )
+  plan.permissions.set(path, permission)
+}
+
+/** Every path is in the cleanup file before it is made, so that an end in the middle leaves nothing unknown behind. */
+const carryOut = async ({ copies, folders, permissions }: Plan, cleanup: FileHandle): Promise<void> => {
+  for (const folder of folders) {
+    await cleanup.write(`${folder}\n`)
+    await mkdir(folder)
+  }
+  for (const [destination, source] of copies) {
+    await rm(destination, { recursive: true, force: true })
+    await cleanup.write(`${destination}\n`)
+    await copyOne(source, destination)
+  }
+  for (const [path, permission] of permissions) await setOne(path, permission, cleanup)
+}
+
+const copyOne = async (source: string, destination: string): Promise<void> => {
   const found = await lstat(source)
   if (found.isSymbolicLink()) return symlink(await readlink(source), destination)
   await copyFile(source, destination)
   await chmod(destination, found.mode & 0o7777)
+  await utimes(destination, found.atime, found.mtime)
 }
 
-/** Sets owner, group, mode, ACLs and SELinux context on what was installed, as the `permissions` section says. */
-const setPermissions = async (place: Layout, { permissions }: Appspec, installed: readonly string[]): Promise<void> => {
-  for (const permission of permissions) {
-    const object = join(place.root, permission.object)
-    for (const path of await chosen(object, permission, installed)) await setOne(path, permission)
-  }
-}
-
-const chosen = async (object: string, permission: Permission, installed: readonly string[]): Promise<string[]> => {
-  const base = await lstat(object).catch(() => undefined)
-  if (!base) throw new CommandFailure('UnknownError', `No such file or directory - ${object}`)
-  if (!base.isDirectory()) return permission.type.includes('file') ? [object] : []
-  const kinds = await Promise.all(
-    installed
-      .filter((path) => path === object || path.startsWith(`${object}/`))
-      .map(async (path) => ({ path, isFolder: (await lstat(path)).isDirectory() })),
-  )
-  return kinds
-    .filter(({ path, isFolder }) => {
-      const name = relative(object, path)
-      if (!permission.type.includes(isFolder ? 'directory' : 'file')) return false
-      if (name === '') return permission.pattern === '**'
-      return (
-        matchesPattern(permission.pattern, name) && !permission.except.some((except) => matchesPattern(except, name))
-      )
-    })
-    .map(({ path }) => path)
-}
-
-const setOne = async (path: string, { owner, group, mode, acls, context }: Permission): Promise<void> => {
+const setOne = async (
+  path: string,
+  { owner, group, mode, acls, context }: Permission,
+  cleanup: FileHandle,
+): Promise<void> => {
   const attempt = async (program: string, args: readonly string[]) => {
     try {
-      await run(program, [...args, path])
+      await run(program, args)
     } catch (error) {
       const why =
         error instanceof Error && 'stderr' in error ? String(error.stderr).trim() || error.message : String(error)
-      throw new CommandFailure('UnknownError', `${program} ${args.join(' ')} ${path} failed: ${why}`)
+      throw refuse(
+        `The deployment failed because of a problem with the permissions settings in the application specification file for this object: ${path}. Failed command: ${[program, ...args].join(' ')}. ${why}`,
+      )
     }
   }
-  if (mode) await attempt('chmod', [mode, '--'])
-  if (owner || group) await attempt('chown', ['-h', `${owner ?? ''}${group ? `:${group}` : ''}`, '--'])
-  if (acls) await attempt('setfacl', ['--set', acls.join(','), '--'])
-  if (context) {
-    const flags = Object.entries({ u: context.user, t: context.type, l: context.range }).flatMap(([flag, value]) =>
-      value ? [`-${flag}`, value] : [],
-    )
-    await attempt('chcon', flags)
+  if (mode) await attempt('chmod', [mode, '--', path])
+  if (acls) {
+    await attempt('setfacl', ['-b', '--', path])
+    await attempt('setfacl', ['-m', acls.join(','), '--', path])
   }
+  if (context) {
+    const { user, type, range } = context
+    const object = await realpath(path)
+    const flags = [...(user ? ['-s', user] : []), '-t', type, ...(range ? ['-r', range] : [])]
+    await attempt('semanage', ['fcontext', '-a', ...flags, object])
+    await attempt('restorecon', ['-v', object])
+    await cleanup.write(`${labelled}${object}\n`)
+  }
+  if (owner || group) await attempt('chown', ['-h', `${owner ?? ''}${group ? `:${group}` : ''}`, '--', path])
 }

@@ -13,6 +13,8 @@ export const layout = (root: string) => {
     deployment: (groupId: string, deploymentId: string) => join(deployments, groupId, deploymentId),
     archive: (folder: string) => join(folder, 'deployment-archive'),
     scriptLog: (folder: string) => join(folder, 'logs', 'scripts.log'),
+    deploymentLog: join(deployments, 'deployment-logs', 'codedeploy-agent-deployments.log'),
+    mostRecent: (groupId: string) => join(instructions, `${groupId}_most_recent_install`),
     lastSuccessful: (groupId: string) => join(instructions, `${groupId}_last_successful_install`),
     cleanup: (groupId: string) => join(instructions, `${groupId}-cleanup`),
   }

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { downloadBundle } from './bundle.ts'
 import { CommandFailure } from './failure.ts'
 import { runHook } from './hooks.ts'
-import { callCommands, findHost, type Host } from './host.ts'
+import { callCommands, findHost, type Host, Refused } from './host.ts'
 import { install } from './install.ts'
 import { type Layout, layout, readOptional } from './layout.ts'
 import type { Specification } from './specification.ts'
@@ -21,27 +21,30 @@ type HostCommand = {
 /** Between polls: soon after there was something to do, calmly otherwise (milliseconds). */
 const [soonest, calmest] = [20, 250]
 
-const carryOut = async (host: Host, place: Layout, command: HostCommand): Promise<void> => {
+const specificationOf = async (host: Host, command: HostCommand): Promise<Specification> => {
   const { DeploymentSpecification } = await callCommands<{
     DeploymentSpecification: { GenericEnvelope: { Payload: string } }
   }>(host, 'GetDeploymentSpecification', {
     DeploymentExecutionId: command.DeploymentExecutionId,
     HostIdentifier: host.identifier,
   })
-  const specification = JSON.parse(DeploymentSpecification.GenericEnvelope.Payload) as Specification
-  const folder = place.deployment(specification.DeploymentGroupId, specification.DeploymentId)
-  switch (command.CommandName) {
+  return JSON.parse(DeploymentSpecification.GenericEnvelope.Payload) as Specification
+}
+
+const carryOut = async (host: Host, place: Layout, event: string, specification: Specification): Promise<void> => {
+  const { DeploymentGroupId, DeploymentId } = specification
+  switch (event) {
     case 'DownloadBundle':
       return downloadBundle(host, place, specification)
     case 'Install':
       return install(place, specification)
     case 'ApplicationStop': {
       // The scripts that stop an application are those it came with.
-      const installed = (await readOptional(place.lastSuccessful(specification.DeploymentGroupId)))?.trim()
-      return installed ? runHook(place, installed, command.CommandName, specification) : undefined
+      const installed = (await readOptional(place.lastSuccessful(DeploymentGroupId)))?.trim()
+      return installed ? runHook(place, installed, event, specification) : undefined
     }
     default:
-      return runHook(place, folder, command.CommandName, specification)
+      return runHook(place, place.deployment(DeploymentGroupId, DeploymentId), event, specification)
   }
 }
 
@@ -71,6 +74,7 @@ const report = async (
       return
     } catch (error) {
       console.error(`report of ${command.CommandName}: ${error instanceof Error ? error.message : error}`)
+      if (error instanceof Refused && error.status < 500 && error.status !== 403) return
       await pause(wait)
     }
   }
@@ -83,10 +87,16 @@ const poll = async (host: Host, place: Layout, session: string): Promise<boolean
   })
   if (!HostCommand) return false
   const { HostCommandIdentifier } = HostCommand
-  await callCommands(host, 'PutHostCommandAcknowledgement', { HostCommandIdentifier, AgentSession: session })
+  // Asked for first: what fails up to here is simply asked again.
+  const specification = await specificationOf(host, HostCommand)
+  const { CommandStatus } = await callCommands<{ CommandStatus: string }>(host, 'PutHostCommandAcknowledgement', {
+    HostCommandIdentifier,
+    AgentSession: session,
+  })
+  if (CommandStatus !== 'InProgress') return true
   console.log(`${HostCommand.DeploymentExecutionId} ${HostCommand.CommandName}`)
   try {
-    await carryOut(host, place, HostCommand)
+    await carryOut(host, place, HostCommand.CommandName, specification)
     await report(host, HostCommand, {
       CommandStatus: 'Succeeded',
       Payload: { error_code: 'Success', script_name: '', message: 'Succeeded', log: '' },
