@@ -28,6 +28,8 @@ const program = (): Command => {
   const drydock = new Command('drydock')
     .description('The AWS DevOps toolchain, running for real on your own machine')
     .exitOverride()
+    // `clock advance 1h --endpoint …`: the option belongs to `advance`, not to `clock`, which has it too.
+    .enablePositionalOptions()
     .configureOutput({ outputError: (text, write) => write(`drydock: ${text.replace(/^error: /, '')}`) })
   const command = (name: string, description: string) => drydock.command(name).description(description).exitOverride()
 
