@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import type { RegisteredImage } from './compute/driver.ts'
 
 /** The options of `drydock up`. Each is a command-line option, an environment variable `DRYDOCK_…` and a key of `drydock.yaml`. */
 const schema = z.strictObject({
@@ -25,6 +26,8 @@ const schema = z.strictObject({
     .regex(/^(unix|tcp|http):\/\//, 'must begin with unix://, tcp:// or http://')
     .optional(),
   json: flag(),
+  /** Root file systems for instances and builds: name to a folder or a tarball. In `drydock.yaml` only. */
+  images: z.record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}$/), z.string().min(1)).default({}),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
@@ -34,7 +37,7 @@ function flag() {
     .default(false)
 }
 
-export type Config = Readonly<z.output<typeof schema>>
+export type Config = Readonly<Omit<z.output<typeof schema>, 'images'>> & { readonly images: readonly RegisteredImage[] }
 export type ConfigInput = { readonly [K in keyof Config]?: unknown }
 
 /** A wrong option: one line for the user. */
@@ -60,8 +63,17 @@ export const readConfig = (options: ConfigInput, env: NodeJS.ProcessEnv = {}, fo
       issue?.code === 'unrecognized_keys' ? `unknown option ${where}` : `bad value for ${where}: ${issue?.message}`,
     )
   }
-  return Object.freeze({ ...result.data, data: resolve(folder, result.data.data) })
+  const { data, images, ...rest } = result.data
+  return Object.freeze({ ...rest, data: resolve(folder, data), images: readImages(images, folder) })
 }
+
+const readImages = (images: Readonly<Record<string, string>>, folder: string): RegisteredImage[] =>
+  Object.entries(images).map(([name, given]) => {
+    const path = resolve(folder, given)
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (!found) throw new ConfigError(`bad value for images: there is no ${path} for ${name}`)
+    return { name, image: found.isDirectory() ? { folder: path } : { tarball: path } }
+  })
 
 const fromFile = (folder: string): Record<string, unknown> => {
   const path = resolve(folder, 'drydock.yaml')

@@ -98,6 +98,7 @@ const compose = async (
     append,
     blobs,
     compute,
+    images: config.images,
     clock,
     vault: secrets,
     log,

@@ -4,6 +4,9 @@ import type { Readable } from 'node:stream'
 /** What a task's root file system is made of: the host's own system folders, an unpacked folder, a tarball, an engine's image. */
 export type Image = { host: true } | { folder: string } | { tarball: string } | { docker: string }
 
+/** A root file system that the user registered under a name: an unpacked folder or a tarball on this host. */
+export type RegisteredImage = { readonly name: string; readonly image: Image }
+
 /** A place in a VPC: the task gets this address on this subnet. CIDR blocks as `10.0.1.0/24`. */
 export type Attachment = {
   readonly vpc: string

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Blobs } from '../blobs/blobs.ts'
-import type { ComputeDriver } from '../compute/driver.ts'
+import type { ComputeDriver, RegisteredImage } from '../compute/driver.ts'
 import type { AppendStore } from '../store/append.ts'
 import type { Place, ReadTx, WriteTx } from '../store/store.ts'
 import type { Capability } from './capability.ts'
@@ -106,6 +106,8 @@ export interface Ctx {
   readonly blobs: Blobs
   readonly append: AppendStore
   readonly compute: ComputeDriver
+  /** Images the user registered (`images` of drydock.yaml), beside those that drivers know by themselves. */
+  readonly images: readonly RegisteredImage[]
   /** A folder of this service's own below the data folder, made on first use; emptied by reset. For repositories, build folders. */
   folder(): string
   /** Encrypts a secret for rest under the server's key file, and back. */

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Blobs } from '../blobs/blobs.ts'
-import type { ComputeDriver } from '../compute/driver.ts'
+import type { ComputeDriver, RegisteredImage } from '../compute/driver.ts'
 import type { AppendStore } from '../store/append.ts'
 import type { Place, Store } from '../store/store.ts'
 import type { Clock } from '../work/clock.ts'
@@ -30,6 +30,7 @@ export type KernelParts = {
   readonly append: AppendStore
   readonly blobs: Blobs
   readonly compute: ComputeDriver
+  readonly images: readonly RegisteredImage[]
   readonly clock: Clock
   readonly vault: Vault
   readonly log: Logger
@@ -114,6 +115,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
       blobs: era.blobs,
       append: era.append,
       compute: era.compute,
+      images: parts.images,
       folder: () => {
         era.check()
         const folder = join(parts.folder, service.id)

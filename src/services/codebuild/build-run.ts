@@ -163,7 +163,7 @@ const provision = async (ctx: Ctx, queued: BuildRecord): Promise<StepResult> => 
 
 const checkImage = async (ctx: Ctx, build: BuildRecord): Promise<void> => {
   const { image } = build.environment
-  if ('host' in imageOf(image)) return
+  if (!('docker' in imageOf(ctx, image))) return
   const { images, driver } = await ctx.compute.probe()
   if (!images.includes('docker'))
     throw new PhaseFailure(
@@ -173,7 +173,7 @@ const checkImage = async (ctx: Ctx, build: BuildRecord): Promise<void> => {
 }
 
 const imageRemark = (ctx: Ctx, build: BuildRecord): string[] =>
-  'host' in imageOf(build.environment.image)
+  'host' in imageOf(ctx, build.environment.image)
     ? [`The image ${build.environment.image} stands for this host's own system (compute driver ${ctx.compute.name})`]
     : []
 

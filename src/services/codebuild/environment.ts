@@ -15,11 +15,13 @@ export class PhaseFailure extends Error {
 }
 
 /**
- * The image a build runs in. CodeBuild's own images stand for this host's system, which needs no download; every other
- * name is an engine's image. NOTES.md tells what that means.
+ * The image a build runs in. CodeBuild's own images stand for this host's system, which needs no download; a name that
+ * the user registered stands for that root file system; every other name is an engine's image. NOTES.md tells more.
  */
-export const imageOf = (name: string): Image =>
-  /^aws\/codebuild\//.test(name) || /^public\.ecr\.aws\/codebuild\//.test(name) ? { host: true } : { docker: name }
+export const imageOf = ({ images }: Pick<Ctx, 'images'>, name: string): Image =>
+  /^(public\.ecr\.aws|aws)\/codebuild\//.test(name)
+    ? { host: true }
+    : (images.find((registered) => registered.name === name)?.image ?? { docker: name })
 
 export type Variables = {
   readonly values: Readonly<Record<string, string>>
@@ -102,7 +104,7 @@ export const builtInVariables = (
   const names = logNames(build)
   return {
     HOME: '/root',
-    ...('host' in imageOf(image) ? { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' } : {}),
+    ...('host' in imageOf(ctx, image) ? { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' } : {}),
     AWS_DEFAULT_REGION: ctx.region,
     AWS_REGION: ctx.region,
     AWS_ENDPOINT_URL: ctx.compute.endpointFor('host'),

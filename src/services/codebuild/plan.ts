@@ -74,7 +74,7 @@ export const sweep = async (ctx: Ctx, build: BuildRecord): Promise<void> => {
     const task = await ctx.compute.start({
       id: `sweep-${build.uuid}`,
       kind: 'task',
-      image: imageOf(build.environment.image),
+      image: imageOf(ctx, build.environment.image),
       command: ['/bin/sh', '-c', 'rm -rf /codebuild/*'],
       env: { PATH: '/usr/bin:/bin' },
       mounts: [{ source: view.outside, target: '/codebuild', writable: true }],
@@ -188,7 +188,7 @@ const readSpec = (text: string): Buildspec => {
 export const taskOf = (ctx: Ctx, build: BuildRecord, plan: PlanRecord): TaskSpec => ({
   id: `build-${build.uuid}`,
   kind: 'task',
-  image: imageOf(build.environment.image),
+  image: imageOf(ctx, build.environment.image),
   command: ['/bin/sh', '/codebuild/output/tmp/run.sh'],
   env: sealedOf(ctx, plan).env,
   workdir: plan.sourceFolder,

@@ -5,33 +5,58 @@ import { filtered, page } from './filters.ts'
 import { hostArchitecture } from './instance-types.ts'
 import { fail, type Operation } from './operation.ts'
 
-/**
- * The one image every host can boot without a download: its own system folders under a writable layer. Its id is the same
- * in every region and on every start.
- */
-const hostImage = {
-  id: `ami-${createHash('sha256').update('drydock host image').digest('hex').slice(0, 17)}`,
-  name: 'drydock/host-linux',
-  description: "The host's own root file system, read-only, under a writable layer of the instance",
-  created: '2026-01-01T00:00:00.000Z',
-  task: { host: true } satisfies TaskImage,
+type MachineImage = {
+  readonly id: string
+  readonly name: string
+  readonly description: string
+  readonly own: boolean
+  readonly task: TaskImage
 }
 
+const idOf = (name: string): string => `ami-${createHash('sha256').update(name).digest('hex').slice(0, 17)}`
+/** Images have no moment of making here; AWS's clients sort by it. */
+const created = '2026-01-01T00:00:00.000Z'
+
+/**
+ * What this host can boot: its own system folders under a writable layer, which needs no download, and what the user
+ * registered. Ids are the same in every region and on every start.
+ */
+const machineImages = (ctx: Ctx): MachineImage[] => [
+  {
+    id: idOf('drydock host image'),
+    name: 'drydock/host-linux',
+    description: "The host's own root file system, read-only, under a writable layer of the instance",
+    own: false,
+    task: { host: true },
+  },
+  ...ctx.images.map(({ name, image }) => ({
+    id: idOf(`registered ${name}`),
+    name,
+    description: 'A root file system of this host, registered in drydock.yaml',
+    own: true,
+    task: image,
+  })),
+]
+
 /** What a machine of this image is made of. Throws InvalidAMIID.NotFound, InvalidAMIID.Malformed. */
-export const taskImage = (imageId: string): TaskImage => {
+export const taskImage = (ctx: Ctx, imageId: string): TaskImage => {
   if (!/^ami-[0-9a-f]{8}([0-9a-f]{9})?$/.test(imageId)) throw fail('InvalidAMIID.Malformed', `Invalid id: "${imageId}"`)
-  if (imageId !== hostImage.id) throw fail('InvalidAMIID.NotFound', `The image id '[${imageId}]' does not exist`)
-  return hostImage.task
+  const image = machineImages(ctx).find(({ id }) => id === imageId)
+  if (!image) throw fail('InvalidAMIID.NotFound', `The image id '[${imageId}]' does not exist`)
+  return image.task
 }
 
 export const DescribeImages: Operation<'DescribeImages'> = (
   ctx: Ctx,
   { ImageIds, Owners, Filters, MaxResults, NextToken },
 ) => {
-  for (const id of ImageIds ?? []) taskImage(id)
-  const owned = !Owners?.length || Owners.includes('amazon')
+  for (const id of ImageIds ?? []) taskImage(ctx, id)
+  const owners = ({ own }: MachineImage) => (own ? ['self', ctx.account] : ['amazon'])
+  const chosen = machineImages(ctx)
+    .filter(({ id }) => !ImageIds?.length || ImageIds.includes(id))
+    .filter((image) => !Owners?.length || owners(image).some((owner) => Owners.includes(owner)))
   const images = filtered(
-    owned ? [hostImage] : [],
+    chosen,
     Filters,
     [
       'image-id',
@@ -45,17 +70,17 @@ export const DescribeImages: Operation<'DescribeImages'> = (
       'image-type',
       'description',
     ],
-    ({ id, name, description }) => ({
+    ({ id, name, description, own }) => ({
       facts: {
         'image-id': id,
         name,
         description,
         architecture: hostArchitecture(),
         state: 'available',
-        'owner-alias': 'amazon',
+        'owner-alias': own ? undefined : 'amazon',
         'root-device-type': 'ebs',
         'virtualization-type': 'hvm',
-        'is-public': 'true',
+        'is-public': String(!own),
         'image-type': 'machine',
       },
       tags: {},
@@ -63,16 +88,16 @@ export const DescribeImages: Operation<'DescribeImages'> = (
   )
   const { page: cut, ...more } = page(images, MaxResults, NextToken)
   return {
-    Images: cut.map(({ id, name, description, created }) => ({
+    Images: cut.map(({ id, name, description, own }) => ({
       ImageId: id,
       Name: name,
       Description: description,
       CreationDate: created,
       Architecture: hostArchitecture(),
       State: 'available' as const,
-      ImageOwnerAlias: 'amazon',
+      ...(own ? {} : { ImageOwnerAlias: 'amazon' }),
       OwnerId: ctx.account,
-      Public: true,
+      Public: !own,
       ImageType: 'machine' as const,
       RootDeviceType: 'ebs' as const,
       RootDeviceName: '/dev/xvda',

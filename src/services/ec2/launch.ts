@@ -67,7 +67,7 @@ export const RunInstances: Operation<'RunInstances'> = async (ctx, input) => {
       'InvalidParameterValue',
       `Value (${MinCount}) for parameter minCount is invalid. Minimum is 1 and maximum is maxCount.`,
     )
-  taskImage(ImageId)
+  taskImage(ctx, ImageId)
   checkType(InstanceType)
   checkUserData(input.UserData)
   const network = networkOf(input)

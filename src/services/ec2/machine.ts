@@ -91,7 +91,7 @@ const specOf = async (ctx: Ctx, instance: Instance): Promise<TaskSpec> => {
   return {
     id: taskOf(instance.id),
     kind: 'machine',
-    image: taskImage(instance.imageId),
+    image: taskImage(ctx, instance.imageId),
     hostname: privateDns(instance, ctx.region).split('.')[0] ?? instance.id,
     command: ['/bin/sh', '/opt/drydock/init'],
     env: {

@@ -36,7 +36,7 @@ const mustExist = async (ctx: Ctx, tx: ReadTx, id: string): Promise<void> => {
       await getInterface(tx, id)
       return
     case 'image':
-      taskImage(id)
+      taskImage(ctx, id)
       return
     default:
       ctx.log.debug('tags for an id of no kind', { id })
