@@ -39,19 +39,21 @@ export const eventStream = (
     for (let next = await events?.next(); next && !next.done; next = await events?.next())
       yield encodeEvent(union, next.value, contentType, write)
   }
-  const body = Readable.from(messages(), { objectMode: false, highWaterMark: 65_536 })
-  // The generator waits where the events do, so it cannot tell them that their reader has gone away.
-  body.once('close', async () => {
-    try {
-      await events?.return?.()
-    } catch {
-      // Whoever could be told has gone.
-    }
-  })
+  const sent = messages()
+  // A generator that waits for the next event cannot be left, so the events themselves are told when their reader goes.
+  const body = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => sent.next(),
+      return: async () => {
+        await events?.return?.()
+        return sent.return(undefined)
+      },
+    }),
+  }
   return {
     status: 200,
     headers: { 'content-type': 'application/vnd.amazon.eventstream', 'x-amzn-requestid': requestId },
-    body,
+    body: Readable.from(body, { objectMode: false, highWaterMark: 65_536 }),
   }
 }
 

@@ -41,6 +41,9 @@ export const access: AccessRules<NS> = {
     DescribeLogGroups: group,
     DescribeLogStreams: group,
     FilterLogEvents: group,
+    StartLiveTail: ({ logGroupIdentifiers }, ctx) => ({
+      resources: logGroupIdentifiers.map((identifier) => groupResource(ctx, nameOfIdentifier(ctx, identifier))),
+    }),
     PutRetentionPolicy: group,
     DeleteRetentionPolicy: group,
     PutLogGroupDeletionProtection: group,

@@ -1,5 +1,6 @@
 import { defineService } from '../../kernel/service.ts'
 import { access } from './iam.ts'
+import { StartLiveTail } from './live-tail.ts'
 import * as events from './log-events.ts'
 import * as groups from './log-groups.ts'
 import * as streams from './log-streams.ts'
@@ -30,6 +31,7 @@ export const service = defineService<NS>()({
     PutLogEvents: events.PutLogEvents,
     GetLogEvents: events.GetLogEvents,
     FilterLogEvents: events.FilterLogEvents,
+    StartLiveTail,
     PutResourcePolicy: policies.PutResourcePolicy,
     DescribeResourcePolicies: policies.DescribeResourcePolicies,
     DeleteResourcePolicy: policies.DeleteResourcePolicy,

@@ -24,7 +24,7 @@ const byLastEvent = ({ groupId, lastEvent, name }: LogStreamRecord): string =>
 export const LogStream = table<LogStreamRecord>('logs.stream', {
   scope: 'region',
   key: ({ groupId, name }) => `${groupId}/${name}`,
-  index: { lastEvent: byLastEvent },
+  index: { lastEvent: byLastEvent, id: ({ id }) => id },
 })
 
 const PAGE = 50
