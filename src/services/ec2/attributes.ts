@@ -76,6 +76,8 @@ export const ModifyInstanceAttribute: Operation<'ModifyInstanceAttribute'> = (ct
     const termination = flag(input.DisableApiTermination, 'disableApiTermination')
     const stop = flag(input.DisableApiStop, 'disableApiStop')
     const check = flag(input.SourceDestCheck, 'sourceDestCheck')
+    if ([type, userData, behavior, termination, stop, check].every((one) => one === undefined) && !input.Groups?.length)
+      throw fail('InvalidParameterCombination', 'No attributes specified.')
     tx.put(Instance, {
       ...instance,
       ...(type === undefined ? {} : { type }),

@@ -282,18 +282,22 @@ describe('launching', () => {
 })
 
 describe('changing states', () => {
-  const all = { StartInstancesCommand, StopInstancesCommand, RebootInstancesCommand, TerminateInstancesCommand }
-  test.each(Object.entries(all))('%s knows ids', async (_, Command) => {
-    await expect(
-      bench.ec2.send(new Command({ InstanceIds: [ids.absent] }) as StopInstancesCommand),
-    ).rejects.toMatchObject({
+  type Ids = { InstanceIds: string[] }
+  const all: Record<string, (input: Ids) => Promise<unknown>> = {
+    start: (input) => bench.ec2.send(new StartInstancesCommand(input)),
+    stop: (input) => bench.ec2.send(new StopInstancesCommand(input)),
+    reboot: (input) => bench.ec2.send(new RebootInstancesCommand(input)),
+    terminate: (input) => bench.ec2.send(new TerminateInstancesCommand(input)),
+  }
+  test.each(Object.entries(all))('%s knows ids', async (_, change) => {
+    await expect(change({ InstanceIds: [ids.absent] })).rejects.toMatchObject({
       name: 'InvalidInstanceID.NotFound',
       message: `The instance ID '${ids.absent}' does not exist`,
     })
-    await expect(
-      bench.ec2.send(new Command({ InstanceIds: ['i-0123456789abcdef1', ids.absent] }) as StopInstancesCommand),
-    ).rejects.toMatchObject({ message: `The instance IDs 'i-0123456789abcdef1, ${ids.absent}' do not exist` })
-    await expect(bench.ec2.send(new Command({ InstanceIds: ['web'] }) as StopInstancesCommand)).rejects.toMatchObject({
+    await expect(change({ InstanceIds: ['i-0123456789abcdef1', ids.absent] })).rejects.toMatchObject({
+      message: `The instance IDs 'i-0123456789abcdef1, ${ids.absent}' do not exist`,
+    })
+    await expect(change({ InstanceIds: ['web'] })).rejects.toMatchObject({
       name: 'InvalidInstanceID.Malformed',
       message: 'Invalid id: "web"',
     })
@@ -311,8 +315,8 @@ describe('changing states', () => {
     })
     await bench.ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }))
     await bench.drydock.settled()
-    for (const Command of [StartInstancesCommand, StopInstancesCommand])
-      await expect(bench.ec2.send(new Command({ InstanceIds: [id] }) as StopInstancesCommand)).rejects.toMatchObject({
+    for (const change of [all.start, all.stop])
+      await expect(change?.({ InstanceIds: [id] })).rejects.toMatchObject({
         name: 'IncorrectInstanceState',
       })
   })

@@ -20,6 +20,7 @@ import {
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2'
 import { AddRoleToInstanceProfileCommand, CreateInstanceProfileCommand, IAMClient } from '@aws-sdk/client-iam'
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
 import { sandboxDriver } from '../../compute/sandbox.ts'
@@ -212,7 +213,6 @@ describe.skipIf(!able)('machines in the sandbox', { timeout: 60_000 }, () => {
     })
     expect(text).toContain('ssh-ed25519\nssh-ed25519\n')
     // The credentials are those of the role: they say so themselves.
-    const { GetCallerIdentityCommand, STSClient } = await import('@aws-sdk/client-sts')
     const { AccessKeyId, SecretAccessKey, Token } = found.credentials
     const who = await drydock
       .client(STSClient, { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, sessionToken: Token })
@@ -228,8 +228,12 @@ describe.skipIf(!able)('machines in the sandbox', { timeout: 60_000 }, () => {
     expect(stopped.StateReason?.Code).toBe('Client.InstanceInitiatedShutdown')
     const gone = await launch('#!/bin/sh\npoweroff\n', { InstanceInitiatedShutdownBehavior: 'terminate' })
     await state(gone, 'terminated')
-    await ec2.send(new TerminateInstancesCommand({ InstanceIds: [off] }))
+    const again = await launch('#!/bin/sh\nreboot\n')
+    await eventually('its second boot', async () => (await said(again)).split('is starting').length === 3)
+    await state(again, 'running')
+    await ec2.send(new TerminateInstancesCommand({ InstanceIds: [off, again] }))
     await state(off, 'terminated')
+    await state(again, 'terminated')
   })
 
   it('says on the console why it does not run user data', async () => {
