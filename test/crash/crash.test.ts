@@ -6,7 +6,7 @@ const seed = Number(process.env.CRASH_SEED ?? Math.floor(Math.random() * 2 ** 31
 
 test('a server killed 25 times at random loses nothing it acknowledged, and ends what was under way', async () => {
   console.log(`crash seed ${seed}`)
-  const { kills, acts, wrong } = await crash({ rounds: 25, seed, longest: 700 })
+  const { kills, acts, wrong } = await crash({ rounds: 25, seed, longest: 450 })
   expect(wrong, `seed ${seed}`).toEqual([])
   expect(kills).toBe(25)
   for (const [name, count] of Object.entries(acts)) expect(count, name).toBeGreaterThan(0)

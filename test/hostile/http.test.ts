@@ -1,4 +1,3 @@
-import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { IAMClient, ListUsersCommand } from '@aws-sdk/client-iam'
 import {
@@ -469,23 +468,15 @@ describe('Drydock’s own doors', () => {
   })
 })
 
-test('an answer whose source fails half-way is broken off, not ended', async () => {
-  // A route of a server of its own, so that the failure is ours to make.
-  const { pipeline } = await import('node:stream/promises')
-  const { Readable } = await import('node:stream')
-  const server = createServer((_request, response) => {
-    response.writeHead(200, { 'content-length': '10' })
-    const source = Readable.from(
-      (function* () {
-        yield 'half'
-        throw new Error('the disk is gone')
-      })(),
-    )
-    pipeline(source, response).catch(() => response.destroy())
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  await expect(
-    send(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { method: 'GET', path: '/' }),
-  ).rejects.toThrow()
-  server.close()
+test('an answer whose bytes are gone is broken off, not ended, and said in the log', async () => {
+  const own = await story({ durable: true })
+  const client = own.client(S3Client)
+  await client.send(new CreateBucketCommand({ Bucket: 'hold' }))
+  await client.send(new PutObjectCommand({ Bucket: 'hold', Key: 'k', Body: 'x'.repeat(300_000) }))
+  for await (const id of own.server.kernel.blobs.ids()) await own.server.kernel.blobs.delete(id)
+  const get = signed(own.endpoint, { method: 'GET', path: '/hold/k' }, { keys: own.root, service: 's3' })
+  await expect(send(own.endpoint, get)).rejects.toThrow()
+  expect(own.logged.filter((line) => line.includes('an answer broke off'))).toHaveLength(1)
+  expect((await client.send(new ListObjectsV2Command({ Bucket: 'hold' }))).KeyCount).toBe(1)
+  await own.close()
 })
