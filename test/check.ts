@@ -1,4 +1,4 @@
-// `npm run check`: types, lint and format, unused code, licences. The dependency arrows are a test of their own.
+// `npm run check`: types, lint and format, unused code, dependency arrows, licences.
 import { spawnSync } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -28,7 +28,8 @@ const developmentOnly = new Set([
 const steps: [string, () => boolean][] = [
   ['types', () => succeeds(bin('tsc'), ['-p', '.'])],
   ['lint and format', () => succeeds(bin('biome'), ['check', '--error-on-warnings', '.'])],
-  ['unused code', () => succeeds(bin('knip'), [])],
+  ['unused code', () => succeeds(bin('knip'), ['--no-config-hints'])],
+  ['dependency arrows', () => succeeds(bin('vitest'), ['run', '--reporter=dot', 'test/arrows.test.ts'])],
   [
     'licences',
     () => {
