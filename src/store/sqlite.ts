@@ -66,6 +66,8 @@ type Transaction = Reads & {
   fate: 'open' | 'ended' | 'misused'
 }
 
+type Outcome<T> = { readonly value: T } | { readonly error: unknown }
+
 export type SqliteStoreOptions = ({ folder: string } | { memory: true }) & {
   /** The clock's present, for the time of events and wakes. */
   now: () => Date
@@ -472,17 +474,32 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
     return true
   }
 
+  const outcomeOf = <T>(running: Promise<T>): Promise<Outcome<T>> =>
+    running.then(
+      (value) => ({ value }),
+      (error: unknown) => ({ error }),
+    )
+
   // Everything a transaction may await is there at once, so after its microtasks it has ended, or it waits for something else.
   const watched = new Set<(error: Error) => void>()
   let watching = false
-  const watch = <T>(transaction: Transaction, running: Promise<T>): Promise<T> =>
-    new Promise((resolve, reject) => {
+  const watch = <T>(transaction: Transaction, running: Promise<T>): Promise<Outcome<T>> =>
+    new Promise((resolve) => {
       const refuse = (error: Error) => {
         transaction.fate = 'misused'
-        reject(error)
+        resolve({ error })
       }
       watched.add(refuse)
-      running.then(resolve, reject).finally(() => watched.delete(refuse))
+      running.then(
+        (value) => {
+          watched.delete(refuse)
+          resolve({ value })
+        },
+        (error: unknown) => {
+          watched.delete(refuse)
+          resolve({ error })
+        },
+      )
       if (watching) return
       watching = true
       setImmediate(() => {
@@ -521,10 +538,7 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
       }
       try {
         const running = body(handle(transaction))
-        const outcome = await (guard ? watch(transaction, running) : running).then(
-          (value) => ({ value }),
-          (error: unknown) => ({ error }),
-        )
+        const outcome = await (guard ? watch(transaction, running) : outcomeOf(running))
         if (transaction.fate === 'open') transaction.fate = 'ended'
         while (holder && holder.transaction !== transaction) await holder.released
         if ('error' in outcome) {
