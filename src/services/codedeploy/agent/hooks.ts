@@ -170,6 +170,7 @@ const run = (
     }
     const outputs = [follow(child.stdout, 'stdout'), follow(child.stderr, 'stderr')]
     let exited = false
+    let late: Ending | undefined
     const signal = (name: NodeJS.Signals) => {
       try {
         if (child.pid) process.kill(-child.pid, name)
@@ -184,14 +185,14 @@ const run = (
       child.stderr.destroy()
       resolve(ending)
     }
-    const timer = setTimeout(() => {
-      const ending: Ending = { kind: 'timed out', exited }
+    let timer = setTimeout(() => {
+      late = { kind: 'timed out', exited }
       // What a script left running stays, what hangs ends.
-      if (exited) return finish(ending)
+      if (exited) return finish(late)
       signal('SIGTERM')
-      setTimeout(() => {
+      timer = setTimeout(() => {
         signal('SIGKILL')
-        finish(ending)
+        finish({ kind: 'timed out', exited: false })
       }, grace)
     }, seconds * 1000)
     child.on('error', (error) =>
@@ -201,6 +202,6 @@ const run = (
       exited = true
     })
     child.on('close', (code, name) =>
-      setImmediate(finish, { kind: 'exited', code: code ?? 128 + (name ? constants.signals[name] : 0) }),
+      setImmediate(finish, late ?? { kind: 'exited', code: code ?? 128 + (name ? constants.signals[name] : 0) }),
     )
   })

@@ -118,13 +118,13 @@ for (let wait = soonest; ; ) {
   try {
     host ??= await findHost()
     const worked = await poll(host, place, session)
-    wait = worked ? soonest : Math.min(wait * 1.5, calmest)
+    wait = worked ? 0 : Math.min(Math.max(wait, soonest) * 1.5, calmest)
     said = ''
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     if (message !== said) console.error(message)
     said = message
-    wait = Math.min(wait * 2, 2_000)
+    wait = Math.min(Math.max(wait, soonest) * 2, 2_000)
   }
   await pause(wait)
 }
