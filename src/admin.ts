@@ -39,8 +39,8 @@ const snapshotInput = z.strictObject({
 })
 
 /**
- * Drydock's own doors below `/_drydock/`: what no AWS API has. Reading needs no signature; what changes anything must be
- * signed by the root user of the default account (in trust mode by anyone). Answers whether the request was one of its own.
+ * Drydock's own doors below `/_drydock/`: what no AWS API has. Reading needs no signature; what changes anything, or
+ * tells of policies, must be signed by the root user of the default account (in trust mode by anyone). Answers whether the request was one of its own.
  */
 export const adminListener = (parts: AdminParts) => {
   const { kernel, config } = parts
@@ -73,15 +73,17 @@ export const adminListener = (parts: AdminParts) => {
     if (!url.startsWith('/_drydock/') || (from && from.door !== 'endpoint')) return false
     const [path = '', query = ''] = url.split('?')
     // Services have doors of their own below `/_drydock/<service>/`.
-    if (path.slice('/_drydock/'.length).includes('/')) return false
+    if (path.slice('/_drydock/'.length).includes('/') && !path.startsWith('/_drydock/why/')) return false
+    const asked = /^\/_drydock\/why\/([\w-]{1,100})$/.exec(path)?.[1]
     const door =
+      (asked && (request.method === 'GET' || request.method === 'HEAD') ? async () => whyDenied(kernel, asked) : undefined) ??
       doors[`${request.method === 'HEAD' ? 'GET' : request.method} ${path}`] ??
       (() => Promise.reject(unknownDoor(doors, path)))
     const facts = factsOf(kernel, request, path, query, from)
     const wire = wireRequest(request, response, path, query, facts.headers)
     const answer = (status: number, body: unknown) => sendJson(request, response, facts.id, status, body)
     const act = async () => {
-      if (request.method !== 'GET' && request.method !== 'HEAD') await requireRoot(kernel, wire, facts)
+      if (asked || (request.method !== 'GET' && request.method !== 'HEAD')) await requireRoot(kernel, wire, facts)
       return door(wire)
     }
     act().then(
@@ -93,6 +95,18 @@ export const adminListener = (parts: AdminParts) => {
     )
     return true
   }
+}
+
+/** Why a request was denied, as long as it is remembered. */
+const whyDenied = ({ denials }: Kernel, requestId: string) => {
+  const found = denials.of(requestId)
+  if (found.length === 0)
+    throw new AwsError(
+      'ResourceNotFoundException',
+      `No denial of a request ${requestId} is remembered: it was not denied by IAM, or too long ago, or before a restart.`,
+      { status: 404 },
+    )
+  return { requestId, denials: found }
 }
 
 const unknownDoor = (doors: Readonly<Record<string, unknown>>, path: string): AwsError => {

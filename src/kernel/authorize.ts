@@ -48,7 +48,9 @@ export const authorize = async (
         ...caller,
         ...lowered(context),
       })
-      if (decision.decision !== 'allowed') throw accessDenied(scope.protocol, denialMessage(request, decision))
+      if (decision.decision === 'allowed') continue
+      ctx.denied(request, decision)
+      throw accessDenied(scope.protocol, denialMessage(request, decision))
     }
 }
 

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Blobs } from '../blobs/blobs.ts'
 import type { ComputeDriver, RegisteredImage } from '../compute/driver.ts'
+import type { AccessRequest, Decision } from '../policy/policy.ts'
 import type { AppendStore } from '../store/append.ts'
 import type { Place, ReadTx, WriteTx } from '../store/store.ts'
 import type { Capability } from './capability.ts'
@@ -120,6 +121,8 @@ export interface Ctx {
    * Throws AccessDenied in the service's own form.
    */
   authorize(action: string, resource: string, context?: Record<string, readonly string[]>): Promise<void>
+  /** Remembers why something was denied, for who asks (`drydock why`): by the id of this context's request, or of the one told. */
+  denied(request: AccessRequest, decision: Decision, requestId?: string): void
   /** What another service provides. */
   use<T>(capability: Capability<T>): T
   /** Temporary credentials for a principal with a session. */

@@ -16,6 +16,8 @@ export type AssumeRequest = {
   readonly sourceIdentity?: string
   /** Condition keys of the call itself, e.g. `aws:SourceArn`, `aws:SourceAccount`. */
   readonly context?: Readonly<Record<string, readonly string[]>>
+  /** The request that asks for it: a denial is remembered under its id. */
+  readonly requestId?: string
 }
 
 export type Bindings = { readonly policies: readonly AppliedPolicy[]; readonly tags: Readonly<Record<string, string>> }

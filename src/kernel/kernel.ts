@@ -11,6 +11,7 @@ import { authorize } from './authorize.ts'
 import { invoke } from './call.ts'
 import type { Capability } from './capability.ts'
 import type { ActAs, Caller, Ctx, Logger, RequestFacts } from './context.ts'
+import { type Denials, rememberDenials } from './denials.ts'
 import { beginEra, type Era } from './era.ts'
 import { identity } from './identity.ts'
 import { serviceFacts } from './model/catalog.ts'
@@ -52,6 +53,8 @@ export type Standing = {
 
 export type Kernel = KernelParts & {
   readonly credentials: CredentialSource
+  /** Why the latest requests were denied. */
+  readonly denials: Denials
   /** Who may be believed to have sent this request. */
   credentialsFor(request: Pick<RequestFacts, 'inside'>): CredentialSource
   contextFor(standing: Standing): Ctx
@@ -80,6 +83,7 @@ const noRequest = (endpoint: string): RequestFacts => ({
 
 export const createKernel = (parts: KernelParts): Kernel => {
   let present = beginEra(parts)
+  const denials = rememberDenials(parts.log)
   const provided = new Map<string, (era: Era) => unknown>()
   const useIn = <T>(era: Era, capability: Capability<T>): T => {
     if (!era.made.has(capability.name)) {
@@ -130,6 +134,8 @@ export const createKernel = (parts: KernelParts): Kernel => {
         const scope = { access: accessOf(action), iamPrefix, protocol }
         await authorize(scope, use(identity), ctx, [{ action, resources: [resource], ...(context ? { context } : {}) }])
       },
+      denied: (access, decision, requestId = request.id) =>
+        denials.note(requestId, parts.clock.now(), access, decision),
       use,
       issue: parts.vault.issue,
     }
@@ -153,6 +159,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
       acting ??= useIn(era, identity).assume({
         ...options,
         context,
+        requestId: ctx.request.id,
         roleArn: who,
         sessionName: options.sessionName ?? service.id,
         by: servicePrincipal(host),
@@ -241,11 +248,13 @@ export const createKernel = (parts: KernelParts): Kernel => {
     ...parts,
     credentials,
     credentialsFor: ({ inside }) => (inside ? insideCredentials : credentials),
+    denials,
     contextFor,
     ownContext,
     era: () => present,
     forget: () => {
       present.end()
+      denials.forget()
       present = beginEra(parts)
     },
   }

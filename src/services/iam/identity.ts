@@ -328,6 +328,7 @@ const assume = async (
   for (const action of actions) {
     const decision = evaluate({ ...access, action })
     if (decision.decision === 'allowed') continue
+    ctx.denied({ ...access, action }, decision, request.requestId)
     // AWS does not say why when it is the trust policy that lacks an Allow.
     if (decision.decision === 'implicitDeny' && decision.decidedBy === 'resource')
       throw refused(plain.replace('sts:AssumeRole', action))

@@ -88,6 +88,7 @@ export const AssumeRole: Operation<'AssumeRole'> = async (ctx, input) => {
     tags,
     transitiveTagKeys: input.TransitiveTagKeys ?? [],
     context: await callerContext(provider, ctx),
+    requestId: ctx.request.id,
     ...(input.DurationSeconds === undefined ? {} : { durationSeconds: input.DurationSeconds }),
     ...(input.ExternalId === undefined ? {} : { externalId: input.ExternalId }),
     ...(input.SourceIdentity === undefined ? {} : { sourceIdentity: input.SourceIdentity }),
