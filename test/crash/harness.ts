@@ -72,15 +72,17 @@ export const crash = async ({
   }
   const errorsOf = (text: string) => text.split('\n').filter((line) => /^\S+ error /.test(line))
   const check = async (world: World, round: string, everything: boolean) => {
-    const found = await Promise.all(
-      actors.map((actor) =>
-        actor
-          .check(world, everything)
-          .catch((error: unknown) => [
-            `${actor.name} cannot be checked: ${error instanceof Error ? `${error.name} ${error.message}` : error}`,
-          ]),
-      ),
-    )
+    const look = async (actor: Actor): Promise<string[]> => {
+      const began = performance.now()
+      try {
+        return await actor.check(world, everything)
+      } catch (error) {
+        return [`${actor.name} cannot be checked: ${error instanceof Error ? `${error.name} ${error.message}` : error}`]
+      } finally {
+        if (everything) say(`${actor.name} looked at in ${Math.round(performance.now() - began)} ms`)
+      }
+    }
+    const found = await Promise.all(actors.map(look))
     for (const line of found.flat()) wrong.push(`${round}: ${line}`)
   }
 
