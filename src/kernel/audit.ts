@@ -17,6 +17,7 @@ export type AuditRecord = {
   readonly errorMessage?: string
   readonly requestParameters: unknown
   readonly responseElements: unknown
+  readonly additionalEventData?: unknown
   readonly requestID: string
   readonly eventID: string
   readonly readOnly: boolean
@@ -35,6 +36,7 @@ const secretName =
 const payloads = new Set(['logEvents', 'MetricData'])
 const hidden = 'HIDDEN_DUE_TO_SECURITY_REASONS'
 const longest = 4_000
+const mostResources = 100
 
 /** A value as a record may hold it: no secrets, no bytes, no streams, nothing endless. Member names start in lower case, as CloudTrail's do. */
 export const redacted = (value: unknown, name = '', depth = 0): unknown => {
@@ -100,6 +102,17 @@ export const userIdentity = (principal: Principal): Record<string, unknown> => {
   }
 }
 
+/** The `resources` element: what the call was about, where it is named exactly. */
+const resourcesElement = (arns: readonly unknown[], account: string): Partial<AuditRecord> => {
+  // Rules read what nobody has validated yet, so anything may stand in an ARN's place.
+  const named = [...new Set(arns)]
+    .filter((arn) => typeof arn === 'string')
+    .filter((arn) => arn.startsWith('arn:') && !arn.includes('*') && arn.length < longest)
+    .slice(0, mostResources)
+  if (named.length === 0) return {}
+  return { resources: named.map((ARN) => ({ ARN, accountId: ARN.split(':')[4] || account })) }
+}
+
 /** Builds the record of one finished call. */
 export const auditRecord = (facts: {
   principal: Principal
@@ -113,6 +126,9 @@ export const auditRecord = (facts: {
   dataEvent: boolean
   requestParameters: unknown
   responseElements: unknown
+  /** ARNs that were authorized; patterns among them are left out. */
+  resources: readonly string[]
+  additionalEventData?: unknown
   error?: { code: string; message: string } | undefined
 }): AuditRecord => {
   const { principal, request, error } = facts
@@ -130,9 +146,11 @@ export const auditRecord = (facts: {
     ...(error ? { errorCode: error.code, errorMessage: error.message } : {}),
     requestParameters: redacted(facts.requestParameters) ?? null,
     responseElements: facts.readOnly || error ? null : (redacted(facts.responseElements) ?? null),
+    ...(facts.additionalEventData === undefined ? {} : { additionalEventData: facts.additionalEventData }),
     requestID: request.id,
     eventID: randomUUID(),
     readOnly: facts.readOnly,
+    ...resourcesElement(facts.resources, facts.account),
     eventType: 'AwsApiCall',
     managementEvent: !facts.dataEvent,
     recipientAccountId: facts.account,

@@ -1,5 +1,5 @@
 import type { Place } from '../store/store.ts'
-import { actionModel } from './actions.ts'
+import { actionModel, resourcesOf } from './actions.ts'
 import { auditRecord, auditStream } from './audit.ts'
 import { authorize, requirementsOf } from './authorize.ts'
 import type { Ctx, RequestFacts } from './context.ts'
@@ -22,6 +22,8 @@ export type Call = {
   readonly service: Service
   readonly ctx: Ctx
   readonly input: Record<string, unknown>
+  /** What the call is about, once `authorize` knows: for the record. */
+  resources?: readonly string[]
 }
 
 /** The service that does this operation; throws 501 `NotImplemented` naming it when none does. */
@@ -33,11 +35,14 @@ export const implementationOf = (kernel: Kernel, { service, operation }: Identif
 }
 
 /** May the caller do this? Throws the service's AccessDenied. */
-export const authorizeCall = async ({ identified, service, ctx, input }: Call): Promise<void> => {
+export const authorizeCall = async (call: Call): Promise<void> => {
+  const { identified, service, ctx, input } = call
   const { iamPrefix } = identified.service
   const scope = { access: service.access, iamPrefix, protocol: identified.protocol.name }
   try {
-    await authorize(scope, ctx.use(identity), ctx, await requirementsOf(scope, identified.operation.name, input, ctx))
+    const requirements = await requirementsOf(scope, identified.operation.name, input, ctx)
+    call.resources = requirements.flatMap(({ resources }) => resources)
+    await authorize(scope, ctx.use(identity), ctx, requirements)
   } catch (thrown) {
     // Rules read members that nobody has validated yet: if one breaks over them, it is for `validate` to say which.
     if (!(thrown instanceof AwsError)) validate(identified, input)
@@ -78,7 +83,8 @@ type Finished = {
   readonly principal: Principal
   readonly place: Place
   readonly request: RequestFacts
-  readonly input: unknown
+  readonly input: Record<string, unknown> | undefined
+  readonly resources: readonly string[] | undefined
   readonly output: unknown
   readonly error: AwsError | undefined
   readonly era: Era
@@ -104,9 +110,12 @@ const record = async (kernel: Kernel, facts: Finished): Promise<void> => {
   const { identified, principal, place, error } = facts
   const action = await actionModel(`${identified.service.iamPrefix}:${identified.operation.name}`)
   const now = kernel.clock.now()
+  const service = kernel.services.get(identified.service.id)
+  const region = service?.eventRegion?.(facts.request) ?? place.region
   const record = auditRecord({
     principal,
-    ...place,
+    account: place.account,
+    region,
     now,
     eventSource: identified.service.eventSource,
     eventName: identified.operation.name,
@@ -114,12 +123,16 @@ const record = async (kernel: Kernel, facts: Finished): Promise<void> => {
     readOnly: action
       ? action.accessLevel === 'Read' || action.accessLevel === 'List'
       : /^(Get|List|Describe|BatchGet|Head)/.test(identified.operation.name),
-    dataEvent: kernel.services.get(identified.service.id)?.dataEvents.includes(identified.operation.name) ?? false,
+    dataEvent: service?.dataEvents.includes(identified.operation.name) ?? false,
     requestParameters: withoutSecrets(schemaOf(identified.operation).input, facts.input),
     responseElements: withoutSecrets(schemaOf(identified.operation).output, facts.output),
+    // What decides by itself (sts:AssumeRole) has not been through `authorize`.
+    resources: facts.resources?.length
+      ? facts.resources
+      : resourcesOf(action, facts.input ?? {}, { ...place, partition: 'aws' }),
     error,
   })
-  await facts.era.append.append(auditStream(place.account, place.region), [{ time: now.getTime(), body: record }])
+  await facts.era.append.append(auditStream(place.account, region), [{ time: now.getTime(), body: record }])
 }
 
 /** A call from one service to another: the same way without the bytes. */
@@ -142,10 +155,10 @@ export const invoke = async (
   const identified: IdentifiedCall = { service: model, operation, protocol: protocols[model.protocol], labels: {} }
   const service = implementationOf(kernel, identified)
   const ctx = kernel.contextFor({ service, principal, place, request, era })
+  const call: Call = { identified, service, ctx, input }
   let error: AwsError | undefined
   let output: Record<string, unknown> | undefined
   try {
-    const call = { identified, service, ctx, input }
     await authorizeCall(call)
     validate(identified, input)
     output = await handle(call)
@@ -154,6 +167,7 @@ export const invoke = async (
     error = callerError(thrown, kernel, request.id, `${asked.service}:${asked.operation}`)
     throw error
   } finally {
-    await audit(kernel, { identified, principal, place, request, input, output, error, era })
+    const { resources } = call
+    await audit(kernel, { identified, principal, place, request, input, resources, output, error, era })
   }
 }

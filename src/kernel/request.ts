@@ -24,6 +24,7 @@ type Journey = {
   place: Place
   ctx?: Ctx
   input?: Record<string, unknown>
+  resources?: readonly string[]
   output?: Record<string, unknown>
   error?: AwsError
   response?: WireResponse
@@ -119,7 +120,7 @@ const encodeError = (journey: Journey): void => {
 }
 
 const record = async (journey: Journey): Promise<void> => {
-  const { kernel, era, identified, authenticated, place, facts, input, output, error } = journey
+  const { kernel, era, identified, authenticated, place, facts, input, resources, output, error } = journey
   if (!identified) return
   await audit(kernel, {
     identified,
@@ -127,6 +128,7 @@ const record = async (journey: Journey): Promise<void> => {
     place,
     request: facts,
     input,
+    resources,
     output,
     error,
     era,

@@ -4,7 +4,7 @@ import type { PolicyDocument } from '../policy/policy.ts'
 import type { DeliveredEvent } from '../work/outbox.ts'
 import type { Reconciler } from '../work/reconciler.ts'
 import type { Capability } from './capability.ts'
-import type { Ctx } from './context.ts'
+import type { Ctx, RequestFacts } from './context.ts'
 import type { ServiceId } from './model/clients.ts'
 import type { Principal } from './principal.ts'
 import type { OperationInput, OperationName, OperationOutput } from './types.ts'
@@ -91,6 +91,9 @@ export type Exchange = {
       eventName: string
       readOnly: boolean
       requestParameters: unknown
+      /** ARNs of what it was about. */
+      resources: readonly string[]
+      additionalEventData?: unknown
       error?: { code: string; message: string }
     },
   ) => Promise<void>
@@ -117,6 +120,8 @@ export type ServiceDefinition<NS> = {
   readonly access?: AccessRules<NS>
   /** Operations that CloudTrail counts as data events: not in the event history. */
   readonly dataEvents?: readonly OperationName<NS>[]
+  /** Where CloudTrail records a call, if not where it was made: global services record theirs in us-east-1. */
+  readonly eventRegion?: (request: RequestFacts) => string | undefined
   readonly routes?: readonly Route[]
   readonly reconcilers?: readonly Reconciler[]
   readonly provides?: readonly Provided[]
@@ -142,6 +147,7 @@ export type Service = {
     readonly resourceTags?: AccessRules<unknown>['resourceTags']
   }
   readonly dataEvents: readonly string[]
+  readonly eventRegion?: ServiceDefinition<unknown>['eventRegion']
   readonly routes: readonly Route[]
   readonly reconcilers: readonly Reconciler[]
   readonly provides: readonly Provided[]

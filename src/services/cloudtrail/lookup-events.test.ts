@@ -7,10 +7,13 @@ import {
 import {
   CloudWatchLogsClient,
   CreateLogGroupCommand,
+  CreateLogStreamCommand,
   DeleteLogGroupCommand,
   DescribeLogGroupsCommand,
 } from '@aws-sdk/client-cloudwatch-logs'
 import { CodeCommitClient, CreateRepositoryCommand, PutFileCommand } from '@aws-sdk/client-codecommit'
+import { CreateUserCommand, IAMClient } from '@aws-sdk/client-iam'
+import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
 
@@ -127,6 +130,46 @@ test('in pages without a gap, the token bound to its question', async () => {
   const { NextToken } = await lookup({ ...question, MaxResults: 2 })
   expect(await errorOf(lookup({ NextToken: NextToken ?? '' }))).toBe('InvalidNextTokenException')
   expect(await errorOf(lookup({ NextToken: 'nonsense' }))).toBe('InvalidNextTokenException')
+})
+
+test('by the resources a call was about, not by what else it mentions', async () => {
+  await create('a')
+  await create('b')
+  await logs.send(new CreateLogStreamCommand({ logGroupName: 'b', logStreamName: 'a' }))
+  expect(await names(by('ResourceName', 'a'))).toEqual(['CreateLogGroup'])
+  const { Events = [] } = await lookup(by('ResourceName', 'b'))
+  expect(Events.map(({ EventName }) => EventName)).toEqual(['CreateLogStream', 'CreateLogGroup'])
+  expect(Events[0]?.Resources).toEqual([{ ResourceType: 'AWS::Logs::LogGroup', ResourceName: 'b' }])
+  const [{ CloudTrailEvent = '' } = {}] = Events
+  expect(JSON.parse(CloudTrailEvent).resources).toEqual([
+    { ARN: 'arn:aws:logs:us-east-1:000000000000:log-group:b:log-stream:a', accountId: '000000000000' },
+  ])
+  const reader = drydock.client(CloudWatchLogsClient, await drydock.user('reader'))
+  await reader.send(new DeleteLogGroupCommand({ logGroupName: 'a' })).catch(() => undefined)
+  expect(await names(by('ResourceName', 'a'))).toEqual(['DeleteLogGroup', 'CreateLogGroup'])
+  expect(await names(by('ResourceType', 'AWS::IAM::User'))).toContain('CreateUser')
+})
+
+test('events of global services are in us-east-1, wherever they came from', async () => {
+  const [here, far] = ['us-east-1', 'eu-west-1'].map((region) => drydock.client(CloudTrailClient, drydock.root, region))
+  const iam = drydock.client(IAMClient, drydock.root, 'eu-west-1')
+  const sts = drydock.client(STSClient, drydock.root, 'eu-west-1')
+  await iam.send(new CreateUserCommand({ UserName: 'ana', Path: '/team/' }))
+  await sts.send(new GetCallerIdentityCommand({}))
+  const role = await drydock.role('builder', {
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Principal: { AWS: '000000000000' }, Action: 'sts:AssumeRole' }],
+  })
+  await sts.send(new AssumeRoleCommand({ RoleArn: role, RoleSessionName: 'session' })).catch(() => undefined)
+  const found = async (client: CloudTrailClient | undefined, question: Partial<LookupEventsCommandInput>) =>
+    (await client?.send(new LookupEventsCommand(question)))?.Events?.map(({ CloudTrailEvent = '' }) => {
+      const { eventName, awsRegion } = JSON.parse(CloudTrailEvent)
+      return `${eventName} ${awsRegion}`
+    })
+  expect(await found(here, by('ResourceName', 'ana'))).toEqual(['CreateUser us-east-1'])
+  expect(await found(far, by('ResourceName', 'ana'))).toEqual([])
+  expect(await found(far, by('EventName', 'GetCallerIdentity'))).toEqual(['GetCallerIdentity eu-west-1'])
+  expect(await found(far, by('ResourceName', 'builder'))).toEqual(['AssumeRole eu-west-1'])
 })
 
 test('another region has a history of its own', async () => {

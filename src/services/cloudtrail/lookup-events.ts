@@ -30,7 +30,7 @@ const toEvent = (record: AuditRecord): Event => {
     EventTime: new Date(record.eventTime),
     EventSource: record.eventSource,
     Username: userName(record),
-    Resources: (record.resources ?? []).map(({ ARN }) => namedResource(ARN)),
+    Resources: (record.resources ?? []).map(({ ARN }) => namedResource(ARN)).filter(({ ResourceName }) => ResourceName),
     CloudTrailEvent: JSON.stringify(record),
   }
 }
@@ -41,18 +41,9 @@ const attributes: Readonly<Record<LookupAttributeKey, (event: Event, value: stri
   ReadOnly: ({ ReadOnly }, value) => ReadOnly === value,
   Username: ({ Username }, value) => Username === value,
   ResourceType: ({ Resources }, value) => Resources?.some(({ ResourceType }) => ResourceType === value) ?? false,
-  ResourceName: ({ Resources, CloudTrailEvent }, value) =>
-    (Resources?.some(({ ResourceName }) => ResourceName === value) ?? false) || mentions(CloudTrailEvent ?? '', value),
+  ResourceName: ({ Resources }, value) => Resources?.some(({ ResourceName }) => ResourceName === value) ?? false,
   EventSource: ({ EventSource }, value) => EventSource === value,
   AccessKeyId: ({ AccessKeyId }, value) => AccessKeyId === value,
-}
-
-/** A request parameter is exactly this name: how a resource is found whose record holds no ARN. */
-const mentions = (event: string, name: string): boolean => {
-  const quoted = JSON.stringify(name)
-  if (!event.includes(quoted)) return false
-  const { requestParameters } = JSON.parse(event) as AuditRecord
-  return Object.values(requestParameters ?? {}).includes(name)
 }
 
 /** A token goes on only with the question it came from. */

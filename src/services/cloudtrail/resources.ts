@@ -36,7 +36,9 @@ export const namedResource = (arn: string): NamedResource => {
   const resource = rest.join(':')
   const match = /^([a-z-]+)[/:](.+)$/.exec(resource)
   const exact = match && types[`${service}:${match[1]}`]
-  if (exact) return { ResourceType: exact, ResourceName: match[2]?.split(':log-stream:')[0] ?? '' }
+  // IAM's names stand behind a path, and what the policies of Logs name goes on beyond the group.
+  const name = service === 'iam' ? match?.[2]?.split('/').at(-1) : match?.[2]?.split(':log-stream:')[0]
+  if (exact) return { ResourceType: exact, ResourceName: name ?? '' }
   if (service === 's3' && resource.includes('/')) return { ResourceType: 'AWS::S3::Object', ResourceName: arn }
   const plain = types[`${service}:`]
   return plain === undefined

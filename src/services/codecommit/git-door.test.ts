@@ -106,7 +106,7 @@ const audited = async (eventName: string) => {
   const entries = await drydock.server.kernel.append.range(auditStream(drydock.account, drydock.region))
   return entries
     .map(({ body }) => JSON.parse(JSON.stringify(body)))
-    .filter((record) => record.eventName === eventName && record.requestParameters?.repositoryName === repositoryName)
+    .filter((record) => record.eventName === eventName && record.additionalEventData?.repositoryName === repositoryName)
 }
 
 describe('git', () => {
@@ -128,6 +128,8 @@ describe('git', () => {
       {
         eventSource: 'codecommit.amazonaws.com',
         requestParameters: { references: [{ ref: 'refs/heads/main', commit: first }] },
+        resources: [{ ARN: expect.stringMatching(`:${repositoryName}$`), accountId: drydock.account }],
+        additionalEventData: { protocol: 'HTTP', dataTransferred: true, repositoryId: expect.any(String) },
         readOnly: false,
       },
     ])

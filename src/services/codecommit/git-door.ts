@@ -97,7 +97,9 @@ const authorize = async (ctx: Ctx, exchange: Exchange, service: Service, name: s
     await exchange.audit(ctx, {
       eventName,
       readOnly,
-      requestParameters: { repositoryName: name },
+      requestParameters: null,
+      resources: [arnOf(ctx, name)],
+      additionalEventData: { protocol: 'HTTP', dataTransferred: false, repositoryName: name },
       error: { code, message },
     })
     throw new Refusal(403, message)
@@ -166,7 +168,7 @@ const expectType = ({ request }: Exchange, service: Service): void => {
 const resultHead = (service: Service) => ({ 'content-type': `application/x-${service}-result`, ...uncached })
 
 const uploadPack = async (asked: Asked): Promise<void> => {
-  const { ctx, exchange, repository } = asked
+  const { ctx, exchange } = asked
   expectType(exchange, 'git-upload-pack')
   const { head, whole } = await readHead(bodyOf(exchange), (bytes) => readLine(bytes, 0))
   const { child, ended, complaint } = start(asked, 'git-upload-pack')
@@ -184,10 +186,17 @@ const uploadPack = async (asked: Asked): Promise<void> => {
     await exchange.audit(ctx, {
       eventName: 'GitPull',
       readOnly: true,
-      requestParameters: { repositoryName: repository.name },
+      requestParameters: null,
+      ...transferred(asked),
     })
   response.end()
 }
+
+/** What a record of git's traffic has besides (CodeCommit user guide, "Logging AWS CodeCommit API calls with AWS CloudTrail"). */
+const transferred = ({ ctx, repository: { id, name } }: Asked) => ({
+  resources: [arnOf(ctx, name)],
+  additionalEventData: { protocol: 'HTTP', dataTransferred: true, repositoryName: name, repositoryId: id },
+})
 
 const receivePack = async (asked: Asked): Promise<void> => {
   const { ctx, exchange, repository } = asked
@@ -216,7 +225,8 @@ const receivePack = async (asked: Asked): Promise<void> => {
     await exchange.audit(ctx, {
       eventName: 'GitPush',
       readOnly: false,
-      requestParameters: { references, repositoryName: repository.name },
+      requestParameters: { references },
+      ...transferred(asked),
     })
   }
   exchange.response.writeHead(200, resultHead('git-receive-pack'))

@@ -65,6 +65,7 @@ export const service = defineService<NS>()({
     ListPolicies: 'AWS managed policies have ids and usage of this server, not those of AWS.',
   },
   access,
+  eventRegion: () => 'us-east-1',
   provides: [
     provide(identity, identityProvider),
     provide(gitCredentials, gitCredentialsProvider),

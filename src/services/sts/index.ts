@@ -23,6 +23,8 @@ export const service = defineService<NS>()({
     AssumeRoleWithWebIdentity: 'Always refused: there are no OpenID Connect providers.',
     GetSessionToken: 'Without MFA: a serial number and token code are refused, since there are no MFA devices.',
   },
+  // The global endpoint's calls are recorded where it is; those of a Region's own endpoint in that Region.
+  eventRegion: ({ headers }) => (/^sts\.amazonaws\.com(:|$)/.test(headers.host ?? '') ? 'us-east-1' : undefined),
   access: {
     operations: {
       GetFederationToken: ({ Name }, ctx) => ({ resources: [`arn:aws:sts::${ctx.account}:federated-user/${Name}`] }),
