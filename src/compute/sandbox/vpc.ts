@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import type { Server as HttpServer } from 'node:http'
-import { createServer } from 'node:http'
 import { Server, Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,6 +16,9 @@ import { HOST_ENV, isAlive, loopback, parseStat, quote, run, signal, userNamespa
 import { gatewayOf, inputRules, parseCidr } from './packets.ts'
 import type { Found } from './probe.ts'
 import { PublicPorts } from './public-ports.ts'
+
+// Not imported: an import of `node:http` also loads the WebSocket client that the module offers.
+const { createServer } = process.getBuiltinModule('node:http')
 
 const DOORS: readonly AgentDoor[] = [
   { name: 'metadata', host: '169.254.169.254', port: 80 },
