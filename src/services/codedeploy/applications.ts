@@ -8,6 +8,7 @@ import { moveTags, putTags, Tags } from './tags.ts'
 type Application = { readonly name: string; readonly id: string; readonly created: number }
 export const Application = table<Application>('codedeploy.application', { scope: 'region', key: ({ name }) => name })
 
+/** Throws ApplicationDoesNotExistException. */
 export const getApplication = async (tx: ReadTx, name: string): Promise<Application> => {
   const application = await tx.get(Application, name)
   if (!application) throw fail('ApplicationDoesNotExistException', `No application found for name: ${name}`)

@@ -35,6 +35,7 @@ const hostOf = async (exchange: Exchange): Promise<Host> => {
   return { ctx: ctx.at(place), instanceId }
 }
 
+/** The host command service: POST with a JSON body, signed for `codedeploy-commands` by the instance profile's session. */
 export const hostCommands: Route = {
   name: 'host commands',
   method: 'POST',

@@ -26,6 +26,7 @@ const predefined: Readonly<Record<string, MinimumHealthyHosts>> = {
 }
 const predefinedId = (name: string) => `00000000-0000-0000-0000-00000000000${Object.keys(predefined).indexOf(name) + 1}`
 
+/** What a group has that names none. */
 export const defaultConfig = 'CodeDeployDefault.OneAtATime'
 
 /** A deployment configuration, AWS's or one's own. Throws DeploymentConfigDoesNotExistException. */

@@ -39,6 +39,7 @@ export const Group = table<Group>('codedeploy.deployment-group', {
   key: ({ application, name }) => `${application}/${name}`,
 })
 
+/** Throws DeploymentGroupDoesNotExistException. */
 export const getGroup = async (tx: ReadTx, application: string, name: string): Promise<Group> => {
   const group = await tx.get(Group, `${application}/${name}`)
   if (!group) throw fail('DeploymentGroupDoesNotExistException', `No Deployment Group found for name: ${name}`)
@@ -128,6 +129,7 @@ const readTags = ({ ec2TagFilters, ec2TagSet }: Settings): Pick<Group, 'tagSet' 
     : undefined
 }
 
+/** Reads an automatic rollback configuration. Throws InvalidAutoRollbackConfigException. */
 export const readRollback = (
   configuration: { enabled?: boolean | undefined; events?: readonly string[] | undefined } | undefined,
 ): AutoRollback | undefined => {

@@ -50,9 +50,11 @@ export const Deployment = table<Deployment>('codedeploy.deployment', {
   },
 })
 
+/** Whether it has yet to come to its end. */
 export const unfinished = ({ status }: Pick<Deployment, 'status'>): boolean =>
   status === 'Created' || status === 'Queued' || status === 'InProgress'
 
+/** Throws InvalidDeploymentIdException for what is no id, DeploymentDoesNotExistException. */
 export const getDeployment = async (tx: ReadTx, id: string): Promise<Deployment> => {
   if (!/^d-[A-Z0-9]{9}$/.test(id)) throw fail('InvalidDeploymentIdException', `Deployment Id is not valid: ${id}`)
   const deployment = await tx.get(Deployment, id)

@@ -144,7 +144,7 @@ export const BatchGetDeployments: Operation<'BatchGetDeployments'> = (ctx, { dep
 }
 
 export const ListDeployments: Operation<'ListDeployments'> = (ctx, input) => {
-  const { applicationName, deploymentGroupName, includeOnlyStatuses, createTimeRange, nextToken } = input
+  const { applicationName, deploymentGroupName, includeOnlyStatuses, createTimeRange, nextToken, externalId } = input
   if ((applicationName === undefined) !== (deploymentGroupName === undefined))
     throw applicationName === undefined
       ? fail('ApplicationNameRequiredException', 'Must specify an application name with a deployment group name.')
@@ -159,6 +159,8 @@ export const ListDeployments: Operation<'ListDeployments'> = (ctx, input) => {
         ({ application, group }) =>
           applicationName === undefined || (application === applicationName && group === deploymentGroupName),
       )
+      // Only deployments that AWS CloudFormation makes have an external id, and there are none yet.
+      .filter(() => externalId === undefined)
       .filter(({ status }) => !includeOnlyStatuses?.length || includeOnlyStatuses.some((wanted) => wanted === status))
       .filter(
         ({ created }) =>

@@ -126,6 +126,11 @@ export const fleet = async (options: StoryOptions = {}) => {
     machineRole,
     serviceRole,
     rootOf,
+    /** The metadata service and the endpoint as an instance sees them. */
+    doorsOf: (instanceId: string) => ({
+      metadata: `${base}/ec2-${instanceId}/metadata`,
+      endpoint: `${base}/ec2-${instanceId}/endpoint`,
+    }),
     startAgent,
     killAgent,
     agentOf: (instanceId: string) => agents.get(instanceId),

@@ -68,15 +68,16 @@ export const service = defineService<NS>()({
     UpdateDeploymentGroup: groups.UpdateDeploymentGroup,
   },
   partial: {
-    CreateApplication: 'The compute platform is Server; Lambda and ECS come with their services.',
+    CreateApplication:
+      'The compute platform is Server; Lambda and ECS are refused until they come with their services.',
     CreateDeployment:
-      'Revisions from S3 only; no alarms, blue/green or outdated-instances-only deployments: they are refused.',
+      'Revisions from S3 only. Stopped instances are left out instead of failing. Alarms, target instances, blue/green and outdated-instances-only deployments are refused.',
     CreateDeploymentConfig: 'Minimum healthy hosts only; zonal and traffic-shifting configurations are refused.',
     CreateDeploymentGroup:
-      'EC2 tags only; Auto Scaling, on-premises tags, load balancers, alarms, triggers and blue/green are refused.',
-    UpdateDeploymentGroup:
-      'EC2 tags only; Auto Scaling, on-premises tags, load balancers, alarms, triggers and blue/green are refused.',
+      'EC2 tags only; Auto Scaling, on-premises tags, load balancers, alarms, triggers, ECS services and blue/green are refused.',
     RegisterApplicationRevision: 'Revisions in S3 only.',
+    UpdateDeploymentGroup:
+      'EC2 tags only; Auto Scaling, on-premises tags, load balancers, alarms, triggers, ECS services and blue/green are refused.',
   },
   access,
   routes: [hostCommands],

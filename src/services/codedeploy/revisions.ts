@@ -29,8 +29,10 @@ export const Registered = table<Registered>('codedeploy.revision', {
   key: ({ application, revision }) => `${application}\0${nameOf(revision)}`,
 })
 
+/** All revisions of an application. */
 export const revisionsOf = (tx: ReadTx, application: string): Promise<Registered[]> =>
   tx.list(Registered, { prefix: `${application}\0` })
+/** Takes a revision out of its application. */
 export const forgetRevision = (tx: WriteTx, { application, revision }: Registered): void =>
   tx.delete(Registered, `${application}\0${nameOf(revision)}`)
 /** A revision that is registered with the application, if it (still) is. */

@@ -9,6 +9,7 @@ export const Tags = table<Tags>('codedeploy.tags', { scope: 'region', key: ({ ar
 
 type WireTag = { readonly Key?: string | undefined; readonly Value?: string | undefined }
 
+/** Adds tags to those a resource has. Throws TagLimitExceededException. */
 export const putTags = async (tx: WriteTx, arn: string, tags: readonly WireTag[] | undefined): Promise<void> => {
   if (!tags?.length) return
   const present = (await tx.get(Tags, arn))?.tags ?? {}

@@ -46,6 +46,7 @@ export const Target = table<Target>('codedeploy.target', {
   index: { active: ({ instanceId, status }) => (status === 'InProgress' ? instanceId : undefined) },
 })
 
+/** An instance before its turn. */
 export const newTarget = (ctx: Ctx, deploymentId: string, instanceId: string): Target => ({
   deploymentId,
   instanceId,
@@ -54,6 +55,7 @@ export const newTarget = (ctx: Ctx, deploymentId: string, instanceId: string): T
   updated: ctx.now().getTime(),
 })
 
+/** All instances of a deployment, by their ids. */
 export const targetsOf = (tx: ReadTx, deploymentId: string): Promise<Target[]> =>
   tx.list(Target, { prefix: `${deploymentId}/` })
 
