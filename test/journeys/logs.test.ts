@@ -1,0 +1,116 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { systemClock } from '../../src/work/clock.ts'
+import { type Story, story } from '../story.ts'
+
+// CloudWatch Logs with clients that no one here wrote: the AWS CLI and boto3.
+
+const run = promisify(execFile)
+const works = (command: string, ...args: string[]): Promise<boolean> =>
+  run(command, args).then(
+    () => true,
+    () => false,
+  )
+const cli = await works('aws', '--version')
+const boto3 = await works('python3', '-c', 'import boto3')
+if (!cli) console.log('SKIPPED: CloudWatch Logs with the AWS CLI, because there is no `aws` on the path')
+if (!boto3) console.log('SKIPPED: live tail with boto3, because `python3 -c "import boto3"` fails')
+
+let drydock: Story
+let folder: string
+let environment: Record<string, string | undefined>
+beforeAll(async () => {
+  // Live tail tells what is new once a second of the clock.
+  drydock = await story({ clock: systemClock() })
+  folder = mkdtempSync(join(tmpdir(), 'drydock-logs-journey-'))
+  environment = {
+    PATH: process.env.PATH,
+    HOME: folder,
+    PYENV_ROOT: process.env.PYENV_ROOT,
+    AWS_ENDPOINT_URL: drydock.endpoint,
+    AWS_ACCESS_KEY_ID: drydock.root.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: drydock.root.secretAccessKey,
+    AWS_REGION: 'us-east-1',
+    AWS_DEFAULT_REGION: 'us-east-1',
+    AWS_MAX_ATTEMPTS: '1',
+    AWS_PAGER: '',
+    NO_PROXY: '127.0.0.1,localhost',
+  }
+})
+afterAll(async () => {
+  await drydock.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const aws = async (...args: string[]): Promise<string> =>
+  (await run('aws', ['logs', ...args], { env: environment, cwd: folder })).stdout
+
+test.skipIf(!cli)('the AWS CLI writes events and finds them again', async () => {
+  const group = ['--log-group-name', '/app/web']
+  await aws('create-log-group', ...group, '--tags', 'team=web')
+  await aws('create-log-stream', ...group, '--log-stream-name', 'one')
+  const events = ['INFO started', 'ERROR {"code": 503}', 'INFO done'].map((message, i) => ({
+    timestamp: Date.now() + i,
+    message,
+  }))
+  writeFileSync(join(folder, 'events.json'), JSON.stringify(events))
+  await aws('put-log-events', ...group, '--log-stream-name', 'one', '--log-events', 'file://events.json')
+  const found = await aws('filter-log-events', ...group, '--filter-pattern', 'ERROR', '--query', 'events[].message')
+  expect(JSON.parse(found)).toEqual(['ERROR {"code": 503}'])
+  const page = await aws('get-log-events', ...group, '--log-stream-name', 'one', '--query', 'events[].message')
+  expect(JSON.parse(page)).toEqual(events.map(({ message }) => message))
+  const streams = await aws(
+    'describe-log-streams',
+    ...group,
+    '--query',
+    'logStreams[].logStreamName',
+    '--output',
+    'text',
+  )
+  expect(streams.trim()).toBe('one')
+})
+
+const follow = `
+import json, time, boto3
+from botocore.config import Config
+
+# 'stream-127.0.0.1' is no host.
+logs = boto3.client("logs", config=Config(inject_host_prefix=False, read_timeout=20))
+group = "/app/live"
+logs.create_log_group(logGroupName=group)
+arn = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]["logGroupArn"]
+
+def put(stream, *messages):
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    now = int(time.time() * 1000)
+    logs.put_log_events(logGroupName=group, logStreamName=stream,
+                        logEvents=[{"timestamp": now, "message": message} for message in messages])
+
+put("before", "ERROR before")
+answer = logs.start_live_tail(logGroupIdentifiers=[arn], logEventFilterPattern="ERROR")
+stream = answer["responseStream"]
+found = []
+for event in stream:
+    if "sessionStart" in event:
+        put("one", "ERROR first", "INFO nothing")
+        put("two", "ERROR second")
+    else:
+        found += event["sessionUpdate"]["sessionResults"]
+    if len(found) == 2:
+        break
+stream.close()
+print(json.dumps([[event["logStreamName"], event["message"], event["logGroupIdentifier"] == arn] for event in found]))
+`
+
+test.skipIf(!boto3)('boto3 follows a log group live', async () => {
+  const { stdout } = await run('python3', ['-c', follow], { env: environment, cwd: folder, timeout: 30_000 })
+  expect(JSON.parse(stdout)).toEqual([
+    ['one', 'ERROR first', true],
+    ['two', 'ERROR second', true],
+  ])
+  expect(drydock.logged).toEqual([])
+})
