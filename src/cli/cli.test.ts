@@ -171,6 +171,7 @@ describe('against a running server', () => {
         'export AWS_SECRET_ACCESS_KEY=test',
         'export AWS_REGION=us-east-1',
         'export AWS_DEFAULT_REGION=us-east-1',
+        'export AWS_DISABLE_HOST_PREFIX_INJECTION=true',
       ],
     ])
   })

@@ -10,6 +10,8 @@ export const env = async (options: ConnectionOptions): Promise<void> => {
     AWS_SECRET_ACCESS_KEY: secretAccessKey,
     AWS_REGION: health.region,
     AWS_DEFAULT_REGION: health.region,
+    // Live tail is asked at `stream-` before the host's name, which names no host here.
+    AWS_DISABLE_HOST_PREFIX_INJECTION: 'true',
   }
   for (const [name, value] of Object.entries(lines)) console.log(`export ${name}=${value}`)
 }

@@ -1,8 +1,15 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import {
+  CloudWatchLogsClient,
+  CreateLogGroupCommand,
+  CreateLogStreamCommand,
+  PutLogEventsCommand,
+} from '@aws-sdk/client-cloudwatch-logs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../src/work/clock.ts'
 import { type Story, story } from '../story.ts'
@@ -36,6 +43,8 @@ beforeAll(async () => {
     AWS_SECRET_ACCESS_KEY: drydock.root.secretAccessKey,
     AWS_REGION: 'us-east-1',
     AWS_DEFAULT_REGION: 'us-east-1',
+    // As `drydock env` has it: `stream-127.0.0.1` is no host.
+    AWS_DISABLE_HOST_PREFIX_INJECTION: 'true',
     AWS_MAX_ATTEMPTS: '1',
     AWS_PAGER: '',
     NO_PROXY: '127.0.0.1,localhost',
@@ -76,10 +85,8 @@ test.skipIf(!cli)('the AWS CLI writes events and finds them again', async () => 
 
 const follow = `
 import json, time, boto3
-from botocore.config import Config
 
-# 'stream-127.0.0.1' is no host.
-logs = boto3.client("logs", config=Config(inject_host_prefix=False, read_timeout=20))
+logs = boto3.client("logs")
 group = "/app/live"
 logs.create_log_group(logGroupName=group)
 arn = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]["logGroupArn"]
@@ -105,6 +112,41 @@ for event in stream:
 stream.close()
 print(json.dumps([[event["logStreamName"], event["message"], event["logGroupIdentifier"] == arn] for event in found]))
 `
+
+test.skipIf(!cli)('the AWS CLI follows a log group live', async () => {
+  const logs = drydock.client(CloudWatchLogsClient)
+  const [logGroupName, logStreamName] = ['/app/tailed', 'one']
+  await logs.send(new CreateLogGroupCommand({ logGroupName }))
+  await logs.send(new CreateLogStreamCommand({ logGroupName, logStreamName }))
+  const { append } = drydock.server.kernel
+  const followed = Promise.withResolvers<void>()
+  const follow = append.follow
+  append.follow = (...asked) => {
+    followed.resolve()
+    return follow(...asked)
+  }
+  drydock.server.kernel.forget()
+  const arn = `arn:aws:logs:us-east-1:000000000000:log-group:${logGroupName}`
+  const child = spawn('aws', ['logs', 'start-live-tail', '--log-group-identifiers', arn], {
+    env: environment,
+    cwd: folder,
+    timeout: 30_000,
+  })
+  let shown = ''
+  child.stderr.on('data', (chunk) => {
+    shown += chunk
+  })
+  const ended = once(child, 'close')
+  await Promise.race([followed.promise, ended])
+  const logEvents = [{ timestamp: Date.now(), message: 'hello from the log' }]
+  await logs.send(new PutLogEventsCommand({ logGroupName, logStreamName, logEvents }))
+  for await (const chunk of child.stdout) {
+    shown += chunk
+    if (shown.includes('hello from the log')) child.kill('SIGINT')
+  }
+  await ended
+  expect(shown).toContain('hello from the log')
+})
 
 test.skipIf(!boto3)('boto3 follows a log group live', async () => {
   const { stdout } = await run('python3', ['-c', follow], { env: environment, cwd: folder, timeout: 30_000 })
