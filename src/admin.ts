@@ -40,7 +40,8 @@ const snapshotInput = z.strictObject({
 
 /**
  * Drydock's own doors below `/_drydock/`: what no AWS API has. Reading needs no signature; what changes anything, or
- * tells of policies, must be signed by the root user of the default account (in trust mode by anyone). Answers whether the request was one of its own.
+ * tells of policies, must be signed by the root user of the default account (in trust mode by anyone, web pages
+ * excepted). Answers whether the request was one of its own.
  */
 export const adminListener = (parts: AdminParts) => {
   const { kernel, config } = parts
@@ -74,16 +75,16 @@ export const adminListener = (parts: AdminParts) => {
     const [path = '', query = ''] = url.split('?')
     // Services have doors of their own below `/_drydock/<service>/`.
     if (path.slice('/_drydock/'.length).includes('/') && !path.startsWith('/_drydock/why/')) return false
-    const asked = /^\/_drydock\/why\/([\w-]{1,100})$/.exec(path)?.[1]
+    const reads = request.method === 'GET' || request.method === 'HEAD'
+    const asked = reads ? /^\/_drydock\/why\/([\w-]{1,100})$/.exec(path)?.[1] : undefined
     const door =
-      (asked && (request.method === 'GET' || request.method === 'HEAD') ? async () => whyDenied(kernel, asked) : undefined) ??
-      doors[`${request.method === 'HEAD' ? 'GET' : request.method} ${path}`] ??
+      (asked ? async () => whyDenied(kernel, asked) : doors[`${reads ? 'GET' : request.method} ${path}`]) ??
       (() => Promise.reject(unknownDoor(doors, path)))
     const facts = factsOf(kernel, request, path, query, from)
     const wire = wireRequest(request, response, path, query, facts.headers)
     const answer = (status: number, body: unknown) => sendJson(request, response, facts.id, status, body)
     const act = async () => {
-      if (asked || (request.method !== 'GET' && request.method !== 'HEAD')) await requireRoot(kernel, wire, facts)
+      if (asked || !reads) await requireRoot(kernel, wire, facts)
       return door(wire)
     }
     act().then(
@@ -122,6 +123,9 @@ const unknownDoor = (doors: Readonly<Record<string, unknown>>, path: string): Aw
 }
 
 const requireRoot = async (kernel: Kernel, wire: WireRequest, facts: RequestFacts): Promise<void> => {
+  // Where no signature is asked for, a web page must not be able to ask on its reader's behalf.
+  if (facts.headers.origin !== undefined)
+    throw new AwsError('AccessDeniedException', 'Web pages may not do this.', { status: 403 })
   if (kernel.trust && !facts.inside) return
   const { principal } = await authenticate(kernel.credentialsFor(facts), wire, 'restJson1', {
     streams: false,

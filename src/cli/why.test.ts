@@ -84,7 +84,9 @@ conditions asked for what the request did not carry: aws:sourcevpc`)
 test('a role that does not trust its caller', async () => {
   const role = await drydock.role('builder', 'codebuild.amazonaws.com')
   const keys = await drydock.user('ana', [allow('sts:AssumeRole')])
-  const call = drydock.client(STSClient, keys).send(new AssumeRoleCommand({ RoleArn: role, RoleSessionName: 'session' }))
+  const call = drydock
+    .client(STSClient, keys)
+    .send(new AssumeRoleCommand({ RoleArn: role, RoleSessionName: 'session' }))
   const requestId = await denied(call)
   expect(await told(requestId)).toContain(`was denied sts:AssumeRole on ${role}`)
   const [denial] = JSON.parse(await told(requestId, { json: true }))
