@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -54,7 +54,7 @@ export const bundle = (files: Files): Promise<Buffer> => {
   return new Response(zip.outputStream as never).arrayBuffer().then((bytes) => Buffer.from(bytes))
 }
 
-const rm = (folder: string) => rmSync(folder, { recursive: true, force: true })
+const rm = (folder: string) => rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
 
 export type Fleet = Awaited<ReturnType<typeof fleet>>
 
@@ -97,7 +97,7 @@ export const fleet = async (options: StoryOptions = {}) => {
       door = parts.door
       return fakeCompute(systemClock(), world, parts.endpoint).on('ec2-', async ({ id }, { stopping }) => {
         const instanceId = id.slice('ec2-'.length)
-        await mkdir(rootOf(instanceId), { recursive: true })
+        mkdirSync(rootOf(instanceId), { recursive: true })
         if (!agentless) startAgent(instanceId)
         await new Promise((stopped) => stopping.addEventListener('abort', stopped))
         await killAgent(instanceId)
