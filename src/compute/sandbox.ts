@@ -173,7 +173,8 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     const { spec, layers } = record
     const { rights, overlay } = await host()
     const own = taskFolder(spec.id)
-    const plug = spec.network === 'host' ? undefined : await vpcs.plug(spec, spec.network)
+    const { network } = spec
+    const plug = network === 'host' ? undefined : await inTurn(vpcTurn(network.vpc), () => vpcs.plug(spec, network))
     const script = await prepareLaunch({
       folder: own,
       spec,
@@ -284,14 +285,21 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     if (!(await within(5000))) throw new Error(`Task ${id} does not end.`)
   }
 
-  /** The last one out: a VPC without tasks, running or stopped, needs no network. */
-  const releaseVpc = async (vpc: string) => {
-    for (const id of await readdir(tasksFolder).catch(() => [])) {
-      const network = (await readRecord(id))?.spec.network
-      if (network && network !== 'host' && network.vpc === vpc) return
-    }
-    await vpcs.release(vpc)
-  }
+  /** No task id has a space in it. */
+  const vpcTurn = (vpc: string) => `vpc ${vpc}`
+
+  /**
+   * The last one out: a VPC without tasks, running or stopped, needs no network. Whoever moves in meanwhile has his
+   * record there before he plugs in, and either is seen here or finds the VPC gone and makes it anew.
+   */
+  const releaseVpc = (vpc: string): Promise<void> =>
+    inTurn(vpcTurn(vpc), async () => {
+      for (const id of await readdir(tasksFolder).catch(() => [])) {
+        const network = (await readRecord(id))?.spec.network
+        if (network && network !== 'host' && network.vpc === vpc) return
+      }
+      await vpcs.release(vpc)
+    })
 
   const remove = async (id: string): Promise<void> => {
     if (!ID.test(id)) return

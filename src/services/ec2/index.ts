@@ -72,8 +72,10 @@ export const service = defineService<NS>()({
       'Egress rules are kept and shown; packets that leave a machine are not held against them.',
     DescribeInstanceStatus: 'Instance and system checks pass for every running machine; nothing probes it.',
     RunInstances:
-      'No block device mappings, launch templates, several network interfaces, spot or dedicated hosts: they are refused.',
-    ModifyInstanceAttribute: 'sourceDestCheck is kept and shown, and changes no packet.',
+      'Block device mappings, launch templates, several network interfaces, spot and dedicated hosts are refused; the hop limit and monitoring are kept and shown, no hop is counted and no metric published.',
+    ModifyInstanceAttribute: 'sourceDestCheck is kept and shown, and changes no packet; EBS attributes are refused.',
+    ModifyInstanceMetadataOptions: 'The hop limit is kept and shown; no hop is counted.',
+    DescribeNetworkInterfaces: 'The one interface of each instance; there are none of their own.',
   },
   access,
   routes: [metadataDoor],

@@ -22,7 +22,7 @@ const supervised = ({ name, command, env }: MachineAgent): string => {
  * whatever an image lacks is left out, the rest goes on.
  */
 export const initProgram = (agents: readonly MachineAgent[]): string => `#!/bin/sh
-name=$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname 2>/dev/null)
+read -r name </proc/sys/kernel/hostname
 echo "drydock: $name is starting"
 mkdir -p /var/lib/cloud /var/log/drydock /run /root
 echo $$ >/run/drydock-init.pid
@@ -61,15 +61,18 @@ trap 'again=1; finish; trap - TERM INT HUP; exec /bin/sh /opt/drydock/init' HUP
 if [ ! -e /var/lib/cloud/first-boot.done ]; then
   : >/var/lib/cloud/first-boot.done
   # The login user of Amazon Linux, by hand: an image may have no useradd, and it would be slow.
-  if ! grep -q '^ec2-user:' /etc/passwd; then
-    uid=1000
-    while grep -q "^[^:]*:[^:]*:$uid:" /etc/passwd /etc/group; do uid=$((uid + 1)); done
+  uid=1000 known=
+  while IFS=: read -r user _ id _; do
+    [ "$user" != ec2-user ] || known=1
+    [ "$id" -lt $uid ] || [ "$id" -ge 60000 ] || uid=$((id + 1))
+  done </etc/passwd
+  if [ -z "$known" ]; then
     shell=/bin/bash
     [ -x $shell ] || shell=/bin/sh
     echo "ec2-user:*:$uid:$uid:EC2 Default User:/home/ec2-user:$shell" >>/etc/passwd
     echo "ec2-user:x:$uid:" >>/etc/group
-    mkdir -p /home/ec2-user
-    chown "$uid:$uid" /home/ec2-user && chmod 700 /home/ec2-user
+    mkdir -p -m 700 /home/ec2-user
+    chown "$uid:$uid" /home/ec2-user
     [ ! -d /etc/sudoers.d ] || {
       echo 'ec2-user ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/90-cloud-init-users
       chmod 440 /etc/sudoers.d/90-cloud-init-users
@@ -84,13 +87,14 @@ if [ ! -e /var/lib/cloud/first-boot.done ]; then
         *) echo 'signal=TERM' ;;
       esac
       echo 'kill -$signal "$(cat /run/drydock-init.pid)"'
-    } >/usr/local/sbin/$word && chmod 755 /usr/local/sbin/$word
+    } >/usr/local/sbin/$word
   done
+  chmod 755 /usr/local/sbin/shutdown /usr/local/sbin/poweroff /usr/local/sbin/halt /usr/local/sbin/reboot
 fi 2>/dev/null
 
 authorize() {
-  mkdir -p "$1/.ssh" && cp /opt/drydock/authorized_keys "$1/.ssh/authorized_keys" &&
-    chmod 700 "$1/.ssh" && chmod 600 "$1/.ssh/authorized_keys"
+  mkdir -p "$1/.ssh" && chmod 700 "$1/.ssh" && cp /opt/drydock/authorized_keys "$1/.ssh/authorized_keys" &&
+    chmod 600 "$1/.ssh/authorized_keys"
 }
 if [ -f /opt/drydock/authorized_keys ]; then
   authorize /root
