@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -27,6 +27,7 @@ const { values: options } = parseArgs({
 const wanted = (part: string): boolean => options.only === undefined || options.only.split(',').includes(part)
 const lines: (Figure | Missing)[] = []
 const began = performance.now()
+const busyBefore = loadavg()
 
 const part = async (name: string, body: () => Promise<readonly (Figure | Missing)[]>): Promise<void> => {
   if (!wanted(name)) return
@@ -101,6 +102,8 @@ const machine = {
   memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
   node: process.version,
   platform: process.platform,
+  // What else the machine did: average number of processes that wanted a core, of the last minute.
+  load: { before: busyBefore[0], after: loadavg()[0] },
 }
 const results = fileURLToPath(new URL('results/', import.meta.url))
 mkdirSync(results, { recursive: true })
@@ -114,4 +117,6 @@ const record = {
 }
 const file = options.only === undefined ? 'latest.json' : 'part.local.json'
 writeFileSync(join(results, file), `${JSON.stringify(record, null, 2)}\n`)
-console.log(`\n${seconds} s on ${machine.cores} × ${machine.cpu}, Node ${machine.node}; bench/results/${file}`)
+console.log(
+  `\n${seconds} s on ${machine.cores} × ${machine.cpu}, Node ${machine.node}, load ${shown(machine.load.before ?? 0)} before and ${shown(machine.load.after ?? 0)} after; bench/results/${file}`,
+)
