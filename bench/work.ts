@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import { BatchGetBuildsCommand, CreateProjectCommand, StartBuildCommand } from '@aws-sdk/client-codebuild'
+import { callServer } from '../src/cli/connection.ts'
 import { clientsOf } from '../src/cli/demo/clients.ts'
 import { actionOf, ended, executionOf, publicAddress } from '../src/cli/demo/observe.ts'
 import { setUpIdentities, setUpInfrastructure, setUpPipeline } from '../src/cli/demo/setup.ts'
@@ -163,7 +164,7 @@ export const work = async (): Promise<readonly (Figure | Missing)[]> => {
     )
     return lines
   } finally {
-    await fetch(`${program.endpoint}/_drydock/reset`, { method: 'POST' }).catch(() => undefined)
+    await callServer({ endpoint: program.endpoint }, 'POST', '/_drydock/reset').catch(() => undefined)
     await program.stop()
     rmSync(folder, { recursive: true, force: true })
   }

@@ -13,7 +13,7 @@ afterEach(() => it.close())
 /** A revision whose BeforeInstall waits, on the instance, for the file `go`. */
 const waiting = {
   'appspec.yml': appspec({ BeforeInstall: 'wait.sh' }),
-  'wait.sh': '#!/bin/sh\ntouch "$ROOT/began"\nuntil [ -e "$ROOT/go" ]; do sleep 0.05; done',
+  'wait.sh': '#!/bin/sh\ntouch "$ROOT/began"\nuntil [ -e "$ROOT/go" ] || [ ! -e "$ROOT" ]; do sleep 0.05; done',
   'app/a': 'new',
 }
 const began = (id: string) => it.eventually(`the hook on ${id}`, async () => (await it.read(id, 'began')) === '')
