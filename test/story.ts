@@ -176,6 +176,8 @@ const begin = async (options: StoryOptions, folder: string, clock: TurnableClock
       return begin(options, folder, clock, world)
     },
     close: async () => {
+      // What still runs would outlive the story: tasks do.
+      await server.kernel.compute.removeAll()
       await server.close()
       rmSync(folder, { recursive: true, force: true })
     },
