@@ -294,7 +294,10 @@ export const fakeCompute = (
     },
     running: () => [...tasks.values()].filter(({ ended }) => !ended).map(({ spec }) => spec.id),
     async end(id, code) {
-      need(id).end({ code, reason: 'exited' })
+      const live = need(id)
+      live.end({ code, reason: 'exited' })
+      // A behaviour that is a process of this host must not outlive its task.
+      live.stop.abort()
       await turns()
     },
     execs: (id) => need(id).execs,

@@ -20,6 +20,7 @@ export const runsOnHost: Behaviour = (spec, task) => {
       // It has ended by itself.
     }
   }
+  if (task.stopping.aborted) end()
   task.stopping.addEventListener('abort', end)
   child.stdout.on('data', (chunk: Buffer) => task.write(chunk))
   child.stderr.on('data', (chunk: Buffer) => task.write(chunk))
