@@ -25,6 +25,8 @@ export type RequestFacts = {
   readonly secure: boolean
   /** The request came out of a task or machine, by one of its doors. */
   readonly inside?: boolean
+  /** The body, where the operation's input does not stream it. */
+  readonly body?: Uint8Array
   /** Trailing headers; complete once the body has been read. */
   readonly trailers: () => Readonly<Record<string, string>>
   /** The service that made this call on the caller's behalf, for calls from service to service. */

@@ -43,10 +43,10 @@ const steps = [
       mayBeUnsigned: access?.unsigned.includes(identified.operation.name) ?? false,
       signingNames: identified.service.signingNames,
     })
-    const { principal, region, trailers } = authenticated
+    const { principal, region, trailers, body } = authenticated
     journey.authenticated = authenticated
     journey.place = { account: principal.account || kernel.account, region: region || kernel.region }
-    journey.facts = { ...journey.facts, trailers }
+    journey.facts = { ...journey.facts, trailers, ...(body instanceof Uint8Array ? { body } : {}) }
     journey.service = implementationOf(kernel, identified)
     journey.ctx = kernel.contextFor({
       service: journey.service,

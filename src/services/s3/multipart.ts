@@ -45,6 +45,7 @@ import {
   headersOf,
   integrityOf,
   metadataOf,
+  refuseCustomerKey,
   refuseUnsupported,
 } from './upload-request.ts'
 import { findCurrent, type ObjectRecord, putCurrent } from './versions.ts'
@@ -280,6 +281,7 @@ const toCompleted = (ctx: Ctx, bucket: BucketRecord, record: ObjectRecord) => ({
 })
 
 export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = async (ctx, input) => {
+  refuseCustomerKey(input)
   checkWriteConditionForm(input)
   const begun = await ctx.read(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
@@ -344,12 +346,15 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
 
 export const AbortMultipartUpload: Operation<'AbortMultipartUpload'> = (ctx, input) =>
   ctx.write(async (tx) => {
+    if (input.IfMatchInitiatedTime !== undefined)
+      throw fail('InvalidArgument', 'Conditions on the time of initiation are for directory buckets only.')
     const { upload } = await uploadOf(ctx, tx, input)
     await endUpload(tx, upload)
     return {}
   })
 
 export const ListParts: Operation<'ListParts'> = async (ctx, input) => {
+  refuseCustomerKey(input)
   const max = Math.min(input.MaxParts ?? 1000, 1000)
   const marker = Number(input.PartNumberMarker ?? 0)
   if (!Number.isInteger(marker) || marker < 0)

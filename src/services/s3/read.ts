@@ -5,14 +5,14 @@ import { parseRange, readCondition } from './conditions.ts'
 import { type Loaded, load, Parts, stream } from './content.ts'
 import { find, missing, preconditionFailed, quoted, toChecksum, versionIdOf } from './object.ts'
 import { fail, type Input, type Operation } from './operation.ts'
+import { refuseCustomerKey } from './upload-request.ts'
 import type { ObjectRecord } from './versions.ts'
 
 type ReadInput = Input<'GetObject'> | Input<'HeadObject'>
 
 /** An object and its content, or the error why not; conditions checked, range applied. */
 const readObject = async (ctx: Ctx, input: ReadInput, { head } = { head: false }) => {
-  if (input.SSECustomerAlgorithm !== undefined)
-    throw fail('InvalidRequest', 'The encryption parameters are not applicable to this object.')
+  refuseCustomerKey(input)
   const found = await ctx.read(async (tx) => {
     const found = await find(ctx, tx, input)
     return found.record
@@ -132,6 +132,7 @@ export const HeadObject: Operation<'HeadObject'> = async (ctx, input) =>
 const attributes = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize']
 
 export const GetObjectAttributes: Operation<'GetObjectAttributes'> = async (ctx, input) => {
+  refuseCustomerKey(input)
   const { found, parts } = await ctx.read(async (tx) => {
     const found = await find(ctx, tx, input)
     const content = found.record?.content

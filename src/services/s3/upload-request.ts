@@ -90,7 +90,8 @@ const trailingValue = (ctx: Ctx, algorithm: ChecksumAlgorithm): string => {
   return checkedValue(algorithm, value)
 }
 
-const contentMd5 = (header: unknown): string | undefined => {
+/** Hexadecimal. Throws InvalidDigest. */
+export const contentMd5 = (header: unknown): string | undefined => {
   if (typeof header !== 'string') return undefined
   const bytes = Buffer.from(header, 'base64')
   if (bytes.length !== 16 || bytes.toString('base64') !== header)
@@ -112,9 +113,23 @@ const storageClasses = [
   ...['OUTPOSTS', 'GLACIER_IR', 'SNOW', 'EXPRESS_ONEZONE', 'FSX_OPENZFS', 'FSX_ONTAP'],
 ]
 
+/** No object here is encrypted with a customer's key: to read one as such fails as it does on AWS. */
+export const refuseCustomerKey = (input: Given): void => {
+  if ([input.SSECustomerAlgorithm, input.SSECustomerKey, input.SSECustomerKeyMD5].some((one) => one !== undefined))
+    throw fail('InvalidRequest', 'The encryption parameters are not applicable to this object.')
+}
+
 /** Throws for what a request asks and Drydock does not do; what AWS itself would refuse gets AWS's error. */
 export const refuseUnsupported = (input: Given): void => {
-  if (input.SSECustomerAlgorithm !== undefined || input.CopySourceSSECustomerAlgorithm !== undefined)
+  if (
+    [
+      input.SSECustomerAlgorithm,
+      input.SSECustomerKey,
+      input.SSECustomerKeyMD5,
+      input.CopySourceSSECustomerAlgorithm,
+      input.CopySourceSSECustomerKey,
+    ].some((one) => one !== undefined)
+  )
     throw notImplemented('S3 encryption with customer-provided keys')
   if (
     input.ServerSideEncryption !== undefined &&
