@@ -356,6 +356,10 @@ test('Git credentials: two per user, the password told once', async () => {
   })
   const listed = await iam.send(new sdk.ListServiceSpecificCredentialsCommand({ UserName: 'gitta' }))
   expect(listed.ServiceSpecificCredentials).toHaveLength(2)
+  const all = await iam.send(new sdk.ListServiceSpecificCredentialsCommand({ AllUsers: true, MaxItems: 1 }))
+  expect(all).toMatchObject({ ServiceSpecificCredentials: [{ UserName: 'gitta' }], IsTruncated: true })
+  const rest = await iam.send(new sdk.ListServiceSpecificCredentialsCommand({ AllUsers: true, Marker: all.Marker }))
+  expect(rest).toMatchObject({ ServiceSpecificCredentials: [{ UserName: 'gitta' }], IsTruncated: false })
   expect(JSON.stringify(listed)).not.toContain('Password')
   const ServiceSpecificCredentialId = first?.ServiceSpecificCredentialId
   const reset = await iam.send(

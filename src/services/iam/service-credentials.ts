@@ -5,7 +5,8 @@ import type { ReadTx } from '../../store/store.ts'
 import { stamp, uniqueId } from './ids.ts'
 import { namedOrCaller } from './names.ts'
 import { fail, invalid, type Operation } from './operation.ts'
-import { type ServiceCredentialRecord, ServiceCredentials, type UserRecord } from './records.ts'
+import { pageOfList, tail } from './page.ts'
+import { type ServiceCredentialRecord, ServiceCredentials, User, type UserRecord } from './records.ts'
 
 // Git credentials (IAM user guide, "Use IAM with CodeCommit: Git credentials, SSH keys, and AWS access keys").
 
@@ -72,12 +73,26 @@ const CreateServiceSpecificCredential: Operation<'CreateServiceSpecificCredentia
   })
 }
 
+/** Of one user, or of all users of the account. */
 const ListServiceSpecificCredentials: Operation<'ListServiceSpecificCredentials'> = (ctx, input) =>
   ctx.read(async (tx) => {
-    const user = await namedOrCaller(ctx, tx, input.UserName)
-    const own = await tx.list(ServiceCredentials, { index: 'user', equals: ownerOf(ctx, user) })
-    const kept = own.filter(({ service }) => input.ServiceName === undefined || service === input.ServiceName)
-    return { ServiceSpecificCredentials: kept.map((record) => toMetadata(user, record)), IsTruncated: false }
+    if (input.AllUsers && input.UserName !== undefined)
+      throw invalid('UserName and AllUsers cannot be specified together.')
+    const users = input.AllUsers ? await tx.list(User) : [await namedOrCaller(ctx, tx, input.UserName)]
+    const found = await Promise.all(
+      users.map(async (user) => {
+        const own = await tx.list(ServiceCredentials, { index: 'user', equals: ownerOf(ctx, user) })
+        return own.map((record) => ({ user, record }))
+      }),
+    )
+    const kept = found
+      .flat()
+      .filter(({ record }) => input.ServiceName === undefined || record.service === input.ServiceName)
+    const page = pageOfList(kept, ({ record }) => record.id, input)
+    return {
+      ServiceSpecificCredentials: page.items.map(({ user, record }) => toMetadata(user, record)),
+      ...tail(page),
+    }
   })
 
 const getCredential = async (ctx: Ctx, tx: ReadTx, userName: string | undefined, id: string) => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { SSHPublicKeyMetadata } from '@aws-sdk/client-iam'
 import type { Ctx } from '../../kernel/context.ts'
+import { notImplemented } from '../../kernel/errors.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { stamp, uniqueId } from './ids.ts'
 import { namedOrCaller } from './names.ts'
@@ -10,6 +11,7 @@ import { getEntity, type SshKeyRecord, SshKeys, type UserRecord } from './record
 
 /** The key's bytes of an `ssh-rsa AAAA…` line. Throws InvalidPublicKey, UnrecognizedPublicKeyEncoding. */
 const keyBytes = (body: string): Buffer => {
+  if (body.trim().startsWith('-----BEGIN ')) throw notImplemented('SSH public keys in PEM format')
   const [type, encoded] = body.trim().split(/\s+/)
   if (type !== 'ssh-rsa')
     throw fail(
@@ -72,6 +74,7 @@ const UploadSSHPublicKey: Operation<'UploadSSHPublicKey'> = (ctx, { UserName, SS
 }
 
 const GetSSHPublicKey: Operation<'GetSSHPublicKey'> = async (ctx, { UserName, SSHPublicKeyId, Encoding }) => {
+  if (Encoding === 'PEM') throw notImplemented('SSH public keys in PEM format')
   if (Encoding !== 'SSH')
     throw fail(
       'UnrecognizedPublicKeyEncodingException',
