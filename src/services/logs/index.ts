@@ -38,6 +38,7 @@ export const service = defineService<NS>()({
   },
   partial: {
     CreateLogGroup: 'KMS keys and classes other than STANDARD are refused.',
+    DescribeLogGroups: 'Groups of linked accounts are refused.',
     PutLogEvents: 'The entity that events may be associated with is ignored.',
     PutResourcePolicy: 'Policies of one log group (resourceArn) are refused.',
     DescribeResourcePolicies: 'Policies of one log group (resourceArn) are refused.',

@@ -93,6 +93,8 @@ export const CreateLogGroup: Operation<'CreateLogGroup'> = async (ctx, input) =>
 /** Lists groups by name. A prefix and a pattern (a part of the name in any case) exclude each other. */
 export const DescribeLogGroups: Operation<'DescribeLogGroups'> = async (ctx, input) => {
   const { logGroupNamePrefix: prefix, logGroupNamePattern: pattern, logGroupIdentifiers: identifiers } = input
+  if (input.includeLinkedAccounts || input.accountIdentifiers?.some((id) => id !== ctx.account))
+    throw notImplemented('DescribeLogGroups of other accounts')
   if (prefix !== undefined && pattern !== undefined)
     throw fail(
       'InvalidParameterException',

@@ -52,6 +52,7 @@ describe('log groups', () => {
       (await logs.send(new DescribeLogGroupsCommand(input))).logGroups?.map(({ logGroupName }) => logGroupName)
     expect(await names({})).toEqual(['/app/a', '/app/b', '/web/APP', 'plain'])
     expect(await names({ logGroupNamePrefix: '/app' })).toEqual(['/app/a', '/app/b'])
+    await expect(names({ includeLinkedAccounts: true })).rejects.toMatchObject({ $metadata: { httpStatusCode: 501 } })
     expect(await names({ logGroupNamePattern: 'app' })).toEqual(['/app/a', '/app/b', '/web/APP'])
     const first = await logs.send(new DescribeLogGroupsCommand({ limit: 3 }))
     expect(first.logGroups?.[0]).toEqual({

@@ -45,7 +45,8 @@ export const combined = async (tx: ReadTx): Promise<PolicyDocument | undefined> 
 
 export const PutResourcePolicy: Operation<'PutResourcePolicy'> = async (ctx, input) => {
   const { policyName, policyDocument } = input
-  if (input.resourceArn !== undefined) throw notImplemented('resource policies of one log group')
+  if (input.resourceArn !== undefined || input.expectedRevisionId !== undefined)
+    throw notImplemented('resource policies of one log group')
   if (policyName === undefined || policyDocument === undefined)
     throw fail('InvalidParameterException', 'policyName and policyDocument are required.')
   parse(policyDocument)
@@ -73,8 +74,10 @@ export const DescribeResourcePolicies: Operation<'DescribeResourcePolicies'> = a
   }
 }
 
-export const DeleteResourcePolicy: Operation<'DeleteResourcePolicy'> = async (ctx, { policyName, resourceArn }) => {
-  if (resourceArn !== undefined) throw notImplemented('resource policies of one log group')
+export const DeleteResourcePolicy: Operation<'DeleteResourcePolicy'> = async (ctx, input) => {
+  const { policyName } = input
+  if (input.resourceArn !== undefined || input.expectedRevisionId !== undefined)
+    throw notImplemented('resource policies of one log group')
   await ctx.write(async (tx) => {
     if (policyName === undefined || !(await tx.get(ResourcePolicy, policyName)))
       throw fail('ResourceNotFoundException', `Policy with name [${policyName ?? ''}] does not exist.`)
