@@ -78,6 +78,8 @@ export const AssumeRole: Operation<'AssumeRole'> = async (ctx, input) => {
       )
   if (input.SerialNumber !== undefined || input.TokenCode !== undefined)
     throw refused('MultiFactorAuthentication failed with invalid MFA one time pass code.')
+  if (input.ProvidedContexts?.length)
+    throw notImplemented('trusted identity propagation (ProvidedContexts) in AssumeRole')
   const provider = ctx.use(identity)
   const principal = await provider.assume({
     roleArn: input.RoleArn,
