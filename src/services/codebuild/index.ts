@@ -38,7 +38,9 @@ export const service = defineService<NS>()({
     UpdateProject: projectGaps,
     StartBuild:
       "Of a buildspec, reports, cache and runtime-versions are not carried out (the build's log says so) and run-as is refused; " +
-      'the compute type sets no limits, artifacts are not encrypted with KMS, curated images stand for the host system.',
+      'the compute type sets no limits and privileged mode gives no privilege, artifacts are not encrypted with KMS, curated ' +
+      'images stand for the host system.',
+    RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
     ListCuratedEnvironmentImages: 'Lists only images that run on this host.',
   },
   access,

@@ -41,7 +41,7 @@ export const service = defineService<NS>()({
   partial: {
     PutTargets:
       'Targets are CodePipeline pipelines, CodeBuild projects, CloudWatch Logs groups and event buses; any other is refused, and so are dead-letter queues.',
-    PutEvents: 'Global endpoints (EndpointId) are refused.',
+    PutEvents: 'Global endpoints (EndpointId) are refused; an X-Ray trace header is accepted and goes nowhere.',
     CreateEventBus: 'Partner event sources, KMS keys, dead-letter queues and logging are refused.',
     UpdateEventBus: 'KMS keys, dead-letter queues and logging are refused.',
     PutRule: 'State ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS is refused.',
