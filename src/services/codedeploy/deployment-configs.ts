@@ -31,7 +31,7 @@ export const defaultConfig = 'CodeDeployDefault.OneAtATime'
 
 /** A deployment configuration, AWS's or one's own. Throws DeploymentConfigDoesNotExistException. */
 export const getConfig = async (tx: ReadTx, name: string): Promise<DeploymentConfig> => {
-  const given = predefined[name]
+  const given = Object.hasOwn(predefined, name) ? predefined[name] : undefined
   if (given) return { name, id: predefinedId(name), created: 0, minimumHealthyHosts: given }
   const config = await tx.get(DeploymentConfig, name)
   if (!config)
@@ -114,7 +114,7 @@ export const ListDeploymentConfigs: Operation<'ListDeploymentConfigs'> = (ctx, {
   })
 
 export const DeleteDeploymentConfig: Operation<'DeleteDeploymentConfig'> = (ctx, { deploymentConfigName: name }) => {
-  if (predefined[name])
+  if (Object.hasOwn(predefined, name))
     throw fail('InvalidOperationException', 'A predefined deployment configuration cannot be deleted.')
   return ctx.write(async (tx) => {
     if ((await tx.list(Group)).some(({ config }) => config === name))

@@ -30,6 +30,8 @@ export type Group = {
   /** The user wrote `ec2TagFilters`, and is shown them again. */
   readonly flat: boolean
   readonly autoRollback: AutoRollback
+  /** Kept and shown. */
+  readonly outdatedInstances?: 'IGNORE' | 'UPDATE'
   readonly target?: Revision
   readonly lastAttempted?: string
   readonly lastSuccessful?: string
@@ -178,6 +180,7 @@ export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (
       config,
       serviceRoleArn,
       autoRollback,
+      ...(input.outdatedInstancesStrategy ? { outdatedInstances: input.outdatedInstancesStrategy } : {}),
       ...tags,
     })
     await putTags(tx, ctx.arn(`deploymentgroup:${applicationName}/${name}`), input.tags)
@@ -206,6 +209,7 @@ export const UpdateDeploymentGroup: Operation<'UpdateDeploymentGroup'> = async (
       ...group,
       ...tags,
       ...(autoRollback ? { autoRollback } : {}),
+      ...(input.outdatedInstancesStrategy ? { outdatedInstances: input.outdatedInstancesStrategy } : {}),
       ...(input.deploymentConfigName ? { config: input.deploymentConfigName } : {}),
       ...(input.serviceRoleArn ? { serviceRoleArn: input.serviceRoleArn } : {}),
     })
@@ -252,7 +256,7 @@ const toInfo = async (tx: ReadTx, group: Group) => {
     ...(group.target ? { targetRevision: toRevision(group.target) } : {}),
     autoRollbackConfiguration: { enabled: group.autoRollback.enabled, events: [...group.autoRollback.events] },
     deploymentStyle: { deploymentType: 'IN_PLACE' as const, deploymentOption: 'WITHOUT_TRAFFIC_CONTROL' as const },
-    outdatedInstancesStrategy: 'UPDATE' as const,
+    outdatedInstancesStrategy: group.outdatedInstances ?? 'UPDATE',
     lastSuccessfulDeployment: await summary(group.lastSuccessful),
     lastAttemptedDeployment: await summary(group.lastAttempted),
     computePlatform: 'Server' as const,

@@ -74,10 +74,10 @@ export const service = defineService<NS>()({
       'Revisions from S3 only. Stopped instances are left out instead of failing. Alarms, target instances, blue/green and outdated-instances-only deployments are refused.',
     CreateDeploymentConfig: 'Minimum healthy hosts only; zonal and traffic-shifting configurations are refused.',
     CreateDeploymentGroup:
-      'EC2 tags only; Auto Scaling, on-premises tags, load balancers, alarms, triggers, ECS services and blue/green are refused.',
+      'EC2 tags only; Auto Scaling, on-premises tags, load balancers, alarms, triggers, ECS services and blue/green are refused. The strategy for outdated instances is kept and shown: instances that come during a deployment are not brought up to date after it.',
     RegisterApplicationRevision: 'Revisions in S3 only.',
     UpdateDeploymentGroup:
-      'EC2 tags only; Auto Scaling, on-premises tags, load balancers, alarms, triggers, ECS services and blue/green are refused.',
+      'EC2 tags only; Auto Scaling, on-premises tags, load balancers, alarms, triggers, ECS services and blue/green are refused. The strategy for outdated instances is kept and shown: instances that come during a deployment are not brought up to date after it.',
   },
   access,
   routes: [hostCommands],

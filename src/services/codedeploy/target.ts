@@ -168,10 +168,15 @@ export const GetDeploymentTarget: Operation<'GetDeploymentTarget'> = (ctx, { dep
 
 export const ListDeploymentInstances: Operation<'ListDeploymentInstances'> = (
   ctx,
-  { deploymentId, nextToken, instanceStatusFilter },
+  { deploymentId, nextToken, instanceStatusFilter, instanceTypeFilter },
 ) =>
   ctx.read(async (tx) => {
     await getDeployment(tx, deploymentId)
+    if (instanceTypeFilter?.length)
+      throw fail(
+        'InvalidDeploymentInstanceTypeException',
+        'Instance types are supported for blue/green deployments only.',
+      )
     const all = (await targetsOf(tx, deploymentId)).filter(
       ({ status }) => !instanceStatusFilter?.length || instanceStatusFilter.some((wanted) => wanted === status),
     )
