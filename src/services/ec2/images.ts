@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Image as TaskImage } from '../../compute/driver.ts'
 import type { Ctx } from '../../kernel/context.ts'
+import { notImplemented } from '../../kernel/errors.ts'
 import { filtered, page } from './filters.ts'
 import { hostArchitecture } from './instance-types.ts'
 import { fail, type Operation } from './operation.ts'
@@ -48,8 +49,9 @@ export const taskImage = (ctx: Ctx, imageId: string): TaskImage => {
 
 export const DescribeImages: Operation<'DescribeImages'> = (
   ctx: Ctx,
-  { ImageIds, Owners, Filters, MaxResults, NextToken },
+  { ImageIds, Owners, ExecutableUsers, Filters, MaxResults, NextToken },
 ) => {
+  if (ExecutableUsers?.length) throw notImplemented('DescribeImages by launch permissions (ExecutableUsers)')
   for (const id of ImageIds ?? []) taskImage(ctx, id)
   const owners = ({ own }: MachineImage) => (own ? ['self', ctx.account] : ['amazon'])
   const chosen = machineImages(ctx)

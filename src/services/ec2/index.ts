@@ -70,6 +70,17 @@ export const service = defineService<NS>()({
       'Egress rules are kept and shown; packets that leave a machine are not held against them.',
     RevokeSecurityGroupEgress:
       'Egress rules are kept and shown; packets that leave a machine are not held against them.',
+    AuthorizeSecurityGroupIngress:
+      'IPv6 ranges are kept and shown: no machine has IPv6. Prefix lists, and groups of other accounts and peered VPCs, are refused.',
+    RevokeSecurityGroupIngress: 'Prefix lists, and groups of other accounts and peered VPCs, are refused.',
+    CreateKeyPair: 'PEM only: the PPK format is refused.',
+    DescribeImages:
+      'Images that this host can boot. One has no date of creation and no volume: the date and root device told are the same for all. Launch permissions (ExecutableUsers) are refused.',
+    DescribeInstanceTypes: 'A few types and the facts about them that this host keeps to; others are refused.',
+    DescribeRegions: 'Regions that must be opted in to are not listed, with AllRegions neither.',
+    StopInstances:
+      'Every machine is asked to end and given ten seconds: Force and SkipOsShutdown shorten nothing. Hibernation is refused.',
+    TerminateInstances: 'Every machine is asked to end and given its time: Force and SkipOsShutdown shorten nothing.',
     DescribeInstanceStatus: 'Instance and system checks pass for every running machine; nothing probes it.',
     RunInstances:
       'Block device mappings, launch templates, several network interfaces, spot and dedicated hosts are refused; the hop limit and monitoring are kept and shown, no hop is counted and no metric published.',

@@ -26,9 +26,15 @@ const refused = [
   'LaunchTemplate',
   'LicenseSpecifications',
   'NetworkPerformanceOptions',
+  'Operator',
+  'PrivateDnsNameOptions',
   'RamdiskId',
+  'SecondaryInterfaces',
 ] as const
 const refusedOfInterface = [
+  'AssociateCarrierIpAddress',
+  'ConnectionTrackingSpecification',
+  'EnaSrdSpecification',
   'Ipv4PrefixCount',
   'Ipv4Prefixes',
   'Ipv6AddressCount',
@@ -36,6 +42,7 @@ const refusedOfInterface = [
   'Ipv6PrefixCount',
   'Ipv6Prefixes',
   'NetworkInterfaceId',
+  'PrimaryIpv6',
   'PrivateIpAddresses',
   'SecondaryPrivateIpAddressCount',
 ] as const
@@ -60,6 +67,7 @@ export const networkOf = (input: RunInput) => {
   const [nic, ...more] = input.NetworkInterfaces ?? []
   if (more.length > 0) throw fail('UnsupportedOperation', 'An instance has one network interface, made at launch.')
   for (const member of refusedOfInterface) if (given(nic?.[member])) throw unsupported(`NetworkInterfaces.${member}`)
+  if ((nic?.InterfaceType ?? 'interface') !== 'interface') throw unsupported(`interfaces of type ${nic?.InterfaceType}`)
   if (nic && nic.DeleteOnTermination === false) throw unsupported('NetworkInterfaces.DeleteOnTermination=false')
   if (nic && (input.SubnetId || input.SecurityGroupIds?.length || input.SecurityGroups?.length))
     throw fail(

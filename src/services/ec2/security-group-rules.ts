@@ -16,19 +16,32 @@ type Permission = {
   readonly Ipv6Ranges?: readonly { CidrIpv6?: string | undefined; Description?: string | undefined }[] | undefined
   readonly PrefixListIds?: readonly unknown[] | undefined
   readonly UserIdGroupPairs?:
-    | readonly { GroupId?: string | undefined; GroupName?: string | undefined; Description?: string | undefined }[]
+    | readonly {
+        GroupId?: string | undefined
+        GroupName?: string | undefined
+        UserId?: string | undefined
+        VpcPeeringConnectionId?: string | undefined
+        Description?: string | undefined
+      }[]
     | undefined
 }
 type Flat = Permission & {
   readonly CidrIp?: string | undefined
   readonly SourceSecurityGroupName?: string | undefined
+  readonly SourceSecurityGroupOwnerId?: string | undefined
   readonly IpPermissions?: readonly Permission[] | undefined
 }
 
 const protocols: Record<string, string> = { '6': 'tcp', '17': 'udp', '1': 'icmp', '58': 'icmpv6', all: '-1' }
 
 /** Reads the permissions of an Authorize or Revoke call, in their list or their flat old form. Throws AWS's complaints. */
-const rulesOf = async (tx: ReadTx, group: SecurityGroup, input: Flat, egress: boolean): Promise<Omit<Rule, 'id'>[]> => {
+const rulesOf = async (
+  ctx: Ctx,
+  tx: ReadTx,
+  group: SecurityGroup,
+  input: Flat,
+  egress: boolean,
+): Promise<Omit<Rule, 'id'>[]> => {
   const flat: Permission[] = input.IpProtocol
     ? [
         {
@@ -37,7 +50,11 @@ const rulesOf = async (tx: ReadTx, group: SecurityGroup, input: Flat, egress: bo
           ToPort: input.ToPort,
           ...(input.CidrIp ? { IpRanges: [{ CidrIp: input.CidrIp }] } : {}),
           ...(input.SourceSecurityGroupName
-            ? { UserIdGroupPairs: [{ GroupName: input.SourceSecurityGroupName }] }
+            ? {
+                UserIdGroupPairs: [
+                  { GroupName: input.SourceSecurityGroupName, UserId: input.SourceSecurityGroupOwnerId },
+                ],
+              }
             : {}),
         },
       ]
@@ -62,7 +79,10 @@ const rulesOf = async (tx: ReadTx, group: SecurityGroup, input: Flat, egress: bo
     }
     for (const { CidrIpv6 = '', Description } of permission.Ipv6Ranges ?? [])
       rules.push({ ...base, cidr6: canonical6(CidrIpv6), ...described(Description) })
-    for (const { GroupId, GroupName, Description } of permission.UserIdGroupPairs ?? []) {
+    for (const { GroupId, GroupName, UserId, VpcPeeringConnectionId, Description } of permission.UserIdGroupPairs ??
+      []) {
+      if ((UserId || ctx.account) !== ctx.account || VpcPeeringConnectionId)
+        throw fail('UnsupportedOperation', 'Security groups of other accounts and peered VPCs are not supported.')
       const source = GroupId ? await getGroup(tx, GroupId) : await byName(tx, group.vpcId, GroupName ?? '')
       rules.push({ ...base, groupId: source.id, ...described(Description) })
     }
@@ -116,7 +136,7 @@ const authorizeRules = (
   dryRun(input)
   return ctx.write(async (tx) => {
     const group = await target(ctx, tx, input)
-    const asked = await rulesOf(tx, group, input, egress)
+    const asked = await rulesOf(ctx, tx, group, input, egress)
     for (const rule of asked)
       if (group.rules.some((present) => sameRule(present, rule)))
         throw fail(
@@ -147,7 +167,7 @@ const revokeRules = (
     const group = await target(ctx, tx, input)
     for (const id of input.SecurityGroupRuleIds ?? [])
       if (!group.rules.some((rule) => rule.id === id && rule.egress === egress)) throw missing(id)
-    const asked = input.SecurityGroupRuleIds?.length ? [] : await rulesOf(tx, group, input, egress)
+    const asked = input.SecurityGroupRuleIds?.length ? [] : await rulesOf(ctx, tx, group, input, egress)
     for (const rule of asked)
       if (!group.rules.some((present) => sameRule(present, rule)))
         throw fail('InvalidPermission.NotFound', 'The specified rule does not exist in this security group.')

@@ -181,11 +181,19 @@ const zoneId = (zone: string): string => {
   return `${area}${short}${number}-az${letter.charCodeAt(0) - 96}`
 }
 
-export const DescribeAvailabilityZones: Operation<'DescribeAvailabilityZones'> = (ctx, { ZoneNames, Filters }) => {
+export const DescribeAvailabilityZones: Operation<'DescribeAvailabilityZones'> = (
+  ctx,
+  { ZoneNames, ZoneIds, Filters },
+) => {
   const all = zoneLetters.map((letter) => `${ctx.region}${letter}`)
   for (const name of ZoneNames ?? [])
     if (!all.includes(name)) throw fail('InvalidParameterValue', `Invalid availability zone: [${name}]`)
-  const chosen = all.filter((name) => !ZoneNames?.length || ZoneNames.includes(name))
+  for (const id of ZoneIds ?? [])
+    if (!all.some((name) => zoneId(name) === id))
+      throw fail('InvalidParameterValue', `Invalid availability zone-id: [${id}]`)
+  const chosen = all
+    .filter((name) => !ZoneNames?.length || ZoneNames.includes(name))
+    .filter((name) => !ZoneIds?.length || ZoneIds.includes(zoneId(name)))
   const rows = filtered(
     chosen,
     Filters,
