@@ -81,7 +81,25 @@ export const storeContract = (
         expect((await tx.get(Thing, 'n'))?.tags).toHaveLength(4)
       })
       expect(await get('n')).toEqual({ name: 'n', count: 1, tags: ['a', 'ü', '😀', '\0'] })
-      expect(await get('n')).not.toBe(await get('n'))
+    })
+
+    test('whoever reads a record cannot change what others read', async () => {
+      await put({ name: 'n', count: 1, tags: ['a'] })
+      for (const read of [() => get('n'), async () => (await store.read(here, (tx) => tx.list(Thing)))[0]])
+        for (const harm of [
+          (thing: Thing) => Object.assign(thing.tags ?? [], { 0: 'b' }),
+          (thing: Thing) => Object.assign(thing, { count: 2 }),
+        ]) {
+          const thing = await read()
+          try {
+            harm(thing!)
+          } catch (error) {
+            // A store may give away what cannot be changed.
+            expect(error).toBeInstanceOf(TypeError)
+          }
+          expect(await get('n')).toEqual({ name: 'n', count: 1, tags: ['a'] })
+          expect(await store.read(here, (tx) => tx.list(Thing))).toEqual([{ name: 'n', count: 1, tags: ['a'] }])
+        }
     })
 
     test('an absent key is undefined; deleting it is no error', async () => {

@@ -4,6 +4,7 @@ import Database from 'better-sqlite3'
 import { FolderInUseError, FolderUnusableError, NewerDataError } from './store.ts'
 
 export type Sqlite = Database.Database
+export type Statement<Row> = Database.Statement<(string | number)[], Row>
 
 /**
  * Opens (or creates) a SQLite file for this process alone: write-ahead log, no fsync per commit, so a commit survives the

@@ -10,9 +10,10 @@ import { appendContract } from './append-contract.ts'
 import { sqliteAppend } from './append-sqlite.ts'
 import { storeContract } from './contract.ts'
 import { Acknowledged } from './crash-table.ts'
+import { LONGEST_LIST } from './row-cache.ts'
 import { restoreSnapshot, saveSnapshot } from './snapshot.ts'
 import { sqliteStore } from './sqlite.ts'
-import { FolderInUseError, FolderUnusableError, NewerDataError, table } from './store.ts'
+import { FolderInUseError, FolderUnusableError, type ListOptions, NewerDataError, table } from './store.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'drydock-store-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -202,4 +203,78 @@ test('SIGKILL: all that was acknowledged is there, and nothing by halves', { tim
     await append.close()
   }
   expect(acknowledged.size).toBeGreaterThan(300)
+})
+
+describe('rows kept in memory', () => {
+  type Note = { name: string; kind: string; text: string }
+  const Notes = table<Note>('test.note', {
+    scope: 'region',
+    key: ({ name }) => name,
+    index: { kind: ({ kind }) => kind },
+  })
+  const note = (i: number): Note => ({ name: String(i).padStart(5, '0'), kind: `k${i % 3}`, text: `${i}` })
+
+  test('a list too long to be kept has the same rows in the same order as its pages', async () => {
+    const store = sqliteStore({ memory: true, now })
+    const count = 2 * LONGEST_LIST + 10
+    await store.write(place, async (tx) => {
+      for (let i = 0; i < count; i++) tx.put(Notes, note(i))
+    })
+    const list = (options: ListOptions) => store.read(place, (tx) => tx.list(Notes, options))
+    const all = Array.from({ length: count }, (_, i) => note(i))
+    expect(await list({})).toEqual(all)
+    expect(await list({ reverse: true })).toEqual(all.toReversed())
+    expect(await list({ limit: LONGEST_LIST + 1, after: '00004' })).toEqual(all.slice(5, LONGEST_LIST + 6))
+    const byKind = [0, 1, 2].flatMap((kind) => all.filter((_, i) => i % 3 === kind))
+    expect(await list({ index: 'kind' })).toEqual(byKind)
+    expect(await list({ index: 'kind', reverse: true, limit: count - 1 })).toEqual(byKind.toReversed().slice(0, -1))
+    const own = await store.write(place, async (tx) => {
+      tx.delete(Notes, '00001')
+      tx.put(Notes, { ...note(0), text: 'new' })
+      return tx.list(Notes)
+    })
+    expect(own).toEqual([{ ...note(0), text: 'new' }, ...all.slice(2)])
+    expect(await list({})).toEqual(own)
+    await store.close()
+  })
+
+  test('what is known of a row, and of its absence, ends with a commit, a reset and a restore; not with a failure', async () => {
+    const folder = newFolder()
+    const store = sqliteStore({ memory: true, now })
+    const get = (name: string) => store.read(place, (tx) => tx.get(Notes, name))
+    const put = (each: Note) => store.write(place, async (tx) => tx.put(Notes, each))
+    await put(note(1))
+    expect([await get('00001'), await get('00002')]).toEqual([note(1), undefined])
+    store.save(folder)
+    await put(note(2))
+    await put({ ...note(1), text: 'new' })
+    expect([await get('00001'), await get('00002')]).toEqual([{ ...note(1), text: 'new' }, note(2)])
+    const refused = store.write(place, async (tx) => {
+      tx.put(Notes, { ...note(1), text: 'refused' })
+      tx.delete(Notes, '00002')
+      throw new Error('refused')
+    })
+    await expect(refused).rejects.toThrow('refused')
+    expect([await get('00001'), await get('00002')]).toEqual([{ ...note(1), text: 'new' }, note(2)])
+    store.restore(folder)
+    expect([await get('00001'), await get('00002')]).toEqual([note(1), undefined])
+    await store.reset()
+    expect([await get('00001'), await get('00002')]).toEqual([undefined, undefined])
+    await store.close()
+  })
+
+  test('a table of a newer version reads them anew', async () => {
+    const store = sqliteStore({ memory: true, now })
+    await store.write(place, async (tx) => tx.put(Notes, note(1)))
+    expect(await store.read(place, (tx) => tx.get(Notes, '00001'))).toEqual(note(1))
+    const Newer = table<{ name: string; title: string }>(Notes.name, {
+      scope: 'region',
+      key: ({ name }) => name,
+      version: 2,
+      upgrade: () => ({ name: '00001', title: 'one' }),
+    })
+    expect(await store.read(place, (tx) => tx.get(Newer, '00001'))).toEqual({ name: '00001', title: 'one' })
+    await expect(store.read(place, (tx) => tx.get(Notes, '00001'))).rejects.toThrow(NewerDataError)
+    await store.close()
+  })
 })

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { DeliveredEvent, DomainEvent } from '../work/outbox.ts'
 import { conflictLog, type ListRead, type Reads, type Touch } from './conflicts.ts'
-import { openSqlite, restoreSqlite, type Sqlite, saveSqlite } from './open-sqlite.ts'
+import { openSqlite, restoreSqlite, type Sqlite, type Statement, saveSqlite } from './open-sqlite.ts'
+import { LONGEST_LIST, rowCache } from './row-cache.ts'
 import {
   type CommitNews,
   type ListOptions,
@@ -139,6 +140,7 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
   const guard = options.guard ?? true
   const db: Sqlite = openSqlite({ folder, file: FILE, version: VERSION, schema: SCHEMA })
   const conflicts = conflictLog()
+  const cache = rowCache()
   const listeners = new Set<(news: CommitNews) => void>()
   let holder: { transaction: Transaction; released: Promise<void> } | undefined
 
@@ -147,6 +149,7 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
   let lastShelf = 0
   let lastSeq = 0
   const load = () => {
+    cache.clear()
     shelves.clear()
     kinds.clear()
     for (const each of db.prepare<[], Omit<Shelf, 'stored'>>('SELECT id, kind, account, region FROM shelf').iterate()) {
@@ -243,6 +246,7 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
     const shape = JSON.stringify([table.version, ...Object.keys(table.index).sort()])
     const known = kinds.get(table.name)
     if (known === shape) return
+    cache.clear()
     atomically(() => {
       if (known !== undefined)
         for (const shelf of shelves.values()) {
@@ -279,37 +283,56 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
     return null
   }
 
-  const listSql = new Map<string, ReturnType<typeof db.prepare<(string | number)[], StoredRow>>>()
-  const listRows = (shelf: number, options: ListOptions, limit: number): StoredRow[] => {
+  /** A committed row, from the cache if it is there. Frozen: others read it too. */
+  const committed = <R>(table: Table<R>, shelf: number, id: string, key: string): R | undefined => {
+    const known = cache.find(id, table)
+    if (known) return known.record as R | undefined
+    const row = sql.get.get(shelf, key)
+    const record = row && parse(table, row)
+    cache.keep(id, table, record, row?.value.length ?? 0)
+    return record
+  }
+
+  const listSql = new Map<string, { keys: Statement<string>; rows: Statement<StoredRow> }>()
+  /** The committed records of a list, with their keys. Most lists find theirs in the cache, given the keys. */
+  const listed = <R>(table: Table<R>, { id: shelf }: Shelf, home: string, options: ListOptions, limit: number) => {
     const { index, equals, prefix, after, from, reverse } = options
-    // The column that prefix, after and from speak of.
-    const column = index === undefined || equals !== undefined ? 'r.key' : 'i.value'
-    const where = index === undefined ? ['r.shelf = ?'] : ['i.shelf = ?', 'i.name = ?']
+    const where = index === undefined ? ['shelf = ?'] : ['shelf = ?', 'name = ?']
     const values: (string | number)[] = index === undefined ? [shelf] : [shelf, index]
     const bound = (condition: string, value: string) => {
       where.push(condition)
       values.push(text(value))
     }
-    const key = index === undefined ? 'r.key' : 'i.key'
-    const by = column === 'i.value' ? 'i.value' : key
-    if (equals !== undefined) bound('i.value = ?', equals)
+    // The columns that prefix speaks of, and after and from.
+    const column = index === undefined ? 'key' : 'value'
+    const by = equals === undefined ? column : 'key'
+    if (equals !== undefined) bound('value = ?', equals)
     if (prefix) {
-      bound(`${index === undefined ? key : 'i.value'} >= ?`, prefix)
+      bound(`${column} >= ?`, prefix)
       const end = afterPrefix(text(prefix))
-      if (end !== undefined) bound(`${index === undefined ? key : 'i.value'} < ?`, end)
+      if (end !== undefined) bound(`${column} < ?`, end)
     }
     if (from !== undefined) bound(`${by} >= ?`, from)
     if (after !== undefined) bound(`${by} ${reverse ? '<' : '>'} ?`, after)
     const direction = reverse ? 'DESC' : 'ASC'
-    const statement = `SELECT r.key, r.value, r.version FROM ${
-      index === undefined ? 'row r' : 'idx i CROSS JOIN row r ON r.shelf = i.shelf AND r.key = i.key'
-    } WHERE ${where.join(' AND ')} ORDER BY ${index === undefined ? key : `i.value ${direction}, i.key`} ${direction} LIMIT ?`
-    let prepared = listSql.get(statement)
+    const order = index === undefined ? `key ${direction}` : `value ${direction}, key ${direction}`
+    const chosen = `FROM ${index === undefined ? 'row' : 'idx'} WHERE ${where.join(' AND ')} ORDER BY ${order} LIMIT ?`
+    let prepared = listSql.get(chosen)
     if (!prepared) {
-      prepared = db.prepare<(string | number)[], StoredRow>(statement)
-      listSql.set(statement, prepared)
+      const rows =
+        index === undefined
+          ? `SELECT key, value, version ${chosen}`
+          : `SELECT i.key, r.value, r.version FROM (SELECT shelf, key, value ${chosen}) i CROSS JOIN row r ON r.shelf = i.shelf AND r.key = i.key ORDER BY i.value ${direction}, i.key ${direction}`
+      prepared = {
+        keys: db.prepare<(string | number)[], string>(`SELECT key ${chosen}`).pluck(),
+        rows: db.prepare<(string | number)[], StoredRow>(rows),
+      }
+      listSql.set(chosen, prepared)
     }
-    return prepared.all(...values, limit)
+    const keys = prepared.keys.all(...values, Math.min(limit, LONGEST_LIST + 1))
+    return keys.length <= LONGEST_LIST
+      ? keys.map((key) => ({ key, record: committed(table, shelf, `${home}\0${key}`, key)! }))
+      : prepared.rows.all(...values, limit).map((row) => ({ key: row.key, record: parse(table, row) }))
   }
 
   /** Whether a record that this transaction wrote belongs into the list; what the SQL says, said again for one row. */
@@ -340,8 +363,7 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
     if (written) return written.value === undefined ? undefined : (JSON.parse(written.value) as R)
     transaction.keys.add(id)
     const shelf = shelves.get(home)
-    const row = shelf && sql.get.get(shelf.id, wellFormed)
-    return row && parse(table, row)
+    return shelf && committed(table, shelf.id, id, wellFormed)
   }
 
   const list = <R>(transaction: Transaction, table: Table<R>, options: ListOptions, at?: Place): R[] => {
@@ -358,16 +380,16 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
     const shelf = shelves.get(home)
     const own: Written[] = []
     for (const written of transaction.writes.values()) if (written.home === home) own.push(written)
-    const rows = shelf ? listRows(shelf.id, options, Math.min(limit + own.length, Number.MAX_SAFE_INTEGER)) : []
-    if (own.length === 0) return rows.map((row) => parse(table, row))
+    const rows = shelf ? listed(table, shelf, home, options, Math.min(limit + own.length, Number.MAX_SAFE_INTEGER)) : []
+    if (own.length === 0) return rows.map(({ record }) => record)
 
     const sortValue = (record: R, key: string) => {
       const value = options.index === undefined ? undefined : table.index[options.index]!(record)
       return { record, key, value: value ?? '' }
     }
     const found = rows
-      .filter((row) => !transaction.writes.has(`${home}\0${row.key}`))
-      .map((row) => sortValue(parse(table, row), row.key))
+      .filter(({ key }) => !transaction.writes.has(`${home}\0${key}`))
+      .map(({ record, key }) => sortValue(record, key))
     for (const written of own)
       if (belongs(written, options)) found.push(sortValue(JSON.parse(written.value!) as R, written.key))
     const sign = options.reverse ? -1 : 1
@@ -425,6 +447,8 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
     try {
       atomically(() => {
         for (const [id, written] of transaction.writes) {
+          // At once, so that it is right whatever becomes of this commit: nobody reads before it has ended.
+          cache.drop(id)
           const shelf = shelfFor(written)
           if (!shelf.stored) {
             added.push(written.home)
@@ -582,9 +606,11 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
     },
     async reset() {
       atomically(() => db.exec('DELETE FROM row; DELETE FROM idx; DELETE FROM event; DELETE FROM wake'))
+      cache.clear()
       conflicts.everything()
     },
     async close() {
+      cache.clear()
       if (db.open) db.close()
     },
     save: (to) => saveSqlite(db, to, FILE),

@@ -47,6 +47,7 @@ export type ListOptions = {
 /**
  * Reads see one committed state. Inside the callback nothing may be awaited but the transaction itself: the callback
  * may be run again when another transaction got in between, so it must have no effect but on `tx`.
+ * A record that was read is never changed, only replaced by `put`: others may have been given the same object.
  */
 export interface ReadTx {
   get<R>(table: Table<R>, key: string, at?: Place): Promise<R | undefined>
