@@ -184,9 +184,10 @@ describe('refusals', () => {
     await expect(send({ updateOutdatedInstancesOnly: true })).rejects.toMatchObject({
       name: 'InvalidUpdateOutdatedInstancesOnlyValueException',
     })
-    await expect(send({ deploymentConfigName: 'none' })).rejects.toMatchObject({
-      name: 'DeploymentConfigDoesNotExistException',
-    })
+    for (const deploymentConfigName of ['none', 'constructor'])
+      await expect(send({ deploymentConfigName })).rejects.toMatchObject({
+        name: 'DeploymentConfigDoesNotExistException',
+      })
     expect((await codedeploy.send(new ListDeploymentsCommand({}))).deployments).toEqual([])
     await expect(codedeploy.send(new ListDeploymentsCommand({ applicationName: 'app' }))).rejects.toMatchObject({
       name: 'DeploymentGroupNameRequiredException',

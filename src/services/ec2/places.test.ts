@@ -98,3 +98,15 @@ test('the network interface of an instance', async () => {
     bench.ec2.send(new DescribeNetworkInterfacesCommand({ NetworkInterfaceIds: ['eni-0123456789abcdef0'] })),
   ).rejects.toMatchObject({ name: 'InvalidNetworkInterfaceID.NotFound' })
 })
+
+test('zones are found by name and by id', async () => {
+  const zones = async (ask: { ZoneIds: string[] }) =>
+    (await bench.ec2.send(new DescribeAvailabilityZonesCommand(ask))).AvailabilityZones?.map(({ ZoneName }) => ZoneName)
+  expect(await zones({ ZoneIds: ['use1-az3'] })).toEqual(['us-east-1c'])
+  await expect(zones({ ZoneIds: ['use1-az9'] })).rejects.toMatchObject({ name: 'InvalidParameterValue' })
+})
+
+test('images are not found by who may launch them', async () => {
+  const ask = new DescribeImagesCommand({ ExecutableUsers: ['self'] })
+  await expect(bench.ec2.send(ask)).rejects.toMatchObject({ $metadata: { httpStatusCode: 501 } })
+})

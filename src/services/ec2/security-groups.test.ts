@@ -135,6 +135,7 @@ test.each([
   [{ IpProtocol: 'carrier-pigeon', IpRanges: [{ CidrIp: '0.0.0.0/0' }] }, 'InvalidParameterValue'],
   [{ ...port(80), UserIdGroupPairs: [{ GroupId: 'sg-1' }] }, 'InvalidGroup.NotFound'],
   [{ ...port(80), PrefixListIds: [{ PrefixListId: 'pl-1' }] }, 'UnsupportedOperation'],
+  [{ ...port(80), UserIdGroupPairs: [{ UserId: '111122223333', GroupId: 'sg-1' }] }, 'UnsupportedOperation'],
   [port(80), 'MissingParameter'],
 ])('the permission %j is refused', async (permission, name) => {
   const GroupId = await create('web')
