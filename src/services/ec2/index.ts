@@ -14,7 +14,7 @@ import { RebootInstances, StartInstances, StopInstances, TerminateInstances } fr
 import { ingressReconciler, instanceReconciler } from './machine.ts'
 import { metadataDoor } from './metadata.ts'
 import { DescribeNetworkInterfaces } from './network-interfaces.ts'
-import type { NS } from './operation.ts'
+import { type NS, orDryRun } from './operation.ts'
 import { DescribeAccountAttributes, DescribeRegions } from './regions.ts'
 import { RoleCredentials } from './role-credentials.ts'
 import * as rules from './security-group-rules.ts'
@@ -36,24 +36,24 @@ export const service = defineService<NS>()({
     DeleteKeyPair,
     DeleteSecurityGroup: securityGroups.DeleteSecurityGroup,
     DeleteTags,
-    DescribeAccountAttributes,
-    DescribeAvailabilityZones,
+    DescribeAccountAttributes: orDryRun(DescribeAccountAttributes),
+    DescribeAvailabilityZones: orDryRun(DescribeAvailabilityZones),
     DescribeIamInstanceProfileAssociations: attributes.DescribeIamInstanceProfileAssociations,
-    DescribeImages,
-    DescribeInstanceAttribute: attributes.DescribeInstanceAttribute,
-    DescribeInstanceStatus,
-    DescribeInstances,
-    DescribeInstanceTypes,
-    DescribeKeyPairs,
-    DescribeNetworkInterfaces,
-    DescribeRegions,
-    DescribeSecurityGroupRules: rules.DescribeSecurityGroupRules,
-    DescribeSecurityGroups: securityGroups.DescribeSecurityGroups,
-    DescribeSubnets,
-    DescribeTags,
-    DescribeVpcs,
+    DescribeImages: orDryRun(DescribeImages),
+    DescribeInstanceAttribute: orDryRun(attributes.DescribeInstanceAttribute),
+    DescribeInstanceStatus: orDryRun(DescribeInstanceStatus),
+    DescribeInstances: orDryRun(DescribeInstances),
+    DescribeInstanceTypes: orDryRun(DescribeInstanceTypes),
+    DescribeKeyPairs: orDryRun(DescribeKeyPairs),
+    DescribeNetworkInterfaces: orDryRun(DescribeNetworkInterfaces),
+    DescribeRegions: orDryRun(DescribeRegions),
+    DescribeSecurityGroupRules: orDryRun(rules.DescribeSecurityGroupRules),
+    DescribeSecurityGroups: orDryRun(securityGroups.DescribeSecurityGroups),
+    DescribeSubnets: orDryRun(DescribeSubnets),
+    DescribeTags: orDryRun(DescribeTags),
+    DescribeVpcs: orDryRun(DescribeVpcs),
     DisassociateIamInstanceProfile: attributes.DisassociateIamInstanceProfile,
-    GetConsoleOutput,
+    GetConsoleOutput: orDryRun(GetConsoleOutput),
     ImportKeyPair,
     ModifyInstanceAttribute: attributes.ModifyInstanceAttribute,
     ModifyInstanceMetadataOptions: attributes.ModifyInstanceMetadataOptions,

@@ -18,3 +18,11 @@ export const dryRun = (input: { readonly DryRun?: boolean | undefined }): void =
   if (input.DryRun)
     throw new AwsError('DryRunOperation', 'Request would have succeeded, but DryRun flag is set.', { status: 412 })
 }
+
+/** A read that answers DryRunOperation where the caller only asked whether he may. */
+export const orDryRun =
+  <I extends { readonly DryRun?: boolean | undefined }, O>(read: (ctx: Ctx, input: I) => O) =>
+  (ctx: Ctx, input: I): O => {
+    dryRun(input)
+    return read(ctx, input)
+  }

@@ -110,3 +110,9 @@ test('images are not found by who may launch them', async () => {
   const ask = new DescribeImagesCommand({ ExecutableUsers: ['self'] })
   await expect(bench.ec2.send(ask)).rejects.toMatchObject({ $metadata: { httpStatusCode: 501 } })
 })
+
+test('a dry run reads nothing', async () => {
+  await expect(bench.ec2.send(new DescribeVpcsCommand({ DryRun: true }))).rejects.toMatchObject({
+    name: 'DryRunOperation',
+  })
+})
