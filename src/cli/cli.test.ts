@@ -189,10 +189,10 @@ describe('against a running server', () => {
     })
     expect((await ask('coverage')).out).toMatch(/^service +real +partial +absent\n/)
     expect((await ask('coverage', 's3')).out).toMatch(
-      /\nreal +GetObject\n[\s\S]*operations are absent and answer 501 NotImplemented\n$/,
+      /\nreal +DeleteObject\n[\s\S]*operations are absent and answer 501 NotImplemented\n$/,
     )
     const all = JSON.parse((await ask('coverage', '--json')).out)
-    expect(all.s3.operations.GetObject).toEqual({ state: 'real' })
+    expect(all.s3.operations.DeleteObject).toEqual({ state: 'real' })
   })
 
   test('logs prints a group’s events', async () => {
