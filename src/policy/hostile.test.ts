@@ -94,6 +94,15 @@ test.each(['identity', 'resource', 'trust'] as const)('any JSON at all, as a %s 
   )
 })
 
+test.each(['Principal', 'NotPrincipal', 'Action', 'Resource', 'Condition', 'Sid', 'Effect'])(
+  'null for %s is no policy',
+  (member) => {
+    const statement = { Effect: 'Allow', Action: 's3:*', Resource: '*', [member]: null }
+    const text = JSON.stringify({ Version: '2012-10-17', Statement: statement })
+    expect(() => parsePolicy(text, 'identity')).toThrow(PolicyFinding)
+  },
+)
+
 test('text that is no JSON', () => {
   fc.assert(
     fc.property(fc.string(), (text) => {

@@ -80,6 +80,8 @@ const members = [
 const checkStatement = (statement: unknown, rules: Rules, sids: Set<string>) => {
   if (!isObject(statement)) throw syntax()
   onlyMembers(statement, members)
+  // `null` is a value of no element, and not the absence of one.
+  if (Object.values(statement).includes(null)) throw syntax()
   checkSid(statement.Sid, rules, sids)
   if (statement.Effect !== 'Allow' && statement.Effect !== 'Deny') throw syntax()
   for (const [one, other] of [
