@@ -6,6 +6,7 @@ if (Number.parseInt(process.versions.node, 10) < 24)
 
 export default defineConfig({
   test: {
+    setupFiles: ['test/setup.ts'],
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     sequence: { shuffle: true },
     testTimeout: 20_000,
