@@ -34,7 +34,7 @@ const SCRIPTS: Record<string, Behaviour> = {
 }
 
 describe('fake', () => {
-  test.each(CASES.map((one) => [one.name, one] as const))('%s', async (_, one) => {
+  test.for(CASES.map((one) => [one.name, one] as const))('%s', async ([, one], { skip }) => {
     const states = new Map<string, FakeState>()
     const lacks = await runCase(one, {
       scratch: join(tmpdir(), 'drydock-contract'),
@@ -54,5 +54,6 @@ describe('fake', () => {
     })
     // The fake runs nothing: whatever is about isolation is none of its business.
     expect([undefined, 'the driver isolates nothing']).toContain(lacks)
+    skip(lacks !== undefined, lacks)
   })
 })

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { CASES, runCase } from './contract.ts'
 import { dockerDriver } from './docker.ts'
 
@@ -13,13 +13,13 @@ describe('docker', async () => {
   const { available, notes } = await make(scratch).probe()
   if (!available) console.log(`skipped: the contract on docker: ${notes.join(' ')}`)
 
-  test.runIf(available).each(CASES.map((one) => [one.name, one] as const))(
+  test.runIf(available).for(CASES.map((one) => [one.name, one] as const))(
     '%s',
     { timeout: 60_000 },
-    async (_, one) => {
+    async ([, one], { skip }) => {
       const lacks = await runCase(one, { scratch, image: { host: true }, make })
-      if (lacks !== undefined) console.log(`skipped on docker: ${one.name}: ${lacks}`)
+      skip(lacks !== undefined, lacks)
     },
   )
-  test('the engine is asked for', () => {})
+  test('the probe says what it found', () => expect(notes.join(' ')).toMatch(/engine|Containers/))
 })

@@ -15,19 +15,19 @@ describe('sandbox', async () => {
   await chmod(scratch, 0o755)
   afterAll(() => rm(scratch, { recursive: true, force: true }))
 
-  test.each(CASES.map((one) => [one.name, one] as const))('%s', async (_, one) => {
+  test.for(CASES.map((one) => [one.name, one] as const))('%s', async ([, one], { skip }) => {
     const lacks = await runCase(one, {
       scratch,
       image: { host: true },
       make: (folder, door) =>
         sandboxDriver({ folder, bases: join(scratch, 'bases'), door, endpoint: () => 'http://127.0.0.1:4566' }),
     })
-    if (lacks !== undefined) console.log(`skipped on the sandbox: ${one.name}: ${lacks}`)
+    skip(lacks !== undefined, lacks)
   })
 
   // A fresh machine: what machines need of a network can be had with fewer programs.
   describe.each([[['nft']], [['nft', 'ip']]] as const)('without %j', (without) => {
-    test.each(CASES.map((one) => [one.name, one] as const))('%s', async (_, one) => {
+    test.for(CASES.map((one) => [one.name, one] as const))('%s', async ([, one], { skip }) => {
       const lacks = await runCase(one, {
         scratch,
         image: { host: true },
@@ -40,7 +40,7 @@ describe('sandbox', async () => {
             without,
           }),
       })
-      if (lacks !== undefined) console.log(`skipped on the sandbox without ${without}: ${one.name}: ${lacks}`)
+      skip(lacks !== undefined, lacks)
     })
   })
 

@@ -18,13 +18,13 @@ const leftOver = async (): Promise<string[]> => {
 
 test('npm run demo: from push to deployment, failures, rollback, denial and SIGKILL; nothing is left running', {
   timeout: 240_000,
-}, async () => {
+}, async ({ skip }) => {
   const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
   const folder = mkdtempSync(join(tmpdir(), 'drydock-probe-'))
   const compute = hostCompute({ folder, endpoint: () => '', door: () => {}, mode: 'sandbox', log: silent })
   const { addresses, notes } = await compute.probe()
   rmSync(folder, { recursive: true, force: true })
-  if (!addresses) return console.log(`SKIPPED the demo: this host cannot run machines: ${notes.join(' ')}`)
+  skip(!addresses, `this host cannot run machines: ${notes.join(' ')}`)
   const { stdout } = await run('npm', ['run', '--silent', 'demo'], { cwd: root, timeout: 200_000 })
   const rows = stdout.split('\n').filter((line) => /^(ok {2}|FAIL) /.test(line))
   expect(rows.map((line) => line.slice(0, 4))).toEqual(['ok  ', 'ok  ', 'ok  ', 'ok  ', 'ok  ', 'ok  '])

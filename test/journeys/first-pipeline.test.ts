@@ -20,8 +20,8 @@ const has = (program: string) =>
     () => false,
   )
 
-test('a first pipeline by the AWS CLI alone, as README.md has it', { timeout: 300_000 }, async () => {
-  if (!(await has('aws'))) return console.log('SKIPPED the first pipeline: the AWS CLI is not installed')
+test('a first pipeline by the AWS CLI alone, as README.md has it', { timeout: 300_000 }, async ({ skip }) => {
+  skip(!(await has('aws')), 'the AWS CLI is not installed')
   const folder = mkdtempSync(join(tmpdir(), 'drydock-first-'))
   const server = await startServerProcess(join(folder, 'data'), 0)
   try {
@@ -39,8 +39,7 @@ test('a first pipeline by the AWS CLI alone, as README.md has it', { timeout: 30
     const status = JSON.parse(
       (await run(process.execPath, [drydock, 'status', '--json', '--endpoint', server.endpoint])).stdout,
     )
-    if (!status.compute.some(({ addresses }: { addresses: boolean }) => addresses))
-      return console.log('SKIPPED the first pipeline: this host cannot run machines')
+    skip(!status.compute.some(({ addresses }: { addresses: boolean }) => addresses), 'this host cannot run machines')
     const sh = async (script: string, cwd = root) => (await run('bash', ['-euc', script], { cwd, env })).stdout
     const said = await sh('bash examples/first-pipeline.sh')
     const address = /answer at (http:\S+)/.exec(said)?.[1]
