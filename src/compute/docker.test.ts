@@ -18,6 +18,7 @@ describe('docker', async () => {
     { timeout: 60_000 },
     async ([, one], { skip }) => {
       const lacks = await runCase(one, { scratch, image: { host: true }, make })
+      if (lacks !== undefined) console.log(`skipped on docker: ${one.name}: ${lacks}`)
       skip(lacks !== undefined, lacks)
     },
   )

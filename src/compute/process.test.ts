@@ -14,6 +14,7 @@ describe('process', async () => {
       image: { host: true },
       make: (folder) => processDriver({ folder, endpoint: () => 'http://127.0.0.1:4566' }),
     })
+    if (lacks !== undefined) console.log(`skipped on plain processes: ${one.name}: ${lacks}`)
     skip(lacks !== undefined, lacks)
   })
 

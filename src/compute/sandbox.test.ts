@@ -22,6 +22,7 @@ describe('sandbox', async () => {
       make: (folder, door) =>
         sandboxDriver({ folder, bases: join(scratch, 'bases'), door, endpoint: () => 'http://127.0.0.1:4566' }),
     })
+    if (lacks !== undefined) console.log(`skipped on the sandbox: ${one.name}: ${lacks}`)
     skip(lacks !== undefined, lacks)
   })
 
@@ -40,6 +41,7 @@ describe('sandbox', async () => {
             without,
           }),
       })
+      if (lacks !== undefined) console.log(`skipped on the sandbox without ${without}: ${one.name}: ${lacks}`)
       skip(lacks !== undefined, lacks)
     })
   })

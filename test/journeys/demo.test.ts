@@ -24,6 +24,7 @@ test('npm run demo: from push to deployment, failures, rollback, denial and SIGK
   const compute = hostCompute({ folder, endpoint: () => '', door: () => {}, mode: 'sandbox', log: silent })
   const { addresses, notes } = await compute.probe()
   rmSync(folder, { recursive: true, force: true })
+  if (!addresses) console.log('SKIPPED: the demo, because this host cannot run machines')
   skip(!addresses, `this host cannot run machines: ${notes.join(' ')}`)
   const { stdout } = await run('npm', ['run', '--silent', 'demo'], { cwd: root, timeout: 200_000 })
   const rows = stdout.split('\n').filter((line) => /^(ok {2}|FAIL) /.test(line))

@@ -1,19 +1,13 @@
-import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Story, story } from '../story.ts'
+import { hasCli, rootEnvironment, run } from './clients.ts'
 
 // EC2 with a client that no one here wrote: the AWS CLI.
 
-const run = promisify(execFile)
-const cli = await run('aws', ['--version']).then(
-  () => true,
-  () => false,
-)
-if (!cli) console.log('SKIPPED: EC2 with the AWS CLI, because there is no `aws` on the path')
+const cli = await hasCli('EC2')
 
 let drydock: Story
 let folder: string
@@ -21,19 +15,7 @@ let environment: Record<string, string | undefined>
 beforeAll(async () => {
   drydock = await story()
   folder = mkdtempSync(join(tmpdir(), 'drydock-ec2-journey-'))
-  environment = {
-    PATH: process.env.PATH,
-    HOME: folder,
-    PYENV_ROOT: process.env.PYENV_ROOT,
-    AWS_ENDPOINT_URL: drydock.endpoint,
-    AWS_ACCESS_KEY_ID: drydock.root.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: drydock.root.secretAccessKey,
-    AWS_REGION: 'us-east-1',
-    AWS_DEFAULT_REGION: 'us-east-1',
-    AWS_MAX_ATTEMPTS: '1',
-    AWS_PAGER: '',
-    NO_PROXY: '127.0.0.1,localhost',
-  }
+  environment = rootEnvironment(drydock, folder)
 })
 afterAll(async () => {
   await drydock.close()

@@ -1,27 +1,19 @@
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { startServerProcess } from '../../src/cli/demo/server-process.ts'
+import { hasCli, run } from './clients.ts'
 
 // What README.md tells a newcomer to type, typed: the AWS CLI, git with its credential helper, and the drydock command.
 
-const run = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const drydock = join(root, 'bin', 'drydock.js')
 
-const has = (program: string) =>
-  run(program, ['--version']).then(
-    () => true,
-    () => false,
-  )
-
 test('a first pipeline by the AWS CLI alone, as README.md has it', { timeout: 300_000 }, async ({ skip }) => {
-  skip(!(await has('aws')), 'the AWS CLI is not installed')
+  skip(!(await hasCli('the first pipeline')), 'the AWS CLI is not installed')
   const folder = mkdtempSync(join(tmpdir(), 'drydock-first-'))
   const server = await startServerProcess(join(folder, 'data'), 0)
   try {

@@ -1,23 +1,14 @@
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { allow, type Story, story } from '../story.ts'
+import { clientEnvironment, hasBoto3, hasCli, run } from './clients.ts'
 
 // IAM and STS with clients that no one here wrote: the AWS CLI with profiles, and boto3.
 
-const run = promisify(execFile)
-const works = (command: string, ...args: string[]): Promise<boolean> =>
-  run(command, args).then(
-    () => true,
-    () => false,
-  )
-const cli = await works('aws', '--version')
-const boto3 = await works('python3', '-c', 'import boto3')
-if (!cli) console.log('SKIPPED: IAM and STS with the AWS CLI, because there is no `aws` on the path')
-if (!boto3) console.log('SKIPPED: IAM and STS with boto3, because `python3 -c "import boto3"` fails')
+const cli = await hasCli('IAM and STS')
+const boto3 = await hasBoto3('IAM and STS')
 
 const account = '000000000000'
 let drydock: Story
@@ -27,16 +18,9 @@ beforeAll(async () => {
   drydock = await story()
   folder = mkdtempSync(join(tmpdir(), 'drydock-identity-journey-'))
   environment = {
-    PATH: process.env.PATH,
-    HOME: folder,
-    PYENV_ROOT: process.env.PYENV_ROOT,
-    AWS_ENDPOINT_URL: drydock.endpoint,
-    AWS_DEFAULT_REGION: 'us-east-1',
-    AWS_MAX_ATTEMPTS: '1',
-    AWS_PAGER: '',
+    ...clientEnvironment(drydock, folder),
     AWS_CONFIG_FILE: join(folder, 'config'),
     AWS_SHARED_CREDENTIALS_FILE: join(folder, 'credentials'),
-    NO_PROXY: '127.0.0.1,localhost',
   }
   writeFileSync(
     join(folder, 'credentials'),

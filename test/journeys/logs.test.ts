@@ -1,9 +1,8 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import {
   CloudWatchLogsClient,
   CreateLogGroupCommand,
@@ -13,19 +12,12 @@ import {
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../src/work/clock.ts'
 import { type Story, story } from '../story.ts'
+import { hasBoto3, hasCli, rootEnvironment, run } from './clients.ts'
 
 // CloudWatch Logs with clients that no one here wrote: the AWS CLI and boto3.
 
-const run = promisify(execFile)
-const works = (command: string, ...args: string[]): Promise<boolean> =>
-  run(command, args).then(
-    () => true,
-    () => false,
-  )
-const cli = await works('aws', '--version')
-const boto3 = await works('python3', '-c', 'import boto3')
-if (!cli) console.log('SKIPPED: CloudWatch Logs with the AWS CLI, because there is no `aws` on the path')
-if (!boto3) console.log('SKIPPED: live tail with boto3, because `python3 -c "import boto3"` fails')
+const cli = await hasCli('CloudWatch Logs')
+const boto3 = await hasBoto3('live tail')
 
 let drydock: Story
 let folder: string
@@ -35,19 +27,9 @@ beforeAll(async () => {
   drydock = await story({ clock: systemClock() })
   folder = mkdtempSync(join(tmpdir(), 'drydock-logs-journey-'))
   environment = {
-    PATH: process.env.PATH,
-    HOME: folder,
-    PYENV_ROOT: process.env.PYENV_ROOT,
-    AWS_ENDPOINT_URL: drydock.endpoint,
-    AWS_ACCESS_KEY_ID: drydock.root.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: drydock.root.secretAccessKey,
-    AWS_REGION: 'us-east-1',
-    AWS_DEFAULT_REGION: 'us-east-1',
+    ...rootEnvironment(drydock, folder),
     // As `drydock env` has it: `stream-127.0.0.1` is no host.
     AWS_DISABLE_HOST_PREFIX_INJECTION: 'true',
-    AWS_MAX_ATTEMPTS: '1',
-    AWS_PAGER: '',
-    NO_PROXY: '127.0.0.1,localhost',
   }
 })
 afterAll(async () => {

@@ -1,25 +1,16 @@
-import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { get, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Story, story } from '../story.ts'
+import { hasBoto3, hasCli, rootEnvironment, run } from './clients.ts'
 
 // S3 with clients that no one here wrote: the AWS CLI, boto3 and plain HTTP.
 
-const run = promisify(execFile)
-const works = (command: string, ...args: string[]): Promise<boolean> =>
-  run(command, args).then(
-    () => true,
-    () => false,
-  )
-const cli = await works('aws', '--version')
-const boto3 = await works('python3', '-c', 'import boto3')
-if (!cli) console.log('SKIPPED: S3 with the AWS CLI, because there is no `aws` on the path')
-if (!boto3) console.log('SKIPPED: S3 with boto3, because `python3 -c "import boto3"` fails')
+const cli = await hasCli('S3')
+const boto3 = await hasBoto3('S3')
 
 let drydock: Story
 let folder: string
@@ -28,18 +19,8 @@ beforeAll(async () => {
   drydock = await story()
   folder = mkdtempSync(join(tmpdir(), 'drydock-s3-journey-'))
   environment = {
-    PATH: process.env.PATH,
-    HOME: folder,
-    PYENV_ROOT: process.env.PYENV_ROOT,
-    AWS_ENDPOINT_URL: drydock.endpoint,
-    AWS_ACCESS_KEY_ID: drydock.root.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: drydock.root.secretAccessKey,
-    AWS_REGION: 'us-east-1',
-    AWS_DEFAULT_REGION: 'us-east-1',
-    AWS_MAX_ATTEMPTS: '1',
-    AWS_PAGER: '',
+    ...rootEnvironment(drydock, folder),
     AWS_CONFIG_FILE: join(folder, 'config'),
-    NO_PROXY: '127.0.0.1,localhost',
   }
   writeFileSync(join(folder, 'config'), '[default]\ns3 =\n  addressing_style = path\n')
 })
