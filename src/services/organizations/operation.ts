@@ -1,0 +1,1 @@
+export type NS = typeof import('@aws-sdk/client-organizations')
