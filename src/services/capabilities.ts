@@ -90,3 +90,12 @@ export interface MachineAgents {
   agents(): readonly MachineAgent[]
 }
 export const machineAgents = capability<MachineAgents>('codedeploy.machineAgents')
+
+/**
+ * Centralized root access of an organization's member accounts (IAM user guide, "Centrally manage root access"): which
+ * of its features the organization of this account has enabled. Neither, where the account is in no organization.
+ */
+export interface RootAccess {
+  enabled(account: string): Promise<{ readonly sessions: boolean; readonly credentialsManagement: boolean }>
+}
+export const rootAccess = capability<RootAccess>('iam.rootAccess')

@@ -1,6 +1,6 @@
 import { identity } from '../../kernel/identity.ts'
 import { defineService, provide } from '../../kernel/service.ts'
-import { instanceProfiles as foundProfiles, gitCredentials } from '../capabilities.ts'
+import { instanceProfiles as foundProfiles, gitCredentials, rootAccess } from '../capabilities.ts'
 import { absent } from './absent.ts'
 import { accessKeys } from './access-keys.ts'
 import { account } from './account.ts'
@@ -17,6 +17,7 @@ import type { NS } from './operation.ts'
 import { policies } from './policies.ts'
 import { tables } from './records.ts'
 import { roles } from './roles.ts'
+import { OrganizationFeatures, rootAccessProvider } from './root-access.ts'
 import { serviceCredentials } from './service-credentials.ts'
 import { serviceLinkedRoles } from './service-linked.ts'
 import { simulations } from './simulate.ts'
@@ -25,7 +26,7 @@ import { users } from './users.ts'
 
 export const service = defineService<NS>()({
   id: 'iam',
-  tables,
+  tables: [...tables, OrganizationFeatures],
   operations: {
     ...users,
     ...groups,
@@ -75,5 +76,6 @@ export const service = defineService<NS>()({
     provide(identity, identityProvider),
     provide(gitCredentials, gitCredentialsProvider),
     provide(foundProfiles, instanceProfilesProvider),
+    provide(rootAccess, rootAccessProvider),
   ],
 })
