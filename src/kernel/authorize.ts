@@ -1,6 +1,7 @@
 import { denialMessage, evaluate } from '../policy/evaluate.ts'
 import type { AppliedPolicy } from '../policy/policy.ts'
 import { actionModel, resourcesOf } from './actions.ts'
+import { encodeAuthorizationMessage } from './authorization-message.ts'
 import type { Ctx } from './context.ts'
 import { AwsError } from './errors.ts'
 import type { Bindings, Identity } from './identity.ts'
@@ -14,6 +15,8 @@ export type AccessScope = {
   readonly access: Service['access']
   readonly iamPrefix: string
   readonly protocol: Protocol['name']
+  /** Where a global service is, whatever region its client signed for: `aws:RequestedRegion`. */
+  readonly eventRegion?: Service['eventRegion']
 }
 
 /** What must be allowed before this operation may run: the service's rule over the default. */
@@ -42,7 +45,7 @@ export const authorize = async (
 ): Promise<void> => {
   if (requirements.length === 0) return
   const { policies, tags } = await identity.bindingsOf(ctx.principal)
-  const caller = contextOf(ctx, tags)
+  const caller = contextOf(ctx, tags, scope.eventRegion?.(ctx.request))
   for (const { action, resources, context } of requirements)
     for (const resource of resources.length > 0 ? resources : ['*']) {
       const { decision, request } = await decide(scope.access, ctx, policies, action, resource, {
@@ -51,7 +54,13 @@ export const authorize = async (
       })
       if (decision.decision === 'allowed') continue
       ctx.denied(request, decision)
-      throw accessDenied(scope.protocol, denialMessage(request, decision))
+      const message = denialMessage(request, decision)
+      throw accessDenied(
+        scope.protocol,
+        scope.protocol === 'ec2Query'
+          ? `${message}. Encoded authorization failure message: ${encodeAuthorizationMessage(ctx, request, decision)}`
+          : message,
+      )
     }
 }
 
@@ -71,9 +80,9 @@ const decide = async (
   }
   const resourceAccount = owned?.account ?? (resource.split(':')[4] || ctx.account)
   context['aws:resourceaccount'] = [resourceAccount]
-  const memberships = await membershipsOf(ctx, ctx.principal, resourceAccount)
-  Object.assign(context, organizationContext(memberships.caller, memberships.resource))
-  const controls = await controlsOf(ctx.principal, action, memberships.caller, memberships.resource)
+  const memberships = await membershipsOf(ctx, ctx.principal, resourceAccount, context['aws:sourceaccount']?.[0])
+  Object.assign(context, organizationContext(memberships))
+  const controls = await controlsOf(ctx.principal, action, memberships)
   const applied: readonly AppliedPolicy[] = [
     ...policies,
     ...controls,
@@ -87,30 +96,29 @@ const decide = async (
 export const callerContext = async (identity: Identity, ctx: Ctx): Promise<Record<string, readonly string[]>> =>
   contextOf(ctx, await identity.tagsOf(ctx.principal))
 
-const contextOf = (ctx: Ctx, tags: Bindings['tags']): Record<string, readonly string[]> => {
+const contextOf = (ctx: Ctx, tags: Bindings['tags'], region = ctx.region): Record<string, readonly string[]> => {
   const { principal, request } = ctx
   const now = ctx.now()
   const context: Record<string, readonly string[]> = {
     'aws:currenttime': [now.toISOString()],
     'aws:epochtime': [String(Math.floor(now.getTime() / 1000))],
     'aws:securetransport': [String(request.secure)],
-    'aws:requestedregion': [ctx.region],
+    'aws:requestedregion': [region],
     'aws:principalisawsservice': [String(principal.kind === 'service')],
     'aws:viaawsservice': [String(request.invokedBy !== undefined)],
     'aws:useragent': [request.userAgent],
   }
-  if (request.invokedBy) {
-    const chain = [request.invokedBy]
-    context['aws:calledvia'] = chain
-    context['aws:calledviafirst'] = chain
-    context['aws:calledvialast'] = chain
+  const { calledVia, stated } = request
+  if (calledVia && calledVia.length > 0) {
+    context['aws:calledvia'] = calledVia
+    context['aws:calledviafirst'] = calledVia.slice(0, 1)
+    context['aws:calledvialast'] = calledVia.slice(-1)
   } else if (request.sourceIp) context['aws:sourceip'] = [request.sourceIp]
+  if (request.headers.referer) context['aws:referer'] = [request.headers.referer]
   if (principal.kind === 'service') {
     context['aws:principalservicename'] = [principal.arn]
-    if (request.sourceArn) {
-      context['aws:sourcearn'] = [request.sourceArn]
-      context['aws:sourceaccount'] = [request.sourceArn.split(':')[4] ?? '']
-    }
+    context['aws:principalservicenameslist'] = serviceNames(principal.arn, ctx.region)
+    Object.assign(context, sourceAccountOf(stated), lowered(stated))
   }
   if (principal.kind === 'anonymous' || principal.kind === 'service') return context
   context['aws:userid'] = [principal.id]
@@ -122,9 +130,23 @@ const contextOf = (ctx: Ctx, tags: Bindings['tags']): Record<string, readonly st
     context['aws:tokenissuetime'] = [new Date(principal.session.issued).toISOString()]
     context['aws:multifactorauthpresent'] = [String(principal.session.mfa)]
     if (principal.session.sourceIdentity) context['aws:sourceidentity'] = [principal.session.sourceIdentity]
+    Object.assign(context, principal.session.context)
   }
   for (const [key, value] of Object.entries(tags)) context[`aws:principaltag/${key.toLowerCase()}`] = [value]
   return context
+}
+
+/** A service has a name for everywhere and one for each region ("AWS global condition context keys"). */
+const serviceNames = (host: string, region: string): readonly string[] => {
+  const [name, ...rest] = host.split('.')
+  return [host, [name, region, ...rest].join('.')]
+}
+
+/** The account for which a service acts, where the resource's ARN tells it. */
+const sourceAccountOf = (stated: Requirement['context']): Record<string, readonly string[]> => {
+  const arn = stated?.['aws:SourceArn']?.[0]
+  const account = arn?.split(':')[4]
+  return account ? { 'aws:sourceaccount': [account] } : {}
 }
 
 const principalTypes: Record<Principal['kind'], string> = {

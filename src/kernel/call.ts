@@ -38,7 +38,8 @@ export const implementationOf = (kernel: Kernel, { service, operation }: Identif
 export const authorizeCall = async (call: Call): Promise<void> => {
   const { identified, service, ctx, input } = call
   const { iamPrefix } = identified.service
-  const scope = { access: service.access, iamPrefix, protocol: identified.protocol.name }
+  const { access, eventRegion } = service
+  const scope = { access, iamPrefix, protocol: identified.protocol.name, ...(eventRegion ? { eventRegion } : {}) }
   try {
     const requirements = await requirementsOf(scope, identified.operation.name, input, ctx)
     call.resources = requirements.flatMap(({ resources }) => resources)

@@ -31,8 +31,10 @@ export type RequestFacts = {
   readonly trailers: () => Readonly<Record<string, string>>
   /** The service that made this call on the caller's behalf, for calls from service to service. */
   readonly invokedBy?: string
-  /** The resource that made it (a rule, say): `aws:SourceArn` of the context it was made with. */
-  readonly sourceArn?: string
+  /** All services through whose hands the call came, the one that made it last: `aws:CalledVia`. */
+  readonly calledVia?: readonly string[]
+  /** Condition keys that the calling service states: for whom it acts (`aws:SourceArn`, `aws:SourceAccount`). */
+  readonly stated?: Readonly<Record<string, readonly string[]>>
 }
 
 /** Temporary credentials in the words of STS. */

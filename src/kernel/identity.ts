@@ -16,6 +16,8 @@ export type AssumeRequest = {
   readonly sourceIdentity?: string
   /** Condition keys of the call itself, e.g. `aws:SourceArn`, `aws:SourceAccount`. */
   readonly context?: Readonly<Record<string, readonly string[]>>
+  /** Condition keys that every call of the session will carry, e.g. `ec2:SourceInstanceArn`. */
+  readonly sessionContext?: Readonly<Record<string, readonly string[]>>
   /** The request that asks for it: a denial is remembered under its id. */
   readonly requestId?: string
 }

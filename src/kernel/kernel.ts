@@ -167,11 +167,11 @@ export const createKernel = (parts: KernelParts): Kernel => {
       return acting
     }
     const place = { account: options.account ?? ctx.account, region: options.region ?? ctx.region }
-    const sourceArn = options.context?.['aws:SourceArn']?.[0]
+    const onBehalf = typeof who !== 'string' && who.kind !== 'service'
     const request: RequestFacts = {
       ...noRequest(ctx.request.endpoint || parts.endpoint()),
-      ...(typeof who === 'string' || who.kind === 'service' ? {} : { invokedBy: host }),
-      ...(sourceArn === undefined ? {} : { sourceArn }),
+      ...(onBehalf ? { invokedBy: host, calledVia: [...(ctx.request.calledVia ?? []), host] } : {}),
+      ...(options.context ? { stated: options.context } : {}),
     }
     const own = {
       principal,

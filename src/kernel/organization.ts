@@ -36,8 +36,7 @@ const isServiceLinked = ({ roleArn }: Principal) => roleArn?.includes(':role/aws
 export const controlsOf = async (
   principal: Principal,
   action: string,
-  caller: Membership | undefined,
-  resource: Membership | undefined,
+  { caller, resource }: { readonly caller: Membership | undefined; readonly resource: Membership | undefined },
 ): Promise<readonly AppliedPolicy[]> => {
   if ((!caller && !resource) || isServiceLinked(principal)) return []
   const service = caller && !caller.management ? caller.controls.filter(({ kind }) => kind === 'service-control') : []
@@ -48,23 +47,38 @@ export const controlsOf = async (
   return (await resourceControlled).has(action.slice(0, action.indexOf(':'))) ? [...service, ...ofResource] : service
 }
 
-/** The organizations of the caller and of the account whose resource it is about. */
+/** The organizations of the caller, of the account whose resource it is about, and of the one a service acts for. */
 export const membershipsOf = async (
   ctx: Ctx,
   principal: Principal,
   resourceAccount: string,
-): Promise<{ caller: Membership | undefined; resource: Membership | undefined }> => {
+  sourceAccount?: string,
+): Promise<{
+  caller: Membership | undefined
+  resource: Membership | undefined
+  source: Membership | undefined
+}> => {
   const known = ctx.use(organization)
-  const caller = principal.account ? await known.membershipOf(principal.account) : undefined
-  if (resourceAccount === principal.account) return { caller, resource: caller }
-  return { caller, resource: /^\d{12}$/.test(resourceAccount) ? await known.membershipOf(resourceAccount) : undefined }
+  const of = async (account: string | undefined) =>
+    account && /^\d{12}$/.test(account) ? known.membershipOf(account) : undefined
+  const caller = await of(principal.account)
+  const resource = resourceAccount === principal.account ? caller : await of(resourceAccount)
+  return { caller, resource, source: await of(sourceAccount) }
 }
 
-/** Condition keys about organizations ("AWS global condition context keys", IAM user guide). */
-export const organizationContext = (
-  caller: Membership | undefined,
-  resource: Membership | undefined,
-): Record<string, readonly string[]> => ({
-  ...(caller ? { 'aws:principalorgid': [caller.id], 'aws:principalorgpaths': [caller.path] } : {}),
-  ...(resource ? { 'aws:resourceorgid': [resource.id], 'aws:resourceorgpaths': [resource.path] } : {}),
-})
+/**
+ * Condition keys about organizations: of the caller, of the resource, and of the account for which a service acts
+ * ("AWS global condition context keys", IAM user guide).
+ */
+export const organizationContext = (memberships: {
+  readonly caller: Membership | undefined
+  readonly resource: Membership | undefined
+  readonly source?: Membership | undefined
+}): Record<string, readonly string[]> => {
+  const { caller, resource, source } = memberships
+  return {
+    ...(caller ? { 'aws:principalorgid': [caller.id], 'aws:principalorgpaths': [caller.path] } : {}),
+    ...(resource ? { 'aws:resourceorgid': [resource.id], 'aws:resourceorgpaths': [resource.path] } : {}),
+    ...(source ? { 'aws:sourceorgid': [source.id], 'aws:sourceorgpaths': [source.path] } : {}),
+  }
+}

@@ -21,6 +21,8 @@ export type Principal = PolicyPrincipal & {
     readonly mfa: boolean
     /** The service that assumed the role, e.g. `codebuild.amazonaws.com`. */
     readonly invokedBy?: string
+    /** Condition keys that every call of the session carries: of the identity provider, of the instance it was given to. */
+    readonly context?: Readonly<Record<string, readonly string[]>>
   }
 }
 

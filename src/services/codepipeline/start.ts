@@ -111,7 +111,7 @@ const checkOverrides = ({ stages }: Declaration, overrides: readonly SourceOverr
 /** Who asks: a rule of EventBridge, or anybody else. */
 const triggerOf = ({ principal, request }: Ctx): Trigger =>
   principal.session?.invokedBy === 'events.amazonaws.com'
-    ? { type: 'CloudWatchEvent', detail: request.sourceArn ?? principal.arn }
+    ? { type: 'CloudWatchEvent', detail: request.stated?.['aws:SourceArn']?.[0] ?? principal.arn }
     : { type: 'StartPipelineExecution', detail: principal.arn }
 
 /** AWS API: "StartPipelineExecution". */

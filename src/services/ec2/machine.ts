@@ -12,7 +12,7 @@ import { Instance, Machine, taskOf } from './instance.ts'
 import { instanceTypes } from './instance-types.ts'
 import { privateDns } from './instance-view.ts'
 import { KeyPair } from './key-pairs.ts'
-import { RoleCredentials } from './role-credentials.ts'
+import { forgetCredentials } from './role-credentials.ts'
 import { groupsThatAdmit, ingressOf } from './security-groups.ts'
 import { dropTags } from './tag.ts'
 
@@ -253,7 +253,7 @@ const forget = async (ctx: Ctx, instance: Instance) => {
   await ctx.write(async (tx) => {
     tx.delete(Instance, instance.id)
     tx.delete(Machine, taskOf(instance.id))
-    tx.delete(RoleCredentials, instance.id)
+    forgetCredentials(tx, instance.id)
     await dropTags(tx, instance.id)
     await dropTags(tx, instance.networkInterfaceId)
   })

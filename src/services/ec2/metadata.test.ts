@@ -5,10 +5,13 @@ import {
   AddRoleToInstanceProfileCommand,
   CreateInstanceProfileCommand,
   IAMClient,
+  ListUsersCommand,
+  PutRolePolicyCommand,
   UpdateAssumeRolePolicyCommand,
 } from '@aws-sdk/client-iam'
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { allow } from '../../../test/story.ts'
 import type { Door } from '../../compute/driver.ts'
 import { fakeCompute } from '../../compute/fake.ts'
 import { type InstancesBench, instancesBench } from './instances-bench.ts'
@@ -141,6 +144,32 @@ test('the endpoint can be turned off', async () => {
   await bench.ec2.send(new ModifyInstanceMetadataOptionsCommand({ InstanceId: id, HttpEndpoint: 'enabled' }))
   expect(await get('meta-data/instance-id')).toBe(id)
   expect((await ask('latest/meta-data/tags/')).status).toBe(404)
+})
+
+test('calls with an instance’s credentials tell which instance, where it is, and how it got them', async () => {
+  const iam = bench.drydock.client(IAMClient)
+  await bench.drydock.role('web', 'ec2.amazonaws.com')
+  await iam.send(new CreateInstanceProfileCommand({ InstanceProfileName: 'frontend' }))
+  await iam.send(new AddRoleToInstanceProfileCommand({ InstanceProfileName: 'frontend', RoleName: 'web' }))
+  const id = await launch({ IamInstanceProfile: { Name: 'frontend' } })
+  const { PrivateIpAddress = '', VpcId = '' } = await bench.see(id)
+  const PolicyDocument = JSON.stringify(
+    allow('iam:ListUsers', '*', {
+      NumericLessThan: { 'ec2:RoleDelivery': '2.0' },
+      ArnEquals: { 'ec2:SourceInstanceArn': `arn:aws:ec2:us-east-1:000000000000:instance/${id}` },
+      StringEquals: { 'aws:Ec2InstanceSourceVpc': VpcId, 'aws:Ec2InstanceSourcePrivateIPv4': PrivateIpAddress },
+    }),
+  )
+  await iam.send(new PutRolePolicyCommand({ RoleName: 'web', PolicyName: 'own', PolicyDocument }))
+  const list = async (headers: Record<string, string>) => {
+    const { text } = await ask('latest/meta-data/iam/security-credentials/web', headers)
+    const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey, Token: sessionToken } = JSON.parse(text)
+    return bench.drydock
+      .client(IAMClient, { accessKeyId, secretAccessKey, sessionToken })
+      .send(new ListUsersCommand({}))
+  }
+  await expect(list({})).resolves.toMatchObject({ Users: [] })
+  await expect(list({ 'x-aws-ec2-metadata-token': await token() })).rejects.toMatchObject({ name: 'AccessDenied' })
 })
 
 test('credentials of the role: kept, renewed before they end, refused when the role does not trust EC2', async () => {

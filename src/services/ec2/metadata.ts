@@ -5,7 +5,7 @@ import { Instance, Machine } from './instance.ts'
 import { hostArchitecture } from './instance-types.ts'
 import { privateDns, publicDns } from './instance-view.ts'
 import { KeyPair } from './key-pairs.ts'
-import { credentialsDocument, profileDocument, roleName, roleOf } from './role-credentials.ts'
+import { credentialsDocument, profileDocument, type RoleDelivery, roleName, roleOf } from './role-credentials.ts'
 import { SecurityGroup } from './security-groups.ts'
 import { tagsOf } from './tag.ts'
 
@@ -50,7 +50,7 @@ export const metadataDoor: Route = {
     const given = request.headers['x-aws-ec2-metadata-token']
     if (typeof given === 'string' ? !validToken(here, given, instance) : instance.metadata.tokens === 'required')
       return plain(response, 401, '')
-    const answer = await find(tree(here, instance), names(path))
+    const answer = await find(tree(here, instance, given === undefined ? '1.0' : '2.0'), names(path))
     return answer === undefined ? plain(response, 404, notFound) : plain(response, 200, answer)
   },
 }
@@ -111,7 +111,7 @@ const find = async (node: Node, path: readonly string[]): Promise<string | undef
   return listed.length > 0 ? listed.join('\n') : undefined
 }
 
-const tree = (ctx: Ctx, instance: Instance): Node => {
+const tree = (ctx: Ctx, instance: Instance, delivery: RoleDelivery): Node => {
   const dns = privateDns(instance, ctx.region)
   const groups = () =>
     ctx.read(async (tx) =>
@@ -124,7 +124,7 @@ const tree = (ctx: Ctx, instance: Instance): Node => {
     'ami-launch-index': constant(String(instance.launchIndex)),
     'ami-manifest-path': constant('(unknown)'),
     hostname: constant(dns),
-    ...(instance.profile ? { iam: profileTree(ctx, instance, instance.profile) } : {}),
+    ...(instance.profile ? { iam: profileTree(ctx, instance, instance.profile, delivery) } : {}),
     'instance-action': constant('none'),
     'instance-id': constant(instance.id),
     'instance-life-cycle': constant('on-demand'),
@@ -183,7 +183,12 @@ const tagTree = (ctx: Ctx, { id }: Instance): Node => {
   )
 }
 
-const profileTree = (ctx: Ctx, instance: Instance, profile: NonNullable<Instance['profile']>): Node => ({
+const profileTree = (
+  ctx: Ctx,
+  instance: Instance,
+  profile: NonNullable<Instance['profile']>,
+  delivery: RoleDelivery,
+): Node => ({
   info: constant(profileDocument(ctx, profile)),
   'security-credentials': new Lookup(
     async () => {
@@ -192,7 +197,7 @@ const profileTree = (ctx: Ctx, instance: Instance, profile: NonNullable<Instance
     },
     async (name) => {
       const role = await roleOf(ctx, instance)
-      return role && roleName(role) === name ? () => credentialsDocument(ctx, instance, role) : undefined
+      return role && roleName(role) === name ? () => credentialsDocument(ctx, instance, role, delivery) : undefined
     },
   ),
 })

@@ -1,13 +1,17 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { identity } from '../../kernel/identity.ts'
 import { servicePrincipal } from '../../kernel/principal.ts'
-import { table } from '../../store/store.ts'
+import { table, type WriteTx } from '../../store/store.ts'
 import { instanceProfiles } from '../capabilities.ts'
 import type { Instance } from './instance.ts'
+
+/** The version of the metadata service by which credentials were fetched: `ec2:RoleDelivery`. */
+export type RoleDelivery = '1.0' | '2.0'
 
 /** The credentials an instance has now, sealed: whoever asks in it gets the same ones until they are renewed. */
 type RoleCredentials = {
   readonly instanceId: string
+  readonly delivery: RoleDelivery
   readonly roleArn: string
   readonly sealed: string
   /** Epoch milliseconds. */
@@ -15,8 +19,12 @@ type RoleCredentials = {
 }
 export const RoleCredentials = table<RoleCredentials>('ec2.role-credentials', {
   scope: 'region',
-  key: ({ instanceId }) => instanceId,
+  key: ({ instanceId, delivery }) => `${instanceId} ${delivery}`,
 })
+
+export const forgetCredentials = (tx: WriteTx, instanceId: string): void => {
+  for (const delivery of ['1.0', '2.0']) tx.delete(RoleCredentials, `${instanceId} ${delivery}`)
+}
 
 const lifeSeconds = 6 * 3600
 /** New ones are there well before the old ones expire ("Retrieve security credentials from instance metadata"). */
@@ -31,8 +39,13 @@ export const roleName = (roleArn: string): string => roleArn.split('/').at(-1) ?
 const seconds = (time: Date): string => `${time.toISOString().slice(0, 19)}Z`
 
 /** The document at `iam/security-credentials/ROLE`: temporary credentials, or why there are none. */
-export const credentialsDocument = async (ctx: Ctx, instance: Instance, roleArn: string): Promise<string> => {
-  const kept = await ctx.read((tx) => tx.get(RoleCredentials, instance.id))
+export const credentialsDocument = async (
+  ctx: Ctx,
+  instance: Instance,
+  roleArn: string,
+  delivery: RoleDelivery,
+): Promise<string> => {
+  const kept = await ctx.read((tx) => tx.get(RoleCredentials, `${instance.id} ${delivery}`))
   if (kept?.roleArn === roleArn && kept.expires - ctx.now().getTime() > renewBefore) return ctx.unseal(kept.sealed)
   try {
     const principal = await ctx.use(identity).assume({
@@ -40,6 +53,12 @@ export const credentialsDocument = async (ctx: Ctx, instance: Instance, roleArn:
       sessionName: instance.id,
       by: servicePrincipal('ec2.amazonaws.com'),
       durationSeconds: lifeSeconds,
+      sessionContext: {
+        'ec2:SourceInstanceArn': [ctx.arn(`instance/${instance.id}`)],
+        'ec2:RoleDelivery': [delivery],
+        'aws:Ec2InstanceSourceVpc': [instance.vpcId],
+        'aws:Ec2InstanceSourcePrivateIPv4': [instance.privateIp],
+      },
     })
     const { accessKeyId, secretAccessKey, sessionToken, expiration } = ctx.issue(principal)
     const document = JSON.stringify(
@@ -57,7 +76,7 @@ export const credentialsDocument = async (ctx: Ctx, instance: Instance, roleArn:
     )
     const sealed = ctx.seal(document)
     await ctx.write(async (tx) => {
-      tx.put(RoleCredentials, { instanceId: instance.id, roleArn, sealed, expires: expiration.getTime() })
+      tx.put(RoleCredentials, { instanceId: instance.id, delivery, roleArn, sealed, expires: expiration.getTime() })
     })
     return document
   } catch (error) {

@@ -313,7 +313,7 @@ const assume = async (
 
   const document = JSON.parse(role.trust) as PolicyDocument
   const tags = by.kind === 'service' ? {} : await tagsOf(by)
-  const { caller, resource } = await membershipsOf(ctx, by, account)
+  const memberships = await membershipsOf(ctx, by, account, by.kind === 'service' ? account : undefined)
   const access: Omit<AccessRequest, 'action'> = {
     principal: by,
     resource: roleArn,
@@ -321,11 +321,11 @@ const assume = async (
     needsResourcePolicy: true,
     context: {
       ...assumeContext(request, role, ctx.now(), { account, tags, sourceIdentity }),
-      ...organizationContext(caller, resource),
+      ...organizationContext(memberships),
     },
     policies: [
       ...(await policiesOf(by)),
-      ...(await controlsOf(by, 'sts:AssumeRole', caller, resource)),
+      ...(await controlsOf(by, 'sts:AssumeRole', memberships)),
       { kind: 'resource', id: roleArn, document },
     ],
   }
@@ -372,6 +372,7 @@ const assume = async (
       ...(sourceIdentity === undefined ? {} : { sourceIdentity }),
       mfa: false,
       ...(by.kind === 'service' ? { invokedBy: by.arn } : {}),
+      ...(request.sessionContext ? { context: lowered(request.sessionContext) } : {}),
     },
   }
 }
