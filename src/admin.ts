@@ -30,6 +30,7 @@ const clockInput = z.strictObject({
     .min(0)
     .max(100 * 365 * 86_400_000),
 })
+const credentialsInput = z.strictObject({ account: z.string().regex(/^\d{12}$/, 'An account id has twelve digits.') })
 const snapshotInput = z.strictObject({
   action: z.enum(['save', 'restore']),
   name: z
@@ -57,6 +58,10 @@ export const adminListener = (parts: AdminParts) => {
       const { advance } = await read(wire, clockInput)
       await parts.advance(advance)
       return { now: kernel.clock.now().toISOString() }
+    },
+    'POST /_drydock/credentials': async (wire) => {
+      const { account } = await read(wire, credentialsInput)
+      return kernel.vault.rootKey(account)
     },
     'POST /_drydock/reset': async () => {
       await parts.reset()

@@ -12,6 +12,7 @@ import {
   PutLogEventsCommand,
 } from '@aws-sdk/client-cloudwatch-logs'
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ServerProcess, startProcess } from '../../test/crash/server-process.ts'
@@ -159,6 +160,26 @@ describe('against a running server', () => {
     endpoint: server.endpoint,
     region: 'us-east-1',
     credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  })
+
+  test('env --account: as the root user of another account', async () => {
+    const { code, out } = await ask('env', '--account', '111122223333')
+    expect(code).toBe(0)
+    const value = (name: string) => new RegExp(`^export ${name}=(.+)$`, 'm').exec(out)?.[1] ?? ''
+    const credentials = {
+      accessKeyId: value('AWS_ACCESS_KEY_ID'),
+      secretAccessKey: value('AWS_SECRET_ACCESS_KEY'),
+    }
+    const whoami = (secretAccessKey: string) =>
+      new STSClient({
+        endpoint: server.endpoint,
+        region: 'us-east-1',
+        credentials: { ...credentials, secretAccessKey },
+      }).send(new GetCallerIdentityCommand({}))
+    expect(await whoami(credentials.secretAccessKey)).toMatchObject({ Arn: 'arn:aws:iam::111122223333:root' })
+    await expect(whoami('wrong')).rejects.toMatchObject({ name: 'SignatureDoesNotMatch' })
+    expect((await ask('env', '--account', '111122223333')).out).toBe(out)
+    await fails(1, /twelve digits/, ['env', '--account', 'mine', '--endpoint', server.endpoint])
   })
 
   test('env prints what a shell needs', async () => {

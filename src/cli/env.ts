@@ -1,9 +1,16 @@
 import { type ConnectionOptions, callServer, connection } from './connection.ts'
 
-/** `drydock env`: the lines for `eval "$(drydock env)"`. */
-export const env = async (options: ConnectionOptions): Promise<void> => {
+type AccessKey = { readonly accessKeyId: string; readonly secretAccessKey: string }
+
+/** `drydock env`: the lines for `eval "$(drydock env)"`; with `account` as the root user of that one. */
+export const env = async (options: ConnectionOptions & { account?: string }): Promise<void> => {
+  const { account } = options
   const health = (await callServer(options, 'GET', '/_drydock/health')) as { region: string }
-  const { endpoint, accessKeyId, secretAccessKey } = connection(options)
+  const { endpoint, ...own } = connection(options)
+  const { accessKeyId, secretAccessKey } =
+    account === undefined
+      ? own
+      : ((await callServer(options, 'POST', '/_drydock/credentials', { account })) as AccessKey)
   const lines = {
     AWS_ENDPOINT_URL: endpoint,
     AWS_ACCESS_KEY_ID: accessKeyId,

@@ -50,6 +50,7 @@ const program = (): Command => {
     .action(async (options) => (await import('./demo.ts')).demo(options))
   command('env', 'print the export lines that point AWS clients of this shell at the server')
     .addOption(endpointOption())
+    .option('--account <id>', 'as the root user of this account instead of the default one')
     .action(async (options) => (await import('./env.ts')).env(options))
   command('status', 'what the server and this host can do')
     .addOption(endpointOption())

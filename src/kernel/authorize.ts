@@ -88,7 +88,15 @@ const decide = async (
     ...controls,
     ...(owned?.document ? [{ kind: 'resource' as const, id: resource, document: owned.document }] : []),
   ]
-  const request = { principal: ctx.principal, action, resource, resourceAccount, context, policies: applied }
+  const request = {
+    principal: ctx.principal,
+    action,
+    resource,
+    resourceAccount,
+    needsResourcePolicy: owned?.required ?? false,
+    context,
+    policies: applied,
+  }
   return { request, decision: evaluate(request) }
 }
 

@@ -40,11 +40,14 @@ export type AccessRules<NS> = {
   /** Operations that AWS does not authorize (sts:GetCallerIdentity), or that need no signature. */
   readonly unauthorized?: readonly OperationName<NS>[]
   readonly unsigned?: readonly OperationName<NS>[]
-  /** The policy attached to a resource, and the account that owns it. `undefined` where there is no such resource. */
+  /**
+   * The policy attached to a resource, and the account that owns it. `undefined` where there is no such resource.
+   * `required`: within an account too it must allow, or leave it to the account's own policies (KMS keys).
+   */
   readonly resourcePolicy?: (
     ctx: Ctx,
     arn: string,
-  ) => Promise<{ account: string; document?: PolicyDocument } | undefined>
+  ) => Promise<{ account: string; document?: PolicyDocument; required?: boolean } | undefined>
   /** Tags of a resource, for `aws:ResourceTag/…`. */
   readonly resourceTags?: (ctx: Ctx, arn: string) => Promise<Readonly<Record<string, string>> | undefined>
 }

@@ -14,9 +14,13 @@ export interface Vault {
   unseal(sealed: string): string
   /** Temporary credentials for a principal that has a session. */
   issue(principal: Principal): Credentials
+  /** The access key of an account's root user: the same one each time, and nobody's guess. */
+  rootKey(account: string): { accessKeyId: string; secretAccessKey: string }
   /** The secret and the principal of a temporary access key; `undefined` when key and token do not belong together. */
   open(accessKeyId: string, sessionToken: string): { secret: string; principal: Principal } | undefined
 }
+
+const letters = (bytes: Uint8Array): string => [...bytes].map((byte) => alphabet[byte & 31]).join('')
 
 export const vault = (masterKey: Uint8Array): Vault => {
   const derive = (purpose: string) => Buffer.from(hkdfSync('sha256', masterKey, 'drydock', purpose, 32))
@@ -36,6 +40,11 @@ export const vault = (masterKey: Uint8Array): Vault => {
   }
   const secretOf = (accessKeyId: string) =>
     createHmac('sha256', secretKey).update(accessKeyId).digest('base64').slice(0, 40)
+  const rootKey = (account: string) => {
+    const bytes = createHmac('sha256', secretKey).update(`root ${account}`).digest()
+    const accessKeyId = accessKeyIdOf('AKIA', account, letters(bytes))
+    return { accessKeyId, secretAccessKey: secretOf(accessKeyId) }
+  }
   const opened = new Map<string, { accessKeyId: string; principal: Principal }>()
 
   return {
@@ -43,8 +52,7 @@ export const vault = (masterKey: Uint8Array): Vault => {
     unseal: (sealed) => decrypt(restKey, sealed),
     issue: (principal) => {
       if (!principal.session) throw new TypeError('Only a principal with a session has temporary credentials.')
-      const random = [...randomBytes(16)].map((byte) => alphabet[byte & 31]).join('')
-      const accessKeyId = accessKeyIdOf('ASIA', principal.account, random)
+      const accessKeyId = accessKeyIdOf('ASIA', principal.account, letters(randomBytes(16)))
       return {
         accessKeyId,
         secretAccessKey: secretOf(accessKeyId),
@@ -52,6 +60,7 @@ export const vault = (masterKey: Uint8Array): Vault => {
         expiration: new Date(principal.session.expires),
       }
     },
+    rootKey,
     open: (accessKeyId, sessionToken) => {
       let content = opened.get(sessionToken)
       if (!content) {
