@@ -5,7 +5,7 @@ import { authorize, requirementsOf } from './authorize.ts'
 import type { Ctx, RequestFacts } from './context.ts'
 import type { Era } from './era.ts'
 import { AwsError, notImplemented } from './errors.ts'
-import { identity } from './identity.ts'
+import { type Attempt, identity } from './identity.ts'
 import type { Kernel } from './kernel.ts'
 import { schemaOf, serviceModel } from './model/catalog.ts'
 import type { ServiceId } from './model/clients.ts'
@@ -34,6 +34,16 @@ export const implementationOf = (kernel: Kernel, { service, operation }: Identif
   return found
 }
 
+/** What "last accessed" information says of a call; `action` where IAM's name for it differs from the operation's. */
+const attemptOf = ({ identified, service, ctx }: Call, action?: string): Attempt => {
+  const { name } = identified.operation
+  return {
+    action: action ?? `${identified.service.iamPrefix}:${name}`,
+    region: service.eventRegion?.(ctx.request) ?? ctx.region,
+    tracked: !service.dataEvents.includes(name),
+  }
+}
+
 /** May the caller do this? Throws the service's AccessDenied. */
 export const authorizeCall = async (call: Call): Promise<void> => {
   const { identified, service, ctx, input } = call
@@ -43,6 +53,7 @@ export const authorizeCall = async (call: Call): Promise<void> => {
   try {
     const requirements = await requirementsOf(scope, identified.operation.name, input, ctx)
     call.resources = requirements.flatMap(({ resources }) => resources)
+    ctx.use(identity).used(ctx.principal, attemptOf(call, requirements[0]?.action))
     await authorize(scope, ctx.use(identity), ctx, requirements)
   } catch (thrown) {
     // Rules read members that nobody has validated yet: if one breaks over them, it is for `validate` to say which.

@@ -22,6 +22,15 @@ export type AssumeRequest = {
   readonly requestId?: string
 }
 
+/** A call that somebody made or tried to make. */
+export type Attempt = {
+  /** `s3:CreateBucket` */
+  readonly action: string
+  readonly region: string
+  /** Whether it is a management action: those are told one by one, all others by service. */
+  readonly tracked: boolean
+}
+
 export type Bindings = { readonly policies: readonly AppliedPolicy[]; readonly tags: Readonly<Record<string, string>> }
 
 /** What authentication and authorization need to know; the IAM service provides it. */
@@ -30,6 +39,8 @@ export interface Identity {
   accessKey(accessKeyId: string): Promise<{ secret: string; principal: Principal } | undefined>
   /** A request signed with this long-term key was verified: for GetAccessKeyLastUsed. */
   markUsed(accessKeyId: string, where: { readonly service: string; readonly region: string }): Promise<void>
+  /** A call was attempted, allowed or not: for "last accessed" information. Costs next to nothing, and never throws. */
+  used(principal: Principal, attempt: Attempt): void
   /**
    * Every policy that binds this principal: identity policies (inline, managed, group), boundary, session policies.
    * A role or user that was deleted since has none, so its sessions can do nothing.

@@ -47,12 +47,12 @@ const each = async (
   }
 }
 
-/** Every row; but for when a key was last used, which a refused call may touch. */
+/** Every row; but for when a key was last used and what was last tried, which a refused call may touch. */
 const rows = (): string[] => {
   const store = drydock.server.kernel.store as unknown as SqliteStore
-  return [...store.export()].map((row) =>
-    JSON.stringify(row, (name, value) => (/^lastUsed/.test(name) ? undefined : value)),
-  )
+  return [...store.export()]
+    .filter((row) => !('table' in row) || row.table !== 'iam.access')
+    .map((row) => JSON.stringify(row, (name, value) => (/^lastUsed/.test(name) ? undefined : value)))
 }
 
 /**

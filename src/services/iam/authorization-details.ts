@@ -1,5 +1,6 @@
 import type { AttachedPolicy, ManagedPolicyDetail, PolicyDetail } from '@aws-sdk/client-iam'
 import type { ReadTx } from '../../store/store.ts'
+import { accessNotes } from './access-notes.ts'
 import { awsManagedPolicy, isAwsManaged } from './aws-managed.ts'
 import { encodeDocument } from './documents.ts'
 import { policyArn } from './managed.ts'
@@ -19,7 +20,7 @@ import {
   User,
   type UserRecord,
 } from './records.ts'
-import { boundaryOf, toGroup, toPolicy, toProfile, toRole, toUser } from './shapes.ts'
+import { boundaryOf, toGroup, toLastUsed, toPolicy, toProfile, toRole, toUser } from './shapes.ts'
 import { toTags } from './tags.ts'
 
 const inlineOf = ({ inline }: { inline: Readonly<Record<string, string>> }): PolicyDetail[] =>
@@ -57,6 +58,7 @@ const keyOf = (item: Item): string => {
 const GetAccountAuthorizationDetails: Operation<'GetAccountAuthorizationDetails'> = async (ctx, input) => {
   const { account } = ctx
   const wanted = input.Filter?.length ? new Set<string>(input.Filter) : undefined
+  await ctx.use(accessNotes).written()
   const found = await ctx.read(async (tx) => {
     const attachments = await tx.list(Attachments)
     const counts = new Map<string, number>()
@@ -113,6 +115,7 @@ const GetAccountAuthorizationDetails: Operation<'GetAccountAuthorizationDetails'
         return {
           ...shape,
           ...boundaryOf(role),
+          RoleLastUsed: await toLastUsed(tx, role, ctx.now()),
           RolePolicyList: inlineOf(role),
           AttachedManagedPolicies: await attachedOf(tx, role.id),
           InstanceProfileList: await Promise.all(profiles.map((profile) => toProfile(tx, account, profile))),

@@ -9,6 +9,7 @@ import { denialMessage, evaluate } from '../../policy/evaluate.ts'
 import type { AccessRequest, AppliedPolicy, PolicyDocument, PolicyKind } from '../../policy/policy.ts'
 import type { Place, ReadTx } from '../../store/store.ts'
 import type { GitCredentials } from '../capabilities.ts'
+import { accessNotes } from './access-notes.ts'
 import { awsManagedPolicy, isAwsManaged } from './aws-managed.ts'
 import { iamArn, nameInArn } from './ids.ts'
 import { defaultDocument, findLocal } from './managed.ts'
@@ -228,6 +229,7 @@ export const identityProvider = (contextAt: (place: Place) => Ctx): Identity => 
   return {
     accessKey,
     markUsed,
+    used: (principal, attempt) => at(placeOf('')).use(accessNotes).note(principal, attempt),
     policiesOf,
     tagsOf,
     bindingsOf,

@@ -3,6 +3,7 @@ import { defineService, provide } from '../../kernel/service.ts'
 import { instanceProfiles as foundProfiles, gitCredentials, rootAccess } from '../capabilities.ts'
 import { absent } from './absent.ts'
 import { accessKeys } from './access-keys.ts'
+import { Accesses, accessNotes, accessNotesProvider } from './access-notes.ts'
 import { account } from './account.ts'
 import { attachments } from './attachments.ts'
 import { authorizationDetails } from './authorization-details.ts'
@@ -13,6 +14,7 @@ import { access } from './iam.ts'
 import { gitCredentialsProvider, identityProvider } from './identity.ts'
 import { inlinePolicies } from './inline-policies.ts'
 import { instanceProfiles } from './instance-profiles.ts'
+import { lastAccessed, Reports } from './last-accessed.ts'
 import type { NS } from './operation.ts'
 import { policies } from './policies.ts'
 import { tables } from './records.ts'
@@ -26,7 +28,7 @@ import { users } from './users.ts'
 
 export const service = defineService<NS>()({
   id: 'iam',
-  tables: [...tables, OrganizationFeatures],
+  tables: [...tables, OrganizationFeatures, Accesses, Reports],
   operations: {
     ...users,
     ...groups,
@@ -43,6 +45,7 @@ export const service = defineService<NS>()({
     ...account,
     ...authorizationDetails,
     ...simulations,
+    ...lastAccessed,
     ...absent,
   },
   partial: {
@@ -56,7 +59,6 @@ export const service = defineService<NS>()({
     ListServerCertificates: 'Server certificates cannot be uploaded: the list is empty.',
     ListSigningCertificates: 'Signing certificates cannot be uploaded: the list is empty.',
     ListVirtualMFADevices: 'There are no MFA devices.',
-    GetRole: 'RoleLastUsed is not kept.',
     GetSSHPublicKey: 'Encoding PEM is refused.',
     GetUser: "PasswordLastUsed is not kept: there are no passwords. The root user's date of creation is not kept.",
     CreateServiceLinkedRole: 'For the services of its table; other names are refused.',
@@ -74,6 +76,7 @@ export const service = defineService<NS>()({
   eventRegion: () => 'us-east-1',
   provides: [
     provide(identity, identityProvider),
+    provide(accessNotes, accessNotesProvider),
     provide(gitCredentials, gitCredentialsProvider),
     provide(foundProfiles, instanceProfilesProvider),
     provide(rootAccess, rootAccessProvider),

@@ -1,6 +1,7 @@
 import type { Role as WireRole } from '@aws-sdk/client-iam'
 import type { Ctx } from '../../kernel/context.ts'
 import type { PolicyDocument } from '../../policy/policy.ts'
+import { accessNotes, foldAccesses } from './access-notes.ts'
 import { checkDocument, documentSize } from './documents.ts'
 import { iamArn, nameInArn, stamp, uniqueId } from './ids.ts'
 import { checkBoundary } from './managed.ts'
@@ -19,7 +20,7 @@ import {
   refuseLinked,
   User,
 } from './records.ts'
-import { boundaryOf, toRole } from './shapes.ts'
+import { boundaryOf, toLastUsed, toRole } from './shapes.ts'
 import { tagPage, toTags, withoutTags, withTags } from './tags.ts'
 
 const toFullRole = (account: string, role: RoleRecord): WireRole => ({
@@ -84,9 +85,13 @@ const CreateRole: Operation<'CreateRole'> = async (ctx, input) => {
   })
 }
 
-const GetRole: Operation<'GetRole'> = async (ctx, { RoleName }) => ({
-  Role: toFullRole(ctx.account, await ctx.read((tx) => getEntity(tx, 'role', RoleName))),
-})
+const GetRole: Operation<'GetRole'> = async (ctx, { RoleName }) => {
+  await ctx.use(accessNotes).written()
+  return ctx.read(async (tx) => {
+    const role = await getEntity(tx, 'role', RoleName)
+    return { Role: { ...toFullRole(ctx.account, role), RoleLastUsed: await toLastUsed(tx, role, ctx.now()) } }
+  })
+}
 
 const ListRoles: Operation<'ListRoles'> = async (ctx, input) => {
   const start = input.PathPrefix ?? '/'
@@ -131,6 +136,7 @@ const DeleteRole: Operation<'DeleteRole'> = async (ctx, { RoleName }) => {
     if (Object.keys(role.inline).length > 0) throw left('must delete policies')
     if ((await tx.list(Attachments, { index: 'entity', equals: role.id, limit: 1 })).length > 0)
       throw left('must detach all policies')
+    await foldAccesses(tx, role.id)
     tx.delete(Role, nameKey(role.name))
   })
   return {}

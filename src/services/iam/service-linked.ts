@@ -1,3 +1,4 @@
+import { foldAccesses } from './access-notes.ts'
 import { awsManagedPolicies } from './aws-managed.ts'
 import { stamp, uniqueId } from './ids.ts'
 import { fail, type Operation } from './operation.ts'
@@ -79,6 +80,7 @@ const DeleteServiceLinkedRole: Operation<'DeleteServiceLinkedRole'> = (ctx, { Ro
       throw fail('NoSuchEntityException', `The service-linked role with name ${RoleName} cannot be found.`)
     for (const attachment of await tx.list(Attachments, { index: 'entity', equals: role.id }))
       tx.delete(Attachments, Attachments.key(attachment))
+    await foldAccesses(tx, role.id)
     tx.delete(Role, nameKey(role.name))
     const { id } = tx.put(Deletions, { id: `task/aws-service-role/${role.linkedTo}/${role.name}/${ctx.newId()}` })
     return { DeletionTaskId: id }

@@ -1,12 +1,14 @@
 import type {
   AttachedPermissionsBoundary,
   InstanceProfile,
+  RoleLastUsed,
   Group as WireGroup,
   Policy as WirePolicy,
   Role as WireRole,
   User as WireUser,
 } from '@aws-sdk/client-iam'
 import type { ReadTx } from '../../store/store.ts'
+import { accessesOf, latest } from './access-notes.ts'
 import { encodeDocument } from './documents.ts'
 import { iamArn } from './ids.ts'
 import { policyArn } from './managed.ts'
@@ -64,6 +66,12 @@ export const toRole = (account: string, role: RoleRecord): WireRole => ({
   ...(role.description === undefined ? {} : { Description: role.description }),
   MaxSessionDuration: role.maxSessionDuration,
 })
+
+/** Where and when a role was last used; empty when it never was. */
+export const toLastUsed = async (tx: ReadTx, role: RoleRecord, now: Date): Promise<RoleLastUsed> => {
+  const last = latest(await accessesOf(tx, role.id, now))
+  return last ? { LastUsedDate: new Date(last.at), Region: last.region } : {}
+}
 
 export const toProfile = async (
   tx: ReadTx,

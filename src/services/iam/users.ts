@@ -1,4 +1,5 @@
 import type { User as WireUser } from '@aws-sdk/client-iam'
+import { foldAccesses } from './access-notes.ts'
 import { stamp, uniqueId } from './ids.ts'
 import { checkBoundary } from './managed.ts'
 import { namedOrCaller } from './names.ts'
@@ -97,6 +98,7 @@ const DeleteUser: Operation<'DeleteUser'> = async (ctx, { UserName }) => {
       throw left('must delete service specific credentials')
     if ((await tx.list(SshKeys, { index: 'user', equals: user.id, limit: 1 })).length > 0)
       throw left('must delete SSH public keys')
+    await foldAccesses(tx, user.id)
     tx.delete(User, nameKey(user.name))
   })
   return {}
