@@ -137,6 +137,8 @@ const contextOf = (ctx: Ctx, tags: Bindings['tags'], region = ctx.region): Recor
   if (principal.session) {
     context['aws:tokenissuetime'] = [new Date(principal.session.issued).toISOString()]
     context['aws:multifactorauthpresent'] = [String(principal.session.mfa)]
+    if (principal.session.mfaAt !== undefined)
+      context['aws:multifactorauthage'] = [String(Math.floor((now.getTime() - principal.session.mfaAt) / 1000))]
     if (principal.session.sourceIdentity) context['aws:sourceidentity'] = [principal.session.sourceIdentity]
     Object.assign(context, principal.session.context)
   }

@@ -50,6 +50,15 @@ export interface Identity {
   assume(request: AssumeRequest): Promise<Principal>
   /** Principal tags (`aws:PrincipalTag/…`): of the user or role, session tags on top. */
   tagsOf(principal: Principal): Promise<Readonly<Record<string, string>>>
+  /**
+   * Whether this is the present code of an MFA device that is enabled for this principal. A code counts once.
+   * `not-theirs`: there is no such device, or it is not this principal's.
+   */
+  verifyMfa(
+    principal: Principal,
+    serialNumber: string,
+    tokenCode: string,
+  ): Promise<'verified' | 'wrong-code' | 'not-theirs'>
   /** Both of them, as of one moment and in one look-up: what authorization needs of every request. */
   bindingsOf(principal: Principal): Promise<Bindings>
 }

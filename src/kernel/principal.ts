@@ -19,6 +19,8 @@ export type Principal = PolicyPrincipal & {
     readonly transitiveTagKeys: readonly string[]
     readonly sourceIdentity?: string
     readonly mfa: boolean
+    /** When the MFA code was verified. Epoch milliseconds. */
+    readonly mfaAt?: number
     /** The service that assumed the role, e.g. `codebuild.amazonaws.com`. */
     readonly invokedBy?: string
     /** Condition keys that every call of the session carries: of the identity provider, of the instance it was given to. */

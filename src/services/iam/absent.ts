@@ -3,16 +3,6 @@ import { getEntity } from './records.ts'
 
 // What cannot be made here yet, and so is nowhere: answers that are true, for tools that ask before they delete.
 
-const ListMFADevices: Operation<'ListMFADevices'> = async (ctx, { UserName }) => {
-  if (UserName !== undefined) await ctx.read((tx) => getEntity(tx, 'user', UserName))
-  return { MFADevices: [], IsTruncated: false }
-}
-
-const ListVirtualMFADevices: Operation<'ListVirtualMFADevices'> = () => ({
-  VirtualMFADevices: [],
-  IsTruncated: false,
-})
-
 const ListSigningCertificates: Operation<'ListSigningCertificates'> = async (ctx, { UserName }) => {
   if (UserName !== undefined) await ctx.read((tx) => getEntity(tx, 'user', UserName))
   return { Certificates: [], IsTruncated: false }
@@ -47,8 +37,6 @@ const GetAccountPasswordPolicy: Operation<'GetAccountPasswordPolicy'> = ({ accou
 }
 
 export const absent = {
-  ListMFADevices,
-  ListVirtualMFADevices,
   ListSigningCertificates,
   ListServerCertificates,
   ListOpenIDConnectProviders,

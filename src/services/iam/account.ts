@@ -1,3 +1,4 @@
+import { MfaDevices } from './credential-records.ts'
 import { fail, type Operation } from './operation.ts'
 import { Aliases, Group, InstanceProfiles, Policy, Role, User } from './records.ts'
 
@@ -31,6 +32,7 @@ const ListAccountAliases: Operation<'ListAccountAliases'> = async (ctx) => {
 const GetAccountSummary: Operation<'GetAccountSummary'> = (ctx) =>
   ctx.read(async (tx) => {
     const policies = await tx.list(Policy)
+    const devices = await tx.list(MfaDevices)
     return {
       SummaryMap: {
         Users: (await tx.list(User)).length,
@@ -57,8 +59,8 @@ const GetAccountSummary: Operation<'GetAccountSummary'> = (ctx) =>
         AttachedPoliciesPerUserQuota: 10,
         AttachedPoliciesPerGroupQuota: 10,
         AttachedPoliciesPerRoleQuota: 10,
-        MFADevices: 0,
-        MFADevicesInUse: 0,
+        MFADevices: devices.length,
+        MFADevicesInUse: devices.filter(({ user }) => user !== undefined).length,
         AccountMFAEnabled: 0,
         AccountAccessKeysPresent: 1,
         AccountPasswordPresent: 0,

@@ -2,8 +2,10 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules } from '../../kernel/service.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { isAwsManaged } from './aws-managed.ts'
+import { MfaDevices } from './credential-records.ts'
 import { iamArn, nameInArn } from './ids.ts'
 import { findLocal } from './managed.ts'
+import { deviceKey } from './mfa-codes.ts'
 import type { NS } from './operation.ts'
 import { findById, Group, InstanceProfiles, nameKey, Role, type Tags, User } from './records.ts'
 
@@ -65,6 +67,13 @@ const boundaryOf = (ctx: Ctx, of: typeof User | typeof Role, name: string | unde
     name === undefined ? undefined : (await tx.get<{ boundary?: string }>(of as never, nameKey(name)))?.boundary,
   )
 
+/** A serial number is the device's ARN. */
+const onDevice: Rule<{ SerialNumber: string }> = ({ SerialNumber }, ctx) => ({
+  resources: [
+    SerialNumber.startsWith('arn:') ? SerialNumber : iamArn(ctx.account, 'mfa', { name: SerialNumber, path: '/' }),
+  ],
+})
+
 /** Attaching tells which policy: `iam:PolicyARN`. */
 const withPolicy =
   <I>(rule: Rule<I>): Rule<I & { PolicyArn: string }> =>
@@ -93,6 +102,12 @@ export const access: AccessRules<NS> = {
     ...{ UploadSSHPublicKey: onUser, GetSSHPublicKey: onUser, ListSSHPublicKeys: onUser },
     ...{ UpdateSSHPublicKey: onUser, DeleteSSHPublicKey: onUser },
     ...{ ListMFADevices: onUser, ListSigningCertificates: onUser, GetLoginProfile: onUser, DeleteLoginProfile: onUser },
+    ...{ EnableMFADevice: onUser, DeactivateMFADevice: onUser, ResyncMFADevice: onUser, GetMFADevice: onUser },
+    CreateVirtualMFADevice: ({ VirtualMFADeviceName, Path }, ctx) => ({
+      resources: [iamArn(ctx.account, 'mfa', { name: VirtualMFADeviceName, path: Path ?? '/' })],
+    }),
+    ...{ DeleteVirtualMFADevice: onDevice, TagMFADevice: onDevice },
+    ...{ UntagMFADevice: onDevice, ListMFADeviceTags: onDevice },
 
     ...{
       CreateGroup: onGroup,
@@ -152,6 +167,7 @@ export const access: AccessRules<NS> = {
       if (type === 'user') return (await tx.get(User, nameKey(name)))?.tags
       if (type === 'role') return (await tx.get(Role, nameKey(name)))?.tags
       if (type === 'policy') return (await findLocal(tx, ctx.account, arn))?.tags
+      if (type === 'mfa') return (await tx.get(MfaDevices, deviceKey(ctx.account, arn) ?? ''))?.tags
       if (type === 'instance-profile') return (await tx.get(InstanceProfiles, nameKey(name)))?.tags
       return undefined
     })

@@ -13,6 +13,7 @@ import { accessNotes } from './access-notes.ts'
 import { awsManagedPolicy, isAwsManaged } from './aws-managed.ts'
 import { iamArn, nameInArn } from './ids.ts'
 import { defaultDocument, findLocal } from './managed.ts'
+import { verifyMfa } from './mfa-codes.ts'
 import { findRoleByArn } from './names.ts'
 import {
   AccessKeys,
@@ -234,6 +235,7 @@ export const identityProvider = (contextAt: (place: Place) => Ctx): Identity => 
     tagsOf,
     bindingsOf,
     assume: (request) => assume(at, policiesOf, tagsOf, request),
+    verifyMfa: (principal, serialNumber, tokenCode) => verifyMfa(at, principal, serialNumber, tokenCode),
   }
 }
 

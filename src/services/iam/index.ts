@@ -8,6 +8,7 @@ import { account } from './account.ts'
 import { attachments } from './attachments.ts'
 import { authorizationDetails } from './authorization-details.ts'
 import { boundaries } from './boundaries.ts'
+import { credentialTables } from './credential-records.ts'
 import { instanceProfilesProvider } from './found-profiles.ts'
 import { groups } from './groups.ts'
 import { access } from './iam.ts'
@@ -15,6 +16,7 @@ import { gitCredentialsProvider, identityProvider } from './identity.ts'
 import { inlinePolicies } from './inline-policies.ts'
 import { instanceProfiles } from './instance-profiles.ts'
 import { lastAccessed, Reports } from './last-accessed.ts'
+import { mfaDevices } from './mfa-devices.ts'
 import type { NS } from './operation.ts'
 import { policies } from './policies.ts'
 import { tables } from './records.ts'
@@ -28,7 +30,7 @@ import { users } from './users.ts'
 
 export const service = defineService<NS>()({
   id: 'iam',
-  tables: [...tables, OrganizationFeatures, Accesses, Reports],
+  tables: [...tables, ...credentialTables, OrganizationFeatures, Accesses, Reports],
   operations: {
     ...users,
     ...groups,
@@ -42,6 +44,7 @@ export const service = defineService<NS>()({
     ...serviceLinkedRoles,
     ...serviceCredentials,
     ...sshKeys,
+    ...mfaDevices,
     ...account,
     ...authorizationDetails,
     ...simulations,
@@ -53,12 +56,11 @@ export const service = defineService<NS>()({
     GetLoginProfile: 'There are no passwords: nobody has a login profile.',
     GetAccountPasswordPolicy: 'There are no passwords, and so no policy for them.',
     ListAccessKeys: "The root user's own keys are the server's, and not listed.",
-    ListMFADevices: 'There are no MFA devices.',
+    ListMFADevices: 'The root user has none: hardware devices and passkeys cannot be enrolled.',
     ListOpenIDConnectProviders: 'Providers cannot be made yet: the list is empty.',
     ListSAMLProviders: 'Providers cannot be made yet: the list is empty.',
     ListServerCertificates: 'Server certificates cannot be uploaded: the list is empty.',
     ListSigningCertificates: 'Signing certificates cannot be uploaded: the list is empty.',
-    ListVirtualMFADevices: 'There are no MFA devices.',
     GetSSHPublicKey: 'Encoding PEM is refused.',
     GetUser: "PasswordLastUsed is not kept: there are no passwords. The root user's date of creation is not kept.",
     CreateServiceLinkedRole: 'For the services of its table; other names are refused.',

@@ -18,12 +18,10 @@ export const service = defineService<NS>()({
     GetSessionToken,
   },
   partial: {
-    AssumeRole:
-      'Without MFA: a serial number and token code are refused, since there are no MFA devices. Provided contexts are refused.',
+    AssumeRole: 'Provided contexts are refused.',
     AssumeRoleWithSAML: 'Always refused: there are no SAML providers.',
     AssumeRoleWithWebIdentity: 'Always refused: there are no OpenID Connect providers.',
     GetFederationToken: 'Not for the root user, who is refused with NotImplemented.',
-    GetSessionToken: 'Without MFA: a serial number and token code are refused, since there are no MFA devices.',
   },
   // The global endpoint's calls are recorded where it is; those of a Region's own endpoint in that Region.
   eventRegion: ({ headers }) => (/^sts\.amazonaws\.com(:|$)/.test(headers.host ?? '') ? 'us-east-1' : undefined),

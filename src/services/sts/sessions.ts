@@ -1,5 +1,5 @@
 import { callerContext } from '../../kernel/authorize.ts'
-import type { Credentials } from '../../kernel/context.ts'
+import type { Credentials, Ctx } from '../../kernel/context.ts'
 import { AwsError, notImplemented } from '../../kernel/errors.ts'
 import { identity } from '../../kernel/identity.ts'
 import type { Principal } from '../../kernel/principal.ts'
@@ -60,6 +60,22 @@ const policyArns = (account: string, given: readonly { arn?: string | undefined 
   return arns
 }
 
+type MfaInput = { readonly SerialNumber?: string | undefined; readonly TokenCode?: string | undefined }
+
+/** Whether the caller proved to hold an MFA device: `false` when neither device nor code is given. Throws AccessDenied. */
+const provedMfa = async (ctx: Ctx, { SerialNumber, TokenCode }: MfaInput): Promise<boolean> => {
+  if (SerialNumber === undefined && TokenCode === undefined) return false
+  if (SerialNumber === undefined || TokenCode === undefined)
+    throw refused('MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.')
+  const verdict = await ctx.use(identity).verifyMfa(ctx.principal, SerialNumber, TokenCode)
+  if (verdict === 'not-theirs')
+    throw refused(
+      'MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.',
+    )
+  if (verdict === 'wrong-code') throw refused('MultiFactorAuthentication failed with invalid MFA one time pass code. ')
+  return true
+}
+
 /**
  * Credentials of a role session. Allowed by the role's trust policy, and by the caller's own policies where the trust
  * policy names the caller's account or the role is another account's.
@@ -76,20 +92,23 @@ export const AssumeRole: Operation<'AssumeRole'> = async (ctx, input) => {
         `The transitive tag key ${key} must be one of the requested session tags.`,
         { status: 400 },
       )
-  if (input.SerialNumber !== undefined || input.TokenCode !== undefined)
-    throw refused('MultiFactorAuthentication failed with invalid MFA one time pass code.')
   if (input.ProvidedContexts?.length)
     throw notImplemented('trusted identity propagation (ProvidedContexts) in AssumeRole')
+  const managedPolicies = policyArns(account, input.PolicyArns)
   const provider = ctx.use(identity)
+  // The code speaks for this call only: what the role's session does later is not said to be done with MFA.
+  const mfa: Record<string, readonly string[]> = (await provedMfa(ctx, input))
+    ? { 'aws:MultiFactorAuthPresent': ['true'], 'aws:MultiFactorAuthAge': ['0'] }
+    : {}
   const principal = await provider.assume({
     roleArn: input.RoleArn,
     sessionName: input.RoleSessionName,
     by: ctx.principal,
     policies,
-    policyArns: policyArns(account, input.PolicyArns),
+    policyArns: managedPolicies,
     tags,
     transitiveTagKeys: input.TransitiveTagKeys ?? [],
-    context: await callerContext(provider, ctx),
+    context: { ...(await callerContext(provider, ctx)), ...mfa },
     requestId: ctx.request.id,
     ...(input.DurationSeconds === undefined ? {} : { durationSeconds: input.DurationSeconds }),
     ...(input.ExternalId === undefined ? {} : { externalId: input.ExternalId }),
@@ -105,13 +124,12 @@ export const AssumeRole: Operation<'AssumeRole'> = async (ctx, input) => {
 }
 
 /** Temporary credentials of the calling user (or the root user). No permission is needed; a session cannot have another. */
-export const GetSessionToken: Operation<'GetSessionToken'> = (ctx, input) => {
+export const GetSessionToken: Operation<'GetSessionToken'> = async (ctx, input) => {
   const { principal } = ctx
   if (principal.session) throw refused('Cannot call GetSessionToken with session credentials')
   if (principal.kind !== 'user' && principal.kind !== 'root')
     throw refused('Cannot call GetSessionToken with these credentials')
-  if (input.SerialNumber !== undefined || input.TokenCode !== undefined)
-    throw refused('MultiFactorAuthentication failed with invalid MFA one time pass code.')
+  const mfa = await provedMfa(ctx, input)
   const longest = principal.kind === 'root' ? 3600 : 129_600
   const duration = Math.min(input.DurationSeconds ?? 43_200, longest)
   const issued = ctx.now().getTime()
@@ -127,7 +145,8 @@ export const GetSessionToken: Operation<'GetSessionToken'> = (ctx, input) => {
           policyArns: [],
           tags: {},
           transitiveTagKeys: [],
-          mfa: false,
+          mfa,
+          ...(mfa ? { mfaAt: issued } : {}),
         },
       }),
     ),
