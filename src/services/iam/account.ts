@@ -1,5 +1,6 @@
 import { MfaDevices } from './credential-records.ts'
 import { fail, type Operation } from './operation.ts'
+import { quotas } from './quotas.ts'
 import { Aliases, Group, InstanceProfiles, Policy, Role, User } from './records.ts'
 
 /** One alias per account: a new one takes the old one's place. */
@@ -36,15 +37,15 @@ const GetAccountSummary: Operation<'GetAccountSummary'> = (ctx) =>
     return {
       SummaryMap: {
         Users: (await tx.list(User)).length,
-        UsersQuota: 5000,
+        UsersQuota: quotas.UsersPerAccount,
         Groups: (await tx.list(Group)).length,
-        GroupsQuota: 300,
+        GroupsQuota: quotas.GroupsPerAccount,
         Roles: (await tx.list(Role)).length,
-        RolesQuota: 1000,
+        RolesQuota: quotas.RolesPerAccount,
         InstanceProfiles: (await tx.list(InstanceProfiles)).length,
-        InstanceProfilesQuota: 1000,
+        InstanceProfilesQuota: quotas.InstanceProfilesPerAccount,
         Policies: policies.length,
-        PoliciesQuota: 1500,
+        PoliciesQuota: quotas.PoliciesPerAccount,
         PolicyVersionsInUse: policies.reduce((sum, { versions }) => sum + versions.length, 0),
         PolicyVersionsInUseQuota: 10_000,
         VersionsPerPolicyQuota: 5,

@@ -1,6 +1,7 @@
 import { stamp, uniqueId } from './ids.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
+import { checkQuota } from './quotas.ts'
 import { Attachments, change, findById, Group, getEntity, Memberships, nameKey, User } from './records.ts'
 import { toGroup, toUser } from './shapes.ts'
 
@@ -9,6 +10,7 @@ const exists = (name: string) => fail('EntityAlreadyExistsException', `Group wit
 const CreateGroup: Operation<'CreateGroup'> = (ctx, { GroupName, Path }) =>
   change(ctx, async (tx) => {
     if (await tx.get(Group, nameKey(GroupName))) throw exists(GroupName)
+    await checkQuota(tx, 'GroupsPerAccount')
     const group = tx.put(Group, {
       name: GroupName,
       path: Path ?? '/',

@@ -3,6 +3,7 @@ import type { ReadTx } from '../../store/store.ts'
 import { iamArn, stamp, uniqueId } from './ids.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
+import { checkQuota } from './quotas.ts'
 import { change, getEntity, type InstanceProfileRecord, InstanceProfiles, nameKey, refuseLinked } from './records.ts'
 import { toProfile } from './shapes.ts'
 import { tagPage, withoutTags, withTags } from './tags.ts'
@@ -17,6 +18,7 @@ const CreateInstanceProfile: Operation<'CreateInstanceProfile'> = (ctx, input) =
   ctx.write(async (tx) => {
     if (await tx.get(InstanceProfiles, nameKey(input.InstanceProfileName)))
       throw fail('EntityAlreadyExistsException', `Instance Profile ${input.InstanceProfileName} already exists.`)
+    await checkQuota(tx, 'InstanceProfilesPerAccount')
     const profile: InstanceProfileRecord = tx.put(InstanceProfiles, {
       name: input.InstanceProfileName,
       path: input.Path ?? '/',

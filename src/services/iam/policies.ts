@@ -7,6 +7,7 @@ import { stamp, uniqueId } from './ids.ts'
 import { findLocal, policyArn } from './managed.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfList, tail } from './page.ts'
+import { checkQuota } from './quotas.ts'
 import {
   Attachments,
   change,
@@ -68,6 +69,7 @@ const CreatePolicy: Operation<'CreatePolicy'> = (ctx, input) => {
         'EntityAlreadyExistsException',
         `A policy called ${input.PolicyName} already exists. Duplicate names are not allowed.`,
       )
+    await checkQuota(tx, 'PoliciesPerAccount')
     const created = stamp(ctx)
     const policy: PolicyRecord = tx.put(Policy, {
       name: input.PolicyName,

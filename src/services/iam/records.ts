@@ -174,7 +174,11 @@ export const Aliases = table<AliasRecord>('iam.alias', {
 })
 
 /** Service-linked roles that were deleted: AWS answers about the deletion by task id. */
-export type DeletionRecord = { readonly id: string }
+export type DeletionRecord = {
+  readonly id: string
+  /** Why it failed: what the service still needs the role for. */
+  readonly usage?: string
+}
 export const Deletions = table<DeletionRecord>('iam.deletion', { scope: 'account', key: ({ id }) => id })
 
 /** Changes with every change of who may do what in an account, so that what was read for it may be remembered. */

@@ -8,6 +8,7 @@ import { checkBoundary } from './managed.ts'
 import { findRoleByArn } from './names.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
+import { checkQuota } from './quotas.ts'
 import {
   Attachments,
   change,
@@ -69,6 +70,7 @@ const CreateRole: Operation<'CreateRole'> = async (ctx, input) => {
   return change(ctx, async (tx) => {
     if (await tx.get(Role, nameKey(input.RoleName)))
       throw fail('EntityAlreadyExistsException', `Role with name ${input.RoleName} already exists.`)
+    await checkQuota(tx, 'RolesPerAccount')
     const role = tx.put(Role, {
       name: input.RoleName,
       path: input.Path ?? '/',
@@ -144,7 +146,7 @@ const DeleteRole: Operation<'DeleteRole'> = async (ctx, { RoleName }) => {
 
 const TagRole: Operation<'TagRole'> = async (ctx, { RoleName, Tags }) => {
   await change(ctx, async (tx) => {
-    const role = refuseLinked(await getEntity(tx, 'role', RoleName))
+    const role = await getEntity(tx, 'role', RoleName)
     tx.put(Role, { ...role, tags: withTags(role.tags, Tags) })
   })
   return {}
@@ -152,7 +154,7 @@ const TagRole: Operation<'TagRole'> = async (ctx, { RoleName, Tags }) => {
 
 const UntagRole: Operation<'UntagRole'> = async (ctx, { RoleName, TagKeys }) => {
   await change(ctx, async (tx) => {
-    const role = refuseLinked(await getEntity(tx, 'role', RoleName))
+    const role = await getEntity(tx, 'role', RoleName)
     tx.put(Role, { ...role, tags: withoutTags(role.tags, TagKeys) })
   })
   return {}

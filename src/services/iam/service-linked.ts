@@ -1,43 +1,26 @@
+import type { Ctx } from '../../kernel/context.ts'
+import { organization } from '../../kernel/organization.ts'
+import type { ReadTx } from '../../store/store.ts'
 import { foldAccesses } from './access-notes.ts'
 import { awsManagedPolicies } from './aws-managed.ts'
 import { stamp, uniqueId } from './ids.ts'
 import { fail, type Operation } from './operation.ts'
-import { Attachments, change, Deletions, getEntity, nameKey, Role } from './records.ts'
+import { Attachments, change, Deletions, getEntity, nameKey, Role, type RoleRecord } from './records.ts'
 import { toRole } from './shapes.ts'
 
+/** Services with such a role: its name after `AWSServiceRoleFor`, and the AWS managed policy that comes with it. */
+type Linked = Readonly<Record<string, { readonly role: string; readonly policy: string; readonly suffix?: boolean }>>
+
 /**
- * Names that AWS gives (IAM user guide, "AWS services that work with IAM", and each service's page on its role), and
- * the AWS managed policy that comes with the role.
+ * Names that AWS gives: AWS managed policies that let somebody make or pass these roles, and each service's page on its
+ * role.
  */
-const linked: Readonly<Record<string, { readonly role: string; readonly policy: string; readonly suffix?: true }>> = {
-  'apigateway.amazonaws.com': { role: 'APIGateway', policy: 'APIGatewayServiceRolePolicy' },
-  'autoscaling.amazonaws.com': { role: 'AutoScaling', policy: 'AutoScalingServiceRolePolicy', suffix: true },
-  'cloudtrail.amazonaws.com': { role: 'CloudTrail', policy: 'CloudTrailServiceRolePolicy' },
-  'config.amazonaws.com': { role: 'Config', policy: 'AWSConfigServiceRolePolicy' },
-  'dynamodb.application-autoscaling.amazonaws.com': {
-    role: 'ApplicationAutoScaling_DynamoDBTable',
-    policy: 'AWSApplicationAutoscalingDynamoDBTablePolicy',
-  },
-  'ecs.amazonaws.com': { role: 'ECS', policy: 'AmazonECSServiceRolePolicy' },
-  'ecs.application-autoscaling.amazonaws.com': {
-    role: 'ApplicationAutoScaling_ECSService',
-    policy: 'AWSApplicationAutoscalingECSServicePolicy',
-  },
-  'eks.amazonaws.com': { role: 'AmazonEKS', policy: 'AmazonEKSServiceRolePolicy' },
-  'eks-nodegroup.amazonaws.com': { role: 'AmazonEKSNodegroup', policy: 'AWSServiceRoleForAmazonEKSNodegroup' },
-  'elasticbeanstalk.amazonaws.com': { role: 'ElasticBeanstalk', policy: 'AWSElasticBeanstalkServiceRolePolicy' },
-  'elasticloadbalancing.amazonaws.com': {
-    role: 'ElasticLoadBalancing',
-    policy: 'AWSElasticLoadBalancingServiceRolePolicy',
-  },
-  'events.amazonaws.com': { role: 'CloudWatchEvents', policy: 'CloudWatchEventsServiceRolePolicy' },
-  'organizations.amazonaws.com': { role: 'Organizations', policy: 'AWSOrganizationsServiceTrustPolicy' },
-  'replication.ecr.amazonaws.com': { role: 'ECRReplication', policy: 'ECRReplicationServiceRolePolicy' },
-  'spot.amazonaws.com': { role: 'EC2Spot', policy: 'AWSEC2SpotServiceRolePolicy' },
-}
+const load = async (): Promise<Linked> =>
+  (await import('./data/service-linked-roles.json', { with: { type: 'json' } })).default
 
 /** Throws InvalidInput for a service that has no such role, or when it exists already. */
 const CreateServiceLinkedRole: Operation<'CreateServiceLinkedRole'> = async (ctx, input) => {
+  const linked = await load()
   const service = Object.hasOwn(linked, input.AWSServiceName) ? linked[input.AWSServiceName] : undefined
   if (!service)
     throw fail('InvalidInputException', `Service role name ${input.AWSServiceName} is not a valid service principal.`)
@@ -72,27 +55,44 @@ const CreateServiceLinkedRole: Operation<'CreateServiceLinkedRole'> = async (ctx
   })
 }
 
-/** Done when it answers; the task id is for GetServiceLinkedRoleDeletionStatus. */
-const DeleteServiceLinkedRole: Operation<'DeleteServiceLinkedRole'> = (ctx, { RoleName }) =>
-  change(ctx, async (tx) => {
-    const role = await getEntity(tx, 'role', RoleName)
-    if (role.linkedTo === undefined)
-      throw fail('NoSuchEntityException', `The service-linked role with name ${RoleName} cannot be found.`)
+/** Why a service still needs its role; the one service that is asked is Organizations. */
+const usageOf = async (ctx: Ctx, role: RoleRecord): Promise<string | undefined> => {
+  if (role.linkedTo !== 'organizations.amazonaws.com') return undefined
+  return (await ctx.use(organization).membershipOf(ctx.account))
+    ? 'The account is a member of an organization, which uses this role.'
+    : undefined
+}
+
+/** Done, or refused by the service, when it answers; the task id is for GetServiceLinkedRoleDeletionStatus. */
+const DeleteServiceLinkedRole: Operation<'DeleteServiceLinkedRole'> = async (ctx, { RoleName }) => {
+  const usage = await usageOf(ctx, await ctx.read((tx) => getLinked(tx, RoleName)))
+  return change(ctx, async (tx) => {
+    const role = await getLinked(tx, RoleName)
+    const id = `task/aws-service-role/${role.linkedTo}/${role.name}/${ctx.newId()}`
+    tx.put(Deletions, { id, ...(usage === undefined ? {} : { usage }) })
+    if (usage !== undefined) return { DeletionTaskId: id }
     for (const attachment of await tx.list(Attachments, { index: 'entity', equals: role.id }))
       tx.delete(Attachments, Attachments.key(attachment))
     await foldAccesses(tx, role.id)
     tx.delete(Role, nameKey(role.name))
-    const { id } = tx.put(Deletions, { id: `task/aws-service-role/${role.linkedTo}/${role.name}/${ctx.newId()}` })
     return { DeletionTaskId: id }
   })
+}
+
+const getLinked = async (tx: ReadTx, name: string): Promise<RoleRecord> => {
+  const role = await getEntity(tx, 'role', name)
+  if (role.linkedTo === undefined)
+    throw fail('NoSuchEntityException', `The service-linked role with name ${name} cannot be found.`)
+  return role
+}
 
 const GetServiceLinkedRoleDeletionStatus: Operation<'GetServiceLinkedRoleDeletionStatus'> = async (
   ctx,
   { DeletionTaskId },
 ) => {
-  if (!(await ctx.read((tx) => tx.get(Deletions, DeletionTaskId))))
-    throw fail('NoSuchEntityException', `Deletion task ${DeletionTaskId} cannot be found.`)
-  return { Status: 'SUCCEEDED' }
+  const task = await ctx.read((tx) => tx.get(Deletions, DeletionTaskId))
+  if (!task) throw fail('NoSuchEntityException', `Deletion task ${DeletionTaskId} cannot be found.`)
+  return task.usage === undefined ? { Status: 'SUCCEEDED' } : { Status: 'FAILED', Reason: { Reason: task.usage } }
 }
 
 export const serviceLinkedRoles = {

@@ -6,6 +6,7 @@ import { checkBoundary } from './managed.ts'
 import { namedOrCaller } from './names.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
+import { checkQuota } from './quotas.ts'
 import {
   AccessKeys,
   Attachments,
@@ -33,6 +34,7 @@ const CreateUser: Operation<'CreateUser'> = async (ctx, input) => {
   return change(ctx, async (tx) => {
     if (await tx.get(User, nameKey(input.UserName)))
       throw fail('EntityAlreadyExistsException', `User with name ${input.UserName} already exists.`)
+    await checkQuota(tx, 'UsersPerAccount')
     const user = tx.put(User, {
       name: input.UserName,
       path: input.Path ?? '/',
