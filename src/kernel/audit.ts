@@ -69,6 +69,10 @@ const identityTypes: Record<Principal['kind'], string> = {
 export const userIdentity = (principal: Principal): Record<string, unknown> => {
   if (principal.kind === 'service') return { type: 'AWSService', invokedBy: principal.arn }
   if (principal.kind === 'anonymous') return { type: 'AWSAccount', principalId: '', accountId: 'anonymous' }
+  if (principal.federation) {
+    const { type, principalId, userName, identityProvider } = principal.federation
+    return { type, principalId, userName, identityProvider }
+  }
   return {
     type: identityTypes[principal.kind],
     principalId: principal.id,
@@ -89,6 +93,9 @@ export const userIdentity = (principal: Principal): Record<string, unknown> => {
                     userName: principal.name,
                   },
                 }
+              : {}),
+            ...(principal.session.federation?.type === 'WebIdentityUser'
+              ? { webIdFederationData: { federatedProvider: principal.session.federation.provider, attributes: {} } }
               : {}),
             attributes: {
               creationDate: new Date(principal.session.issued).toISOString(),

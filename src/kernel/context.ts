@@ -87,8 +87,11 @@ export interface Ctx {
   /** Who calls; in reconcilers and event handlers the service itself. */
   readonly principal: Principal
   readonly request: RequestFacts
-  /** What a handler may set beyond its output: the status of a partial answer, extra headers. */
-  readonly response: { status?: number; headers: Record<string, string> }
+  /**
+   * What a handler may set beyond its output: the status of a partial answer, extra headers, and who the caller of an
+   * unsigned operation proved to be, for the record.
+   */
+  readonly response: { status?: number; headers: Record<string, string>; caller?: Principal }
   readonly log: Logger
   now(): Date
   /**

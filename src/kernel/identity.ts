@@ -5,9 +5,14 @@ import type { Principal } from './principal.ts'
 export type AssumeRequest = {
   readonly roleArn: string
   readonly sessionName: string
-  /** Who assumes it: a service principal when a service acts under the role its user configured. */
+  /**
+   * Who assumes it: a service principal when a service acts under the role its user configured, one with `federation`
+   * when an identity provider vouches for the caller.
+   */
   readonly by: Principal
   readonly durationSeconds?: number
+  /** When the session ends at the latest, in epoch milliseconds: what the identity provider said. */
+  readonly endsBy?: number
   readonly policies?: readonly string[]
   readonly policyArns?: readonly string[]
   readonly tags?: Readonly<Record<string, string>>

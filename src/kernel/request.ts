@@ -122,10 +122,11 @@ const encodeError = (journey: Journey): void => {
 const record = async (journey: Journey): Promise<void> => {
   const { kernel, era, identified, authenticated, place, facts, input, resources, output, error } = journey
   if (!identified) return
+  const proven = journey.ctx?.response.caller
   await audit(kernel, {
     identified,
-    principal: authenticated?.principal ?? anonymous,
-    place,
+    principal: proven ?? authenticated?.principal ?? anonymous,
+    place: proven ? { ...place, account: proven.account } : place,
     request: facts,
     input,
     resources,

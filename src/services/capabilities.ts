@@ -99,3 +99,21 @@ export interface RootAccess {
   enabled(account: string): Promise<{ readonly sessions: boolean; readonly credentialsManagement: boolean }>
 }
 export const rootAccess = capability<RootAccess>('iam.rootAccess')
+
+/** An OpenID Connect provider that an account trusts. */
+export interface OidcProvider {
+  readonly arn: string
+  /** The issuer without its scheme: the prefix of condition keys. */
+  readonly name: string
+  /** `https://token.example.com/tenant`; `http` only for an issuer on this machine. */
+  readonly issuer: string
+  readonly clientIds: readonly string[]
+  /** SHA-1 of certificates in lower-case hexadecimal digits, for issuers whose authority is not publicly trusted. */
+  readonly thumbprints: readonly string[]
+}
+/** IAM's identity providers, for STS: whoever asks has no AWS credentials yet. */
+export interface IdentityProviders {
+  /** The account's provider with exactly this issuer (a token's `iss`). */
+  oidc(account: string, issuer: string): Promise<OidcProvider | undefined>
+}
+export const identityProviders = capability<IdentityProviders>('iam.identityProviders')

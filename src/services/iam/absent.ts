@@ -13,10 +13,6 @@ const ListServerCertificates: Operation<'ListServerCertificates'> = () => ({
   IsTruncated: false,
 })
 
-const ListOpenIDConnectProviders: Operation<'ListOpenIDConnectProviders'> = () => ({
-  OpenIDConnectProviderList: [],
-})
-
 const ListSAMLProviders: Operation<'ListSAMLProviders'> = () => ({ SAMLProviderList: [] })
 
 /** No user has a password: there is no console to sign in to. */
@@ -39,7 +35,6 @@ const GetAccountPasswordPolicy: Operation<'GetAccountPasswordPolicy'> = ({ accou
 export const absent = {
   ListSigningCertificates,
   ListServerCertificates,
-  ListOpenIDConnectProviders,
   ListSAMLProviders,
   GetLoginProfile,
   DeleteLoginProfile,

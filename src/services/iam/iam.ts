@@ -6,6 +6,7 @@ import { MfaDevices } from './credential-records.ts'
 import { iamArn, nameInArn } from './ids.ts'
 import { findLocal } from './managed.ts'
 import { deviceKey } from './mfa-codes.ts'
+import { OidcProviders, oidcProviderArn } from './oidc-providers.ts'
 import type { NS } from './operation.ts'
 import { findById, Group, InstanceProfiles, nameKey, Role, type Tags, User } from './records.ts'
 
@@ -61,6 +62,10 @@ const onProfile: Rule<{ InstanceProfileName: string; Path?: string | undefined }
 })
 
 const onPolicy: Rule<{ PolicyArn: string }> = ({ PolicyArn }) => ({ resources: [PolicyArn] })
+
+const onOidcProvider: Rule<{ OpenIDConnectProviderArn: string }> = ({ OpenIDConnectProviderArn }) => ({
+  resources: [OpenIDConnectProviderArn],
+})
 
 const boundaryOf = (ctx: Ctx, of: typeof User | typeof Role, name: string | undefined): Promise<string | undefined> =>
   ctx.read(async (tx) =>
@@ -150,6 +155,15 @@ export const access: AccessRules<NS> = {
     ...{ TagInstanceProfile: onProfile, UntagInstanceProfile: onProfile, ListInstanceProfileTags: onProfile },
     ListInstanceProfiles: onAll('instance-profile'),
 
+    CreateOpenIDConnectProvider: ({ Url }, ctx) => ({
+      resources: [oidcProviderArn(ctx.account, Url.replace(/^https?:\/\//, ''))],
+    }),
+    ...{ GetOpenIDConnectProvider: onOidcProvider, DeleteOpenIDConnectProvider: onOidcProvider },
+    ...{ AddClientIDToOpenIDConnectProvider: onOidcProvider, RemoveClientIDFromOpenIDConnectProvider: onOidcProvider },
+    ...{ UpdateOpenIDConnectProviderThumbprint: onOidcProvider, ListOpenIDConnectProviderTags: onOidcProvider },
+    ...{ TagOpenIDConnectProvider: onOidcProvider, UntagOpenIDConnectProvider: onOidcProvider },
+    ListOpenIDConnectProviders: (_, ctx) => ({ resources: [oidcProviderArn(ctx.account, '*')] }),
+
     SimulatePrincipalPolicy: ({ PolicySourceArn }) => ({ resources: [PolicySourceArn] }),
     GetContextKeysForPrincipalPolicy: ({ PolicySourceArn }) => ({ resources: [PolicySourceArn] }),
 
@@ -160,6 +174,8 @@ export const access: AccessRules<NS> = {
   resourcePolicy: async (ctx, arn) => (isAwsManaged(arn) ? { account: ctx.principal.account } : undefined),
 
   resourceTags: async (ctx, arn): Promise<Tags | undefined> => {
+    const oidc = oidcProviderArn(ctx.account, '')
+    if (arn.startsWith(oidc)) return ctx.read(async (tx) => (await tx.get(OidcProviders, arn.slice(oidc.length)))?.tags)
     const type = /^arn:aws:iam::\d+:([a-z-]+)\//.exec(arn)?.[1] ?? ''
     const name = nameInArn(arn, ctx.account, type)
     if (name === undefined) return undefined

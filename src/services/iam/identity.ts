@@ -255,10 +255,12 @@ const assumeContext = (
     'aws:currenttime': [now.toISOString()],
     'aws:epochtime': [String(Math.floor(now.getTime() / 1000))],
     'aws:principalisawsservice': [String(by.kind === 'service')],
-    ...(by.kind === 'service'
-      ? // A service acts for a resource of the role's account (PassRole works within one account) unless it says otherwise.
-        { 'aws:principalservicename': [by.arn], 'aws:sourceaccount': [facts.account] }
-      : { 'aws:principalarn': [by.roleArn ?? by.arn], 'aws:principalaccount': [by.account], 'aws:userid': [by.id] }),
+    ...(by.federation
+      ? {}
+      : by.kind === 'service'
+        ? // A service acts for a resource of the role's account (PassRole works within one account) unless it says otherwise.
+          { 'aws:principalservicename': [by.arn], 'aws:sourceaccount': [facts.account] }
+        : { 'aws:principalarn': [by.roleArn ?? by.arn], 'aws:principalaccount': [by.account], 'aws:userid': [by.id] }),
     ...Object.fromEntries(
       Object.entries(facts.tags).map(([key, value]) => [`aws:principaltag/${key.toLowerCase()}`, [value]]),
     ),
@@ -284,7 +286,16 @@ const assumeContext = (
 const refused = (message: string) => new AwsError('AccessDenied', message, { status: 403 })
 const invalid = (message: string) => new AwsError('ValidationError', message, { status: 400 })
 
-/** `sts:AssumeRole` and what it implies: the trust policy must allow, and the caller's own where it must. */
+const assumeAction = ({ federation }: Principal): string => {
+  if (!federation) return 'sts:AssumeRole'
+  return federation.type === 'SAMLUser' ? 'sts:AssumeRoleWithSAML' : 'sts:AssumeRoleWithWebIdentity'
+}
+
+/**
+ * `sts:AssumeRole`, `sts:AssumeRoleWithWebIdentity` or `sts:AssumeRoleWithSAML`, and what they imply: the trust policy must
+ * allow, and the caller's own where it must. Whom an identity provider vouches for has no policies of his own, and
+ * service control policies do not bind him.
+ */
 const assume = async (
   at: (place: Place) => Ctx,
   policiesOf: Identity['policiesOf'],
@@ -294,10 +305,14 @@ const assume = async (
   const { by, roleArn } = request
   const account = roleArn.split(':')[4] ?? ''
   const ctx = at(placeOf(account))
-  const plain = `User: ${by.arn} is not authorized to perform: sts:AssumeRole on resource: ${roleArn}`
+  const action = assumeAction(by)
+  const unexplained = (denied: string) =>
+    by.federation
+      ? refused(`Not authorized to perform ${denied}`)
+      : refused(`User: ${by.arn} is not authorized to perform: ${denied} on resource: ${roleArn}`)
   if (by.kind === 'root') throw refused('Roles may not be assumed by root accounts.')
   const role = await ctx.read((tx) => findRoleByArn(tx, account, roleArn))
-  if (!role) throw refused(plain)
+  if (!role) throw unexplained(action)
 
   const inherited = by.session
   const transitive = Object.entries(inherited?.tags ?? {}).filter(([key]) => inherited?.transitiveTagKeys.includes(key))
@@ -312,12 +327,13 @@ const assume = async (
     inherited?.sourceIdentity !== undefined &&
     (request.sourceIdentity ?? inherited.sourceIdentity) !== inherited.sourceIdentity
   )
-    throw refused(`User: ${by.arn} is not authorized to perform: sts:SetSourceIdentity on resource: ${roleArn}`)
+    throw unexplained('sts:SetSourceIdentity')
   const sourceIdentity = request.sourceIdentity ?? inherited?.sourceIdentity
 
   const document = JSON.parse(role.trust) as PolicyDocument
-  const tags = by.kind === 'service' ? {} : await tagsOf(by)
-  const memberships = await membershipsOf(ctx, by, account, by.kind === 'service' ? account : undefined)
+  const tags = by.kind === 'service' || by.federation ? {} : await tagsOf(by)
+  const found = await membershipsOf(ctx, by, account, by.kind === 'service' ? account : undefined)
+  const memberships = by.federation ? { ...found, caller: undefined } : found
   const access: Omit<AccessRequest, 'action'> = {
     principal: by,
     resource: roleArn,
@@ -328,24 +344,24 @@ const assume = async (
       ...organizationContext(memberships),
     },
     policies: [
-      ...(await policiesOf(by)),
-      ...(await controlsOf(by, 'sts:AssumeRole', memberships)),
+      ...(by.federation ? [] : await policiesOf(by)),
+      ...(await controlsOf(by, action, memberships)),
       { kind: 'resource', id: roleArn, document },
     ],
   }
   const actions = [
-    'sts:AssumeRole',
+    action,
     ...(Object.keys(request.tags ?? {}).length > 0 || transitive.length > 0 ? ['sts:TagSession'] : []),
     ...(sourceIdentity === undefined ? [] : ['sts:SetSourceIdentity']),
   ]
-  for (const action of actions) {
-    const decision = evaluate({ ...access, action })
+  for (const needed of actions) {
+    const decision = evaluate({ ...access, action: needed })
     if (decision.decision === 'allowed') continue
-    ctx.denied({ ...access, action }, decision, request.requestId)
-    // AWS does not say why when it is the trust policy that lacks an Allow.
-    if (decision.decision === 'implicitDeny' && decision.decidedBy === 'resource')
-      throw refused(plain.replace('sts:AssumeRole', action))
-    throw refused(denialMessage({ ...access, action }, decision))
+    ctx.denied({ ...access, action: needed }, decision, request.requestId)
+    // AWS does not say why to strangers, nor when it is the trust policy that lacks an Allow.
+    if (by.federation || (decision.decision === 'implicitDeny' && decision.decidedBy === 'resource'))
+      throw unexplained(needed)
+    throw refused(denialMessage({ ...access, action: needed }, decision))
   }
 
   const duration = request.durationSeconds ?? 3600
@@ -368,7 +384,7 @@ const assume = async (
     sessionName: request.sessionName,
     session: {
       issued,
-      expires: issued + duration * 1000,
+      expires: Math.min(issued + duration * 1000, request.endsBy ?? Number.POSITIVE_INFINITY),
       policies: request.policies ?? [],
       policyArns: request.policyArns ?? [],
       tags: { ...Object.fromEntries(transitive), ...request.tags },
@@ -377,6 +393,7 @@ const assume = async (
       mfa: false,
       ...(by.kind === 'service' ? { invokedBy: by.arn } : {}),
       ...(request.sessionContext ? { context: lowered(request.sessionContext) } : {}),
+      ...(by.federation ? { federation: by.federation } : {}),
     },
   }
 }

@@ -1,6 +1,6 @@
 import { identity } from '../../kernel/identity.ts'
 import { defineService, provide } from '../../kernel/service.ts'
-import { instanceProfiles as foundProfiles, gitCredentials, rootAccess } from '../capabilities.ts'
+import { instanceProfiles as foundProfiles, gitCredentials, identityProviders, rootAccess } from '../capabilities.ts'
 import { absent } from './absent.ts'
 import { accessKeys } from './access-keys.ts'
 import { Accesses, accessNotes, accessNotesProvider } from './access-notes.ts'
@@ -13,10 +13,12 @@ import { instanceProfilesProvider } from './found-profiles.ts'
 import { groups } from './groups.ts'
 import { access } from './iam.ts'
 import { gitCredentialsProvider, identityProvider } from './identity.ts'
+import { identityProvidersProvider } from './identity-providers.ts'
 import { inlinePolicies } from './inline-policies.ts'
 import { instanceProfiles } from './instance-profiles.ts'
 import { lastAccessed, Reports } from './last-accessed.ts'
 import { mfaDevices } from './mfa-devices.ts'
+import { OidcProviders, oidcProviders } from './oidc-providers.ts'
 import type { NS } from './operation.ts'
 import { policies } from './policies.ts'
 import { tables } from './records.ts'
@@ -30,7 +32,7 @@ import { users } from './users.ts'
 
 export const service = defineService<NS>()({
   id: 'iam',
-  tables: [...tables, ...credentialTables, OrganizationFeatures, Accesses, Reports],
+  tables: [...tables, ...credentialTables, OidcProviders, OrganizationFeatures, Accesses, Reports],
   operations: {
     ...users,
     ...groups,
@@ -45,6 +47,7 @@ export const service = defineService<NS>()({
     ...serviceCredentials,
     ...sshKeys,
     ...mfaDevices,
+    ...oidcProviders,
     ...account,
     ...authorizationDetails,
     ...simulations,
@@ -57,7 +60,8 @@ export const service = defineService<NS>()({
     GetAccountPasswordPolicy: 'There are no passwords, and so no policy for them.',
     ListAccessKeys: "The root user's own keys are the server's, and not listed.",
     ListMFADevices: 'The root user has none: hardware devices and passkeys cannot be enrolled.',
-    ListOpenIDConnectProviders: 'Providers cannot be made yet: the list is empty.',
+    CreateOpenIDConnectProvider:
+      'Without a thumbprint list none is retrieved: then only certificates of publicly trusted authorities count.',
     ListSAMLProviders: 'Providers cannot be made yet: the list is empty.',
     ListServerCertificates: 'Server certificates cannot be uploaded: the list is empty.',
     ListSigningCertificates: 'Signing certificates cannot be uploaded: the list is empty.',
@@ -82,6 +86,7 @@ export const service = defineService<NS>()({
     provide(accessNotes, accessNotesProvider),
     provide(gitCredentials, gitCredentialsProvider),
     provide(foundProfiles, instanceProfilesProvider),
+    provide(identityProviders, identityProvidersProvider),
     provide(rootAccess, rootAccessProvider),
   ],
 })

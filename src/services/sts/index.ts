@@ -1,16 +1,16 @@
 import { identity } from '../../kernel/identity.ts'
 import { defineService } from '../../kernel/service.ts'
+import { identityProviders } from '../capabilities.ts'
 import { GetAccessKeyInfo, GetCallerIdentity } from './caller.ts'
-import { AssumeRoleWithSAML, AssumeRoleWithWebIdentity } from './federation.ts'
 import type { NS } from './operation.ts'
 import { AssumeRole, GetFederationToken, GetSessionToken } from './sessions.ts'
+import { AssumeRoleWithWebIdentity } from './web-identity.ts'
 
 export const service = defineService<NS>()({
   id: 'sts',
   tables: [],
   operations: {
     AssumeRole,
-    AssumeRoleWithSAML,
     AssumeRoleWithWebIdentity,
     GetAccessKeyInfo,
     GetCallerIdentity,
@@ -19,8 +19,8 @@ export const service = defineService<NS>()({
   },
   partial: {
     AssumeRole: 'Provided contexts are refused.',
-    AssumeRoleWithSAML: 'Always refused: there are no SAML providers.',
-    AssumeRoleWithWebIdentity: 'Always refused: there are no OpenID Connect providers.',
+    AssumeRoleWithWebIdentity:
+      'Only for OpenID Connect providers that the account registered: tokens of Google, Amazon, Facebook and Amazon Cognito are refused with NotImplemented where it did not.',
     GetFederationToken: 'Not for the root user, who is refused with NotImplemented.',
   },
   // The global endpoint's calls are recorded where it is; those of a Region's own endpoint in that Region.
@@ -31,14 +31,8 @@ export const service = defineService<NS>()({
       GetAccessKeyInfo: () => ({ resources: ['*'] }),
     },
     // AssumeRole decides by itself, on both sides: the role's trust policy and the caller's policies.
-    unauthorized: [
-      'AssumeRole',
-      'AssumeRoleWithSAML',
-      'AssumeRoleWithWebIdentity',
-      'GetCallerIdentity',
-      'GetSessionToken',
-    ],
-    unsigned: ['AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity'],
+    unauthorized: ['AssumeRole', 'AssumeRoleWithWebIdentity', 'GetCallerIdentity', 'GetSessionToken'],
+    unsigned: ['AssumeRoleWithWebIdentity'],
   },
-  uses: [identity],
+  uses: [identity, identityProviders],
 })

@@ -1,64 +1,17 @@
 import { callerContext } from '../../kernel/authorize.ts'
-import type { Credentials, Ctx } from '../../kernel/context.ts'
-import { AwsError, notImplemented } from '../../kernel/errors.ts'
+import type { Ctx } from '../../kernel/context.ts'
+import { notImplemented } from '../../kernel/errors.ts'
 import { identity } from '../../kernel/identity.ts'
 import type { Principal } from '../../kernel/principal.ts'
-import { PolicyFinding, parsePolicy } from '../../policy/parse.ts'
-import { fail, invalid, type Operation, refused } from './operation.ts'
-
-const toCredentials = ({ accessKeyId, secretAccessKey, sessionToken, expiration }: Credentials) => ({
-  AccessKeyId: accessKeyId,
-  SecretAccessKey: secretAccessKey,
-  SessionToken: sessionToken,
-  Expiration: expiration,
-})
-
-/** Session policies only narrow. Throws MalformedPolicyDocument, PackedPolicyTooLarge. */
-const checkSessionPolicy = (text: string | undefined): readonly string[] => {
-  if (text === undefined) return []
-  if (text.length > 2048)
-    throw fail(
-      'PackedPolicyTooLargeException',
-      'Packed policy consumes 101% of allotted space, please use smaller policy.',
-    )
-  try {
-    parsePolicy(text, 'session')
-  } catch (thrown) {
-    if (thrown instanceof PolicyFinding) throw fail('MalformedPolicyDocumentException', thrown.message)
-    throw thrown
-  }
-  return [text]
-}
-
-/** How much of the space for session policies and tags is used, in percent, as AWS's own packing would be near to. */
-const packedSize = (texts: readonly string[]): { PackedPolicySize?: number } => {
-  const size = texts.reduce((sum, text) => sum + text.length, 0)
-  return size === 0 ? {} : { PackedPolicySize: Math.max(1, Math.ceil((size / 2048) * 50)) }
-}
-
-type WireTag = { Key: string; Value: string }
-
-const sessionTags = (tags: readonly WireTag[] | undefined): Record<string, string> => {
-  const keys = new Set(tags?.map(({ Key }) => Key.toLowerCase()))
-  if (keys.size < (tags?.length ?? 0))
-    throw new AwsError(
-      'InvalidParameterValue',
-      'Duplicate tag keys found. Please note that Tag keys are case insensitive.',
-      { status: 400 },
-    )
-  return Object.fromEntries((tags ?? []).map(({ Key, Value }) => [Key, Value]))
-}
-
-/** The managed policies of a session must be there. Throws ValidationError as AWS does for what is no policy. */
-const policyArns = (account: string, given: readonly { arn?: string | undefined }[] | undefined) => {
-  const arns = (given ?? []).flatMap(({ arn }) => (arn === undefined ? [] : [arn]))
-  for (const arn of arns) {
-    if (!/^arn:aws:iam::(aws|\d{12}):policy\/./.test(arn)) throw invalid(`ARN ${arn} is not valid.`)
-    const owner = arn.split(':')[4]
-    if (owner !== 'aws' && owner !== account) throw invalid(`Policy ${arn} is not in the account of the role or user.`)
-  }
-  return arns
-}
+import { type Operation, refused } from './operation.ts'
+import {
+  accountOfRole,
+  checkTransitive,
+  packedSize,
+  sessionPolicies,
+  sessionTags,
+  toCredentials,
+} from './session-request.ts'
 
 type MfaInput = { readonly SerialNumber?: string | undefined; readonly TokenCode?: string | undefined }
 
@@ -81,20 +34,12 @@ const provedMfa = async (ctx: Ctx, { SerialNumber, TokenCode }: MfaInput): Promi
  * policy names the caller's account or the role is another account's.
  */
 export const AssumeRole: Operation<'AssumeRole'> = async (ctx, input) => {
-  if (!/^arn:[\w-]+:iam::\d{12}:role\/./.test(input.RoleArn)) throw invalid(`${input.RoleArn} is invalid`)
-  const policies = checkSessionPolicy(input.Policy)
-  const account = input.RoleArn.split(':')[4] ?? ''
+  const asked = sessionPolicies(accountOfRole(input.RoleArn), input)
   const tags = sessionTags(input.Tags)
-  for (const key of input.TransitiveTagKeys ?? [])
-    if (!Object.hasOwn(tags, key))
-      throw new AwsError(
-        'InvalidParameterValue',
-        `The transitive tag key ${key} must be one of the requested session tags.`,
-        { status: 400 },
-      )
+  checkTransitive(input.TransitiveTagKeys ?? [], tags)
+  const packed = packedSize(asked, tags)
   if (input.ProvidedContexts?.length)
     throw notImplemented('trusted identity propagation (ProvidedContexts) in AssumeRole')
-  const managedPolicies = policyArns(account, input.PolicyArns)
   const provider = ctx.use(identity)
   // The code speaks for this call only: what the role's session does later is not said to be done with MFA.
   const mfa: Record<string, readonly string[]> = (await provedMfa(ctx, input))
@@ -104,8 +49,7 @@ export const AssumeRole: Operation<'AssumeRole'> = async (ctx, input) => {
     roleArn: input.RoleArn,
     sessionName: input.RoleSessionName,
     by: ctx.principal,
-    policies,
-    policyArns: managedPolicies,
+    ...asked,
     tags,
     transitiveTagKeys: input.TransitiveTagKeys ?? [],
     context: { ...(await callerContext(provider, ctx)), ...mfa },
@@ -118,7 +62,7 @@ export const AssumeRole: Operation<'AssumeRole'> = async (ctx, input) => {
   return {
     Credentials: toCredentials(ctx.issue(principal)),
     AssumedRoleUser: { AssumedRoleId: principal.id, Arn: principal.arn },
-    ...packedSize([...policies, ...Object.entries(tags).flat()]),
+    ...packed,
     ...(sourceIdentity === undefined ? {} : { SourceIdentity: sourceIdentity }),
   }
 }
@@ -162,8 +106,9 @@ export const GetFederationToken: Operation<'GetFederationToken'> = (ctx, input) 
   if (principal.session || (principal.kind !== 'user' && principal.kind !== 'root'))
     throw refused('Cannot call GetFederationToken with session credentials')
   if (principal.kind === 'root') throw notImplemented('sts:GetFederationToken for the root user')
-  const policies = checkSessionPolicy(input.Policy)
+  const asked = sessionPolicies(principal.account, input)
   const tags = sessionTags(input.Tags)
+  const packed = packedSize(asked, tags)
   const issued = ctx.now().getTime()
   const federated: Principal = {
     kind: 'federated',
@@ -176,8 +121,7 @@ export const GetFederationToken: Operation<'GetFederationToken'> = (ctx, input) 
     session: {
       issued,
       expires: issued + (input.DurationSeconds ?? 43_200) * 1000,
-      policies,
-      policyArns: policyArns(principal.account, input.PolicyArns),
+      ...asked,
       tags,
       transitiveTagKeys: Object.keys(tags),
       mfa: false,
@@ -186,6 +130,6 @@ export const GetFederationToken: Operation<'GetFederationToken'> = (ctx, input) 
   return {
     Credentials: toCredentials(ctx.issue(federated)),
     FederatedUser: { FederatedUserId: federated.id, Arn: federated.arn },
-    ...packedSize([...policies, ...Object.entries(tags).flat()]),
+    ...packed,
   }
 }

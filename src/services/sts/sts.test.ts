@@ -21,7 +21,7 @@ const keysOf = ({ Credentials }: { Credentials?: sdk.Credentials | undefined }):
   sessionToken: Credentials?.SessionToken ?? '',
 })
 
-test('tokens of identity providers are refused, there being none; the call needs no signature', async () => {
+test('tokens of identity providers are refused, where there are none; the call needs no signature', async () => {
   const response = await fetch(drydock.endpoint, {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
