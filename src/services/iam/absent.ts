@@ -1,4 +1,4 @@
-import { fail, type Operation } from './operation.ts'
+import type { Operation } from './operation.ts'
 import { getEntity } from './records.ts'
 
 // What cannot be made here yet, and so is nowhere: answers that are true, for tools that ask before they delete.
@@ -15,28 +15,8 @@ const ListServerCertificates: Operation<'ListServerCertificates'> = () => ({
 
 const ListSAMLProviders: Operation<'ListSAMLProviders'> = () => ({ SAMLProviderList: [] })
 
-/** No user has a password: there is no console to sign in to. */
-const GetLoginProfile: Operation<'GetLoginProfile'> = async (ctx, { UserName }) => {
-  const name = UserName ?? ctx.principal.name ?? ''
-  await ctx.read((tx) => getEntity(tx, 'user', name))
-  throw fail('NoSuchEntityException', `Login Profile for User ${name} cannot be found.`)
-}
-
-const DeleteLoginProfile: Operation<'DeleteLoginProfile'> = async (ctx, { UserName }) => {
-  const name = UserName ?? ctx.principal.name ?? ''
-  await ctx.read((tx) => getEntity(tx, 'user', name))
-  throw fail('NoSuchEntityException', `Login Profile for User ${name} cannot be found.`)
-}
-
-const GetAccountPasswordPolicy: Operation<'GetAccountPasswordPolicy'> = ({ account }) => {
-  throw fail('NoSuchEntityException', `The Password Policy with domain name ${account} cannot be found.`)
-}
-
 export const absent = {
   ListSigningCertificates,
   ListServerCertificates,
   ListSAMLProviders,
-  GetLoginProfile,
-  DeleteLoginProfile,
-  GetAccountPasswordPolicy,
 }

@@ -2,12 +2,13 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules } from '../../kernel/service.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { isAwsManaged } from './aws-managed.ts'
-import { MfaDevices } from './credential-records.ts'
+import { MfaDevices, PasswordPolicies } from './credential-records.ts'
 import { iamArn, nameInArn } from './ids.ts'
 import { findLocal } from './managed.ts'
 import { deviceKey } from './mfa-codes.ts'
 import { OidcProviders, oidcProviderArn } from './oidc-providers.ts'
 import type { NS } from './operation.ts'
+import { selfService } from './password-policy.ts'
 import { findById, Group, InstanceProfiles, nameKey, Role, type Tags, User } from './records.ts'
 
 // IAM's ARNs hold paths, which inputs do not: they are looked up. What is not there yet has the path it asks for.
@@ -107,6 +108,8 @@ export const access: AccessRules<NS> = {
     ...{ UploadSSHPublicKey: onUser, GetSSHPublicKey: onUser, ListSSHPublicKeys: onUser },
     ...{ UpdateSSHPublicKey: onUser, DeleteSSHPublicKey: onUser },
     ...{ ListMFADevices: onUser, ListSigningCertificates: onUser, GetLoginProfile: onUser, DeleteLoginProfile: onUser },
+    ...{ CreateLoginProfile: onUser, UpdateLoginProfile: onUser },
+    ChangePassword: (_, ctx) => onUser({}, ctx),
     ...{ EnableMFADevice: onUser, DeactivateMFADevice: onUser, ResyncMFADevice: onUser, GetMFADevice: onUser },
     CreateVirtualMFADevice: ({ VirtualMFADeviceName, Path }, ctx) => ({
       resources: [iamArn(ctx.account, 'mfa', { name: VirtualMFADeviceName, path: Path ?? '/' })],
@@ -170,8 +173,13 @@ export const access: AccessRules<NS> = {
     GetAccessKeyLastUsed: () => ({ resources: ['*'] }),
   },
 
-  // AWS's own policies are every account's.
-  resourcePolicy: async (ctx, arn) => (isAwsManaged(arn) ? { account: ctx.principal.account } : undefined),
+  resourcePolicy: async (ctx, arn) => {
+    // AWS's own policies are every account's.
+    if (isAwsManaged(arn)) return { account: ctx.principal.account }
+    if (ctx.principal.kind !== 'user' || (arn !== '*' && arn !== ctx.principal.arn)) return undefined
+    const policy = await ctx.read((tx) => tx.get(PasswordPolicies, 'policy'))
+    return policy?.usersMayChange ? { account: ctx.account, document: selfService } : undefined
+  },
 
   resourceTags: async (ctx, arn): Promise<Tags | undefined> => {
     const oidc = oidcProviderArn(ctx.account, '')

@@ -17,9 +17,11 @@ import { identityProvidersProvider } from './identity-providers.ts'
 import { inlinePolicies } from './inline-policies.ts'
 import { instanceProfiles } from './instance-profiles.ts'
 import { lastAccessed, Reports } from './last-accessed.ts'
+import { loginProfiles } from './login-profiles.ts'
 import { mfaDevices } from './mfa-devices.ts'
 import { OidcProviders, oidcProviders } from './oidc-providers.ts'
 import type { NS } from './operation.ts'
+import { passwordPolicy } from './password-policy.ts'
 import { policies } from './policies.ts'
 import { tables } from './records.ts'
 import { roles } from './roles.ts'
@@ -48,6 +50,8 @@ export const service = defineService<NS>()({
     ...sshKeys,
     ...mfaDevices,
     ...oidcProviders,
+    ...loginProfiles,
+    ...passwordPolicy,
     ...account,
     ...authorizationDetails,
     ...simulations,
@@ -55,9 +59,9 @@ export const service = defineService<NS>()({
     ...absent,
   },
   partial: {
-    DeleteLoginProfile: 'There are no passwords: nobody has a login profile.',
-    GetLoginProfile: 'There are no passwords: nobody has a login profile.',
-    GetAccountPasswordPolicy: 'There are no passwords, and so no policy for them.',
+    CreateLoginProfile: 'The password opens nothing: there is no console to sign in to.',
+    UpdateAccountPasswordPolicy:
+      'Expiry is told by the credential report; no sign-in asks for it, there being no console to sign in to.',
     ListAccessKeys: "The root user's own keys are the server's, and not listed.",
     ListMFADevices: 'The root user has none: hardware devices and passkeys cannot be enrolled.',
     CreateOpenIDConnectProvider:
@@ -66,7 +70,8 @@ export const service = defineService<NS>()({
     ListServerCertificates: 'Server certificates cannot be uploaded: the list is empty.',
     ListSigningCertificates: 'Signing certificates cannot be uploaded: the list is empty.',
     GetSSHPublicKey: 'Encoding PEM is refused.',
-    GetUser: "PasswordLastUsed is not kept: there are no passwords. The root user's date of creation is not kept.",
+    GetUser:
+      "PasswordLastUsed is never set: there is no console to sign in to. The root user's date of creation is not kept.",
     CreateServiceLinkedRole: 'For the some two hundred services of its table; other names are refused.',
     DeleteServiceLinkedRole: 'Of the services, only Organizations is asked whether it still needs its role.',
     SimulateCustomPolicy: 'ResourceHandlingOption is not looked at.',

@@ -1,6 +1,6 @@
 import type { User as WireUser } from '@aws-sdk/client-iam'
 import { foldAccesses } from './access-notes.ts'
-import { MfaDevices } from './credential-records.ts'
+import { LoginProfiles, MfaDevices } from './credential-records.ts'
 import { stamp, uniqueId } from './ids.ts'
 import { checkBoundary } from './managed.ts'
 import { namedOrCaller } from './names.ts'
@@ -92,6 +92,7 @@ const DeleteUser: Operation<'DeleteUser'> = async (ctx, { UserName }) => {
     const left = (what: string) => fail('DeleteConflictException', `Cannot delete entity, ${what} first.`)
     if ((await tx.list(AccessKeys, { index: 'user', equals: owner, limit: 1 })).length > 0)
       throw left('must delete access keys')
+    if (await tx.get(LoginProfiles, user.id)) throw left('must delete login profile')
     if ((await tx.list(MfaDevices, { index: 'user', equals: user.id, limit: 1 })).length > 0)
       throw left('must delete MFA device')
     if (Object.keys(user.inline).length > 0) throw left('must delete policies')
