@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { RequestFacts } from './context.ts'
+import { type ResourceElement, resourceElements } from './model/resource-types.ts'
 import type { Principal } from './principal.ts'
 
 /** One call as CloudTrail records it ("CloudTrail record contents"). Kept in the append stream `audit/<account>/<region>`. */
@@ -21,10 +22,12 @@ export type AuditRecord = {
   readonly requestID: string
   readonly eventID: string
   readonly readOnly: boolean
-  readonly resources?: readonly { readonly ARN: string; readonly accountId?: string }[]
+  readonly resources?: readonly ResourceElement[]
   readonly eventType: 'AwsApiCall' | 'AwsServiceEvent'
   readonly managementEvent: boolean
   readonly recipientAccountId: string
+  /** The same in the records of one call that several accounts got. */
+  readonly sharedEventID?: string
   readonly eventCategory: 'Management' | 'Data'
 }
 
@@ -109,15 +112,41 @@ export const userIdentity = (principal: Principal): Record<string, unknown> => {
   }
 }
 
+const identityElement = (principal: Principal, invokedBy: string | undefined): Record<string, unknown> => {
+  const element = userIdentity(principal)
+  return invokedBy === undefined ? element : { ...element, invokedBy }
+}
+
+/**
+ * The record that the account gets whose resource another account's call was about: it is told which account called, not
+ * who in it ("CloudTrail record contents", sharedEventID).
+ */
+export const sharedRecord = (record: AuditRecord, account: string, sharedEventID: string): AuditRecord => {
+  const { principalId, accountId, type, invokedBy } = record.userIdentity
+  return {
+    ...record,
+    userIdentity: type === 'AWSService' ? { type, invokedBy } : { type: 'AWSAccount', principalId, accountId },
+    eventID: randomUUID(),
+    recipientAccountId: account,
+    sharedEventID,
+  }
+}
+
 /** The `resources` element: what the call was about, where it is named exactly. */
-const resourcesElement = (arns: readonly unknown[], account: string): Partial<AuditRecord> => {
+const resourcesElement = (arns: readonly unknown[], account: string, dataEvent: boolean): Partial<AuditRecord> => {
   // Rules read what nobody has validated yet, so anything may stand in an ARN's place.
   const named = [...new Set(arns)]
     .filter((arn) => typeof arn === 'string')
     .filter((arn) => arn.startsWith('arn:') && !arn.includes('*') && arn.length < longest)
     .slice(0, mostResources)
   if (named.length === 0) return {}
-  return { resources: named.map((ARN) => ({ ARN, accountId: ARN.split(':')[4] || account })) }
+  return { resources: resourceElements(named, account, dataEvent) }
+}
+
+/** CloudTrail says AccessDenied for every service, and whose fault an error of EC2 is. */
+const errorCode = ({ code, status }: { code: string; status?: number | undefined }, protocol?: string): string => {
+  if (protocol === 'ec2Query') return `${(status ?? 400) >= 500 ? 'Server' : 'Client'}.${code}`
+  return code === 'AccessDeniedException' ? 'AccessDenied' : code
 }
 
 /** Builds the record of one finished call. */
@@ -136,28 +165,30 @@ export const auditRecord = (facts: {
   /** ARNs that were authorized; patterns among them are left out. */
   resources: readonly string[]
   additionalEventData?: unknown
-  error?: { code: string; message: string } | undefined
+  error?: { code: string; message: string; status?: number | undefined } | undefined
+  /** Of the call, where its errors are spelt after it. */
+  protocol?: string
 }): AuditRecord => {
   const { principal, request, error } = facts
   const invokedBy =
     request.invokedBy ?? principal.session?.invokedBy ?? (principal.kind === 'service' ? principal.arn : undefined)
   return {
     eventVersion: '1.11',
-    userIdentity: userIdentity(principal),
+    userIdentity: identityElement(principal, request.invokedBy),
     eventTime: `${facts.now.toISOString().slice(0, 19)}Z`,
     eventSource: facts.eventSource,
     eventName: facts.eventName,
     awsRegion: facts.region,
     sourceIPAddress: request.sourceIp || (invokedBy ?? ''),
     userAgent: request.userAgent || (invokedBy ?? ''),
-    ...(error ? { errorCode: error.code, errorMessage: error.message } : {}),
+    ...(error ? { errorCode: errorCode(error, facts.protocol), errorMessage: error.message } : {}),
     requestParameters: redacted(facts.requestParameters) ?? null,
     responseElements: facts.readOnly || error ? null : (redacted(facts.responseElements) ?? null),
     ...(facts.additionalEventData === undefined ? {} : { additionalEventData: facts.additionalEventData }),
     requestID: request.id,
     eventID: randomUUID(),
     readOnly: facts.readOnly,
-    ...resourcesElement(facts.resources, facts.account),
+    ...resourcesElement(facts.resources, facts.account, facts.dataEvent),
     eventType: 'AwsApiCall',
     managementEvent: !facts.dataEvent,
     recipientAccountId: facts.account,

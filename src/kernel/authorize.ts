@@ -36,14 +36,18 @@ export const requirementsOf = async (
   return [{ action, resources, context: { ...requestTags(input), ...part.context } }]
 }
 
-/** Throws the service's form of AccessDenied unless every requirement is allowed on every resource. */
+/**
+ * Throws the service's form of AccessDenied unless every requirement is allowed on every resource. Returns the accounts
+ * whose resources they are.
+ */
 export const authorize = async (
   scope: AccessScope,
   identity: Identity,
   ctx: Ctx,
   requirements: readonly Requirement[],
-): Promise<void> => {
-  if (requirements.length === 0) return
+): Promise<ReadonlySet<string>> => {
+  const owners = new Set<string>()
+  if (requirements.length === 0) return owners
   const { policies, tags } = await identity.bindingsOf(ctx.principal)
   const caller = contextOf(ctx, tags, scope.eventRegion?.(ctx.request))
   for (const { action, resources, context } of requirements)
@@ -52,7 +56,10 @@ export const authorize = async (
         ...caller,
         ...lowered(context),
       })
-      if (decision.decision === 'allowed') continue
+      if (decision.decision === 'allowed') {
+        owners.add(request.resourceAccount)
+        continue
+      }
       ctx.denied(request, decision)
       const message = denialMessage(request, decision)
       throw accessDenied(
@@ -62,6 +69,7 @@ export const authorize = async (
           : message,
       )
     }
+  return owners
 }
 
 const decide = async (

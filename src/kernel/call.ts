@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import type { Place } from '../store/store.ts'
 import { actionModel, resourcesOf } from './actions.ts'
-import { auditRecord, auditStream } from './audit.ts'
+import { type AuditRecord, auditRecord, auditStream, sharedRecord } from './audit.ts'
 import { authorize, requirementsOf } from './authorize.ts'
 import type { Ctx, RequestFacts } from './context.ts'
 import type { Era } from './era.ts'
@@ -24,6 +25,8 @@ export type Call = {
   readonly input: Record<string, unknown>
   /** What the call is about, once `authorize` knows: for the record. */
   resources?: readonly string[]
+  /** Accounts whose resources those are. */
+  owners?: ReadonlySet<string>
 }
 
 /** The service that does this operation; throws 501 `NotImplemented` naming it when none does. */
@@ -54,7 +57,7 @@ export const authorizeCall = async (call: Call): Promise<void> => {
     const requirements = await requirementsOf(scope, identified.operation.name, input, ctx)
     call.resources = requirements.flatMap(({ resources }) => resources)
     ctx.use(identity).used(ctx.principal, attemptOf(call, requirements[0]?.action))
-    await authorize(scope, ctx.use(identity), ctx, requirements)
+    call.owners = await authorize(scope, ctx.use(identity), ctx, requirements)
   } catch (thrown) {
     // Rules read members that nobody has validated yet: if one breaks over them, it is for `validate` to say which.
     if (!(thrown instanceof AwsError)) validate(identified, input)
@@ -97,6 +100,7 @@ type Finished = {
   readonly request: RequestFacts
   readonly input: Record<string, unknown> | undefined
   readonly resources: readonly string[] | undefined
+  readonly owners: ReadonlySet<string> | undefined
   readonly output: unknown
   readonly error: AwsError | undefined
   readonly era: Era
@@ -124,6 +128,9 @@ const record = async (kernel: Kernel, facts: Finished): Promise<void> => {
   const now = kernel.clock.now()
   const service = kernel.services.get(identified.service.id)
   const region = service?.eventRegion?.(facts.request) ?? place.region
+  const { input, output } = schemaOf(identified.operation)
+  const requestParameters = withoutSecrets(input, facts.input)
+  const responseElements = withoutSecrets(output, facts.output)
   const record = auditRecord({
     principal,
     account: place.account,
@@ -136,15 +143,42 @@ const record = async (kernel: Kernel, facts: Finished): Promise<void> => {
       ? action.accessLevel === 'Read' || action.accessLevel === 'List'
       : /^(Get|List|Describe|BatchGet|Head)/.test(identified.operation.name),
     dataEvent: service?.dataEvents.includes(identified.operation.name) ?? false,
-    requestParameters: withoutSecrets(schemaOf(identified.operation).input, facts.input),
-    responseElements: withoutSecrets(schemaOf(identified.operation).output, facts.output),
+    protocol: identified.protocol.name,
+    requestParameters,
+    responseElements,
     // What decides by itself (sts:AssumeRole) has not been through `authorize`.
     resources: facts.resources?.length
       ? facts.resources
       : resourcesOf(action, facts.input ?? {}, { ...place, partition: 'aws' }),
     error,
+    ...service?.auditFacts?.({
+      operation: identified.operation.name,
+      request: facts.request,
+      input: requestParameters,
+      output: responseElements,
+    }),
   })
-  await facts.era.append.append(auditStream(place.account, region), [{ time: now.getTime(), body: record }])
+  await recordIn(facts, region, record, now.getTime())
+}
+
+/** In the caller's account, and in those whose resources the call was about. */
+const recordIn = async (
+  { era, place, owners = new Set<string>() }: Pick<Finished, 'era' | 'place' | 'owners'>,
+  region: string,
+  record: AuditRecord,
+  time: number,
+): Promise<void> => {
+  const others = [...owners].filter((account) => account !== place.account && /^\d{12}$/.test(account))
+  if (others.length === 0) {
+    await era.append.append(auditStream(place.account, region), [{ time, body: record }])
+    return
+  }
+  const sharedEventID = randomUUID()
+  const own = { account: place.account, body: { ...record, sharedEventID } }
+  const shared = others.map((account) => ({ account, body: sharedRecord(record, account, sharedEventID) }))
+  await Promise.all(
+    [own, ...shared].map(({ account, body }) => era.append.append(auditStream(account, region), [{ time, body }])),
+  )
 }
 
 /** A call from one service to another: the same way without the bytes. */
@@ -179,7 +213,7 @@ export const invoke = async (
     error = callerError(thrown, kernel, request.id, `${asked.service}:${asked.operation}`)
     throw error
   } finally {
-    const { resources } = call
-    await audit(kernel, { identified, principal, place, request, input, resources, output, error, era })
+    const { resources, owners } = call
+    await audit(kernel, { identified, principal, place, request, input, resources, owners, output, error, era })
   }
 }

@@ -38,7 +38,7 @@ describe('the audit log', () => {
     expect(calls).toMatchObject([
       {
         userIdentity: { type: 'IAMUser', userName: 'ana', accessKeyId: ana.accessKeyId },
-        errorCode: 'AccessDeniedException',
+        errorCode: 'AccessDenied',
         errorMessage: expect.stringContaining('codecommit:CreateRepository'),
         responseElements: null,
         sourceIPAddress: '127.0.0.1',

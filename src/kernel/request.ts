@@ -25,6 +25,7 @@ type Journey = {
   ctx?: Ctx
   input?: Record<string, unknown>
   resources?: readonly string[]
+  owners?: ReadonlySet<string>
   output?: Record<string, unknown>
   error?: AwsError
   response?: WireResponse
@@ -120,7 +121,7 @@ const encodeError = (journey: Journey): void => {
 }
 
 const record = async (journey: Journey): Promise<void> => {
-  const { kernel, era, identified, authenticated, place, facts, input, resources, output, error } = journey
+  const { kernel, era, identified, authenticated, place, facts, input, resources, owners, output, error } = journey
   if (!identified) return
   const proven = journey.ctx?.response.caller
   await audit(kernel, {
@@ -130,6 +131,7 @@ const record = async (journey: Journey): Promise<void> => {
     request: facts,
     input,
     resources,
+    owners,
     output,
     error,
     era,

@@ -102,6 +102,19 @@ export type Exchange = {
   ) => Promise<void>
 }
 
+/** A finished call, as `auditFacts` sees it: secrets are hidden already. */
+export type AuditedCall = {
+  readonly operation: string
+  readonly request: RequestFacts
+  readonly input: unknown
+  readonly output: unknown
+}
+export type AuditFacts = {
+  readonly eventName?: string
+  readonly requestParameters?: unknown
+  readonly additionalEventData?: unknown
+}
+
 export type Provided = {
   readonly capability: Capability<unknown>
   readonly make: (ctx: (place: Ctx['place']) => Ctx) => unknown
@@ -123,6 +136,8 @@ export type ServiceDefinition<NS> = {
   readonly access?: AccessRules<NS>
   /** Operations that CloudTrail counts as data events: not in the event history. */
   readonly dataEvents?: readonly OperationName<NS>[]
+  /** What CloudTrail's record of a call says otherwise than the model would. */
+  readonly auditFacts?: (call: AuditedCall) => AuditFacts
   /** Where CloudTrail records a call, if not where it was made: global services record theirs in us-east-1. */
   readonly eventRegion?: (request: RequestFacts) => string | undefined
   readonly routes?: readonly Route[]
@@ -150,6 +165,7 @@ export type Service = {
     readonly resourceTags?: AccessRules<unknown>['resourceTags']
   }
   readonly dataEvents: readonly string[]
+  readonly auditFacts?: ServiceDefinition<unknown>['auditFacts']
   readonly eventRegion?: ServiceDefinition<unknown>['eventRegion']
   readonly routes: readonly Route[]
   readonly reconcilers: readonly Reconciler[]

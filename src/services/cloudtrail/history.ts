@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { table } from '../../store/store.ts'
 import { again, type Reconciler } from '../../work/reconciler.ts'
+import { forgetCounters } from './insights.ts'
 
 /** How far event history goes back, in milliseconds. */
 export const HISTORY = 90 * 86_400_000
@@ -17,7 +18,9 @@ export const trim: Reconciler = {
   name: 'cloudtrail.trim',
   step: async (ctx) => {
     const before = ctx.now().getTime() - HISTORY
-    for (const stream of await ctx.append.streams('audit/', { limit: 100_000 })) await ctx.append.drop(stream, before)
+    for (const prefix of ['audit/', 'insight/'])
+      for (const stream of await ctx.append.streams(prefix, { limit: 100_000 })) await ctx.append.drop(stream, before)
+    await forgetCounters(ctx, before)
     return again({ in: DAY })
   },
 }

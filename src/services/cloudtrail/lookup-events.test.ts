@@ -142,7 +142,11 @@ test('by the resources a call was about, not by what else it mentions', async ()
   expect(Events[0]?.Resources).toEqual([{ ResourceType: 'AWS::Logs::LogGroup', ResourceName: 'b' }])
   const [{ CloudTrailEvent = '' } = {}] = Events
   expect(JSON.parse(CloudTrailEvent).resources).toEqual([
-    { ARN: 'arn:aws:logs:us-east-1:000000000000:log-group:b:log-stream:a', accountId: '000000000000' },
+    {
+      ARN: 'arn:aws:logs:us-east-1:000000000000:log-group:b:log-stream:a',
+      accountId: '000000000000',
+      type: 'AWS::Logs::LogGroup',
+    },
   ])
   const reader = drydock.client(CloudWatchLogsClient, await drydock.user('reader'))
   await reader.send(new DeleteLogGroupCommand({ logGroupName: 'a' })).catch(() => undefined)

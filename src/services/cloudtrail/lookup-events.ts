@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Event, LookupAttribute, LookupAttributeKey } from '@aws-sdk/client-cloudtrail'
 import { type AuditRecord, auditStream } from '../../kernel/audit.ts'
-import { notImplemented } from '../../kernel/errors.ts'
+import { namedResource } from '../../kernel/model/resource-types.ts'
 import type { Present } from '../../kernel/types.ts'
 import { HISTORY } from './history.ts'
+import { toInsightEvent } from './insight-operations.ts'
+import { type InsightEvent, insightStream } from './insights.ts'
 import { fail, type Operation } from './operation.ts'
-import { namedResource } from './resources.ts'
 
 const PAGE = 50
 const BATCH = 1000
@@ -30,7 +31,9 @@ const toEvent = (record: AuditRecord): Event => {
     EventTime: new Date(record.eventTime),
     EventSource: record.eventSource,
     Username: userName(record),
-    Resources: (record.resources ?? []).map(({ ARN }) => namedResource(ARN)).filter(({ ResourceName }) => ResourceName),
+    Resources: (record.resources ?? [])
+      .map(({ ARN = '' }) => namedResource(ARN))
+      .filter(({ ResourceName }) => ResourceName),
     CloudTrailEvent: JSON.stringify(record),
   }
 }
@@ -51,17 +54,18 @@ const questionOf = (input: object): string =>
   createHash('sha256').update(JSON.stringify(input)).digest('hex').slice(0, 16)
 
 /**
- * Management events of the last 90 days in this account and region, newest first, by at most one attribute. Data events
- * (object-level calls) are in no event history, as on AWS.
+ * Management events, or Insights events, of the last 90 days in this account and region, newest first, by at most one
+ * attribute. Data events (object-level calls) are in no event history, as on AWS.
  */
 export const LookupEvents: Operation<'LookupEvents'> = async (ctx, input) => {
   const { LookupAttributes = [], StartTime, EndTime, MaxResults = PAGE, NextToken } = input
-  if (input.EventCategory !== undefined) throw notImplemented('LookupEvents of Insights events')
   if (LookupAttributes.length > 1)
     throw fail('InvalidLookupAttributesException', 'Only one lookup attribute can be specified.')
   if (StartTime && EndTime && StartTime > EndTime)
     throw fail('InvalidTimeRangeException', 'The start time must be before the end time.')
-  const question = questionOf({ LookupAttributes, StartTime, EndTime })
+  const insights = input.EventCategory === 'insight'
+  const question = questionOf({ LookupAttributes, StartTime, EndTime, ...(insights ? { insights } : {}) })
+  const stream = insights ? insightStream(ctx) : auditStream(ctx.account, ctx.region)
   const [asked, position] =
     NextToken === undefined ? [question, undefined] : Buffer.from(NextToken, 'base64url').toString().split('/')
   if (asked !== question || (NextToken !== undefined && !/^\d+$/.test(position ?? '')))
@@ -78,13 +82,13 @@ export const LookupEvents: Operation<'LookupEvents'> = async (ctx, input) => {
   let scanned = 0
   for (;;) {
     const range = { from, to, reverse: true, limit: BATCH, ...(before === undefined ? {} : { after: before }) }
-    const entries = await ctx.append.range(auditStream(ctx.account, ctx.region), range)
+    const entries = await ctx.append.range(stream, range)
     for (const entry of entries) {
       if (events.length === MaxResults) return { Events: events, NextToken: tokenOf(question, before) }
       const record = entry.body as AuditRecord
       before = entry.position
-      if (!record.managementEvent) continue
-      const event = toEvent(record)
+      if (!insights && !record.managementEvent) continue
+      const event = insights ? toInsightEvent(entry.body as InsightEvent) : toEvent(record)
       if (matches(event)) events.push(event)
     }
     scanned += entries.length

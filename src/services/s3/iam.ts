@@ -94,6 +94,13 @@ type Writing = OfObject & {
   IfNoneMatch?: string | undefined
 }
 
+/**
+ * A canned ACL needs the right to set it. Log delivery of AWS's services does not: their documented bucket policies allow
+ * `s3:PutObject` on the condition of `bucket-owner-full-control`, and no more.
+ */
+const needsAclRight = ({ principal }: Ctx, acl: string | undefined): boolean =>
+  acl !== undefined && !(principal.kind === 'service' && acl === 'bucket-owner-full-control')
+
 /** Writing with tags needs the right to tag as well. */
 const writing = (ctx: Ctx, input: Writing, more: Requirement['context'] = {}): Requirement[] => {
   const tags = parseTagging(input.Tagging)
@@ -112,7 +119,7 @@ const writing = (ctx: Ctx, input: Writing, more: Requirement['context'] = {}): R
   return [
     { action: 's3:PutObject', resources, context },
     ...(tags.length > 0 ? [{ action: 's3:PutObjectTagging', resources, context }] : []),
-    ...(input.ACL === undefined ? [] : [{ action: 's3:PutObjectAcl', resources, context }]),
+    ...(needsAclRight(ctx, input.ACL) ? [{ action: 's3:PutObjectAcl', resources, context }] : []),
   ]
 }
 

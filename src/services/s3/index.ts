@@ -1,4 +1,5 @@
 import { defineService } from '../../kernel/service.ts'
+import { auditFacts, dataEvents } from './audit.ts'
 import { intact } from './body-integrity.ts'
 import { Bucket, CreateBucket, DeleteBucket, GetBucketLocation, HeadBucket, ListBuckets } from './bucket.ts'
 import {
@@ -150,5 +151,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     GetBucketRequestPayment: neverConfigured,
   },
   access,
+  auditFacts,
+  dataEvents,
   reconcilers: [unusedBlobs],
 })

@@ -1,10 +1,13 @@
-// The names of resources in event history: CloudTrail shows their types as CloudFormation calls them.
+// Types and names of resources as CloudTrail shows them: the types are CloudFormation's.
 
 /** CloudFormation's types by the service and kind of resource that an ARN names; the kind is what stands before `/` or `:`. */
 const types: Readonly<Record<string, string>> = {
   'codebuild:project': 'AWS::CodeBuild::Project',
   'codebuild:build': 'AWS::CodeBuild::Build',
   'codecommit:': 'AWS::CodeCommit::Repository',
+  'cloudtrail:trail': 'AWS::CloudTrail::Trail',
+  'cloudtrail:eventdatastore': 'AWS::CloudTrail::EventDataStore',
+  'cloudtrail:channel': 'AWS::CloudTrail::Channel',
   'codedeploy:application': 'AWS::CodeDeploy::Application',
   'codedeploy:deploymentgroup': 'AWS::CodeDeploy::DeploymentGroup',
   'codedeploy:deploymentconfig': 'AWS::CodeDeploy::DeploymentConfig',
@@ -45,3 +48,33 @@ export const namedResource = (arn: string): NamedResource => {
     ? { ResourceName: arn }
     : { ResourceType: plain, ResourceName: resource.split('/')[0] ?? '' }
 }
+
+/** One entry of a record's `resources` element. */
+export type ResourceElement = {
+  readonly accountId?: string
+  readonly type?: string
+  readonly ARN?: string
+  readonly ARNPrefix?: string
+}
+
+const bucketOf = (arn: string) => /^arn:aws:s3:::[^/]+/.exec(arn)?.[0] ?? arn
+
+/**
+ * The `resources` element for the ARNs a call was about. A data event on objects names bucket and object, or all objects
+ * of the bucket ("Amazon S3 CloudTrail events").
+ */
+export const resourceElements = (arns: readonly string[], account: string, dataEvent: boolean): ResourceElement[] =>
+  arns.flatMap((ARN): ResourceElement[] => {
+    const { ResourceType: type } = namedResource(ARN)
+    if (dataEvent && type === 'AWS::S3::Object')
+      return [
+        { type, ARN },
+        { accountId: account, type: 'AWS::S3::Bucket', ARN: bucketOf(ARN) },
+      ]
+    if (dataEvent && type === 'AWS::S3::Bucket')
+      return [
+        { type: 'AWS::S3::Object', ARNPrefix: `${ARN}/` },
+        { accountId: account, type, ARN },
+      ]
+    return [{ ARN, accountId: ARN.split(':')[4] || account, ...(type === undefined ? {} : { type }) }]
+  })
