@@ -2,7 +2,7 @@ import { type CompiledConditions, compileConditions } from './condition.ts'
 import {
   type ArnTemplate,
   type CutArn,
-  compileArn,
+  compileResource,
   compileTemplate,
   type Glob,
   matches,
@@ -46,10 +46,10 @@ const compileStatement = (statement: Statement, index: number, options: { variab
     statement.Principal !== undefined
       ? compilePrincipal(statement.Principal)
       : statement.NotPrincipal !== undefined
-        ? compileNotPrincipal(statement.NotPrincipal)
+        ? compileNotPrincipal(statement.NotPrincipal, { deny: statement.Effect === 'Deny' })
         : undefined,
   action: compileAction(statement),
-  resource: compileResource(statement, options),
+  resource: compileResources(statement, options),
   conditions: compileConditions(statement.Condition, options),
 })
 
@@ -81,10 +81,10 @@ const compileAction = (statement: Statement): CompiledStatement['action'] => {
 }
 
 /** Trust policies have no Resource: they speak of the role they are attached to. */
-const compileResource = (statement: Statement, options: { variables: boolean }): CompiledStatement['resource'] => {
+const compileResources = (statement: Statement, options: { variables: boolean }): CompiledStatement['resource'] => {
   if (statement.Resource === undefined && statement.NotResource === undefined) return () => true
   const patterns: readonly ArnTemplate[] = toList(statement.Resource ?? statement.NotResource).map((pattern) =>
-    compileArn(pattern, options),
+    compileResource(pattern, options),
   )
   if (statement.Resource !== undefined)
     return (resource, context) => patterns.some((pattern) => matchesArn(pattern, resource, context) === true)

@@ -63,16 +63,21 @@ const comparing =
     }
   }
 
+/** An integer or decimal; not what else JavaScript reads as a number (`0x10`, blanks). */
 const number = (text: string): number | undefined => {
-  const value = text.trim() === '' ? Number.NaN : Number(text)
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$/.test(text)) return undefined
+  const value = Number(text)
   return Number.isFinite(value) ? value : undefined
 }
+
+const isoDate = /^\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?)?)?$/
 
 /** Epoch seconds, or one of W3C's profiles of ISO 8601; milliseconds since the epoch. */
 const date = (text: string): number | undefined => {
   const seconds = number(text)
   // "2019" is a year in ISO 8601, and no one means 33 minutes past the epoch.
   if (seconds !== undefined && !/^\d{4}$/.test(text)) return seconds * 1000
+  if (!isoDate.test(text)) return undefined
   const time = Date.parse(/T\d\d:\d\d(:\d\d(\.\d+)?)?$/.test(text) ? `${text}Z` : text)
   return Number.isNaN(time) ? undefined : time
 }
@@ -80,6 +85,20 @@ const date = (text: string): number | undefined => {
 const truth = (text: string): boolean | undefined => {
   const lower = text.toLowerCase()
   return lower === 'true' ? true : lower === 'false' ? false : undefined
+}
+
+/** Variables are taken here, as in strings ("Condition operators": "Boolean condition operators"). */
+const truths: Family = (values, options) => {
+  const templates = values.map((value) => compileTemplate(value, { ...options, wildcards: false }))
+  return (value, context) => {
+    const given = truth(value)
+    return given !== undefined && templates.some((template) => truth(textOf(template, context)) === given)
+  }
+}
+
+const textOf = (template: Template, context: RequestContext): string => {
+  const glob = resolve(template, context)
+  return glob?.kind === 'exact' ? glob.text : ''
 }
 
 const bytes = (text: string): string | undefined =>
@@ -139,7 +158,7 @@ const operators: ReadonlyMap<string, Operator> = new Map(
     DateLessThanEquals: is(comparing(date, lessOrEqual)),
     DateGreaterThan: is(comparing(date, greater)),
     DateGreaterThanEquals: is(comparing(date, greaterOrEqual)),
-    Bool: is(comparing(truth, equal)),
+    Bool: is(truths),
     BinaryEquals: is(comparing(bytes, equal)),
     IpAddress: is(addresses),
     NotIpAddress: not(addresses),
@@ -198,6 +217,8 @@ const compileOne = (
       if (set) return set === 'ForAllValues'
       return negated
     }
+    // Empty text is a null data set: nothing to compare, so all of it fits and none of it does.
+    if (set && values.every((value) => value === '')) return set === 'ForAllValues'
     if (set === 'ForAllValues') return values.every((value) => fits(value, context) !== negated)
     if (set === 'ForAnyValue') return values.some((value) => fits(value, context) !== negated)
     return values.some((value) => fits(value, context)) !== negated

@@ -394,7 +394,7 @@ describe('within an account (Policy evaluation logic)', () => {
       'allowed',
     ],
     ['a session named there is beyond both', session, [grant(session.arn), boundary, narrow], 'allowed'],
-    ['everyone, for a role: below both', session, [grant('*'), narrow], 'implicitDeny session'],
+    ['everyone, for a role: beyond both', session, [grant('*'), boundary, narrow], 'allowed'],
     ['federated user named there is beyond session policies', federated, [grant(federated.arn), narrow], 'allowed'],
     ['root needs no policy', root, [], 'allowed'],
     ['root and a resource deny', root, [policy('resource', to('*', deny()))], 'explicitDeny resource'],

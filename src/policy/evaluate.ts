@@ -57,13 +57,14 @@ const find = (request: AccessRequest): Findings => {
   }
   const action = request.action.toLowerCase()
   const resource = cutArn(request.resource)
+  const bounded = request.policies.some(({ kind }) => kind === 'boundary')
   for (const policy of request.policies) {
     findings.present.add(policy.kind)
     const level = levelOf(policy, findings)
     for (const statement of compile(policy.document)) {
       if (!statement.action(action)) continue
       if (!statement.resource(resource, request.context)) continue
-      const naming = namingIn(policy, statement.principal, request)
+      const naming = namingIn(policy, statement.principal, request, bounded)
       if (!naming) continue
       if (!conditionsHold(statement.conditions, request.context, findings.missing)) continue
       findings.matched.push({
@@ -98,9 +99,10 @@ const namingIn = (
   policy: AppliedPolicy,
   matcher: ReturnType<typeof compile>[number]['principal'],
   request: AccessRequest,
+  bounded: boolean,
 ): Naming | undefined => {
-  if (policy.kind !== 'resource' && policy.kind !== 'resource-control') return 'exact'
-  return matcher?.(request.principal, request.context)
+  if (policy.kind !== 'resource' && policy.kind !== 'resource-control') return 'direct'
+  return matcher?.(request.principal, request.context, bounded)
 }
 
 /** The first kind of policy that should have allowed and did not; `undefined` when nothing is lacking. */
@@ -113,15 +115,17 @@ const lack = (request: AccessRequest, findings: Findings): PolicyKind | undefine
   if (principal.kind === 'anonymous' || principal.kind === 'service') return granted.size > 0 ? undefined : 'resource'
 
   const identity = principal.kind === 'root' || findings.allowed.has('identity')
+  // A federated user has what session policies say, or nothing.
   const narrowed = (['boundary', 'session'] as const).find(
-    (kind) => findings.present.has(kind) && !findings.allowed.has(kind),
+    (kind) =>
+      (findings.present.has(kind) || (kind === 'session' && principal.kind === 'federated')) &&
+      !findings.allowed.has(kind),
   )
   const crossAccount = request.resourceAccount !== undefined && request.resourceAccount !== principal.account
   if ((crossAccount || request.needsResourcePolicy) && granted.size === 0) return 'resource'
   if (!crossAccount) {
-    if (granted.has('exact')) return undefined
-    if (granted.has('everyone') && principal.kind === 'user') return undefined
-    if (granted.has('role') || granted.has('everyone')) return narrowed
+    if (granted.has('direct')) return undefined
+    if (granted.has('bearer')) return narrowed
   }
   return identity ? narrowed : 'identity'
 }

@@ -71,7 +71,11 @@ const variableText = /^\$\{([^{},]+?)\s*(?:,\s*'([^']*)'\s*)?\}/
  * Compiles text of a policy. `variables` only where the policy's Version is 2012-10-17; `${*}`, `${?}` and `${$}` stand
  * for the characters themselves (IAM user guide, "IAM policy elements: Variables and tags").
  */
-export const compileTemplate = (text: string, options: { variables: boolean; wildcards: boolean }): Template => {
+export const compileTemplate = (
+  text: string,
+  options: { variables: boolean; wildcards: boolean; variablesFrom?: number },
+): Template => {
+  const variablesFrom = options.variables ? (options.variablesFrom ?? 0) : Number.POSITIVE_INFINITY
   const parts: Part[] = []
   for (let at = 0; at < text.length; at++) {
     const character = text[at]
@@ -84,7 +88,7 @@ export const compileTemplate = (text: string, options: { variables: boolean; wil
       continue
     }
     // A key is at most a prefix and a tag name: bounding the look-ahead keeps hostile text linear.
-    const found = options.variables && character === '$' ? variableText.exec(text.slice(at, at + 1024)) : null
+    const found = at >= variablesFrom && character === '$' ? variableText.exec(text.slice(at, at + 1024)) : null
     if (found) {
       const key = found[1]!.trim()
       if (key === '*' || key === '?' || key === '$') parts.push(key.charCodeAt(0))
@@ -124,22 +128,55 @@ export const resolve = (template: Template, context: RequestContext): Glob | und
   return globOf(units)
 }
 
-/** A pattern over ARNs: each of the first five colon-separated parts is matched by itself, the rest as one. */
-export type ArnTemplate = { readonly whole: Template; readonly segments: readonly Template[] | undefined }
-
 const COLON = 58
 
-/** `*` stands for every resource. Missing segments count as `*` after a final one (`arn:aws:sns:*`). */
-export const compileArn = (text: string, options: { variables: boolean }): ArnTemplate => {
-  const whole = compileTemplate(text, { ...options, wildcards: true })
-  if (!text.startsWith('arn:')) return { whole, segments: undefined }
+/** The parts cut at the first five colons. */
+const cutParts = (parts: readonly Part[]): Part[][] => {
   const segments: Part[][] = [[]]
-  for (const part of whole.parts) {
+  for (const part of parts) {
     if (part === COLON && segments.length < 6) segments.push([])
     else segments.at(-1)!.push(part)
   }
+  return segments
+}
+
+/** A pattern over ARNs: each of the first five colon-separated parts is matched by itself, the rest as one. */
+export type ArnTemplate = { readonly whole: Template; readonly segments: readonly Template[] | undefined }
+
+/**
+ * A pattern of the ARN condition operators. Missing segments count as `*` after a final one (`arn:aws:sns:*`); what is no
+ * ARN (`*`) is matched as a whole.
+ */
+export const compileArn = (text: string, options: { variables: boolean }): ArnTemplate => {
+  const whole = compileTemplate(text, { ...options, wildcards: true })
+  if (!text.startsWith('arn:')) return { whole, segments: undefined }
+  const segments = cutParts(whole.parts)
   if (segments.length < 6 && segments.at(-1)!.at(-1) === RUN) while (segments.length < 6) segments.push([RUN])
   return { whole, segments: segments.map(templateOf) }
+}
+
+/**
+ * A pattern of a Resource element. Variables stand after the fifth colon only; a `*` at the end of a segment reaches over
+ * the colons that follow, one within a segment does not (IAM user guide, "IAM JSON policy elements: Resource").
+ */
+export const compileResource = (text: string, options: { variables: boolean }): ArnTemplate => {
+  if (!text.startsWith('arn:')) return compileArn(text, options)
+  const whole = compileTemplate(text, { ...options, wildcards: true, variablesFrom: resourcePart(text) })
+  const segments = cutParts(whole.parts)
+  const head = segments.slice(0, 5)
+  const literal = segments.length === 6 && !head.flat().some((part) => part === RUN || part === ONE)
+  const reaching = head.some((segment) => segment.at(-1) === RUN)
+  return { whole, segments: literal || reaching ? undefined : segments.map(templateOf) }
+}
+
+/** Where the sixth part of an ARN begins. */
+const resourcePart = (text: string): number => {
+  let at = -1
+  for (let colons = 0; colons < 5; colons++) {
+    at = text.indexOf(':', at + 1)
+    if (at < 0) return Number.POSITIVE_INFINITY
+  }
+  return at + 1
 }
 
 /** An ARN (or other resource text) cut once for many matches. */
@@ -165,7 +202,6 @@ export const matchesArn = (pattern: ArnTemplate, arn: CutArn, context: RequestCo
     const glob = resolve(pattern.whole, context)
     return glob && matches(glob, arn.text)
   }
-  if (pattern.whole.glob?.kind === 'exact') return pattern.whole.glob.text === arn.text
   if (pattern.segments.length !== 6) return false
   // The resource part differs most often: look there first.
   for (let index = 5; index >= 0; index--) {

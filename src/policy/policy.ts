@@ -41,7 +41,7 @@ export type PolicyPrincipal = {
   readonly account: string
   /** The caller's ARN: user, assumed-role session, root; a service's host name for a service. */
   readonly arn: string
-  /** For an assumed role: the role's ARN, which `Principal` elements name too. */
+  /** For an assumed role the role's ARN, for a federated user the user's behind it: `Principal` elements name them too. */
   readonly roleArn?: string
 }
 

@@ -3,13 +3,18 @@ import type { PolicyPrincipal, PrincipalElement, RequestContext } from './policy
 // IAM user guide, "AWS JSON policy elements: Principal" and "NotPrincipal".
 
 /**
- * How a Principal element names the caller. `account` only delegates to the account, whose own policies must then
- * allow; `role` and `everyone` stay below a role's boundary and session policies; `exact` (the user, the session, the
- * federated user, the service) is a grant in itself.
+ * How a Principal element names the caller. `direct` (the user, the session, the federated user, the service, everyone) is
+ * a grant in itself; `bearer` names the role of a session, or the user behind a federated user, and stays below boundary
+ * and session policies; `account` only delegates to the account, whose own policies must then allow.
  */
-export type Naming = 'exact' | 'role' | 'everyone' | 'account'
+export type Naming = 'direct' | 'bearer' | 'account'
 
-export type PrincipalMatcher = (principal: PolicyPrincipal, context: RequestContext) => Naming | undefined
+/** `bounded`: the caller has a permissions boundary. */
+export type PrincipalMatcher = (
+  principal: PolicyPrincipal,
+  context: RequestContext,
+  bounded: boolean,
+) => Naming | undefined
 
 type Names = { everyone: boolean; aws: Set<string>; service: Set<string>; federated: Set<string> }
 
@@ -43,17 +48,14 @@ export const compilePrincipal = (element: PrincipalElement): PrincipalMatcher =>
   return (principal, context) => {
     switch (principal.kind) {
       case 'anonymous':
-        return names.everyone ? 'everyone' : undefined
+        return names.everyone ? 'direct' : undefined
       case 'service':
-        if (namesService(names, principal.arn, context)) return 'exact'
-        return names.everyone ? 'everyone' : undefined
+        return names.everyone || namesService(names, principal.arn, context) ? 'direct' : undefined
       case 'root':
-        if (namesAccount(names, principal.account)) return 'exact'
-        return names.everyone ? 'everyone' : undefined
+        return names.everyone || namesAccount(names, principal.account) ? 'direct' : undefined
       default:
-        if (names.aws.has(principal.arn) || names.federated.has(principal.arn)) return 'exact'
-        if (principal.roleArn !== undefined && names.aws.has(principal.roleArn)) return 'role'
-        if (names.everyone) return 'everyone'
+        if (names.everyone || names.aws.has(principal.arn) || names.federated.has(principal.arn)) return 'direct'
+        if (principal.roleArn !== undefined && names.aws.has(principal.roleArn)) return 'bearer'
         return namesAccount(names, principal.account) ? 'account' : undefined
     }
   }
@@ -61,23 +63,24 @@ export const compilePrincipal = (element: PrincipalElement): PrincipalMatcher =>
 
 /**
  * NotPrincipal: everyone but those named. A caller is exempt when all that it is, account included, is named; naming
- * only a user, or only the account, does not exempt the user.
+ * only a user, or only the account, does not exempt the user. A Deny exempts no one who has a permissions boundary.
  */
-export const compileNotPrincipal = (element: PrincipalElement): PrincipalMatcher => {
+export const compileNotPrincipal = (element: PrincipalElement, options: { deny: boolean }): PrincipalMatcher => {
   const names = namesOf(element)
-  return (principal, context) => {
+  return (principal, context, bounded) => {
+    if (bounded && options.deny) return 'direct'
     if (names.everyone) return undefined
     switch (principal.kind) {
       case 'anonymous':
-        return 'everyone'
+        return 'direct'
       case 'service':
-        return namesService(names, principal.arn, context) ? undefined : 'everyone'
+        return namesService(names, principal.arn, context) ? undefined : 'direct'
       case 'root':
-        return namesAccount(names, principal.account) ? undefined : 'everyone'
+        return namesAccount(names, principal.account) ? undefined : 'direct'
       default: {
         const named = names.aws.has(principal.arn) || names.federated.has(principal.arn)
         const role = principal.roleArn === undefined || names.aws.has(principal.roleArn)
-        return named && role && namesAccount(names, principal.account) ? undefined : 'everyone'
+        return named && role && namesAccount(names, principal.account) ? undefined : 'direct'
       }
     }
   }
