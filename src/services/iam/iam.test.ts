@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { allow, type Story, story } from '../../../test/story.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import { awsManagedPolicies } from './aws-managed.ts'
-import { statementSpans } from './statement-spans.ts'
 
 let drydock: Story
 let iam: sdk.IAMClient
@@ -409,106 +408,6 @@ test('an account alias is one, and unique', async () => {
     name: 'EntityAlreadyExistsException',
   })
   await iam.send(new sdk.DeleteAccountAliasCommand({ AccountAlias: 'harbour-two' }))
-})
-
-describe('the simulator', () => {
-  test('says what enforcement would, and which statement decides', async () => {
-    const document = `{
-  "Version": "2012-10-17",
-  "Statement": [
-    { "Sid": "All", "Effect": "Allow", "Action": "s3:*", "Resource": "*" },
-    { "Effect": "Deny", "Action": "s3:Delete*", "Resource": "*",
-      "Condition": { "Bool": { "aws:MultiFactorAuthPresent": "false" } } }
-  ]
-}`
-    const { EvaluationResults } = await iam.send(
-      new sdk.SimulateCustomPolicyCommand({
-        PolicyInputList: [document],
-        ActionNames: ['s3:GetObject', 's3:DeleteObject', 'ec2:RunInstances'],
-        ContextEntries: [
-          { ContextKeyName: 'aws:MultiFactorAuthPresent', ContextKeyType: 'boolean', ContextKeyValues: ['false'] },
-        ],
-      }),
-    )
-    expect(EvaluationResults?.map(({ EvalDecision }) => EvalDecision)).toEqual([
-      'allowed',
-      'explicitDeny',
-      'implicitDeny',
-    ])
-    expect(EvaluationResults?.[0]?.MatchedStatements).toEqual([
-      {
-        SourcePolicyId: 'PolicyInputList.1',
-        SourcePolicyType: 'IAM Policy',
-        StartPosition: { Line: 4, Column: 5 },
-        EndPosition: { Line: 4, Column: 75 },
-      },
-    ])
-    expect(EvaluationResults?.[1]?.MatchedStatements).toHaveLength(2)
-  })
-
-  test('of a principal takes its policies and boundary', async () => {
-    await drydock.user('simulated', [allow(['s3:*', 'ec2:*'])])
-    await iam.send(
-      new sdk.PutUserPermissionsBoundaryCommand({
-        UserName: 'simulated',
-        PermissionsBoundary: 'arn:aws:iam::aws:policy/AmazonS3FullAccess',
-      }),
-    )
-    const { EvaluationResults } = await iam.send(
-      new sdk.SimulatePrincipalPolicyCommand({
-        PolicySourceArn: arn('user/simulated'),
-        ActionNames: ['s3:GetObject', 'ec2:RunInstances'],
-      }),
-    )
-    expect(EvaluationResults).toMatchObject([
-      { EvalDecision: 'allowed', PermissionsBoundaryDecisionDetail: { AllowedByPermissionsBoundary: true } },
-      {
-        EvalDecision: 'implicitDeny',
-        PermissionsBoundaryDecisionDetail: { AllowedByPermissionsBoundary: false },
-        MatchedStatements: [{ SourcePolicyId: 'user_simulated_policy-0', SourcePolicyType: 'user' }],
-      },
-    ])
-    await expect(
-      iam.send(
-        new sdk.SimulatePrincipalPolicyCommand({ PolicySourceArn: arn('user/nobody'), ActionNames: ['s3:Get'] }),
-      ),
-    ).rejects.toMatchObject({ name: 'NoSuchEntityException' })
-  })
-
-  test('missing keys are told', async () => {
-    const PolicyInputList = [
-      text(allow('s3:*', 'arn:aws:s3:::${aws:username}', { Bool: { 'aws:SecureTransport': 'true' } })),
-    ]
-    const keys = await iam.send(new sdk.GetContextKeysForCustomPolicyCommand({ PolicyInputList }))
-    expect(keys.ContextKeyNames?.toSorted()).toEqual(['aws:SecureTransport', 'aws:username'])
-    const { EvaluationResults } = await iam.send(
-      new sdk.SimulateCustomPolicyCommand({
-        PolicyInputList: [text(allow('s3:*', '*', { Bool: { 'aws:SecureTransport': 'true' } }))],
-        ActionNames: ['s3:ListBucket'],
-      }),
-    )
-    expect(EvaluationResults?.[0]?.MissingContextValues).toEqual(['aws:securetransport'])
-  })
-
-  test.each([
-    ['{"Statement":{"a":{"b":1}},"Id":"{"}', [[1, 14, 1, 27]]],
-    [
-      '{"Statement":[{},{"x":[{}]}]}',
-      [
-        [1, 15, 1, 17],
-        [1, 18, 1, 28],
-      ],
-    ],
-    ['{"Id":{"Statement":[{}]},"Statement":[]}', []],
-  ])('statements in %s', (json, expected) => {
-    const spans = statementSpans(json).map(({ StartPosition: from, EndPosition: to }) => [
-      from.Line,
-      from.Column,
-      to.Line,
-      to.Column,
-    ])
-    expect(spans).toEqual(expected)
-  })
 })
 
 test('authorization details tell all, by kind and page', async () => {

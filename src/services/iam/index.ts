@@ -74,8 +74,6 @@ export const service = defineService<NS>()({
       "PasswordLastUsed is never set: there is no console to sign in to. The root user's date of creation is not kept.",
     CreateServiceLinkedRole: 'For the some two hundred services of its table; other names are refused.',
     DeleteServiceLinkedRole: 'Of the services, only Organizations is asked whether it still needs its role.',
-    SimulateCustomPolicy: 'ResourceHandlingOption is not looked at.',
-    SimulatePrincipalPolicy: 'ResourceHandlingOption is not looked at.',
     CreateServiceSpecificCredential: 'Only for CodeCommit; other services are refused.',
     UpdateSSHPublicKey: 'The status is kept and shown; CodeCommit has no SSH door here that would ask for it.',
     UploadSSHPublicKey:

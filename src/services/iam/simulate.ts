@@ -1,139 +1,138 @@
-import type { EvaluationResult, Statement as WireStatement } from '@aws-sdk/client-iam'
+import { isIP } from 'node:net'
 import type { Ctx } from '../../kernel/context.ts'
-import { identity } from '../../kernel/identity.ts'
-import type { Principal } from '../../kernel/principal.ts'
-import { evaluate } from '../../policy/evaluate.ts'
-import type { AppliedPolicy, Decision, PolicyDocument, PolicyKind, PolicyPrincipal } from '../../policy/policy.ts'
-import { isAwsManaged } from './aws-managed.ts'
-import { checkDocument } from './documents.ts'
+import { organization } from '../../kernel/organization.ts'
+import { compile } from '../../policy/compile.ts'
+import { type DocumentKind, PolicyFinding, parsePolicy } from '../../policy/parse.ts'
+import { cutArn } from '../../policy/pattern.ts'
+import type { AppliedPolicy, PolicyDocument, PolicyKind, PolicyPrincipal } from '../../policy/policy.ts'
+import { type Entity, findEntity, policiesHeld } from './entity-policies.ts'
 import { findManaged } from './managed.ts'
-import { findRoleByArn } from './names.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import { pageOfList, tail } from './page.ts'
-import { Attachments, Group, nameKey, User } from './records.ts'
-import { groupArn, userArn } from './shapes.ts'
-import { type Span, statementSpans } from './statement-spans.ts'
+import { keysOf, type Simulated, type Simulation, simulateAction } from './simulation.ts'
 
-// The simulator is the engine that decides real requests (IAM user guide, "IAM policy testing with the IAM policy simulator").
+const invalid = (message: string) => fail('InvalidInputException', message)
 
-/** A policy in a simulation, with its text where we have it: answers point into it. */
-type Simulated = AppliedPolicy & { readonly text?: string }
-
-type Asked = Pick<
-  Input<'SimulateCustomPolicy'>,
-  | 'ActionNames'
-  | 'ResourceArns'
-  | 'ResourcePolicy'
-  | 'ResourceOwner'
-  | 'ContextEntries'
-  | 'PermissionsBoundaryPolicyInputList'
-  | 'PolicyInputList'
-  | 'MaxItems'
-  | 'Marker'
->
+const parse = (text: string, kind: DocumentKind): PolicyDocument => {
+  try {
+    return parsePolicy(text, kind)
+  } catch (thrown) {
+    if (thrown instanceof PolicyFinding) throw invalid(thrown.message)
+    throw thrown
+  }
+}
 
 const given = (kind: PolicyKind, list: string, texts: readonly string[] | undefined): Simulated[] =>
-  (texts ?? []).map((text, index) => ({
-    kind,
-    id: `${list}.${index + 1}`,
-    document: checkDocument(text, kind),
-    text,
-  }))
+  (texts ?? []).map((text, index) => ({ kind, id: `${list}.${index + 1}`, document: parse(text, kind), text }))
 
-const sourceType = (id: string): string => {
-  if (isAwsManaged(id)) return 'aws-managed'
-  if (id.startsWith('arn:')) return 'user-managed'
-  return /^inline:(user|group|role)\//.exec(id)?.[1] ?? 'IAM Policy'
+type Value = (text: string) => boolean
+
+const isDate: Value = (text) => /^\d+$/.test(text) || !Number.isNaN(Date.parse(text))
+
+const valueTypes: Readonly<Record<string, Value>> = {
+  string: () => true,
+  numeric: (text) => text.trim() !== '' && Number.isFinite(Number(text)),
+  boolean: (text) => /^(true|false)$/i.test(text),
+  ip: (text) => isIP(text.replace(/\/\d{1,3}$/, '')) !== 0,
+  binary: (text) => /^[A-Za-z0-9+/]*={0,2}$/.test(text),
+  date: isDate,
 }
 
-const sourceId = (id: string): string =>
-  id.startsWith('arn:') ? id.slice(id.lastIndexOf('/') + 1) : id.replace(/^inline:/, '').replaceAll('/', '_')
+/** Throws InvalidInput for values that are not of their type. */
+const contextOf = (entries: Input<'SimulateCustomPolicy'>['ContextEntries']): Record<string, readonly string[]> =>
+  Object.fromEntries(
+    (entries ?? []).map(({ ContextKeyName: name, ContextKeyValues: values, ContextKeyType: type }) => {
+      if (name === undefined || !name.includes(':') || type === undefined || !values?.length)
+        throw invalid(`Invalid context entry: ${name ?? ''} must have a name, a type and values.`)
+      const fits = valueTypes[type.replace(/List$/, '')]
+      if (!type.endsWith('List') && values.length > 1)
+        throw invalid(`Context key ${name} of type ${type} has more than one value.`)
+      for (const value of values)
+        if (!fits?.(value)) throw invalid(`Value ${value} of context key ${name} is not of type ${type}.`)
+      return [name.toLowerCase(), values]
+    }),
+  )
 
-const toStatements = (decision: Decision, policies: readonly Simulated[]): WireStatement[] => {
-  const spans = new Map<string, Span[]>()
-  return decision.matched.map(({ id, index, kind }) => {
-    const text = policies.find((policy) => policy.id === id && policy.kind === kind)?.text
-    if (text !== undefined && !spans.has(id)) spans.set(id, statementSpans(text))
-    return {
-      SourcePolicyId: sourceId(id),
-      SourcePolicyType: kind === 'resource' ? 'resource' : sourceType(id),
-      ...spans.get(id)?.[index],
-    } as WireStatement
-  })
+/** What each scenario needs (API reference, `ResourceHandlingOption`). */
+const scenarios: Readonly<Record<string, readonly string[]>> = {
+  'EC2-VPC-InstanceStore': ['instance', 'image', 'security-group', 'network-interface'],
+  'EC2-VPC-InstanceStore-Subnet': ['instance', 'image', 'security-group', 'network-interface', 'subnet'],
+  'EC2-VPC-EBS': ['instance', 'image', 'security-group', 'network-interface', 'volume'],
+  'EC2-VPC-EBS-Subnet': ['instance', 'image', 'security-group', 'network-interface', 'subnet', 'volume'],
 }
 
-const simulate = (
+const checkScenario = (option: string | undefined, resources: readonly string[]) => {
+  if (option === undefined) return
+  const needed = Object.hasOwn(scenarios, option) ? scenarios[option] : undefined
+  if (!needed) throw invalid(`Invalid resource handling option: ${option}`)
+  for (const type of needed)
+    if (
+      !resources.some((resource) => /^arn:[^:]+:ec2:/.test(resource) && resource.split(':')[5]?.startsWith(`${type}/`))
+    )
+      throw invalid(`Resource handling option ${option} needs a resource of type ${type}.`)
+}
+
+type Asked = Omit<Input<'SimulateCustomPolicy'>, 'PolicyInputList'>
+
+/** `arn:aws:iam::123456789012:root`, or the account by itself. */
+const ownerOf = ({ ResourceOwner: owner }: Asked): string | undefined => {
+  if (owner === undefined) return undefined
+  const account = /^(?:arn:[^:]+:iam::)?(\d{12})(?::root)?$/.exec(owner)?.[1]
+  if (!account) throw invalid(`Invalid resource owner: ${owner}`)
+  return account
+}
+
+const simulate = async (
   asked: Asked,
-  caller: PolicyPrincipal,
-  facts: Record<string, readonly string[]>,
-  policies: readonly Simulated[],
+  from: Pick<Simulation, 'caller' | 'controls'> & {
+    readonly facts: Simulation['context']
+    readonly policies: readonly Simulated[]
+  },
 ) => {
   for (const action of asked.ActionNames)
-    if (!/^[A-Za-z0-9-]+:[A-Za-z0-9*?]+$/.test(action))
-      throw fail('InvalidInputException', `Invalid Input Invalid Action name: ${action}`)
+    if (!/^[A-Za-z0-9-]+:[A-Za-z0-9_]+$/.test(action)) throw invalid(`Invalid Action Name: ${action}`)
   const boundaries = given('boundary', 'PermissionsBoundaryPolicyInputList', asked.PermissionsBoundaryPolicyInputList)
-  const resourcePolicy = given(
-    'resource',
-    'ResourcePolicy',
-    asked.ResourcePolicy === undefined ? [] : [asked.ResourcePolicy],
-  )
+  if (boundaries.length > 1) throw invalid('Only one permissions boundary policy can be given.')
+  const resourcePolicy =
+    asked.ResourcePolicy === undefined ? [] : given('resource', 'ResourcePolicy', [asked.ResourcePolicy])
+  const resources = asked.ResourceArns?.length ? [...new Set(asked.ResourceArns)] : ['*']
+  checkScenario(asked.ResourceHandlingOption, resources)
+  const context = { ...from.facts, ...contextOf(asked.ContextEntries) }
+  for (const { document } of resourcePolicy)
+    for (const resource of resources)
+      if (resource !== '*' && !compile(document).some((one) => one.resource(cutArn(resource), context)))
+        throw invalid(`The resource policy does not apply to ${resource}.`)
   // A boundary in the question takes the place of the identity's own.
-  const own = boundaries.length > 0 ? policies.filter(({ kind }) => kind !== 'boundary') : policies
-  const all = [...own, ...boundaries, ...resourcePolicy]
-  const bounded = all.some(({ kind }) => kind === 'boundary')
-  const context = {
-    ...facts,
-    ...Object.fromEntries(
-      (asked.ContextEntries ?? []).flatMap(({ ContextKeyName, ContextKeyValues }) =>
-        ContextKeyName === undefined ? [] : [[ContextKeyName.toLowerCase(), ContextKeyValues ?? []]],
-      ),
-    ),
+  const own = boundaries.length > 0 ? from.policies.filter(({ kind }) => kind !== 'boundary') : from.policies
+  const simulation: Simulation = {
+    caller: from.caller,
+    controls: from.controls,
+    context,
+    policies: [...own, ...boundaries, ...resourcePolicy],
+    owner: ownerOf(asked),
+    together: asked.ResourceHandlingOption !== undefined,
   }
-  const resources = asked.ResourceArns?.length ? asked.ResourceArns : ['*']
-  const owner = asked.ResourceOwner?.split(':')[4] ?? asked.ResourceOwner
-  const pairs = asked.ActionNames.flatMap((action) => resources.map((resource) => ({ action, resource })))
-  const page = pageOfList(
-    pairs.map((pair, index) => ({ ...pair, rank: String(index).padStart(9, '0') })),
-    ({ rank }) => rank,
-    asked,
-  )
-  const results = page.items.map(({ action, resource }): EvaluationResult => {
-    const decision = evaluate({
-      principal: caller,
-      action,
-      resource,
-      resourceAccount: owner ?? caller.account,
-      context,
-      policies: all,
-    })
-    const bounds = () =>
-      evaluate({
-        principal: { ...caller, kind: 'user' },
-        action,
-        resource,
-        context,
-        policies: all.filter(({ kind }) => kind === 'boundary').map((policy) => ({ ...policy, kind: 'identity' })),
-      })
-    return {
-      EvalActionName: action,
-      EvalResourceName: resource,
-      EvalDecision: decision.decision,
-      MatchedStatements: toStatements(decision, all),
-      MissingContextValues: [...decision.missingContext],
-      ...(bounded
-        ? { PermissionsBoundaryDecisionDetail: { AllowedByPermissionsBoundary: bounds().decision === 'allowed' } }
-        : {}),
-    }
-  })
+  const ranked = asked.ActionNames.map((action, index) => ({ action, rank: String(index).padStart(9, '0') }))
+  const page = pageOfList(ranked, ({ rank }) => rank, asked)
+  const results = await Promise.all(page.items.map(({ action }) => simulateAction(simulation, action, resources)))
   return { EvaluationResults: results, ...tail(page) }
 }
 
-const callerOf = (account: string, arn: string | undefined): PolicyPrincipal => {
-  if (arn === undefined) return { kind: 'user', account, arn: `arn:aws:iam::${account}:user/simulated` }
-  const found = /^arn:aws:iam::(\d{12}):user\/(?:.*\/)?([^/]+)$/.exec(arn)
-  if (!found) throw fail('InvalidInputException', `Invalid Input Invalid caller ARN: ${arn}`)
-  return { kind: 'user', account: found[1]!, arn }
+const callerOf = (arn: string): PolicyPrincipal => {
+  const account = /^arn:aws:iam::(\d{12}):user\/(?:.*\/)?[^/]+$/.exec(arn)?.[1]
+  if (!account) throw invalid(`Invalid caller ARN: ${arn}`)
+  return { kind: 'user', account, arn }
 }
+
+/** Whose policies are simulated where nobody is named. */
+const somebody = (account: string): PolicyPrincipal => ({
+  kind: 'user',
+  account,
+  arn: `arn:aws:iam::${account}:user/simulated`,
+})
+
+const callerNeeded = () =>
+  invalid('CallerArn is required with a ResourcePolicy, unless the policies simulated are those of a user.')
 
 /** Condition keys that follow from who asks. */
 const factsOf = (caller: PolicyPrincipal, id?: string): Record<string, readonly string[]> => ({
@@ -143,90 +142,79 @@ const factsOf = (caller: PolicyPrincipal, id?: string): Record<string, readonly 
   ...(id === undefined ? {} : { 'aws:userid': [id] }),
 })
 
+/** Throws InvalidInput. */
 const SimulateCustomPolicy: Operation<'SimulateCustomPolicy'> = (ctx, input) => {
-  const caller = callerOf(ctx.account, input.CallerArn)
-  const facts = input.CallerArn === undefined ? {} : factsOf(caller)
-  return simulate(input, caller, facts, given('identity', 'PolicyInputList', input.PolicyInputList))
-}
-
-/** Who a policy source is, and the policies that bind it. Throws NoSuchEntity. */
-const sourceOf = async (
-  ctx: Ctx,
-  arn: string,
-): Promise<{ principal?: Principal; policies: readonly AppliedPolicy[] }> => {
-  const { account } = ctx
-  const name = arn.slice(arn.lastIndexOf('/') + 1)
-  const found = await ctx.read(async (tx) => {
-    const user = await tx.get(User, nameKey(name))
-    if (user && userArn(account, user) === arn) return { user }
-    const role = await findRoleByArn(tx, account, arn)
-    if (role) return { role }
-    const group = await tx.get(Group, nameKey(name))
-    if (!group || groupArn(account, group) !== arn)
-      throw fail('NoSuchEntityException', `The Policy Source ARN ${arn} cannot be found.`)
-    return { group, attached: await tx.list(Attachments, { index: 'entity', equals: group.id }) }
+  if (input.ResourcePolicy !== undefined && input.CallerArn === undefined) throw callerNeeded()
+  const caller = input.CallerArn === undefined ? somebody(ctx.account) : callerOf(input.CallerArn)
+  return simulate(input, {
+    caller,
+    facts: input.CallerArn === undefined ? {} : factsOf(caller),
+    policies: given('identity', 'PolicyInputList', input.PolicyInputList),
+    controls: undefined,
   })
-  if (found.group) {
-    const { group } = found
-    const inline = Object.entries(group.inline).map(([policy, text]) => ({
-      kind: 'identity' as const,
-      id: `inline:group/${group.name}/${policy}`,
+}
+
+/** Throws NoSuchEntity. */
+const sourceOf = async (ctx: Ctx, arn: string): Promise<{ entity: Entity; policies: Simulated[] }> => {
+  const entity = await ctx.read((tx) => findEntity(tx, ctx.account, arn))
+  if (!entity) throw fail('NoSuchEntityException', `The Policy Source ARN ${arn} cannot be found.`)
+  const held = (await policiesHeld(ctx, entity)).map(
+    ({ name, arn: own, holder, text }): Simulated => ({
+      kind: 'identity',
+      id: own ?? `inline:${holder.kind}/${holder.name}/${name}`,
       document: JSON.parse(text) as PolicyDocument,
-    }))
-    const managed = await Promise.all(found.attached.map(({ policy }) => findManaged(ctx, policy)))
-    const attached = managed.flatMap((policy) =>
-      policy
-        ? [{ kind: 'identity' as const, id: policy.arn, document: JSON.parse(policy.document) as PolicyDocument }]
-        : [],
-    )
-    return { policies: [...inline, ...attached] }
-  }
-  const principal: Principal = found.user
-    ? { kind: 'user', account, arn, id: found.user.id, name: found.user.name }
-    : {
-        kind: 'role',
-        account,
-        arn: `arn:aws:sts::${account}:assumed-role/${found.role!.name}/simulated`,
-        roleArn: arn,
-        id: `${found.role!.id}:simulated`,
-        name: found.role!.name,
-      }
-  return { principal, policies: await ctx.use(identity).policiesOf(principal) }
-}
-
-/** The policies that bind a user, group or role, and any more that are given. */
-const SimulatePrincipalPolicy: Operation<'SimulatePrincipalPolicy'> = async (ctx, input) => {
-  const { principal, policies } = await sourceOf(ctx, input.PolicySourceArn)
-  const caller =
-    input.CallerArn === undefined
-      ? (principal ?? callerOf(ctx.account, undefined))
-      : callerOf(ctx.account, input.CallerArn)
-  const more = given('identity', 'PolicyInputList', input.PolicyInputList)
-  return simulate({ ...input, PolicyInputList: [] }, caller, factsOf(caller, principal?.id), [...policies, ...more])
-}
-
-const keysOf = (document: PolicyDocument): string[] => {
-  const variables = [...JSON.stringify(document).matchAll(/\$\{([A-Za-z0-9-]+:[^},]+?)\s*(?:,[^}]*)?\}/g)].map(
-    ([, key]) => key!,
+      text,
+    }),
   )
-  const conditions = [document.Statement]
-    .flat()
-    .flatMap(({ Condition }) => Object.values(Condition ?? {}).flatMap(Object.keys))
-  return [...conditions, ...variables]
+  const bound = entity.kind === 'group' ? undefined : entity.record.boundary
+  const boundary = bound === undefined ? undefined : await findManaged(ctx, bound)
+  if (!boundary) return { entity, policies: held }
+  const document = JSON.parse(boundary.document) as PolicyDocument
+  return { entity, policies: [...held, { kind: 'boundary', id: boundary.arn, document, text: boundary.document }] }
+}
+
+const principalOf = (account: string, arn: string, { kind, record }: Entity): PolicyPrincipal | undefined => {
+  if (kind === 'group') return undefined
+  if (kind === 'user') return { kind, account, arn }
+  return { kind, account, arn: `arn:aws:sts::${account}:assumed-role/${record.name}/simulated`, roleArn: arn }
+}
+
+/** Service control policies bind every account of an organization but the management account, and no service-linked role. */
+const controlsOn = async (ctx: Ctx, entity: Entity): Promise<readonly AppliedPolicy[] | undefined> => {
+  const membership = await ctx.use(organization).membershipOf(ctx.account)
+  if (!membership) return undefined
+  if (membership.management || (entity.kind === 'role' && entity.record.linkedTo !== undefined)) return []
+  return membership.controls.filter(({ kind }) => kind === 'service-control')
+}
+
+/** The policies that bind a user, group or role, and any more that are given. Throws NoSuchEntity, InvalidInput. */
+const SimulatePrincipalPolicy: Operation<'SimulatePrincipalPolicy'> = async (ctx, input) => {
+  const { entity, policies } = await sourceOf(ctx, input.PolicySourceArn)
+  if (input.ResourcePolicy !== undefined && input.CallerArn === undefined && entity.kind !== 'user')
+    throw callerNeeded()
+  const principal = principalOf(ctx.account, input.PolicySourceArn, entity)
+  const caller = input.CallerArn === undefined ? (principal ?? somebody(ctx.account)) : callerOf(input.CallerArn)
+  const { id } = entity.record
+  const facts = factsOf(caller, entity.kind === 'group' ? undefined : entity.kind === 'role' ? `${id}:simulated` : id)
+  const more = given('identity', 'PolicyInputList', input.PolicyInputList)
+  const controls = await controlsOn(ctx, entity)
+  return simulate(input, { caller, facts, policies: [...policies, ...more], controls })
 }
 
 const contextKeys = (documents: readonly PolicyDocument[]) => ({
   ContextKeyNames: [...new Map(documents.flatMap(keysOf).map((key) => [key.toLowerCase(), key])).values()],
 })
 
-/** Condition keys and variables that the policies ask for. */
+/** Condition keys and variables that the policies ask for. Throws InvalidInput. */
 const GetContextKeysForCustomPolicy: Operation<'GetContextKeysForCustomPolicy'> = (_, { PolicyInputList }) =>
-  contextKeys(PolicyInputList.map((text) => checkDocument(text, 'identity')))
+  contextKeys(PolicyInputList.map((text) => parse(text, 'identity')))
 
+/** Throws NoSuchEntity, InvalidInput. */
 const GetContextKeysForPrincipalPolicy: Operation<'GetContextKeysForPrincipalPolicy'> = async (ctx, input) => {
   const { policies } = await sourceOf(ctx, input.PolicySourceArn)
-  const more = (input.PolicyInputList ?? []).map((text) => checkDocument(text, 'identity'))
-  return contextKeys([...policies.map(({ document }) => document), ...more])
+  const more = (input.PolicyInputList ?? []).map((text) => parse(text, 'identity'))
+  const own = policies.filter(({ kind }) => kind === 'identity').map(({ document }) => document)
+  return contextKeys([...own, ...more])
 }
 
 export const simulations = {

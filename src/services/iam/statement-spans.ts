@@ -3,17 +3,19 @@ type Position = { readonly Line: number; readonly Column: number }
 export type Span = { readonly StartPosition: Position; readonly EndPosition: Position }
 
 /**
- * Where the statements stand in a policy's text: a walk over valid JSON that notes the objects of the top level's
- * `Statement`, in order.
+ * Where the statements stand in a policy's text, as AWS tells it: from behind the token before (`[`, the statement
+ * before, or, where there is no list, the statement's own brace) to behind the closing brace. A walk over valid JSON.
  */
 export const statementSpans = (text: string): Span[] => {
   const spans: Span[] = []
-  const starts: (Position | undefined)[] = []
+  let depth = 0
   let line = 1
   let lineStart = 0
   let key = ''
-  let inStatement = false
-  const here = (at: number, past = 0): Position => ({ Line: line, Column: at - lineStart + 1 + past })
+  /** The depth at which statements lie, inside the top level's `Statement`. */
+  let level: number | undefined
+  let start: Position = { Line: 1, Column: 1 }
+  const behind = (at: number): Position => ({ Line: line, Column: at - lineStart + 2 })
   for (let at = 0; at < text.length; at++) {
     const mark = text[at]
     if (mark === '\n') {
@@ -22,15 +24,20 @@ export const statementSpans = (text: string): Span[] => {
     } else if (mark === '"') {
       const from = at
       for (at++; text[at] !== '"' && at < text.length; at++) if (text[at] === '\\') at++
-      if (starts.length === 1) key = text.slice(from + 1, at)
+      if (depth === 1) key = text.slice(from + 1, at)
     } else if (mark === '{' || mark === '[') {
-      if (starts.length === 1) inStatement = key === 'Statement'
-      const depth = starts.length
-      const isStatement = mark === '{' && inStatement && (depth === 1 || (depth === 2 && starts[1] === undefined))
-      starts.push(isStatement ? here(at) : undefined)
+      if (depth === 1 && key === 'Statement') {
+        level = mark === '[' ? 2 : 1
+        start = behind(at)
+      }
+      depth++
     } else if (mark === '}' || mark === ']') {
-      const start = starts.pop()
-      if (start) spans.push({ StartPosition: start, EndPosition: here(at, 1) })
+      depth--
+      if (mark === '}' && depth === level) {
+        spans.push({ StartPosition: start, EndPosition: behind(at) })
+        start = behind(at)
+      }
+      if (depth === 1) level = undefined
     }
   }
   return spans
