@@ -6,6 +6,7 @@ import { namedOrCaller } from './names.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
 import { type AccessKeyRecord, AccessKeys, findById, User, type UserRecord } from './records.ts'
+import { isActive } from './statuses.ts'
 
 const secretAlphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 
@@ -70,7 +71,7 @@ const getKey = async (ctx: Ctx, tx: ReadTx, userName: string | undefined, id: st
 const UpdateAccessKey: Operation<'UpdateAccessKey'> = async (ctx, { UserName, AccessKeyId, Status }) => {
   await ctx.write(async (tx) => {
     const key = await getKey(ctx, tx, UserName, AccessKeyId)
-    tx.put(AccessKeys, { ...key, active: Status === 'Active' })
+    tx.put(AccessKeys, { ...key, active: isActive(Status) })
   })
   return {}
 }

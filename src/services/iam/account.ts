@@ -1,4 +1,4 @@
-import { MfaDevices } from './credential-records.ts'
+import { MfaDevices, ServerCertificates } from './credential-records.ts'
 import { fail, type Operation } from './operation.ts'
 import { quotas } from './quotas.ts'
 import { Aliases, Group, InstanceProfiles, Policy, Role, User } from './records.ts'
@@ -66,7 +66,7 @@ const GetAccountSummary: Operation<'GetAccountSummary'> = (ctx) =>
         AccountAccessKeysPresent: 1,
         AccountPasswordPresent: 0,
         AccountSigningCertificatesPresent: 0,
-        ServerCertificates: 0,
+        ServerCertificates: (await tx.list(ServerCertificates)).length,
         ServerCertificatesQuota: 20,
         Providers: 0,
         GlobalEndpointTokenVersion: 1,

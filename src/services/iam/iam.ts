@@ -2,7 +2,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules } from '../../kernel/service.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { isAwsManaged } from './aws-managed.ts'
-import { MfaDevices, PasswordPolicies } from './credential-records.ts'
+import { MfaDevices, PasswordPolicies, ServerCertificates } from './credential-records.ts'
 import { iamArn, nameInArn } from './ids.ts'
 import { findLocal } from './managed.ts'
 import { deviceKey } from './mfa-codes.ts'
@@ -73,6 +73,25 @@ const boundaryOf = (ctx: Ctx, of: typeof User | typeof Role, name: string | unde
     name === undefined ? undefined : (await tx.get<{ boundary?: string }>(of as never, nameKey(name)))?.boundary,
   )
 
+const serverCertificate = (ctx: Ctx, name: string, path?: string): Promise<string> =>
+  arnOf(ctx, 'server-certificate', name, path, (tx) => tx.get(ServerCertificates, nameKey(name)))
+
+const onCertificate: Rule<{ ServerCertificateName: string; Path?: string | undefined }> = async (input, ctx) => ({
+  resources: [await serverCertificate(ctx, input.ServerCertificateName, input.Path)],
+})
+
+/** Renaming needs permission on what it is and on what it becomes. */
+const onRenamed: Rule<{
+  ServerCertificateName: string
+  NewServerCertificateName?: string | undefined
+  NewPath?: string | undefined
+}> = async ({ ServerCertificateName: old, NewServerCertificateName, NewPath }, ctx) => {
+  const { resources = [] } = (await onCertificate({ ServerCertificateName: old }, ctx)) as { resources?: string[] }
+  const present = await ctx.read((tx) => tx.get(ServerCertificates, nameKey(old)))
+  const becomes = { name: NewServerCertificateName ?? old, path: NewPath ?? present?.path ?? '/' }
+  return { resources: [...new Set([...resources, iamArn(ctx.account, 'server-certificate', becomes)])] }
+}
+
 /** A serial number is the device's ARN. */
 const onDevice: Rule<{ SerialNumber: string }> = ({ SerialNumber }, ctx) => ({
   resources: [
@@ -108,6 +127,11 @@ export const access: AccessRules<NS> = {
     ...{ UploadSSHPublicKey: onUser, GetSSHPublicKey: onUser, ListSSHPublicKeys: onUser },
     ...{ UpdateSSHPublicKey: onUser, DeleteSSHPublicKey: onUser },
     ...{ ListMFADevices: onUser, ListSigningCertificates: onUser, GetLoginProfile: onUser, DeleteLoginProfile: onUser },
+    ...{ UploadSigningCertificate: onUser, UpdateSigningCertificate: onUser, DeleteSigningCertificate: onUser },
+    ...{ UploadServerCertificate: onCertificate, GetServerCertificate: onCertificate },
+    ...{ DeleteServerCertificate: onCertificate, UpdateServerCertificate: onRenamed },
+    ...{ TagServerCertificate: onCertificate, UntagServerCertificate: onCertificate },
+    ...{ ListServerCertificateTags: onCertificate, ListServerCertificates: onAll('server-certificate') },
     ...{ CreateLoginProfile: onUser, UpdateLoginProfile: onUser },
     ChangePassword: (_, ctx) => onUser({}, ctx),
     ...{ EnableMFADevice: onUser, DeactivateMFADevice: onUser, ResyncMFADevice: onUser, GetMFADevice: onUser },
@@ -192,6 +216,7 @@ export const access: AccessRules<NS> = {
       if (type === 'role') return (await tx.get(Role, nameKey(name)))?.tags
       if (type === 'policy') return (await findLocal(tx, ctx.account, arn))?.tags
       if (type === 'mfa') return (await tx.get(MfaDevices, deviceKey(ctx.account, arn) ?? ''))?.tags
+      if (type === 'server-certificate') return (await tx.get(ServerCertificates, nameKey(name)))?.tags
       if (type === 'instance-profile') return (await tx.get(InstanceProfiles, nameKey(name)))?.tags
       return undefined
     })

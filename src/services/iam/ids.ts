@@ -4,7 +4,7 @@ import type { Ctx } from '../../kernel/context.ts'
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
 /** Prefixes of unique ids (IAM user guide, "IAM identifiers"). */
-type Prefix = 'AIDA' | 'AROA' | 'AGPA' | 'ANPA' | 'AIPA' | 'ACCA' | 'APKA'
+type Prefix = 'AIDA' | 'AROA' | 'AGPA' | 'ANPA' | 'AIPA' | 'ACCA' | 'APKA' | 'ASCA'
 
 /** A unique id: prefix and 17 characters. */
 export const uniqueId = (ctx: Ctx, prefix: Prefix): string => `${prefix}${ctx.random(17, alphabet)}`

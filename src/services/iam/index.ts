@@ -26,8 +26,10 @@ import { policies } from './policies.ts'
 import { tables } from './records.ts'
 import { roles } from './roles.ts'
 import { OrganizationFeatures, rootAccessProvider } from './root-access.ts'
+import { serverCertificates } from './server-certificates.ts'
 import { serviceCredentials } from './service-credentials.ts'
 import { serviceLinkedRoles } from './service-linked.ts'
+import { signingCertificates } from './signing-certificates.ts'
 import { simulations } from './simulate.ts'
 import { sshKeys } from './ssh-keys.ts'
 import { users } from './users.ts'
@@ -51,6 +53,8 @@ export const service = defineService<NS>()({
     ...mfaDevices,
     ...oidcProviders,
     ...loginProfiles,
+    ...signingCertificates,
+    ...serverCertificates,
     ...passwordPolicy,
     ...account,
     ...authorizationDetails,
@@ -67,8 +71,9 @@ export const service = defineService<NS>()({
     CreateOpenIDConnectProvider:
       'Without a thumbprint list none is retrieved: then only certificates of publicly trusted authorities count.',
     ListSAMLProviders: 'Providers cannot be made yet: the list is empty.',
-    ListServerCertificates: 'Server certificates cannot be uploaded: the list is empty.',
-    ListSigningCertificates: 'Signing certificates cannot be uploaded: the list is empty.',
+    DeleteServerCertificate: 'No load balancer is asked whether it uses the certificate.',
+    UploadSigningCertificate:
+      'The certificate is checked, kept and shown; there is no SOAP request here that it would sign.',
     GetSSHPublicKey: 'Encoding PEM is refused.',
     GetUser:
       "PasswordLastUsed is never set: there is no console to sign in to. The root user's date of creation is not kept.",

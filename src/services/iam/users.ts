@@ -1,6 +1,6 @@
 import type { User as WireUser } from '@aws-sdk/client-iam'
 import { foldAccesses } from './access-notes.ts'
-import { LoginProfiles, MfaDevices } from './credential-records.ts'
+import { LoginProfiles, MfaDevices, SigningCertificates } from './credential-records.ts'
 import { stamp, uniqueId } from './ids.ts'
 import { checkBoundary } from './managed.ts'
 import { namedOrCaller } from './names.ts'
@@ -93,6 +93,8 @@ const DeleteUser: Operation<'DeleteUser'> = async (ctx, { UserName }) => {
     if ((await tx.list(AccessKeys, { index: 'user', equals: owner, limit: 1 })).length > 0)
       throw left('must delete access keys')
     if (await tx.get(LoginProfiles, user.id)) throw left('must delete login profile')
+    if ((await tx.list(SigningCertificates, { index: 'user', equals: user.id, limit: 1 })).length > 0)
+      throw left('must delete signing certificates')
     if ((await tx.list(MfaDevices, { index: 'user', equals: user.id, limit: 1 })).length > 0)
       throw left('must delete MFA device')
     if (Object.keys(user.inline).length > 0) throw left('must delete policies')
