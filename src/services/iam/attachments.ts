@@ -2,19 +2,8 @@ import type { Ctx } from '../../kernel/context.ts'
 import { isAwsManaged } from './aws-managed.ts'
 import { findLocal, findManaged } from './managed.ts'
 import { fail, type Operation } from './operation.ts'
-import { pageOfList, pageOfTable, tail } from './page.ts'
-import {
-  type Attachment,
-  Attachments,
-  change,
-  findById,
-  Group,
-  getEntity,
-  type Kind,
-  Role,
-  refuseLinked,
-  User,
-} from './records.ts'
+import { pageOfList, tail } from './page.ts'
+import { Attachments, change, findById, Group, getEntity, type Kind, Role, refuseLinked, User } from './records.ts'
 
 const nameOf = (arn: string) => arn.slice(arn.lastIndexOf('/') + 1)
 
@@ -62,8 +51,9 @@ const underPath = (arn: string, prefix: string | undefined) =>
 const listAttached = (ctx: Ctx, kind: Kind, name: string, asked: Asked) =>
   ctx.read(async (tx) => {
     const { id } = await getEntity(tx, kind, name)
-    const keep = ({ policy }: Attachment) => underPath(policy, asked.PathPrefix)
-    const page = await pageOfTable(tx, Attachments, asked, keep, { index: 'entity', equals: id })
+    const all = await tx.list(Attachments, { index: 'entity', equals: id })
+    const kept = all.filter(({ policy }) => underPath(policy, asked.PathPrefix))
+    const page = pageOfList(kept, ({ policy }) => policy, asked)
     const attached = page.items.map(({ policy }) => ({ PolicyName: nameOf(policy), PolicyArn: policy }))
     return { AttachedPolicies: attached, ...tail(page) }
   })

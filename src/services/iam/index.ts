@@ -83,6 +83,7 @@ export const service = defineService<NS>()({
     UpdateSSHPublicKey: 'The status is kept and shown; CodeCommit has no SSH door here that would ask for it.',
     UploadSSHPublicKey:
       'Keys are kept and shown, and open nothing: CodeCommit has no SSH door here. Keys in PEM format are refused.',
+    GetPolicy: 'AWS managed policies have ids of this server, not those of AWS, and no description.',
     GetPolicyVersion: 'Of AWS managed policies only the newest version is known.',
     ListPolicyVersions: 'Of AWS managed policies only the newest version is known.',
     ListPolicies: 'AWS managed policies have ids and usage of this server, not those of AWS.',

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { ListOptions, ReadTx, Table } from '../../store/store.ts'
 import { invalid } from './operation.ts'
 
@@ -6,13 +7,19 @@ type Page<T> = { readonly items: T[]; readonly IsTruncated: boolean; readonly Ma
 
 const size = ({ MaxItems }: Asked) => MaxItems ?? 100
 
-const markerOf = (key: string) => Buffer.from(key, 'utf8').toString('base64')
+const base64 = (key: string) => Buffer.from(key, 'utf8').toString('base64')
+
+/** A marker has at most 320 characters, and an ARN may have more: its digest, with a `!` that base64 does not have. */
+const markerOf = (key: string) => {
+  const marker = base64(key)
+  return marker.length <= 320 ? marker : `!${createHash('sha256').update(key).digest('base64url')}`
+}
 
 /** The key after which the next page begins. Throws ValidationError for what we did not hand out. */
 const afterOf = ({ Marker }: Asked): string | undefined => {
   if (Marker === undefined) return undefined
   const key = Buffer.from(Marker, 'base64').toString('utf8')
-  if (key === '' || markerOf(key) !== Marker) throw invalid('Invalid Marker.')
+  if (key === '' || base64(key) !== Marker) throw invalid('Invalid Marker.')
   return key
 }
 
@@ -42,9 +49,11 @@ export const pageOfTable = async <R>(
 /** A page of a list that is at hand, in the order of its keys. */
 export const pageOfList = <T>(list: readonly T[], keyOf: (item: T) => string, asked: Asked): Page<T> => {
   const want = size(asked)
-  const after = afterOf(asked)
-  const rest = list
-    .map((item) => ({ item, key: keyOf(item) }))
+  const keyed = list.map((item) => ({ item, key: keyOf(item) }))
+  const { Marker } = asked
+  const after = Marker?.startsWith('!') ? keyed.find(({ key }) => markerOf(key) === Marker)?.key : afterOf(asked)
+  if (Marker !== undefined && after === undefined) throw invalid('Invalid Marker.')
+  const rest = keyed
     .filter(({ key }) => after === undefined || key > after)
     .toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
   const taken = rest.slice(0, want)
