@@ -52,7 +52,7 @@ export const authorize = async (
   const caller = contextOf(ctx, tags, scope.eventRegion?.(ctx.request))
   for (const { action, resources, context } of requirements)
     for (const resource of resources.length > 0 ? resources : ['*']) {
-      const { decision, request } = await decide(scope.access, ctx, policies, action, resource, {
+      const { decision, request } = await decide(scope, ctx, policies, action, resource, {
         ...caller,
         ...lowered(context),
       })
@@ -73,7 +73,7 @@ export const authorize = async (
 }
 
 const decide = async (
-  access: Service['access'],
+  { access, protocol }: AccessScope,
   ctx: Ctx,
   policies: readonly AppliedPolicy[],
   action: string,
@@ -89,6 +89,7 @@ const decide = async (
   const resourceAccount = owned?.account ?? (resource.split(':')[4] || ctx.account)
   context['aws:resourceaccount'] = [resourceAccount]
   const memberships = await membershipsOf(ctx, ctx.principal, resourceAccount, context['aws:sourceaccount']?.[0])
+  refuseClosed(memberships, ctx.principal, protocol, action, resource)
   Object.assign(context, organizationContext(memberships))
   const controls = await controlsOf(ctx.principal, action, memberships)
   const applied: readonly AppliedPolicy[] = [
@@ -106,6 +107,21 @@ const decide = async (
     policies: applied,
   }
   return { request, decision: evaluate(request) }
+}
+
+/** Nobody of a closed account may do anything, and nobody anything in it ("Close an AWS account"). */
+const refuseClosed = (
+  { caller, resource: owner }: Awaited<ReturnType<typeof membershipsOf>>,
+  principal: Principal,
+  protocol: Protocol['name'],
+  action: string,
+  resource: string,
+): void => {
+  if (caller?.closed || owner?.closed)
+    throw accessDenied(
+      protocol,
+      `User: ${principal.arn} is not authorized to perform: ${action} on resource: ${resource} because the account is closed`,
+    )
 }
 
 /** The global condition keys that this caller and request carry ("AWS global condition context keys", IAM user guide). */

@@ -14,6 +14,8 @@ export type Membership = {
   readonly management: boolean
   /** Service and resource control policies in force on the account, each with the node (`level`) it is attached to. */
   readonly controls: readonly AppliedPolicy[]
+  /** The account is closed: nobody of it may do anything, and nobody anything in it. */
+  readonly closed?: boolean
 }
 
 /** What authorization needs to know of AWS Organizations; the Organizations service provides it. */
