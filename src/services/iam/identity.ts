@@ -334,7 +334,7 @@ const assume = async (
   const tags = by.kind === 'service' || by.federation ? {} : await tagsOf(by)
   const found = await membershipsOf(ctx, by, account, by.kind === 'service' ? account : undefined)
   const memberships = by.federation ? { ...found, caller: undefined } : found
-  if (found.caller?.closed || found.resource?.closed) throw refused(plain)
+  if (found.caller?.closed || found.resource?.closed) throw unexplained(action)
   const access: Omit<AccessRequest, 'action'> = {
     principal: by,
     resource: roleArn,

@@ -1,3 +1,5 @@
+import type { Ctx } from '../../kernel/context.ts'
+import type { WriteTx } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { part } from './accounts.ts'
 import { asManagement } from './caller.ts'
@@ -37,7 +39,7 @@ export const CloseAccount: Operation<'CloseAccount'> = (ctx, { AccountId }) =>
     const recently = members.filter(({ closed }) => closed !== undefined && closed > now - 30 * day)
     if (recently.length >= quotaOf(members.length))
       throw violates('CLOSE_ACCOUNT_QUOTA_EXCEEDED', 'You have exceeded close account quota for the past 30 days.')
-    tx.put(Accounts, { ...member, state: 'PENDING_CLOSURE', closed: now })
+    tx.put(Accounts, { ...member, state: 'PENDING_CLOSURE', closed: now, closing: ctx.newId() })
     tx.wake(closer.name, AccountId)
     return {}
   })
@@ -57,20 +59,27 @@ const eventOf = (id: string, account: string, management: string, closed: number
   },
 })
 
+const close = async (tx: WriteTx, ctx: Ctx, id: string): Promise<void> => {
+  const account = await tx.get(Accounts, id)
+  const organization = account?.joined && (await tx.get(Organizations, account.joined.organization))
+  if (account?.state !== 'PENDING_CLOSURE' || !organization) return
+  const { closing: _done, ...closed } = account
+  tx.put(Accounts, { ...closed, state: 'CLOSED' })
+  await settleFeatures(tx, ctx, organization, id)
+}
+
 /** Closes accounts, and takes them out of their organizations when nobody can reopen them any more. */
 export const closer: Reconciler = {
   name: 'organizations.closure',
   step: async (ctx, id) => {
-    const event = await change(ctx, async (tx) => {
+    const { account, organization } = await ctx.read(async (tx) => {
       const account = await tx.get(Accounts, id)
-      const organization = account?.joined && (await tx.get(Organizations, account.joined.organization))
-      if (account?.state !== 'PENDING_CLOSURE' || !organization) return undefined
-      const closed = ctx.now().getTime()
-      tx.put(Accounts, { ...account, state: 'CLOSED', closed })
-      await settleFeatures(tx, ctx, organization, id)
-      return eventOf(ctx.newId(), id, organization.management, closed)
+      return { account, organization: account?.joined && (await tx.get(Organizations, account.joined.organization)) }
     })
-    if (event) await recordServiceEvent(ctx, event)
+    if (account?.closing !== undefined && organization) {
+      await recordServiceEvent(ctx, eventOf(account.closing, id, organization.management, account.closed ?? 0))
+      await change(ctx, (tx) => close(tx, ctx, id))
+    }
     return change(ctx, async (tx) => {
       const account = await tx.get(Accounts, id)
       if (account?.state !== 'CLOSED' || !account.joined) return done()

@@ -46,6 +46,8 @@ export type AccountRecord = {
   readonly created: number
   readonly state: 'ACTIVE' | 'PENDING_CLOSURE' | 'CLOSED'
   readonly closed?: number
+  /** While it is being closed: id of the CloudTrail event about that. */
+  readonly closing?: string
   readonly joined?: Joined
 }
 export const Accounts = table<AccountRecord>('organizations.account', {
