@@ -12,6 +12,7 @@ const services = {
   ec2: () => import('./ec2/index.ts'),
   events: () => import('./events/index.ts'),
   iam: () => import('./iam/index.ts'),
+  kms: () => import('./kms/index.ts'),
   logs: () => import('./logs/index.ts'),
   organizations: () => import('./organizations/index.ts'),
   s3: () => import('./s3/index.ts'),

@@ -1,0 +1,183 @@
+import { constants, createDecipheriv, createPrivateKey, generateKeyPair, privateDecrypt } from 'node:crypto'
+import { promisify } from 'node:util'
+import type { AlgorithmSpec } from '@aws-sdk/client-kms'
+import type { Ctx } from '../../kernel/context.ts'
+import { AwsError, notImplemented } from '../../kernel/errors.ts'
+import { getCustomerKey, Key, type KeyRecord, keyArn, type Material, materialOf, refuseStates } from './key.ts'
+import { keySpecs } from './key-spec.ts'
+import { fail, type Input, type Operation } from './operation.ts'
+import { wakeFor } from './upkeep.ts'
+
+const DAY = 86_400_000
+const pending = ['PendingDeletion', 'PendingReplicaDeletion']
+const mark = 'kms-import '
+
+type Token = {
+  readonly key: string
+  readonly algorithm: AlgorithmSpec
+  readonly privateKey: string
+  readonly until: number
+}
+
+const rsaPair = promisify(generateKeyPair) as unknown as (
+  type: 'rsa',
+  options: object,
+) => Promise<{ publicKey: Buffer; privateKey: Buffer }>
+
+/** Raises UnsupportedOperationException. */
+const external = (key: KeyRecord): KeyRecord => {
+  if (key.origin !== 'EXTERNAL')
+    throw fail(
+      'UnsupportedOperationException',
+      `${keyArn(key)} origin is ${key.origin} which is not valid for this operation.`,
+    )
+  return refuseStates(key, ...pending)
+}
+
+/** A wrapping key and a token for one import within a day. The token holds the private half, sealed: nothing is stored. */
+export const GetParametersForImport: Operation<'GetParametersForImport'> = async (ctx, input) => {
+  const key = external(await ctx.read((tx) => getCustomerKey(tx, ctx.place, input.KeyId)))
+  if (input.WrappingKeySpec === 'SM2' || input.WrappingAlgorithm === 'SM2PKE')
+    throw notImplemented('import of key material under SM2')
+  if (input.WrappingAlgorithm === 'RSAES_PKCS1_V1_5')
+    throw fail('UnsupportedOperationException', 'The RSAES_PKCS1_V1_5 wrapping algorithm is no longer supported.')
+  const { publicKey, privateKey } = await rsaPair('rsa', {
+    modulusLength: Number(input.WrappingKeySpec.slice('RSA_'.length)),
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'der' },
+  })
+  const until = ctx.now().getTime() + DAY
+  const token: Token = {
+    key: key.id,
+    algorithm: input.WrappingAlgorithm,
+    privateKey: privateKey.toString('base64'),
+    until,
+  }
+  return {
+    KeyId: keyArn(key),
+    ImportToken: Buffer.from(ctx.seal(mark + JSON.stringify(token)), 'base64'),
+    PublicKey: publicKey,
+    ParametersValidTo: new Date(until),
+  }
+}
+
+/** Raises InvalidImportTokenException, ExpiredImportTokenException. */
+const openToken = (ctx: Ctx, key: KeyRecord, bytes: Uint8Array): Token => {
+  let token: Token | undefined
+  try {
+    const text = ctx.unseal(Buffer.from(bytes).toString('base64'))
+    if (text.startsWith(mark)) token = JSON.parse(text.slice(mark.length)) as Token
+  } catch {
+    // No token of ours.
+  }
+  if (token?.key !== key.id) throw fail('InvalidImportTokenException', 'The import token is invalid.')
+  if (token.until <= ctx.now().getTime()) throw fail('ExpiredImportTokenException', 'The import token has expired.')
+  return token
+}
+
+/** RFC 5649: AES key wrap with padding. */
+const unwrapAes = (wrappingKey: Uint8Array, wrapped: Uint8Array): Buffer => {
+  const decipher = createDecipheriv('id-aes256-wrap-pad', wrappingKey, Buffer.from('a65959a6', 'hex'))
+  return Buffer.concat([decipher.update(wrapped), decipher.final()])
+}
+
+/** Raises InvalidCiphertextException. */
+const unwrap = ({ algorithm, privateKey }: Token, wrapped: Uint8Array): Buffer => {
+  const key = createPrivateKey({ key: Buffer.from(privateKey, 'base64'), format: 'der', type: 'pkcs8' })
+  const oaepHash = algorithm.endsWith('SHA_1') ? 'sha1' : 'sha256'
+  const oaep = (bytes: Uint8Array) =>
+    privateDecrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, bytes)
+  try {
+    if (!algorithm.startsWith('RSA_AES_KEY_WRAP')) return oaep(wrapped)
+    const size = (key.asymmetricKeyDetails?.modulusLength ?? 2048) / 8
+    return unwrapAes(oaep(wrapped.subarray(0, size)), wrapped.subarray(size))
+  } catch {
+    throw fail('InvalidCiphertextException', '')
+  }
+}
+
+/** The material must be what the key's spec is made of. Raises IncorrectKeyMaterialException. */
+const checkMaterial = (key: KeyRecord, bytes: Buffer): Buffer => {
+  const wrong = () => fail('IncorrectKeyMaterialException', `The key material is not valid for key spec ${key.spec}.`)
+  const { bytes: lengths, pair } = keySpecs[key.spec]
+  if (lengths) {
+    if (bytes.length < lengths.least || bytes.length > lengths.most) throw wrong()
+    return bytes
+  }
+  try {
+    const given = createPrivateKey({ key: bytes, format: 'der', type: 'pkcs8' })
+    const { namedCurve, modulusLength } = given.asymmetricKeyDetails ?? {}
+    const wanted: { namedCurve?: string; modulusLength?: number } = pair?.options ?? {}
+    if (
+      given.asymmetricKeyType === pair?.type &&
+      (wanted.namedCurve ?? namedCurve) === namedCurve &&
+      (wanted.modulusLength ?? modulusLength) === modulusLength
+    )
+      return bytes
+  } catch {
+    throw wrong()
+  }
+  throw wrong()
+}
+
+/** When the material expires, as asked. Raises ValidationException. */
+const expiryOf = (ctx: Ctx, { ExpirationModel, ValidTo }: Input<'ImportKeyMaterial'>): number | undefined => {
+  const invalid = (message: string) => new AwsError('ValidationException', message, { status: 400 })
+  if (ExpirationModel === 'KEY_MATERIAL_DOES_NOT_EXPIRE') {
+    if (ValidTo) throw invalid('A validity date cannot be given for key material that does not expire.')
+    return undefined
+  }
+  if (!ValidTo) throw invalid('A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES.')
+  if (ValidTo <= ctx.now()) throw invalid('The validTo date must be in the future.')
+  return ValidTo.getTime()
+}
+
+/**
+ * Puts imported material into a key. What was imported once can only be imported again as it was; a further generation
+ * (`ImportType` NEW_KEY_MATERIAL) waits for RotateKeyOnDemand. Raises IncorrectKeyMaterialException and those of the token.
+ */
+export const ImportKeyMaterial: Operation<'ImportKeyMaterial'> = async (ctx, input) => {
+  const expires = expiryOf(ctx, input)
+  const material = await ctx.write(async (tx) => {
+    const key = external(await getCustomerKey(tx, ctx.place, input.KeyId))
+    const bytes = checkMaterial(key, unwrap(openToken(ctx, key, input.ImportToken), input.EncryptedKeyMaterial))
+    const made: Material = {
+      ...materialOf(ctx, key.id, bytes, ctx.now().getTime()),
+      ...(expires === undefined ? {} : { expires }),
+      ...(input.KeyMaterialDescription === undefined ? {} : { description: input.KeyMaterialDescription }),
+    }
+    const known = key.materials.find(({ id }) => id === made.id)
+    const further = input.ImportType === 'NEW_KEY_MATERIAL' && key.materials.length > 0
+    if (!known && key.materials.length > 0 && (!further || key.spec !== 'SYMMETRIC_DEFAULT'))
+      throw fail(
+        'IncorrectKeyMaterialException',
+        'The key material does not match the key material that was imported before.',
+      )
+    if (input.KeyMaterialId !== undefined && input.KeyMaterialId !== made.id)
+      throw fail('IncorrectKeyMaterialException', 'The key material does not match the KeyMaterialId.')
+    const again = known && { ...made, created: known.created, ...(known.rotated ? { rotated: known.rotated } : {}) }
+    const materials = again ? key.materials.map((one) => (one.id === again.id ? again : one)) : [...key.materials, made]
+    const next = { ...key, materials, current: key.current ?? made.id }
+    wakeFor(ctx, tx, tx.put(Key, next))
+    return { id: made.id, arn: keyArn(key) }
+  })
+  return { KeyId: material.arn, KeyMaterialId: material.id }
+}
+
+/** The key is there still, and of no use until the same material is imported again. */
+export const DeleteImportedKeyMaterial: Operation<'DeleteImportedKeyMaterial'> = async (ctx, input) => {
+  const answer = await ctx.write(async (tx) => {
+    const key = external(await getCustomerKey(tx, ctx.place, input.KeyId))
+    const id = input.KeyMaterialId ?? key.current
+    if (input.KeyMaterialId !== undefined && !key.materials.some((one) => one.id === id))
+      throw fail('NotFoundException', `Key material ${input.KeyMaterialId} is not found.`)
+    const materials = key.materials.map((one) => {
+      if (one.id !== id) return one
+      const { sealed: _, expires: __, ...rest } = one
+      return rest
+    })
+    tx.put(Key, { ...key, materials })
+    return { KeyId: keyArn(key), ...(id === undefined ? {} : { KeyMaterialId: id }) }
+  })
+  return answer
+}

@@ -1,0 +1,135 @@
+import type { RotationsListEntry } from '@aws-sdk/client-kms'
+import type { Ctx } from '../../kernel/context.ts'
+import type { ReadTx } from '../../store/store.ts'
+import {
+  copiesOf,
+  getCustomerKey,
+  getOwnKey,
+  Key,
+  type KeyRecord,
+  keyArn,
+  type Material,
+  placeOf,
+  usable,
+} from './key.ts'
+import { keySpecs, newMaterial } from './key-spec.ts'
+import { fail, type Operation } from './operation.ts'
+import { pageOf } from './page.ts'
+import { rotate, wakeFor } from './upkeep.ts'
+
+const DAY = 86_400_000
+const MOST_ON_DEMAND = 25
+
+/** Raises UnsupportedOperationException: only symmetric encryption keys have generations of material. */
+const rotatable = (key: KeyRecord): KeyRecord => {
+  if (key.spec !== 'SYMMETRIC_DEFAULT')
+    throw fail(
+      'UnsupportedOperationException',
+      `${keyArn(key)} key spec is ${key.spec} which does not support rotation.`,
+    )
+  return key
+}
+
+/** Rotation is a matter of the primary key; its replicas follow. Raises UnsupportedOperationException. */
+const primaryOnly = (key: KeyRecord): KeyRecord => {
+  if (key.multiRegion && key.multiRegion.primary !== key.region)
+    throw fail('UnsupportedOperationException', `${keyArn(key)} is a replica key; rotation is set on its primary key.`)
+  return key
+}
+
+const primaryOf = async (tx: ReadTx, key: KeyRecord): Promise<KeyRecord> =>
+  key.multiRegion && key.multiRegion.primary !== key.region
+    ? ((await tx.get(Key, key.id, { account: key.account, region: key.multiRegion.primary })) ?? key)
+    : key
+
+/** Every `RotationPeriodInDays` (90 to 2560, a year unless told) from now on. */
+export const EnableKeyRotation: Operation<'EnableKeyRotation'> = async (ctx, { KeyId, RotationPeriodInDays }) => {
+  await ctx.write(async (tx) => {
+    const key = usable(primaryOnly(rotatable(await getCustomerKey(tx, ctx.place, KeyId))))
+    if (key.origin !== 'AWS_KMS')
+      throw fail(
+        'UnsupportedOperationException',
+        `${keyArn(key)} origin is ${key.origin} which is not valid for this operation.`,
+      )
+    const days = RotationPeriodInDays ?? key.rotation?.days ?? 365
+    const next = key.rotation && key.rotation.days === days ? key.rotation.next : ctx.now().getTime() + days * DAY
+    wakeFor(ctx, tx, tx.put(Key, { ...key, rotation: { days, next } }))
+  })
+  return {}
+}
+
+export const DisableKeyRotation: Operation<'DisableKeyRotation'> = async (ctx, { KeyId }) => {
+  await ctx.write(async (tx) => {
+    const { rotation: _, ...key } = usable(primaryOnly(rotatable(await getCustomerKey(tx, ctx.place, KeyId))))
+    tx.put(Key, key)
+  })
+  return {}
+}
+
+export const GetKeyRotationStatus: Operation<'GetKeyRotationStatus'> = async (ctx, { KeyId }) => {
+  const { key, rotation } = await ctx.read(async (tx) => {
+    const found = await getOwnKey(tx, ctx.place, KeyId)
+    return { key: rotatable(found), rotation: (await primaryOf(tx, found)).rotation }
+  })
+  return {
+    KeyId: keyArn(key),
+    KeyRotationEnabled: rotation !== undefined,
+    ...(rotation ? { RotationPeriodInDays: rotation.days, NextRotationDate: new Date(rotation.next) } : {}),
+  }
+}
+
+/** The imported generation that waits to become the current one. */
+const waitingImport = (key: KeyRecord): Material | undefined =>
+  key.materials.findLast(({ id, rotated, sealed }) => id !== key.current && !rotated && sealed !== undefined)
+
+/** New material at once; a key of imported material takes the generation that was imported for it. */
+export const RotateKeyOnDemand: Operation<'RotateKeyOnDemand'> = async (ctx, { KeyId }) => {
+  const bytes = await newMaterial(keySpecs.SYMMETRIC_DEFAULT)
+  const arn = await ctx.write(async (tx) => {
+    const key = usable(primaryOnly(rotatable(await getCustomerKey(tx, ctx.place, KeyId))))
+    if (key.materials.filter(({ rotated }) => rotated?.type === 'ON_DEMAND').length >= MOST_ON_DEMAND)
+      throw fail('LimitExceededException', 'You have reached the limit of on-demand rotations for this key.')
+    if (key.origin === 'AWS_KMS') await rotate(ctx, tx, key, bytes, 'ON_DEMAND')
+    else {
+      const waiting = waitingImport(key)
+      if (!waiting)
+        throw fail('KMSInvalidStateException', `${keyArn(key)} has no imported key material that is pending rotation.`)
+      const rotated = { at: ctx.now().getTime(), type: 'ON_DEMAND' as const }
+      for (const copy of await copiesOf(tx, key)) {
+        const materials = copy.materials.map((one) => (one.id === waiting.id ? { ...one, rotated } : one))
+        tx.put(Key, { ...copy, materials, current: waiting.id }, placeOf(copy))
+      }
+    }
+    return keyArn(key)
+  })
+  return { KeyId: arn }
+}
+
+const toEntry = (ctx: Ctx, key: KeyRecord, material: Material): RotationsListEntry => ({
+  KeyId: keyArn({ ...ctx.place, id: key.id }),
+  KeyMaterialId: material.id,
+  ...(material.description === undefined ? {} : { KeyMaterialDescription: material.description }),
+  KeyMaterialState:
+    material.id === key.current
+      ? 'CURRENT'
+      : key.origin === 'EXTERNAL' && waitingImport(key)?.id === material.id
+        ? 'PENDING_ROTATION'
+        : 'NON_CURRENT',
+  ...(key.origin === 'EXTERNAL'
+    ? {
+        ImportState: material.sealed === undefined ? 'PENDING_IMPORT' : 'IMPORTED',
+        ExpirationModel: material.expires === undefined ? 'KEY_MATERIAL_DOES_NOT_EXPIRE' : 'KEY_MATERIAL_EXPIRES',
+        ...(material.expires === undefined ? {} : { ValidTo: new Date(material.expires) }),
+      }
+    : {}),
+  ...(material.rotated ? { RotationDate: new Date(material.rotated.at), RotationType: material.rotated.type } : {}),
+})
+
+/** Completed rotations, or all generations of material. */
+export const ListKeyRotations: Operation<'ListKeyRotations'> = async (ctx, input) => {
+  const key = rotatable(await ctx.read((tx) => getOwnKey(tx, ctx.place, input.KeyId)))
+  const wanted = key.materials.filter(({ rotated }) => input.IncludeKeyMaterial === 'ALL_KEY_MATERIAL' || rotated)
+  const ranked = wanted.map((material, index) => ({ material, rank: String(index).padStart(6, '0') }))
+  const { items, tail } = pageOf(ranked, input, ({ rank }) => rank)
+  return { Rotations: items.map(({ material }) => toEntry(ctx, key, material)), ...tail }
+}
