@@ -1,0 +1,220 @@
+import { constants, createDecipheriv, createPrivateKey, createPublicKey, publicEncrypt } from 'node:crypto'
+import * as sdk from '@aws-sdk/client-kms'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Story, story } from '../../../test/story.ts'
+
+let drydock: Story
+let kms: sdk.KMSClient
+beforeAll(async () => {
+  drydock = await story()
+  kms = drydock.client(sdk.KMSClient)
+})
+afterAll(() => drydock.close())
+
+const create = async (input: sdk.CreateKeyCommandInput = {}) => {
+  const { KeyMetadata } = await kms.send(new sdk.CreateKeyCommand(input))
+  return KeyMetadata as sdk.KeyMetadata & { KeyId: string; Arn: string }
+}
+const text = (value: string) => Buffer.from(value)
+
+describe('a symmetric key', () => {
+  test('opens what it sealed, under the same encryption context only, and says with which material', async () => {
+    const key = await create()
+    const EncryptionContext = { app: 'shop', stage: 'prod' }
+    const { CiphertextBlob, ...sealed } = await kms.send(
+      new sdk.EncryptCommand({ KeyId: key.KeyId, Plaintext: text('secret'), EncryptionContext }),
+    )
+    expect(sealed).toMatchObject({ KeyId: key.Arn, EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' })
+    expect(Buffer.from(CiphertextBlob ?? []).includes('secret')).toBe(false)
+    const open = (more: object) => kms.send(new sdk.DecryptCommand({ CiphertextBlob, EncryptionContext, ...more }))
+    const opened = await open({ EncryptionContext: { stage: 'prod', app: 'shop' } })
+    expect(Buffer.from(opened.Plaintext ?? []).toString()).toBe('secret')
+    expect(opened).toMatchObject({ KeyId: key.Arn, KeyMaterialId: key.CurrentKeyMaterialId })
+    await expect(open({ EncryptionContext: { app: 'shop' } })).rejects.toMatchObject({
+      name: 'InvalidCiphertextException',
+    })
+    const changed = Uint8Array.from(CiphertextBlob ?? [])
+    changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1
+    await expect(open({ CiphertextBlob: changed })).rejects.toMatchObject({ name: 'InvalidCiphertextException' })
+    await expect(open({ CiphertextBlob: text('nonsense') })).rejects.toMatchObject({
+      name: 'InvalidCiphertextException',
+    })
+    const other = await create()
+    await expect(open({ KeyId: other.KeyId })).rejects.toMatchObject({ name: 'IncorrectKeyException' })
+  })
+
+  test('data keys come in plain and sealed; a dry run makes none', async () => {
+    const { KeyId } = await create()
+    const both = await kms.send(new sdk.GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_128' }))
+    const opened = await kms.send(new sdk.DecryptCommand({ CiphertextBlob: both.CiphertextBlob }))
+    expect(opened.Plaintext).toEqual(both.Plaintext)
+    expect(both.Plaintext).toHaveLength(16)
+    const sealed = await kms.send(new sdk.GenerateDataKeyWithoutPlaintextCommand({ KeyId, NumberOfBytes: 64 }))
+    expect(sealed).not.toHaveProperty('Plaintext')
+    expect((await kms.send(new sdk.DecryptCommand({ CiphertextBlob: sealed.CiphertextBlob }))).Plaintext).toHaveLength(
+      64,
+    )
+    const pair = await kms.send(new sdk.GenerateDataKeyPairCommand({ KeyId, KeyPairSpec: 'ECC_NIST_P256' }))
+    const half = createPrivateKey({ key: Buffer.from(pair.PrivateKeyPlaintext ?? []), format: 'der', type: 'pkcs8' })
+    expect(createPublicKey(half).export({ format: 'der', type: 'spki' })).toEqual(Buffer.from(pair.PublicKey ?? []))
+    await expect(
+      kms.send(new sdk.GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256', DryRun: true })),
+    ).rejects.toMatchObject({ name: 'DryRunOperationException' })
+    await expect(kms.send(new sdk.GenerateDataKeyCommand({ KeyId }))).rejects.toMatchObject({
+      name: 'ValidationException',
+    })
+  })
+
+  test('ReEncrypt moves a ciphertext to another key', async () => {
+    const [from, to] = [await create(), await create()]
+    const { CiphertextBlob } = await kms.send(new sdk.EncryptCommand({ KeyId: from.KeyId, Plaintext: text('x') }))
+    const moved = await kms.send(
+      new sdk.ReEncryptCommand({
+        CiphertextBlob,
+        DestinationKeyId: to.KeyId,
+        DestinationEncryptionContext: { now: 'here' },
+      }),
+    )
+    expect(moved).toMatchObject({ SourceKeyId: from.Arn, KeyId: to.Arn })
+    const opened = await kms.send(
+      new sdk.DecryptCommand({ CiphertextBlob: moved.CiphertextBlob, EncryptionContext: { now: 'here' } }),
+    )
+    expect(opened.KeyId).toBe(to.Arn)
+  })
+
+  test('at most 4096 bytes', async () => {
+    const { KeyId } = await create()
+    const encrypt = (size: number) => kms.send(new sdk.EncryptCommand({ KeyId, Plaintext: Buffer.alloc(size, 1) }))
+    await expect(encrypt(4096)).resolves.toBeDefined()
+    await expect(encrypt(4097)).rejects.toMatchObject({ name: 'ValidationException' })
+  })
+})
+
+describe('asymmetric encryption', () => {
+  test.each(['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256'] as const)('%s, encrypted by others too', async (algorithm) => {
+    const key = await create({ KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' })
+    const { PublicKey } = await kms.send(new sdk.GetPublicKeyCommand({ KeyId: key.KeyId }))
+    const outside = publicEncrypt(
+      {
+        key: createPublicKey({ key: Buffer.from(PublicKey ?? []), format: 'der', type: 'spki' }),
+        padding: constants.RSA_PKCS1_OAEP_PADDING,
+        oaepHash: algorithm === 'RSAES_OAEP_SHA_1' ? 'sha1' : 'sha256',
+      },
+      text('from outside'),
+    )
+    const inside = await kms.send(
+      new sdk.EncryptCommand({ KeyId: key.KeyId, Plaintext: text('from outside'), EncryptionAlgorithm: algorithm }),
+    )
+    for (const CiphertextBlob of [outside, inside.CiphertextBlob]) {
+      const opened = await kms.send(
+        new sdk.DecryptCommand({ KeyId: key.KeyId, CiphertextBlob, EncryptionAlgorithm: algorithm }),
+      )
+      expect(Buffer.from(opened.Plaintext ?? []).toString()).toBe('from outside')
+    }
+    await expect(
+      kms.send(new sdk.DecryptCommand({ CiphertextBlob: outside, EncryptionAlgorithm: algorithm })),
+    ).rejects.toMatchObject({ name: 'ValidationException' })
+    await expect(
+      kms.send(
+        new sdk.EncryptCommand({ KeyId: key.KeyId, Plaintext: Buffer.alloc(215), EncryptionAlgorithm: algorithm }),
+      ),
+    ).rejects.toMatchObject({ name: 'ValidationException' })
+  })
+
+  test('SM2PKE', async () => {
+    const { KeyId } = await create({ KeySpec: 'SM2', KeyUsage: 'ENCRYPT_DECRYPT' })
+    const Plaintext = text('a message of some length, longer than one block of SM3 is')
+    const { CiphertextBlob } = await kms.send(
+      new sdk.EncryptCommand({ KeyId, Plaintext, EncryptionAlgorithm: 'SM2PKE' }),
+    )
+    const open = (blob: Uint8Array | undefined) =>
+      kms.send(new sdk.DecryptCommand({ KeyId, CiphertextBlob: blob, EncryptionAlgorithm: 'SM2PKE' }))
+    expect(Buffer.from((await open(CiphertextBlob)).Plaintext ?? [])).toEqual(Plaintext)
+    const changed = Uint8Array.from(CiphertextBlob ?? [])
+    changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1
+    await expect(open(changed)).rejects.toMatchObject({ name: 'InvalidCiphertextException' })
+  })
+})
+
+describe('imported material', () => {
+  const wrap = (publicKey: Uint8Array | undefined, material: Uint8Array) =>
+    publicEncrypt(
+      {
+        key: createPublicKey({ key: Buffer.from(publicKey ?? []), format: 'der', type: 'spki' }),
+        padding: constants.RSA_PKCS1_OAEP_PADDING,
+        oaepHash: 'sha256',
+      },
+      material,
+    )
+  const parameters = (KeyId: string) =>
+    kms.send(
+      new sdk.GetParametersForImportCommand({
+        KeyId,
+        WrappingAlgorithm: 'RSAES_OAEP_SHA_256',
+        WrappingKeySpec: 'RSA_2048',
+      }),
+    )
+  const put = async (KeyId: string, material: Uint8Array, more: object = {}) => {
+    const { ImportToken, PublicKey } = await parameters(KeyId)
+    return kms.send(
+      new sdk.ImportKeyMaterialCommand({
+        KeyId,
+        ImportToken,
+        EncryptedKeyMaterial: wrap(PublicKey, material),
+        ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE',
+        ...more,
+      }),
+    )
+  }
+  const stateOf = async (KeyId: string) => (await kms.send(new sdk.DescribeKeyCommand({ KeyId }))).KeyMetadata?.KeyState
+
+  test('waits for its material, loses it when told or when it expires, and takes only the same again', async () => {
+    const { KeyId } = await create({ Origin: 'EXTERNAL' })
+    const encrypt = () => kms.send(new sdk.EncryptCommand({ KeyId, Plaintext: text('x') }))
+    expect(await stateOf(KeyId)).toBe('PendingImport')
+    await expect(encrypt()).rejects.toMatchObject({ name: 'KMSInvalidStateException' })
+    const material = Buffer.alloc(32, 7)
+    await put(KeyId, material)
+    const { CiphertextBlob } = await encrypt()
+    await kms.send(new sdk.DeleteImportedKeyMaterialCommand({ KeyId }))
+    await expect(kms.send(new sdk.DecryptCommand({ CiphertextBlob }))).rejects.toMatchObject({
+      name: 'KMSInvalidStateException',
+    })
+    await expect(put(KeyId, Buffer.alloc(32, 8))).rejects.toMatchObject({ name: 'IncorrectKeyMaterialException' })
+    await expect(put(KeyId, Buffer.alloc(31, 7))).rejects.toMatchObject({ name: 'IncorrectKeyMaterialException' })
+    const ValidTo = new Date(drydock.clock.now().getTime() + 3_600_000)
+    await put(KeyId, material, { ExpirationModel: 'KEY_MATERIAL_EXPIRES', ValidTo })
+    expect((await kms.send(new sdk.DecryptCommand({ CiphertextBlob }))).Plaintext).toEqual(Uint8Array.from(text('x')))
+    await drydock.advance({ hours: 2 })
+    expect(await stateOf(KeyId)).toBe('PendingImport')
+    expect(drydock.events.some((event) => event['detail-type'] === 'KMS Imported Key Material Expiration')).toBe(true)
+  })
+
+  test('a token is for its own key, and for a day', async () => {
+    const [one, other] = [await create({ Origin: 'EXTERNAL' }), await create({ Origin: 'EXTERNAL' })]
+    const { ImportToken, PublicKey } = await parameters(one.KeyId)
+    const use = (KeyId: string) =>
+      kms.send(
+        new sdk.ImportKeyMaterialCommand({
+          KeyId,
+          ImportToken,
+          EncryptedKeyMaterial: wrap(PublicKey, Buffer.alloc(32, 1)),
+          ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE',
+        }),
+      )
+    await expect(use(other.KeyId)).rejects.toMatchObject({ name: 'InvalidImportTokenException' })
+    await drydock.advance({ hours: 25 })
+    await expect(use(one.KeyId)).rejects.toMatchObject({ name: 'ExpiredImportTokenException' })
+    await expect(parameters((await create()).KeyId)).rejects.toMatchObject({ name: 'UnsupportedOperationException' })
+  })
+})
+
+test('what is on disk of a key opens nothing without the master key', async () => {
+  const { KeyId } = await create()
+  const { Plaintext } = await kms.send(new sdk.GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256' }))
+  const store = drydock.server.kernel.store as unknown as { export(): Iterable<unknown> }
+  const rows = JSON.stringify([...store.export()])
+  expect(rows).toContain(KeyId)
+  expect(rows).not.toContain(Buffer.from(Plaintext ?? []).toString('base64'))
+  expect(() => createDecipheriv('aes-256-gcm', Buffer.alloc(16), Buffer.alloc(12))).toThrow()
+})
