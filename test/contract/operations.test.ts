@@ -63,6 +63,10 @@ const otherDenials: Readonly<Record<string, RegExp>> = {
   // Where nothing can be copied from, nobody's permission is asked.
   's3:CopyObject': /^400 InvalidArgument Copy Source/,
   's3:UploadPartCopy': /^400 InvalidArgument Copy Source/,
+  // Which key, or which grant, is in what was not made here.
+  'kms:Decrypt': /^400 InvalidCiphertextException/,
+  'kms:ReEncrypt': /^400 InvalidCiphertextException/,
+  'kms:RetireGrant': /^400 (NotFoundException|InvalidGrantTokenException)/,
   // Each key is denied by itself, in the answer; that needs a bucket.
   's3:DeleteObjects': /^404 NoSuchBucket/,
 }

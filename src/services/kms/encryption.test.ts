@@ -1,4 +1,4 @@
-import { constants, createDecipheriv, createPrivateKey, createPublicKey, publicEncrypt } from 'node:crypto'
+import { constants, createPrivateKey, createPublicKey, publicEncrypt } from 'node:crypto'
 import * as sdk from '@aws-sdk/client-kms'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
@@ -216,5 +216,4 @@ test('what is on disk of a key opens nothing without the master key', async () =
   const rows = JSON.stringify([...store.export()])
   expect(rows).toContain(KeyId)
   expect(rows).not.toContain(Buffer.from(Plaintext ?? []).toString('base64'))
-  expect(() => createDecipheriv('aes-256-gcm', Buffer.alloc(16), Buffer.alloc(12))).toThrow()
 })

@@ -14,7 +14,16 @@ import { access } from './iam.ts'
 import { DeleteImportedKeyMaterial, GetParametersForImport, ImportKeyMaterial } from './import.ts'
 import { Alias, Key } from './key.ts'
 import { GetKeyPolicy, ListKeyPolicies, PutKeyPolicy } from './key-policy.ts'
-import * as keys from './keys.ts'
+import {
+  CancelKeyDeletion,
+  CreateKey,
+  DescribeKey,
+  DisableKey,
+  EnableKey,
+  ListKeys,
+  ScheduleKeyDeletion,
+  UpdateKeyDescription,
+} from './keys.ts'
 import { GenerateMac, VerifyMac } from './mac.ts'
 import { ReplicateKey, UpdatePrimaryRegion } from './multi-region.ts'
 import type { NS } from './operation.ts'
@@ -36,7 +45,8 @@ export const service = defineService<NS>()({
   id: 'kms',
   tables: [Key, Alias, Grant],
   operations: {
-    ...keys,
+    ...{ CreateKey, DescribeKey, ListKeys, EnableKey, DisableKey, UpdateKeyDescription },
+    ...{ ScheduleKeyDeletion, CancelKeyDeletion },
     ...{ CreateAlias, UpdateAlias, DeleteAlias, ListAliases },
     ...{ Encrypt, Decrypt, ReEncrypt },
     ...{ GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext },
