@@ -3,6 +3,7 @@ import type { Service } from '../kernel/service.ts'
 
 /** The one list of services. Docs, coverage, health and the console read it. */
 const services = {
+  accessanalyzer: () => import('./accessanalyzer/index.ts'),
   cloudtrail: () => import('./cloudtrail/index.ts'),
   cloudwatch: () => import('./cloudwatch/index.ts'),
   codebuild: () => import('./codebuild/index.ts'),
