@@ -111,9 +111,26 @@ export interface OidcProvider {
   /** SHA-1 of certificates in lower-case hexadecimal digits, for issuers whose authority is not publicly trusted. */
   readonly thumbprints: readonly string[]
 }
+/** A SAML 2.0 provider that an account trusts. */
+export interface SamlProvider {
+  readonly arn: string
+  readonly name: string
+  /** In sign-in URLs: `https://signin.aws.amazon.com/saml/acs/UUID`. */
+  readonly uuid: string
+  /** The `Issuer` of its assertions. */
+  readonly entityId: string
+  /** Certificates, as PEM, of the keys it signs with. */
+  readonly certificates: readonly string[]
+  /** Epoch milliseconds. */
+  readonly validUntil: number
+  /** Whether assertions must be encrypted, and the keys, as PEM, that decrypt them. */
+  readonly encryptionRequired: boolean
+  readonly privateKeys: readonly string[]
+}
 /** IAM's identity providers, for STS: whoever asks has no AWS credentials yet. */
 export interface IdentityProviders {
   /** The account's provider with exactly this issuer (a token's `iss`). */
   oidc(account: string, issuer: string): Promise<OidcProvider | undefined>
+  saml(account: string, arn: string): Promise<SamlProvider | undefined>
 }
 export const identityProviders = capability<IdentityProviders>('iam.identityProviders')

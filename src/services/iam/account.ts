@@ -1,7 +1,9 @@
 import { MfaDevices, ServerCertificates } from './credential-records.ts'
+import { OidcProviders } from './oidc-providers.ts'
 import { fail, type Operation } from './operation.ts'
 import { quotas } from './quotas.ts'
 import { Aliases, Group, InstanceProfiles, Policy, Role, User } from './records.ts'
+import { SamlProviders } from './saml-providers.ts'
 
 /** One alias per account: a new one takes the old one's place. */
 const CreateAccountAlias: Operation<'CreateAccountAlias'> = async (ctx, { AccountAlias }) => {
@@ -68,7 +70,7 @@ const GetAccountSummary: Operation<'GetAccountSummary'> = (ctx) =>
         AccountSigningCertificatesPresent: 0,
         ServerCertificates: (await tx.list(ServerCertificates)).length,
         ServerCertificatesQuota: 20,
-        Providers: 0,
+        Providers: (await tx.list(OidcProviders)).length + (await tx.list(SamlProviders)).length,
         GlobalEndpointTokenVersion: 1,
       },
     }

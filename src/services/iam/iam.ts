@@ -10,6 +10,7 @@ import { OidcProviders, oidcProviderArn } from './oidc-providers.ts'
 import type { NS } from './operation.ts'
 import { selfService } from './password-policy.ts'
 import { findById, Group, InstanceProfiles, nameKey, Role, type Tags, User } from './records.ts'
+import { SamlProviders, samlProviderArn } from './saml-providers.ts'
 
 // IAM's ARNs hold paths, which inputs do not: they are looked up. What is not there yet has the path it asks for.
 
@@ -67,6 +68,8 @@ const onPolicy: Rule<{ PolicyArn: string }> = ({ PolicyArn }) => ({ resources: [
 const onOidcProvider: Rule<{ OpenIDConnectProviderArn: string }> = ({ OpenIDConnectProviderArn }) => ({
   resources: [OpenIDConnectProviderArn],
 })
+
+const onSamlProvider: Rule<{ SAMLProviderArn: string }> = ({ SAMLProviderArn }) => ({ resources: [SAMLProviderArn] })
 
 const boundaryOf = (ctx: Ctx, of: typeof User | typeof Role, name: string | undefined): Promise<string | undefined> =>
   ctx.read(async (tx) =>
@@ -190,6 +193,10 @@ export const access: AccessRules<NS> = {
     ...{ UpdateOpenIDConnectProviderThumbprint: onOidcProvider, ListOpenIDConnectProviderTags: onOidcProvider },
     ...{ TagOpenIDConnectProvider: onOidcProvider, UntagOpenIDConnectProvider: onOidcProvider },
     ListOpenIDConnectProviders: (_, ctx) => ({ resources: [oidcProviderArn(ctx.account, '*')] }),
+    CreateSAMLProvider: ({ Name }, ctx) => ({ resources: [samlProviderArn(ctx.account, Name)] }),
+    ...{ GetSAMLProvider: onSamlProvider, UpdateSAMLProvider: onSamlProvider, DeleteSAMLProvider: onSamlProvider },
+    ...{ TagSAMLProvider: onSamlProvider, UntagSAMLProvider: onSamlProvider, ListSAMLProviderTags: onSamlProvider },
+    ListSAMLProviders: (_, ctx) => ({ resources: [samlProviderArn(ctx.account, '*')] }),
 
     SimulatePrincipalPolicy: ({ PolicySourceArn }) => ({ resources: [PolicySourceArn] }),
     GetContextKeysForPrincipalPolicy: ({ PolicySourceArn }) => ({ resources: [PolicySourceArn] }),
@@ -217,6 +224,7 @@ export const access: AccessRules<NS> = {
       if (type === 'policy') return (await findLocal(tx, ctx.account, arn))?.tags
       if (type === 'mfa') return (await tx.get(MfaDevices, deviceKey(ctx.account, arn) ?? ''))?.tags
       if (type === 'server-certificate') return (await tx.get(ServerCertificates, nameKey(name)))?.tags
+      if (type === 'saml-provider') return (await tx.get(SamlProviders, name))?.tags
       if (type === 'instance-profile') return (await tx.get(InstanceProfiles, nameKey(name)))?.tags
       return undefined
     })

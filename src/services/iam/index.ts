@@ -1,7 +1,6 @@
 import { identity } from '../../kernel/identity.ts'
 import { defineService, provide } from '../../kernel/service.ts'
 import { instanceProfiles as foundProfiles, gitCredentials, identityProviders, rootAccess } from '../capabilities.ts'
-import { absent } from './absent.ts'
 import { accessKeys } from './access-keys.ts'
 import { Accesses, accessNotes, accessNotesProvider } from './access-notes.ts'
 import { account } from './account.ts'
@@ -26,6 +25,7 @@ import { policies } from './policies.ts'
 import { tables } from './records.ts'
 import { roles } from './roles.ts'
 import { OrganizationFeatures, rootAccessProvider } from './root-access.ts'
+import { SamlProviders, samlProviders } from './saml-providers.ts'
 import { serverCertificates } from './server-certificates.ts'
 import { serviceCredentials } from './service-credentials.ts'
 import { serviceLinkedRoles } from './service-linked.ts'
@@ -36,7 +36,7 @@ import { users } from './users.ts'
 
 export const service = defineService<NS>()({
   id: 'iam',
-  tables: [...tables, ...credentialTables, OidcProviders, OrganizationFeatures, Accesses, Reports],
+  tables: [...tables, ...credentialTables, OidcProviders, SamlProviders, OrganizationFeatures, Accesses, Reports],
   operations: {
     ...users,
     ...groups,
@@ -56,11 +56,11 @@ export const service = defineService<NS>()({
     ...signingCertificates,
     ...serverCertificates,
     ...passwordPolicy,
+    ...samlProviders,
     ...account,
     ...authorizationDetails,
     ...simulations,
     ...lastAccessed,
-    ...absent,
   },
   partial: {
     CreateLoginProfile: 'The password opens nothing: there is no console to sign in to.',
@@ -70,7 +70,6 @@ export const service = defineService<NS>()({
     ListMFADevices: 'The root user has none: hardware devices and passkeys cannot be enrolled.',
     CreateOpenIDConnectProvider:
       'Without a thumbprint list none is retrieved: then only certificates of publicly trusted authorities count.',
-    ListSAMLProviders: 'Providers cannot be made yet: the list is empty.',
     DeleteServerCertificate: 'No load balancer is asked whether it uses the certificate.',
     UploadSigningCertificate:
       'The certificate is checked, kept and shown; there is no SOAP request here that it would sign.',

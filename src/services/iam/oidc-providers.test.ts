@@ -53,7 +53,7 @@ test('a provider is made, read, changed, listed and deleted', async () => {
   expect(Tags).toEqual([{ Key: 'env', Value: 'prod' }])
 
   const { OpenIDConnectProviderList } = await iam.send(new sdk.ListOpenIDConnectProvidersCommand({}))
-  expect(OpenIDConnectProviderList).toEqual([{ Arn: arn }])
+  expect(OpenIDConnectProviderList).toContainEqual({ Arn: arn })
   await iam.send(new sdk.DeleteOpenIDConnectProviderCommand(of))
   await expect(read()).rejects.toMatchObject({
     name: 'NoSuchEntityException',

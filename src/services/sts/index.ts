@@ -3,6 +3,7 @@ import { defineService } from '../../kernel/service.ts'
 import { identityProviders } from '../capabilities.ts'
 import { GetAccessKeyInfo, GetCallerIdentity } from './caller.ts'
 import type { NS } from './operation.ts'
+import { AssumeRoleWithSAML } from './saml.ts'
 import { AssumeRole, GetFederationToken, GetSessionToken } from './sessions.ts'
 import { AssumeRoleWithWebIdentity } from './web-identity.ts'
 
@@ -11,6 +12,7 @@ export const service = defineService<NS>()({
   tables: [],
   operations: {
     AssumeRole,
+    AssumeRoleWithSAML,
     AssumeRoleWithWebIdentity,
     GetAccessKeyInfo,
     GetCallerIdentity,
@@ -31,8 +33,14 @@ export const service = defineService<NS>()({
       GetAccessKeyInfo: () => ({ resources: ['*'] }),
     },
     // AssumeRole decides by itself, on both sides: the role's trust policy and the caller's policies.
-    unauthorized: ['AssumeRole', 'AssumeRoleWithWebIdentity', 'GetCallerIdentity', 'GetSessionToken'],
-    unsigned: ['AssumeRoleWithWebIdentity'],
+    unauthorized: [
+      'AssumeRole',
+      'AssumeRoleWithSAML',
+      'AssumeRoleWithWebIdentity',
+      'GetCallerIdentity',
+      'GetSessionToken',
+    ],
+    unsigned: ['AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity'],
   },
   uses: [identity, identityProviders],
 })
