@@ -8,7 +8,7 @@ export const onBehalfOf = (ctx: Ctx, pipeline: string): Pick<ActAs, 'context'> =
   context: { 'aws:SourceArn': [pipelineArn(ctx, pipeline)], 'aws:SourceAccount': [ctx.account] },
 })
 
-/** The pipeline's role; an action's own role is assumed by it, as on AWS. */
+/** The pipeline's role; an action's own role is assumed by it, as on AWS, and works in the account it is of. */
 export const callerOf = async (
   ctx: Ctx,
   { name, roleArn }: Declaration,
@@ -18,5 +18,6 @@ export const callerOf = async (
   const pipeline = ctx.as(roleArn, { sessionName, ...onBehalfOf(ctx, name) })
   if (action.roleArn === undefined) return pipeline
   const by = await pipeline.principal()
-  return ctx.as(await ctx.use(identity).assume({ roleArn: action.roleArn, sessionName, by }))
+  const principal = await ctx.use(identity).assume({ roleArn: action.roleArn, sessionName, by })
+  return ctx.as(principal, { account: principal.account })
 }

@@ -30,8 +30,8 @@ import {
 } from '@aws-sdk/client-s3'
 import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createAccount, enter } from '../../../test/member-accounts.ts'
 import { allow, type Keys, type Story, story } from '../../../test/story.ts'
-import { createAccount, enter } from './organizations-story.ts'
 
 // What an organization does to its accounts: who gets in, and what control policies let through.
 

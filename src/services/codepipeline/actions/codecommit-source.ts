@@ -32,6 +32,7 @@ export const codecommitSource: ActionKind = {
   start: async ({ ctx, configuration, outputs, role, override }) => {
     const { RepositoryName: repositoryName = '', BranchName: branchName = '' } = configuration
     const caller = await role()
+    const { account } = await caller.principal()
     const commitId =
       override?.type === 'COMMIT_ID'
         ? override.value
@@ -42,13 +43,12 @@ export const codecommitSource: ActionKind = {
         `The branch ${branchName} of the repository ${repositoryName} has no commit.`,
       )
     const { commit } = await caller.codecommit.getCommit({ repositoryName, commitId })
-    await caller.authorize(
-      'codecommit:UploadArchive',
-      `arn:aws:codecommit:${ctx.region}:${ctx.account}:${repositoryName}`,
-    )
+    await caller.authorize('codecommit:UploadArchive', `arn:aws:codecommit:${ctx.region}:${account}:${repositoryName}`)
     const [output] = outputs
     if (output) {
-      const archive = await ctx.use(repositoryObjects).archive(ctx.place, repositoryName, commitId)
+      const archive = await ctx
+        .use(repositoryObjects)
+        .archive({ account, region: ctx.region }, repositoryName, commitId)
       try {
         await caller.s3.putObject({
           Bucket: output.bucket,

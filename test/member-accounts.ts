@@ -4,7 +4,7 @@ import {
   OrganizationsClient,
 } from '@aws-sdk/client-organizations'
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts'
-import type { Keys, Story } from '../../../test/story.ts'
+import type { Keys, Story } from './story.ts'
 
 // What stories about several accounts begin with.
 
