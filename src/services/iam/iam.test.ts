@@ -1,4 +1,3 @@
-import { createHash, generateKeyPairSync } from 'node:crypto'
 import * as sdk from '@aws-sdk/client-iam'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { allow, type Story, story } from '../../../test/story.ts'
@@ -366,38 +365,6 @@ test('Git credentials: two per user, the password told once', async () => {
   )
   expect(reset.ServiceSpecificCredential?.ServicePassword).not.toBe(first?.ServicePassword)
   await iam.send(new sdk.DeleteServiceSpecificCredentialCommand({ UserName: 'gitta', ServiceSpecificCredentialId }))
-})
-
-test('SSH public keys are checked, and told apart by fingerprint', async () => {
-  const field = (bytes: Buffer) => {
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(bytes.length)
-    return Buffer.concat([length, bytes])
-  }
-  const { n = '', e = '' } = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' })
-  const modulus = Buffer.concat([Buffer.from([0]), Buffer.from(n, 'base64url')])
-  const bytes = Buffer.concat([Buffer.from('ssh-rsa'), Buffer.from(e, 'base64url'), modulus].map(field))
-  const SSHPublicKeyBody = `ssh-rsa ${bytes.toString('base64')} someone@somewhere`
-  const UserName = 'sheila'
-  await iam.send(new sdk.CreateUserCommand({ UserName }))
-  const { SSHPublicKey } = await iam.send(new sdk.UploadSSHPublicKeyCommand({ UserName, SSHPublicKeyBody }))
-  expect(SSHPublicKey).toMatchObject({
-    SSHPublicKeyId: expect.stringMatching(/^APKA/),
-    Fingerprint: createHash('md5').update(bytes).digest('hex').match(/../g)?.join(':'),
-    Status: 'Active',
-  })
-  await expect(iam.send(new sdk.UploadSSHPublicKeyCommand({ UserName, SSHPublicKeyBody }))).rejects.toMatchObject({
-    name: 'DuplicateSSHPublicKeyException',
-  })
-  await expect(
-    iam.send(new sdk.UploadSSHPublicKeyCommand({ UserName, SSHPublicKeyBody: 'ssh-rsa AAAA' })),
-  ).rejects.toMatchObject({ name: 'InvalidPublicKeyException' })
-  await expect(iam.send(new sdk.DeleteUserCommand({ UserName }))).rejects.toMatchObject({
-    name: 'DeleteConflictException',
-  })
-  const SSHPublicKeyId = SSHPublicKey?.SSHPublicKeyId
-  await iam.send(new sdk.DeleteSSHPublicKeyCommand({ UserName, SSHPublicKeyId }))
-  expect((await iam.send(new sdk.ListSSHPublicKeysCommand({ UserName }))).SSHPublicKeys).toEqual([])
 })
 
 test('an account alias is one, and unique', async () => {

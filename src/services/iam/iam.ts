@@ -124,7 +124,14 @@ export const access: AccessRules<NS> = {
     ...{ AttachUserPolicy: withPolicy(onUser), DetachUserPolicy: withPolicy(onUser), ListAttachedUserPolicies: onUser },
     ...{ ListGroupsForUser: onUser },
     ...{ CreateAccessKey: onUser, ListAccessKeys: onUser, UpdateAccessKey: onUser, DeleteAccessKey: onUser },
-    ...{ CreateServiceSpecificCredential: onUser, ListServiceSpecificCredentials: onUser },
+    CreateServiceSpecificCredential: async ({ UserName, ServiceName, CredentialAgeDays }, ctx) => ({
+      resources: [await user(ctx, UserName)],
+      context: {
+        'iam:ServiceSpecificCredentialServiceName': ServiceName,
+        'iam:ServiceSpecificCredentialAgeDays': CredentialAgeDays?.toString(),
+      },
+    }),
+    ListServiceSpecificCredentials: onUser,
     ...{ UpdateServiceSpecificCredential: onUser, ResetServiceSpecificCredential: onUser },
     ...{ DeleteServiceSpecificCredential: onUser },
     ...{ UploadSSHPublicKey: onUser, GetSSHPublicKey: onUser, ListSSHPublicKeys: onUser },

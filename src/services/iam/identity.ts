@@ -406,12 +406,14 @@ export const gitCredentialsProvider = (at: (place: Place) => Ctx): GitCredential
   verify: async (userName, password) => {
     const ctx = at(placeOf(''))
     const found = await ctx.read(async (tx) => {
-      const [record] = await tx.list(ServiceCredentials, { index: 'userName', equals: userName, limit: 1 })
+      // Credentials of other services may have the same name.
+      const named = await tx.list(ServiceCredentials, { index: 'userName', equals: userName })
+      const record = named.find(({ service }) => service === 'codecommit.amazonaws.com')
       const user = record && (await findById(tx, User, record.user, placeOf(record.account)))
       return record && user ? { record, user } : undefined
     })
     const right = timingSafeEqual(digest(found ? ctx.unseal(found.record.password) : ctx.seal('')), digest(password))
-    if (!right || !found?.record.active || found.record.service !== 'codecommit.amazonaws.com') return undefined
+    if (!right || !found?.record.active) return undefined
     return userPrincipal(found.record.account, found.user)
   },
 })

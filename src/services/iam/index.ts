@@ -73,15 +73,13 @@ export const service = defineService<NS>()({
     DeleteServerCertificate: 'No load balancer is asked whether it uses the certificate.',
     UploadSigningCertificate:
       'The certificate is checked, kept and shown; there is no SOAP request here that it would sign.',
-    GetSSHPublicKey: 'Encoding PEM is refused.',
     GetUser:
       "PasswordLastUsed is never set: there is no console to sign in to. The root user's date of creation is not kept.",
     CreateServiceLinkedRole: 'For the some two hundred services of its table; other names are refused.',
     DeleteServiceLinkedRole: 'Of the services, only Organizations is asked whether it still needs its role.',
-    CreateServiceSpecificCredential: 'Only for CodeCommit; other services are refused.',
+    CreateServiceSpecificCredential: 'Those for CodeCommit open it; those for other services open nothing here.',
     UpdateSSHPublicKey: 'The status is kept and shown; CodeCommit has no SSH door here that would ask for it.',
-    UploadSSHPublicKey:
-      'Keys are kept and shown, and open nothing: CodeCommit has no SSH door here. Keys in PEM format are refused.',
+    UploadSSHPublicKey: 'Keys are kept and shown, and open nothing: CodeCommit has no SSH door here.',
     GetPolicy: 'AWS managed policies have ids of this server, not those of AWS, and no description.',
     GetPolicyVersion: 'Of AWS managed policies only the newest version is known.',
     ListPolicyVersions: 'Of AWS managed policies only the newest version is known.',

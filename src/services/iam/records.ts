@@ -138,12 +138,13 @@ export type ServiceCredentialRecord = {
   readonly account: string
   readonly user: string
   readonly service: string
-  /** What is typed at git's prompt: `alice-at-000000000000`. */
+  /** What is typed at git's prompt: `alice-at-000000000000`. The alias of an API key. */
   readonly userName: string
-  /** The password, sealed. */
+  /** The password or API key, sealed. */
   readonly password: string
   readonly active: boolean
   readonly created: number
+  readonly expires?: number
 }
 export const ServiceCredentials = table<ServiceCredentialRecord>('iam.service-credential', {
   scope: 'global',

@@ -1,30 +1,13 @@
-import { createHash } from 'node:crypto'
 import type { SSHPublicKeyMetadata } from '@aws-sdk/client-iam'
 import type { Ctx } from '../../kernel/context.ts'
-import { notImplemented } from '../../kernel/errors.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { stamp, uniqueId } from './ids.ts'
 import { namedOrCaller } from './names.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
 import { getEntity, type SshKeyRecord, SshKeys, type UserRecord } from './records.ts'
-
-/** The key's bytes of an `ssh-rsa AAAA…` line. Throws InvalidPublicKey, UnrecognizedPublicKeyEncoding. */
-const keyBytes = (body: string): Buffer => {
-  if (body.trim().startsWith('-----BEGIN ')) throw notImplemented('SSH public keys in PEM format')
-  const [type, encoded] = body.trim().split(/\s+/)
-  if (type !== 'ssh-rsa')
-    throw fail(
-      'UnrecognizedPublicKeyEncodingException',
-      'The public key encoding format is unsupported or unrecognized.',
-    )
-  const bytes = Buffer.from(encoded ?? '', 'base64')
-  if (bytes.length < 15 || bytes.readUInt32BE(0) !== 7 || bytes.toString('latin1', 4, 11) !== 'ssh-rsa')
-    throw fail('InvalidPublicKeyException', 'The public key is malformed or otherwise invalid.')
-  return bytes
-}
-
-const fingerprint = (bytes: Buffer): string => createHash('md5').update(bytes).digest('hex').match(/../g)!.join(':')
+import { fingerprint, readSshKey, toPem, toSshLine, unrecognized } from './ssh-encoding.ts'
+import { isActive } from './statuses.ts'
 
 const toMetadata = (user: UserRecord, key: SshKeyRecord): SSHPublicKeyMetadata => ({
   UserName: user.name,
@@ -33,11 +16,11 @@ const toMetadata = (user: UserRecord, key: SshKeyRecord): SSHPublicKeyMetadata =
   UploadDate: new Date(key.uploaded),
 })
 
-const toKey = (user: UserRecord, key: SshKeyRecord) => ({
+const toKey = (user: UserRecord, key: SshKeyRecord, body: string) => ({
   UserName: user.name,
   SSHPublicKeyId: key.id,
   Fingerprint: key.fingerprint,
-  SSHPublicKeyBody: key.body,
+  SSHPublicKeyBody: body,
   Status: key.active ? ('Active' as const) : ('Inactive' as const),
   UploadDate: new Date(key.uploaded),
 })
@@ -51,7 +34,7 @@ const getKey = async (tx: ReadTx, userName: string, id: string) => {
 }
 
 const UploadSSHPublicKey: Operation<'UploadSSHPublicKey'> = (ctx, { UserName, SSHPublicKeyBody }) => {
-  const print = fingerprint(keyBytes(SSHPublicKeyBody))
+  const print = fingerprint(readSshKey(SSHPublicKeyBody))
   return ctx.write(async (tx) => {
     const user = await getEntity(tx, 'user', UserName)
     const own = await tx.list(SshKeys, { index: 'user', equals: user.id })
@@ -69,19 +52,22 @@ const UploadSSHPublicKey: Operation<'UploadSSHPublicKey'> = (ctx, { UserName, SS
       active: true,
       uploaded: stamp(ctx),
     })
-    return { SSHPublicKey: toKey(user, key) }
+    return { SSHPublicKey: toKey(user, key, key.body) }
   })
 }
 
+/** In the form asked for. A key in the form it was uploaded in is as it was given, comment and all. */
+const bodyIn = (encoding: 'SSH' | 'PEM', { body }: SshKeyRecord): string => {
+  const text = body.trim()
+  if (encoding === 'PEM' ? text.startsWith('-----BEGIN PUBLIC KEY') : text.startsWith('ssh-rsa')) return body
+  const key = readSshKey(body)
+  return encoding === 'PEM' ? toPem(key) : toSshLine(key)
+}
+
 const GetSSHPublicKey: Operation<'GetSSHPublicKey'> = async (ctx, { UserName, SSHPublicKeyId, Encoding }) => {
-  if (Encoding === 'PEM') throw notImplemented('SSH public keys in PEM format')
-  if (Encoding !== 'SSH')
-    throw fail(
-      'UnrecognizedPublicKeyEncodingException',
-      'The public key encoding format is unsupported or unrecognized.',
-    )
+  if (Encoding !== 'SSH' && Encoding !== 'PEM') throw unrecognized()
   const { user, key } = await ctx.read((tx) => getKey(tx, UserName, SSHPublicKeyId))
-  return { SSHPublicKey: toKey(user, key) }
+  return { SSHPublicKey: toKey(user, key, bodyIn(Encoding, key)) }
 }
 
 const ListSSHPublicKeys: Operation<'ListSSHPublicKeys'> = (ctx: Ctx, input) =>
@@ -94,7 +80,7 @@ const ListSSHPublicKeys: Operation<'ListSSHPublicKeys'> = (ctx: Ctx, input) =>
 const UpdateSSHPublicKey: Operation<'UpdateSSHPublicKey'> = async (ctx, { UserName, SSHPublicKeyId, Status }) => {
   await ctx.write(async (tx) => {
     const { key } = await getKey(tx, UserName, SSHPublicKeyId)
-    tx.put(SshKeys, { ...key, active: Status === 'Active' })
+    tx.put(SshKeys, { ...key, active: isActive(Status) })
   })
   return {}
 }
