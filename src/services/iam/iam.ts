@@ -205,6 +205,9 @@ export const access: AccessRules<NS> = {
     ...{ TagSAMLProvider: onSamlProvider, UntagSAMLProvider: onSamlProvider, ListSAMLProviderTags: onSamlProvider },
     ListSAMLProviders: (_, ctx) => ({ resources: [samlProviderArn(ctx.account, '*')] }),
 
+    GenerateOrganizationsAccessReport: ({ OrganizationsPolicyId }) => ({
+      context: { 'iam:OrganizationsPolicyId': OrganizationsPolicyId },
+    }),
     SimulatePrincipalPolicy: ({ PolicySourceArn }) => ({ resources: [PolicySourceArn] }),
     GetContextKeysForPrincipalPolicy: ({ PolicySourceArn }) => ({ resources: [PolicySourceArn] }),
 

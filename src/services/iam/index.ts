@@ -20,6 +20,8 @@ import { loginProfiles } from './login-profiles.ts'
 import { mfaDevices } from './mfa-devices.ts'
 import { OidcProviders, oidcProviders } from './oidc-providers.ts'
 import type { NS } from './operation.ts'
+import { organizationFeatures } from './organization-features.ts'
+import { OrganizationsReports, organizationsReport } from './organizations-report.ts'
 import { passwordPolicy } from './password-policy.ts'
 import { policies } from './policies.ts'
 import { tables } from './records.ts'
@@ -36,7 +38,16 @@ import { users } from './users.ts'
 
 export const service = defineService<NS>()({
   id: 'iam',
-  tables: [...tables, ...credentialTables, OidcProviders, SamlProviders, OrganizationFeatures, Accesses, Reports],
+  tables: [
+    ...tables,
+    ...credentialTables,
+    OidcProviders,
+    SamlProviders,
+    OrganizationFeatures,
+    Accesses,
+    Reports,
+    OrganizationsReports,
+  ],
   operations: {
     ...users,
     ...groups,
@@ -61,6 +72,8 @@ export const service = defineService<NS>()({
     ...authorizationDetails,
     ...simulations,
     ...lastAccessed,
+    ...organizationFeatures,
+    ...organizationsReport,
   },
   partial: {
     CreateLoginProfile: 'The password opens nothing: there is no console to sign in to.',

