@@ -14,7 +14,7 @@ import { coveredStreams, placeOfStream, Trail, type TrailRecord } from './trail.
 // validation"): every hour, one per account and Region, signed, each naming the one before.
 
 const HOUR = 3_600_000
-const ALGORITHM = 'SHA256withRSA'
+export const ALGORITHM = 'SHA256withRSA'
 /** How long a public key is said to be good for. */
 const VALIDITY = 10 * 365 * 86_400_000
 
@@ -46,6 +46,17 @@ const keyOf = async (ctx: Ctx, region: string): Promise<KeyRecord> => {
     created: ctx.now().getTime(),
   }
   return ctx.write(async (tx) => (await tx.get(Key, region)) ?? tx.put(Key, made))
+}
+
+/** Signs a text with a Region's key; the signature in hexadecimal. */
+export const signWith = async (
+  ctx: Ctx,
+  region: string,
+  text: string,
+): Promise<{ signature: string; fingerprint: string }> => {
+  const { privateKey, fingerprint } = await keyOf(ctx, region)
+  const key = createPrivateKey(ctx.unseal(privateKey))
+  return { signature: sign('RSA-SHA256', Buffer.from(text), key).toString('hex'), fingerprint }
 }
 
 /** Public keys of this Region that were valid at some time between two times; the last day unless told. */
@@ -145,9 +156,7 @@ const deliverDigest = async (
   const { key, text } = digestOf(trail, place, chain, end, pair.fingerprint, files)
   const hash = createHash('sha256').update(text).digest('hex')
   const signed = [toText(end), `${trail.bucket}/${key}`, hash, chain.previous?.signature ?? 'null'].join('\n')
-  const signature = sign('RSA-SHA256', Buffer.from(signed), createPrivateKey(ctx.unseal(pair.privateKey))).toString(
-    'hex',
-  )
+  const { signature } = await signWith(ctx, place.region, signed)
   await putAsCloudTrail(ctx, trail, { key, text, metadata: { signature, 'signature-algorithm': ALGORITHM } })
   await ctx.write(async (tx) => {
     if (!(await tx.get(Trail, trail.arn))) return

@@ -2,6 +2,7 @@ import { type Capability, capability } from '../../kernel/capability.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Place, WriteTx } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
+import { startTrimming } from './history.ts'
 import { EventDataStore } from './lake/event-data-store.ts'
 import { coversPlace, placeOfStream, Trail } from './trail.ts'
 
@@ -116,6 +117,7 @@ export const follow: Reconciler = {
       ctx.use(follower).stop()
       return done()
     }
+    await startTrimming(ctx)
     await ctx.use(follower).start()
     // Only so that there is something that waits at the next start.
     return again({ in: DAY })

@@ -1,5 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx, WriteTx } from '../../store/store.ts'
+import { Channel, getChannel } from './lake/channels.ts'
+import { Dashboard, getDashboard } from './lake/dashboards.ts'
 import { EventDataStore, getActiveStore } from './lake/event-data-store.ts'
 import { fail, type Operation, page, readTags, type Tags, toTags } from './operation.ts'
 import { getTrail, Trail } from './trail.ts'
@@ -23,6 +25,14 @@ const taggable = async (
     case 'eventdatastore': {
       const store = await getActiveStore(ctx, tx, arn)
       return { tags: store.tags, put: (tx, tags) => tx.put(EventDataStore, { ...store, tags }) }
+    }
+    case 'channel': {
+      const channel = await getChannel(ctx, tx, arn)
+      return { tags: channel.tags, put: (tx, tags) => tx.put(Channel, { ...channel, tags }) }
+    }
+    case 'dashboard': {
+      const dashboard = await getDashboard(ctx, tx, arn)
+      return { tags: dashboard.tags, put: (tx, tags) => tx.put(Dashboard, { ...dashboard, tags }) }
     }
     case undefined:
       throw fail('CloudTrailARNInvalidException', `The ARN ${arn} is not valid.`)
@@ -60,4 +70,16 @@ export const ListTags: Operation<'ListTags'> = async (ctx, { ResourceIdList, Nex
   })
   const { items, ...more } = page(found, NextToken, 20, 'InvalidTokenException')
   return { ResourceTagList: items, ...more }
+}
+
+/** Tags of a resource for authorization; `undefined` where there is none. */
+export const tagsOf = async (ctx: Ctx, arn: string): Promise<Tags | undefined> => {
+  if (!/^arn:aws:cloudtrail:[a-z0-9-]+:\d{12}:(trail|eventdatastore|channel|dashboard)\/[^*]+$/.test(arn))
+    return undefined
+  return ctx
+    .read((tx) => taggable(ctx, tx, arn))
+    .then(
+      ({ tags }) => tags,
+      () => undefined,
+    )
 }
