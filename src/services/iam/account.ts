@@ -1,4 +1,4 @@
-import { MfaDevices, ServerCertificates } from './credential-records.ts'
+import { MfaDevices, Preferences, ServerCertificates } from './credential-records.ts'
 import { OidcProviders } from './oidc-providers.ts'
 import { fail, type Operation } from './operation.ts'
 import { quotas } from './quotas.ts'
@@ -71,9 +71,24 @@ const GetAccountSummary: Operation<'GetAccountSummary'> = (ctx) =>
         ServerCertificates: (await tx.list(ServerCertificates)).length,
         ServerCertificatesQuota: 20,
         Providers: (await tx.list(OidcProviders)).length + (await tx.list(SamlProviders)).length,
-        GlobalEndpointTokenVersion: 1,
+        GlobalEndpointTokenVersion: (await tx.get(Preferences, 'preferences'))?.globalTokenVersion ?? 1,
       },
     }
   })
 
-export const account = { CreateAccountAlias, DeleteAccountAlias, ListAccountAliases, GetAccountSummary }
+/** Which version the tokens of the global STS endpoint have: told by the account's summary. */
+const SetSecurityTokenServicePreferences: Operation<'SetSecurityTokenServicePreferences'> = async (ctx, input) => {
+  const globalTokenVersion = input.GlobalEndpointTokenVersion === 'v2Token' ? 2 : 1
+  await ctx.write(async (tx) => {
+    tx.put(Preferences, { globalTokenVersion })
+  })
+  return {}
+}
+
+export const account = {
+  CreateAccountAlias,
+  DeleteAccountAlias,
+  ListAccountAliases,
+  GetAccountSummary,
+  SetSecurityTokenServicePreferences,
+}

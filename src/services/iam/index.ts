@@ -8,6 +8,7 @@ import { attachments } from './attachments.ts'
 import { authorizationDetails } from './authorization-details.ts'
 import { boundaries } from './boundaries.ts'
 import { credentialTables } from './credential-records.ts'
+import { credentialReports, reportGeneration } from './credential-report.ts'
 import { instanceProfilesProvider } from './found-profiles.ts'
 import { groups } from './groups.ts'
 import { access } from './iam.ts'
@@ -67,6 +68,7 @@ export const service = defineService<NS>()({
     ...signingCertificates,
     ...serverCertificates,
     ...passwordPolicy,
+    ...credentialReports,
     ...samlProviders,
     ...account,
     ...authorizationDetails,
@@ -83,6 +85,8 @@ export const service = defineService<NS>()({
     ListMFADevices: 'The root user has none: hardware devices and passkeys cannot be enrolled.',
     CreateOpenIDConnectProvider:
       'Without a thumbprint list none is retrieved: then only certificates of publicly trusted authorities count.',
+    GetCredentialReport: 'When the root user was created and when its key was made and used is not kept: N/A, or 1970.',
+    SetSecurityTokenServicePreferences: 'The version is kept and told; tokens of either version work in every Region.',
     DeleteServerCertificate: 'No load balancer is asked whether it uses the certificate.',
     UploadSigningCertificate:
       'The certificate is checked, kept and shown; there is no SOAP request here that it would sign.',
@@ -98,6 +102,7 @@ export const service = defineService<NS>()({
     ListPolicyVersions: 'Of AWS managed policies only the newest version is known.',
     ListPolicies: 'AWS managed policies have ids and usage of this server, not those of AWS.',
   },
+  reconcilers: [reportGeneration],
   access,
   eventRegion: () => 'us-east-1',
   provides: [
