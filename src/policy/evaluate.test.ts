@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { denialMessage, evaluate } from './evaluate.ts'
 import type {
@@ -517,80 +516,6 @@ describe('what an answer tells', () => {
     const asked = request({ policies: [identity], resourceAccount: other })
     expect(denialMessage(asked, evaluate(asked))).toBe(
       `${start} because no resource-based policy allows the s3:GetObject action`,
-    )
-  })
-})
-
-describe('properties', () => {
-  const kinds = ['identity', 'boundary', 'session', 'resource', 'service-control'] as const
-  const pattern = fc.constantFrom('*', 's3:*', 's3:Get*', 's3:GetObject', 'ec2:*')
-  const place = fc.constantFrom('*', 'arn:aws:s3:::reports/*', 'arn:aws:s3:::other/*')
-  const who = fc.constantFrom<PrincipalElement>('*', { AWS: account }, { AWS: alice.arn }, { AWS: role })
-  const statement = (effect: 'Allow' | 'Deny' | undefined) =>
-    fc.record({
-      Effect: effect ? fc.constant(effect) : fc.constantFrom<'Allow' | 'Deny'>('Allow', 'Deny'),
-      Action: pattern,
-      Resource: place,
-      Principal: who,
-    })
-  const applied = (kind: fc.Arbitrary<PolicyKind>, effect?: 'Allow' | 'Deny') =>
-    fc
-      .tuple(kind, fc.array(statement(effect), { minLength: 1, maxLength: 3 }))
-      .map(([which, statements]) => policy(which, ...statements))
-  const policies = fc.array(applied(fc.constantFrom(...kinds)), { maxLength: 5 })
-  const principal = fc.constantFrom(alice, session, root, anonymous)
-  const resourceAccount = fc.constantFrom(account, other)
-  const allowed = (asked: AccessRequest) => evaluate(asked).decision === 'allowed'
-
-  test('an explicit deny anywhere wins', () => {
-    fc.assert(
-      fc.property(principal, resourceAccount, policies, fc.constantFrom(...kinds), (caller, owner, given, kind) => {
-        const denying = policy(kind, to('*', deny()))
-        const decision = evaluate(request({ principal: caller, resourceAccount: owner, policies: [...given, denying] }))
-        expect(decision.decision).toBe('explicitDeny')
-      }),
-    )
-  })
-
-  test('order does not matter', () => {
-    fc.assert(
-      fc.property(principal, resourceAccount, policies, (caller, owner, given) => {
-        const asked = (list: AppliedPolicy[]) =>
-          say(evaluate(request({ principal: caller, resourceAccount: owner, policies: list })))
-        expect(asked(given.toReversed())).toBe(asked(given))
-      }),
-    )
-  })
-
-  test('one more Allow in a kind that takes part never takes access away', () => {
-    fc.assert(
-      fc.property(
-        principal,
-        resourceAccount,
-        policies,
-        applied(fc.constantFrom(...kinds), 'Allow'),
-        (caller, owner, given, more) => {
-          const before = request({ principal: caller, resourceAccount: owner, policies: given })
-          fc.pre(allowed(before) && given.some(({ kind }) => kind === more.kind))
-          expect(allowed({ ...before, policies: [...given, more] })).toBe(true)
-        },
-      ),
-    )
-  })
-
-  test('a first boundary, session or control policy only narrows', () => {
-    fc.assert(
-      fc.property(
-        principal,
-        resourceAccount,
-        policies,
-        applied(fc.constantFrom('boundary', 'session', 'service-control')),
-        (caller, owner, given, more) => {
-          const before = request({ principal: caller, resourceAccount: owner, policies: given })
-          fc.pre(!given.some(({ kind }) => kind === more.kind))
-          if (allowed({ ...before, policies: [...given, more] })) expect(allowed(before)).toBe(true)
-        },
-      ),
     )
   })
 })
