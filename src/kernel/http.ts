@@ -8,6 +8,7 @@ import { authenticate, credentialOf } from './authenticate.ts'
 import { callerError } from './call.ts'
 import type { RequestFacts } from './context.ts'
 import { AwsError, incompleteBody } from './errors.ts'
+import { identity } from './identity.ts'
 import type { Kernel } from './kernel.ts'
 import { serviceFacts } from './model/catalog.ts'
 import { anonymous } from './principal.ts'
@@ -329,11 +330,14 @@ const serveRoute = async (
     wallClock: kernel.credentials.wallClock,
     audit: async (ctx, call) => {
       const now = kernel.clock.now()
+      const { iamPrefix, eventSource } = serviceFacts(service.id)
+      const attempt = { action: `${iamPrefix}:${call.eventName}`, region: ctx.region, tracked: true }
+      ctx.use(identity).used(ctx.principal, attempt)
       const record = auditRecord({
         principal: ctx.principal,
         ...ctx.place,
         now,
-        eventSource: serviceFacts(service.id).eventSource,
+        eventSource,
         request: facts,
         dataEvent: false,
         responseElements: undefined,

@@ -97,6 +97,7 @@ export const service = defineService<NS>()({
     CreateServiceSpecificCredential: 'Those for CodeCommit open it; those for other services open nothing here.',
     UpdateSSHPublicKey: 'The status is kept and shown; CodeCommit has no SSH door here that would ask for it.',
     UploadSSHPublicKey: 'Keys are kept and shown, and open nothing: CodeCommit has no SSH door here.',
+    GetAccountAuthorizationDetails: 'AWS managed policies have ids of this server, and their newest version only.',
     GetPolicy: 'AWS managed policies have ids of this server, not those of AWS, and no description.',
     GetPolicyVersion: 'Of AWS managed policies only the newest version is known.',
     ListPolicyVersions: 'Of AWS managed policies only the newest version is known.',

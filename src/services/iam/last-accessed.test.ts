@@ -83,6 +83,37 @@ test('data events are told by service only', async () => {
   ).toEqual([[1, undefined]])
 })
 
+test('Git by its own door counts, when it is denied too', async () => {
+  await drydock.client(CodeCommitClient).send(new CreateRepositoryCommand({ repositoryName: 'secret' }))
+  await drydock.user('puller', [allow('codecommit:GitPull', 'arn:aws:codecommit:us-east-1:000000000000:public')])
+  const { ServiceSpecificCredential: git } = await iam.send(
+    new sdk.CreateServiceSpecificCredentialCommand({ UserName: 'puller', ServiceName: 'codecommit.amazonaws.com' }),
+  )
+  const authorization = `Basic ${btoa(`${git?.ServiceUserName}:${git?.ServicePassword}`)}`
+  const url = `${drydock.endpoint}/v1/repos/secret/info/refs?service=git-upload-pack`
+  expect((await fetch(url, { headers: { authorization } })).status).toBe(403)
+  const { ServicesLastAccessed } = await details(arn('user/puller'), 'ACTION_LEVEL')
+  expect(ServicesLastAccessed).toMatchObject([
+    { ServiceNamespace: 'codecommit', TrackedActionsLastAccessed: [{ ActionName: 'GitPull' }] },
+  ])
+})
+
+test('what was noted outlives the server', async () => {
+  const first = await story({ durable: true })
+  const keys = await first.user('ann', [allow('sts:*')])
+  await first.client(STSClient, keys).send(new GetCallerIdentityCommand({}))
+  const report = async (at: Story) => {
+    const client = at.client(sdk.IAMClient)
+    const { JobId } = await client.send(new sdk.GenerateServiceLastAccessedDetailsCommand({ Arn: arn('user/ann') }))
+    return (await client.send(new sdk.GetServiceLastAccessedDetailsCommand({ JobId }))).ServicesLastAccessed
+  }
+  const before = await report(first)
+  expect(before).toMatchObject([{ ServiceNamespace: 'sts', LastAuthenticatedEntity: arn('user/ann') }])
+  const second = await first.restart()
+  expect(await report(second)).toEqual(before)
+  await second.close()
+})
+
 test('groups and policies are told by who used them', async () => {
   const PolicyArn = arn('policy/team/builders')
   const PolicyDocument = JSON.stringify(allow(['codecommit:*', 'sts:*']))
