@@ -54,12 +54,3 @@ test('only tags and description of one are the account’s to change', async () 
       name: 'UnmodifiableEntityException',
     })
 })
-
-test('more of a kind than the quota are refused', async () => {
-  const create = (index: number) => iam.send(new sdk.CreateGroupCommand({ GroupName: `group-${index}` }))
-  for (let index = 0; index < 300; index++) await create(index)
-  await expect(create(300)).rejects.toMatchObject({
-    name: 'LimitExceededException',
-    message: 'Cannot exceed quota for GroupsPerAccount: 300',
-  })
-})
