@@ -128,6 +128,11 @@ const record = async (kernel: Kernel, facts: Finished): Promise<void> => {
   const now = kernel.clock.now()
   const service = kernel.services.get(identified.service.id)
   const region = service?.eventRegion?.(facts.request) ?? place.region
+  // What decides by itself (sts:AssumeRole) has not been through `authorize`.
+  const resources = facts.resources?.length
+    ? facts.resources
+    : resourcesOf(action, facts.input ?? {}, { ...place, partition: 'aws' })
+  const owners = facts.owners?.size ? facts.owners : error ? undefined : ownersOf(resources)
   const { input, output } = schemaOf(identified.operation)
   const requestParameters = withoutSecrets(input, facts.input)
   const responseElements = withoutSecrets(output, facts.output)
@@ -146,10 +151,7 @@ const record = async (kernel: Kernel, facts: Finished): Promise<void> => {
     protocol: identified.protocol.name,
     requestParameters,
     responseElements,
-    // What decides by itself (sts:AssumeRole) has not been through `authorize`.
-    resources: facts.resources?.length
-      ? facts.resources
-      : resourcesOf(action, facts.input ?? {}, { ...place, partition: 'aws' }),
+    resources,
     error,
     ...service?.auditFacts?.({
       operation: identified.operation.name,
@@ -158,8 +160,12 @@ const record = async (kernel: Kernel, facts: Finished): Promise<void> => {
       output: responseElements,
     }),
   })
-  await recordIn(facts, region, record, now.getTime())
+  await recordIn({ era: facts.era, place, owners }, region, record, now.getTime())
 }
+
+/** Accounts that ARNs name. */
+const ownersOf = (resources: readonly unknown[]): ReadonlySet<string> =>
+  new Set(resources.flatMap((arn) => (typeof arn === 'string' ? [arn.split(':')[4] ?? ''] : [])))
 
 /** In the caller's account, and in those whose resources the call was about. */
 const recordIn = async (

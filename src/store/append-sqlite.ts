@@ -22,6 +22,19 @@ type Queued = {
   readonly failed: (error: unknown) => void
 }
 
+/** An entry whose body is parsed for who looks at it: many followers only want to know that something came. */
+const readWhenAsked = (position: number, time: number, text: string): Entry => {
+  let parsed: { readonly body: unknown } | undefined
+  return {
+    position,
+    time,
+    get body() {
+      parsed ??= { body: JSON.parse(text) }
+      return parsed.body
+    },
+  }
+}
+
 export interface SqliteAppend extends AppendStore {
   save(folder: string): void
   restore(folder: string): void
@@ -132,7 +145,7 @@ export const sqliteAppend = (options: { folder: string } | { memory: true }): Sq
     const told = [...followers].filter(({ prefix }) => stream.startsWith(prefix))
     if (told.length === 0) return
     const first = last - entries.length + 1
-    const added = entries.map(({ time, body }, i): Entry => ({ position: first + i, time, body: JSON.parse(body) }))
+    const added = entries.map(({ time, body }, i) => readWhenAsked(first + i, time, body))
     for (const { follower } of told) follower.appended(stream, added)
   }
 

@@ -7,6 +7,7 @@ import { seeded } from '../fuzz/random.ts'
 import { builds, commits, deliveries, pipelines, pushes } from './delivery.ts'
 import { startProcess } from './server-process.ts'
 import { dataPoints, identities, logLines, objects } from './storage.ts'
+import { trailLogs } from './trail.ts'
 import { type Actor, clientsOf, isBroken, type World } from './world.ts'
 
 export type CrashOptions = {
@@ -46,6 +47,7 @@ export const crash = async ({
     deliveries(),
     builds(),
     pipelines(),
+    trailLogs(),
   ]
   const acts: Record<string, number> = {}
   const wrong: string[] = []

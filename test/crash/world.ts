@@ -1,3 +1,4 @@
+import { CloudTrailClient } from '@aws-sdk/client-cloudtrail'
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch'
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs'
 import { CodeBuildClient } from '@aws-sdk/client-codebuild'
@@ -19,6 +20,7 @@ export const clientsOf = (endpoint: string) => {
     maxAttempts: 1,
   }
   return {
+    cloudtrail: new CloudTrailClient(options),
     cloudwatch: new CloudWatchClient(options),
     codebuild: new CodeBuildClient(options),
     codecommit: new CodeCommitClient(options),

@@ -111,16 +111,14 @@ export const service = defineService<NS>()({
     ListTags,
   },
   partial: {
-    CreateTrail: 'KMS keys and SNS topics are refused as not existing.',
-    UpdateTrail: 'KMS keys and SNS topics are refused as not existing.',
+    CreateTrail: 'KMS keys and SNS topics are refused.',
+    UpdateTrail: 'KMS keys and SNS topics are refused.',
     PutEventSelectors: 'Network activity events are accepted and never occur, for there are no VPC endpoints.',
     PutInsightSelectors: 'Insights of event data stores and on data events are refused.',
     GetInsightSelectors: 'Insights of event data stores are refused.',
     PutEventConfiguration: 'Large events, event context and aggregation are refused.',
-    CreateEventDataStore:
-      'KMS keys are refused as not existing; categories Insight, ConfigurationItem and Evidence are refused.',
-    UpdateEventDataStore:
-      'KMS keys are refused as not existing; categories Insight, ConfigurationItem and Evidence are refused.',
+    CreateEventDataStore: 'KMS keys are refused; categories Insight, ConfigurationItem and Evidence are refused.',
+    UpdateEventDataStore: 'KMS keys are refused; categories Insight, ConfigurationItem and Evidence are refused.',
     StartQuery:
       'No window functions, UNNEST, lambdas or correlated subqueries; there are no predefined queries for QueryAlias.',
     SearchSampleQueries: 'The samples are a few of our own, found by their words.',

@@ -4,6 +4,7 @@ import { stopOwner } from './cursor.ts'
 import { checkBucket, checkBucketName, checkLogs, checkPrefix } from './destinations.ts'
 import { startDigests } from './digest.ts'
 import { watch } from './follower.ts'
+import { refuseKey } from './kms-key.ts'
 import { fail, type NS, type Operation, page, readTags } from './operation.ts'
 import { ownOrganization } from './organization.ts'
 import {
@@ -24,15 +25,15 @@ import {
 const MOST_TRAILS = 5
 const PAGE = 100
 
-/** What does not exist here yet is refused with the errors that AWS has for what does not exist. */
-const refuseAbsent = ({
-  KmsKeyId,
-  SnsTopicName,
-}: {
-  KmsKeyId?: string | undefined
-  SnsTopicName?: string | undefined
-}) => {
-  if (KmsKeyId) throw fail('KmsKeyNotFoundException', `The KMS key ${KmsKeyId} does not exist.`)
+/**
+ * S3 here encrypts under no KMS key, and there are no SNS topics: what does not exist is refused with AWS's errors, a key
+ * that does exist as not implemented.
+ */
+const refuseAbsent = async (
+  ctx: Ctx,
+  { KmsKeyId, SnsTopicName }: { KmsKeyId?: string | undefined; SnsTopicName?: string | undefined },
+) => {
+  if (KmsKeyId) await refuseKey(ctx, KmsKeyId)
   if (SnsTopicName)
     throw fail(
       'InsufficientSnsTopicPolicyException',
@@ -57,7 +58,7 @@ export const CreateTrail: Operation<'CreateTrail'> = async (ctx, input) => {
   checkTrailName(input.Name)
   checkBucketName(input.S3BucketName)
   checkPrefix(input.S3KeyPrefix)
-  refuseAbsent(input)
+  await refuseAbsent(ctx, input)
   const multiRegion = input.IsMultiRegionTrail ?? false
   const globalEvents = input.IncludeGlobalServiceEvents ?? true
   if (multiRegion && !globalEvents) throw combination('Multi-Region trail must include global service events.')
@@ -126,7 +127,7 @@ const changed = async (ctx: Ctx, trail: TrailRecord, input: Updating): Promise<T
 /** Changes what is given; an empty text removes. In the home Region only (API reference, UpdateTrail). */
 export const UpdateTrail: Operation<'UpdateTrail'> = async (ctx, input) => {
   const before = await ctx.read((tx) => getOwnTrail(ctx, tx, input.Name))
-  refuseAbsent(input)
+  await refuseAbsent(ctx, input)
   if (input.S3BucketName !== undefined) checkBucketName(input.S3BucketName)
   checkPrefix(input.S3KeyPrefix || undefined)
   const asked = await changed(ctx, before, input)

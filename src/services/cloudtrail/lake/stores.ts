@@ -5,6 +5,7 @@ import type { ReadTx, WriteTx } from '../../../store/store.ts'
 import { done, type Reconciler } from '../../../work/reconciler.ts'
 import { stopOwner } from '../cursor.ts'
 import { watch } from '../follower.ts'
+import { refuseKey } from '../kms-key.ts'
 import { fail, type Operation, page, readTags, toTags } from '../operation.ts'
 import { ownOrganization } from '../organization.ts'
 import { advancedSelectors, everyManagementEventOfStore, type Selectors } from '../selectors.ts'
@@ -85,10 +86,10 @@ const checkFree = async (ctx: Ctx, tx: ReadTx, name: string): Promise<void> => {
     )
 }
 
-/** A store that takes events in from now on, unless it is told to wait. A KMS key does not exist here. */
+/** A store that takes events in from now on, unless it is told to wait. */
 export const CreateEventDataStore: Operation<'CreateEventDataStore'> = async (ctx, input) => {
   const { BillingMode: billing = 'EXTENDABLE_RETENTION_PRICING' } = input
-  if (input.KmsKeyId) throw fail('KmsKeyNotFoundException', `The KMS key ${input.KmsKeyId} does not exist.`)
+  if (input.KmsKeyId) await refuseKey(ctx, input.KmsKeyId)
   const retention = input.RetentionPeriod ?? usual[billing]
   checkRetention(retention, billing)
   const organization = input.OrganizationEnabled ? await ownOrganization(ctx) : undefined
@@ -133,7 +134,7 @@ export const ListEventDataStores: Operation<'ListEventDataStores'> = async (ctx,
 
 /** Changes what is given. From extendable to fixed retention there is no way. */
 export const UpdateEventDataStore: Operation<'UpdateEventDataStore'> = async (ctx, input) => {
-  if (input.KmsKeyId) throw fail('KmsKeyNotFoundException', `The KMS key ${input.KmsKeyId} does not exist.`)
+  if (input.KmsKeyId) await refuseKey(ctx, input.KmsKeyId)
   const selectors = input.AdvancedEventSelectors ? storeSelectors(input.AdvancedEventSelectors) : undefined
   const organization = input.OrganizationEnabled ? await ownOrganization(ctx) : undefined
   const updated = await ctx.write(async (tx) => {
