@@ -100,6 +100,8 @@ export const userIdentity = (principal: Principal): Record<string, unknown> => {
             ...(principal.session.federation?.type === 'WebIdentityUser'
               ? { webIdFederationData: { federatedProvider: principal.session.federation.provider, attributes: {} } }
               : {}),
+            // A task on a member account, by sts:AssumeRoot.
+            ...(principal.kind === 'root' && principal.session.policyArns.length > 0 ? { assumedRoot: 'true' } : {}),
             attributes: {
               creationDate: new Date(principal.session.issued).toISOString(),
               mfaAuthenticated: String(principal.session.mfa),

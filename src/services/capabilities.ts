@@ -134,3 +134,13 @@ export interface IdentityProviders {
   saml(account: string, arn: string): Promise<SamlProvider | undefined>
 }
 export const identityProviders = capability<IdentityProviders>('iam.identityProviders')
+
+/** Outbound identity federation of an account: what STS signs the tokens with that speak for its users and roles. */
+export interface OutboundFederation {
+  /** `undefined` where the feature is not enabled. The private key is PEM. */
+  signingKey(
+    account: string,
+    algorithm: 'RS256' | 'ES384',
+  ): Promise<{ readonly issuer: string; readonly keyId: string; readonly privateKey: string } | undefined>
+}
+export const outboundFederation = capability<OutboundFederation>('iam.outboundFederation')

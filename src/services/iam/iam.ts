@@ -26,6 +26,7 @@ const arnOf = async (
 
 const user = async (ctx: Ctx, name: string | undefined, path?: string): Promise<string> => {
   if (name !== undefined) return arnOf(ctx, 'user', name, path, (tx) => tx.get(User, nameKey(name)))
+  if (ctx.principal.kind === 'root') return ctx.principal.arn
   const caller = await ctx.read((tx) => findById(tx, User, ctx.principal.id))
   return caller ? iamArn(ctx.account, 'user', caller) : `arn:aws:iam::${ctx.account}:user/`
 }

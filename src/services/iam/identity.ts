@@ -4,7 +4,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { AssumeRequest, Bindings, Identity } from '../../kernel/identity.ts'
 import { controlsOf, membershipsOf, organizationContext } from '../../kernel/organization.ts'
-import type { Principal } from '../../kernel/principal.ts'
+import { type Principal, rootOf } from '../../kernel/principal.ts'
 import { denialMessage, evaluate } from '../../policy/evaluate.ts'
 import type { AccessRequest, AppliedPolicy, PolicyDocument, PolicyKind } from '../../policy/policy.ts'
 import type { Place, ReadTx } from '../../store/store.ts'
@@ -50,6 +50,11 @@ const gone: AppliedPolicy = {
   document: { Version: '2012-10-17', Statement: { Effect: 'Deny', Action: '*', Resource: '*' } },
 }
 
+const everything = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: { Effect: 'Allow', Action: '*', Resource: '*' },
+})
+
 const nothing: PolicyDocument = { Version: '2012-10-17', Statement: [] }
 
 const placeOf = (account: string): Place => ({ account, region: 'us-east-1' })
@@ -66,6 +71,10 @@ const userPrincipal = (account: string, user: UserRecord, accessKeyId?: string):
 /** Whose policies a principal has: the user's, the role's; a federated user's are those of who asked for the session. */
 const bearerOf = (principal: Principal): string =>
   principal.kind === 'federated' ? (principal.roleArn ?? '') : principal.id.split(':')[0]!
+
+/** The root user, or a federated user of its. */
+const isOfRoot = ({ kind, account, roleArn }: Principal): boolean =>
+  kind === 'root' || (kind === 'federated' && roleArn === rootOf(account).arn)
 
 const findBearer = async (
   tx: ReadTx,
@@ -152,8 +161,16 @@ export const identityProvider = (contextAt: (place: Place) => Ctx): Identity => 
     return { kind, id, document: found === undefined ? nothing : documentOf(found) }
   }
 
+  /** Nothing binds the root user but what its session began with: a task's policy, or a federated user's own. */
+  const rootSources = (tx: ReadTx, { account, kind, session }: Principal): Promise<Source[]> =>
+    Promise.all([
+      ...(kind === 'root' ? [] : [{ kind: 'identity' as const, id: 'root', text: everything }]),
+      ...(session?.policyArns ?? []).map((arn) => managed(tx, account, kind === 'root' ? 'identity' : 'session', arn)),
+    ])
+
   const boundOf = async (principal: Principal): Promise<Bound | undefined> => {
-    if (principal.kind !== 'user' && principal.kind !== 'role' && principal.kind !== 'federated') return undefined
+    if (principal.kind === 'service' || principal.kind === 'anonymous') return undefined
+    if (principal.kind === 'root' && !principal.session?.policyArns.length) return undefined
     const { account } = principal
     const sessionArns = principal.session?.policyArns ?? []
     const key = [account, bearerOf(principal), ...sessionArns].join(' ')
@@ -161,7 +178,9 @@ export const identityProvider = (contextAt: (place: Place) => Ctx): Identity => 
       const revision = (await tx.get(Revision, 'revision'))?.revision ?? ''
       const remembered = known.get(key)
       if (remembered?.revision === revision) return { remembered }
-      const read = await sourcesOf(tx, account, (within) => findBearer(within, principal), sessionArns)
+      const read = isOfRoot(principal)
+        ? { sources: await rootSources(tx, principal), tags: {} }
+        : await sourcesOf(tx, account, (within) => findBearer(within, principal), sessionArns)
       return { revision, read }
     })
     if ('remembered' in found) return found.remembered

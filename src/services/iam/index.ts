@@ -1,6 +1,12 @@
 import { identity } from '../../kernel/identity.ts'
 import { defineService, provide } from '../../kernel/service.ts'
-import { instanceProfiles as foundProfiles, gitCredentials, identityProviders, rootAccess } from '../capabilities.ts'
+import {
+  instanceProfiles as foundProfiles,
+  gitCredentials,
+  identityProviders,
+  outboundFederation,
+  rootAccess,
+} from '../capabilities.ts'
 import { accessKeys } from './access-keys.ts'
 import { Accesses, accessNotes, accessNotesProvider } from './access-notes.ts'
 import { account } from './account.ts'
@@ -23,6 +29,12 @@ import { OidcProviders, oidcProviders } from './oidc-providers.ts'
 import type { NS } from './operation.ts'
 import { organizationFeatures } from './organization-features.ts'
 import { OrganizationsReports, organizationsReport } from './organizations-report.ts'
+import {
+  issuerRoute,
+  OutboundFederations,
+  outboundFederationProvider,
+  outboundFederations,
+} from './outbound-federation.ts'
 import { passwordPolicy } from './password-policy.ts'
 import { policies } from './policies.ts'
 import { tables } from './records.ts'
@@ -48,6 +60,7 @@ export const service = defineService<NS>()({
     Accesses,
     Reports,
     OrganizationsReports,
+    OutboundFederations,
   ],
   operations: {
     ...users,
@@ -70,6 +83,7 @@ export const service = defineService<NS>()({
     ...passwordPolicy,
     ...credentialReports,
     ...samlProviders,
+    ...outboundFederations,
     ...account,
     ...authorizationDetails,
     ...simulations,
@@ -105,6 +119,7 @@ export const service = defineService<NS>()({
   },
   reconcilers: [reportGeneration],
   access,
+  routes: [issuerRoute],
   eventRegion: () => 'us-east-1',
   provides: [
     provide(identity, identityProvider),
@@ -112,6 +127,7 @@ export const service = defineService<NS>()({
     provide(gitCredentials, gitCredentialsProvider),
     provide(foundProfiles, instanceProfilesProvider),
     provide(identityProviders, identityProvidersProvider),
+    provide(outboundFederation, outboundFederationProvider),
     provide(rootAccess, rootAccessProvider),
   ],
 })

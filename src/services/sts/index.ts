@@ -1,8 +1,12 @@
 import { identity } from '../../kernel/identity.ts'
+import { organization } from '../../kernel/organization.ts'
 import { defineService } from '../../kernel/service.ts'
-import { identityProviders } from '../capabilities.ts'
+import { identityProviders, outboundFederation, rootAccess } from '../capabilities.ts'
+import { DecodeAuthorizationMessage } from './authorization-message.ts'
 import { GetAccessKeyInfo, GetCallerIdentity } from './caller.ts'
 import type { NS } from './operation.ts'
+import { GetWebIdentityToken, requestTags } from './outbound-token.ts'
+import { AssumeRoot, rootArn } from './root-session.ts'
 import { AssumeRoleWithSAML } from './saml.ts'
 import { AssumeRole, GetFederationToken, GetSessionToken } from './sessions.ts'
 import { AssumeRoleWithWebIdentity } from './web-identity.ts'
@@ -14,16 +18,20 @@ export const service = defineService<NS>()({
     AssumeRole,
     AssumeRoleWithSAML,
     AssumeRoleWithWebIdentity,
+    AssumeRoot,
+    DecodeAuthorizationMessage,
     GetAccessKeyInfo,
     GetCallerIdentity,
     GetFederationToken,
     GetSessionToken,
+    GetWebIdentityToken,
   },
   partial: {
+    GetWebIdentityToken:
+      'Of the session’s context (an instance, a function, an identity provider) nothing is told in the token.',
     AssumeRole: 'Provided contexts are refused.',
     AssumeRoleWithWebIdentity:
       'Only for OpenID Connect providers that the account registered: tokens of Google, Amazon, Facebook and Amazon Cognito are refused with NotImplemented where it did not.',
-    GetFederationToken: 'Not for the root user, who is refused with NotImplemented.',
   },
   // The global endpoint's calls are recorded where it is; those of a Region's own endpoint in that Region.
   eventRegion: ({ headers }) => (/^sts\.amazonaws\.com(:|$)/.test(headers.host ?? '') ? 'us-east-1' : undefined),
@@ -31,7 +39,25 @@ export const service = defineService<NS>()({
     operations: {
       GetFederationToken: ({ Name }, ctx) => ({ resources: [`arn:aws:sts::${ctx.account}:federated-user/${Name}`] }),
       GetAccessKeyInfo: () => ({ resources: ['*'] }),
+      DecodeAuthorizationMessage: () => ({ resources: ['*'] }),
+      AssumeRoot: ({ TargetPrincipal, TaskPolicyArn }) => ({
+        resources: [rootArn(TargetPrincipal)],
+        context: { 'sts:TaskPolicyArn': TaskPolicyArn.arn },
+      }),
+      GetWebIdentityToken: (input) => {
+        const context = {
+          'sts:IdentityTokenAudience': input.Audience,
+          'sts:DurationSeconds': String(input.DurationSeconds ?? 300),
+          'sts:SigningAlgorithm': input.SigningAlgorithm,
+          ...requestTags(input.Tags),
+        }
+        const needed = (name: string) => ({ action: `sts:${name}`, resources: ['*'], context })
+        return [needed('GetWebIdentityToken'), ...(input.Tags?.length ? [needed('TagGetWebIdentityToken')] : [])]
+      },
     },
+    // A root user is nobody's resource: what counts are the caller's policies, though the account is another one.
+    resourcePolicy: async (ctx, arn) =>
+      /^arn:aws:iam::\d{12}:root$/.test(arn) ? { account: ctx.principal.account } : undefined,
     // AssumeRole decides by itself, on both sides: the role's trust policy and the caller's policies.
     unauthorized: [
       'AssumeRole',
@@ -42,5 +68,5 @@ export const service = defineService<NS>()({
     ],
     unsigned: ['AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity'],
   },
-  uses: [identity, identityProviders],
+  uses: [identity, identityProviders, outboundFederation, rootAccess, organization],
 })

@@ -129,3 +129,110 @@ describe('a federated user', () => {
     })
   })
 })
+
+test('a federated user of the root user does what the session policy allows, for an hour', async () => {
+  const answer = await drydock.client(sdk.STSClient).send(
+    new sdk.GetFederationTokenCommand({
+      Name: 'guest',
+      Policy: JSON.stringify(allow('iam:ListUsers')),
+      DurationSeconds: 7200,
+    }),
+  )
+  expect(answer.Credentials?.Expiration).toEqual(new Date(drydock.clock.now().getTime() + 3_600_000))
+  const guest = drydock.client(IAMClient, keysOf(answer))
+  await expect(guest.send(new ListUsersCommand({}))).resolves.toBeDefined()
+  await expect(guest.send(new GetUserCommand({ UserName: 'any' }))).rejects.toMatchObject({ name: 'AccessDenied' })
+  const bare = await drydock.client(sdk.STSClient).send(new sdk.GetFederationTokenCommand({ Name: 'bare' }))
+  await expect(drydock.client(IAMClient, keysOf(bare)).send(new ListUsersCommand({}))).rejects.toMatchObject({
+    name: 'AccessDenied',
+  })
+})
+
+describe('a chain of roles', () => {
+  const trusting = (principal: string) => ({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Principal: { AWS: principal }, Action: ['sts:AssumeRole', 'sts:TagSession'] }],
+  })
+  const assume = (keys: Keys, RoleArn: string, over: object = {}) =>
+    drydock.client(sdk.STSClient, keys).send(new sdk.AssumeRoleCommand({ RoleArn, RoleSessionName: 'chain', ...over }))
+
+  test('lasts an hour, and carries its transitive tags on', async () => {
+    const keys = await drydock.user('first', [allow(['sts:AssumeRole', 'sts:TagSession'])])
+    const one = await drydock.role('link-one', trusting(account), [allow(['sts:AssumeRole', 'sts:TagSession'])])
+    const two = await drydock.role('link-two', trusting(account), [
+      allow('iam:ListUsers', '*', { StringEquals: { 'aws:PrincipalTag/Project': 'Drydock' } }),
+    ])
+    const Tags = [
+      { Key: 'Project', Value: 'Drydock' },
+      { Key: 'Stage', Value: 'test' },
+    ]
+    const middle = keysOf(await assume(keys, one, { Tags, TransitiveTagKeys: ['Project'] }))
+    await expect(assume(middle, two, { DurationSeconds: 3601 })).rejects.toMatchObject({
+      message: 'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.',
+    })
+    const end = drydock.client(IAMClient, keysOf(await assume(middle, two)))
+    await expect(end.send(new ListUsersCommand({}))).resolves.toBeDefined()
+    await expect(assume(middle, two, { Tags: [{ Key: 'project', Value: 'Other' }] })).rejects.toMatchObject({
+      name: 'InvalidParameterValue',
+    })
+    await expect(assume(middle, two, { Tags: [{ Key: 'Stage', Value: 'prod' }] })).resolves.toBeDefined()
+  })
+
+  test('has room for so many policies and tags', async () => {
+    const keys = await drydock.user('verbose', [allow(['sts:AssumeRole', 'sts:TagSession'])])
+    const role = await drydock.role('roomy', trusting(account))
+    const Policy = JSON.stringify({ ...allow('s3:GetObject'), Id: 'x'.repeat(2048) })
+    await expect(assume(keys, role, { Policy })).rejects.toMatchObject({
+      name: 'PackedPolicyTooLargeException',
+      message: expect.stringMatching(/^Packed policy consumes 1\d\d% of allotted space/),
+    })
+    const PolicyArns = Array.from({ length: 11 }, () => ({ arn: 'arn:aws:iam::aws:policy/ReadOnlyAccess' }))
+    await expect(assume(keys, role, { PolicyArns })).rejects.toMatchObject({ name: 'ValidationError' })
+    const random = () => Array.from({ length: 200 }, () => Math.random().toString(36).charAt(2) || 'x').join('')
+    const Tags = Array.from({ length: 50 }, (_, index) => ({ Key: `key-${index}`, Value: random() }))
+    await expect(assume(keys, role, { Tags })).rejects.toMatchObject({
+      name: 'PackedPolicyTooLargeException',
+      message: expect.stringMatching(/^Packed size of session tags consumes \d{3}% of allotted space\.$/),
+    })
+    const small = await assume(keys, role, { Policy: JSON.stringify(allow('s3:GetObject')) })
+    expect(small.PackedPolicySize).toBeLessThan(20)
+  })
+
+  test('provided contexts are refused: there is no Identity Center', async () => {
+    const keys = await drydock.user('contextual', [allow('sts:*')])
+    const ProvidedContexts = [
+      { ProviderArn: 'arn:aws:iam::aws:contextProvider/IdentityCenter', ContextAssertion: 'assertion' },
+    ]
+    await expect(assume(keys, `arn:aws:iam::${account}:role/roomy`, { ProvidedContexts })).rejects.toMatchObject({
+      name: 'NotImplemented',
+    })
+  })
+})
+
+test('an encoded message of a denial is decoded for who may', async () => {
+  const { EC2Client, RunInstancesCommand } = await import('@aws-sdk/client-ec2')
+  const keys = await drydock.user('curious', [allow('sts:DecodeAuthorizationMessage')])
+  const denied = await drydock
+    .client(EC2Client, keys)
+    .send(new RunInstancesCommand({ ImageId: 'ami-12345678', MinCount: 1, MaxCount: 1 }))
+    .catch((error: Error) => error.message)
+  const [, EncodedMessage] = /Encoded authorization failure message: (\S+)/.exec(String(denied)) ?? []
+  expect(EncodedMessage).toBeDefined()
+  const sts = drydock.client(sdk.STSClient, keys)
+  const { DecodedMessage } = await sts.send(new sdk.DecodeAuthorizationMessageCommand({ EncodedMessage }))
+  expect(JSON.parse(DecodedMessage ?? '')).toMatchObject({
+    allowed: false,
+    explicitDeny: false,
+    context: { principal: { arn: `arn:aws:iam::${account}:user/curious` }, action: 'ec2:RunInstances' },
+  })
+  const wrong = [`${EncodedMessage?.slice(0, -2)}AA`, 'nothing', keys.secretAccessKey]
+  for (const message of wrong)
+    await expect(
+      sts.send(new sdk.DecodeAuthorizationMessageCommand({ EncodedMessage: message })),
+    ).rejects.toMatchObject({ name: 'InvalidAuthorizationMessageException' })
+  await expect(
+    drydock
+      .client(sdk.STSClient, await drydock.user('uninformed'))
+      .send(new sdk.DecodeAuthorizationMessageCommand({ EncodedMessage })),
+  ).rejects.toMatchObject({ name: 'AccessDenied' })
+})

@@ -11,6 +11,9 @@ import { sessionClaims } from './token-tags.ts'
 /** Providers that AWS knows by itself; here only those that the account registered. */
 const builtIn = /^(accounts\.google\.com|www\.amazon\.com|graph\.facebook\.com|cognito-identity\.amazonaws\.com)$/
 
+/** Issuers of GetWebIdentityToken's tokens, which are for others ("Getting started with outbound identity federation"). */
+const ownIssuer = /\/_tokens\/[0-9a-f-]{36}$/
+
 /** Claims of GitHub's that conditions may ask for ("IAM and AWS STS condition context keys", IAM user guide). */
 const githubClaims = [
   'actor',
@@ -61,6 +64,8 @@ export const AssumeRoleWithWebIdentity: Operation<'AssumeRoleWithWebIdentity'> =
   const asked = sessionPolicies(account, input)
   if (input.ProviderId !== undefined) throw notImplemented(`OAuth 2.0 access tokens of ${input.ProviderId}`)
   const issuer = issuerOf(input.WebIdentityToken)
+  if (ownIssuer.test(issuer))
+    throw fail('InvalidIdentityTokenException', 'Tokens of GetWebIdentityToken cannot be used to federate into AWS.')
   const provider = await ctx.use(identityProviders).oidc(account, issuer)
   if (!provider) {
     const host = issuer.replace(/^https:\/\//, '')
