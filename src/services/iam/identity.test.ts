@@ -1,3 +1,4 @@
+import { CodeCommitClient, ListRepositoriesCommand } from '@aws-sdk/client-codecommit'
 import {
   AttachUserPolicyCommand,
   CreateAccessKeyCommand,
@@ -285,16 +286,16 @@ describe('roles', () => {
   test('a session token has the user’s rights, and ends', async () => {
     const own = await story()
     try {
-      const keys = await own.user('tokens', [allow('iam:ListUsers')])
+      const keys = await own.user('tokens', [allow('codecommit:ListRepositories')])
       const token = await own.client(STSClient, keys).send(new GetSessionTokenCommand({ DurationSeconds: 900 }))
       const session = keysOf(token)
-      await expect(own.client(IAMClient, session).send(new ListUsersCommand())).resolves.toBeDefined()
+      await expect(own.client(CodeCommitClient, session).send(new ListRepositoriesCommand({}))).resolves.toBeDefined()
       await expect(own.client(STSClient, session).send(new GetSessionTokenCommand())).rejects.toMatchObject({
         name: 'AccessDenied',
       })
       await own.advance({ minutes: 15 })
-      await expect(own.client(IAMClient, session).send(new ListUsersCommand())).rejects.toMatchObject({
-        name: 'ExpiredToken',
+      await expect(own.client(CodeCommitClient, session).send(new ListRepositoriesCommand({}))).rejects.toMatchObject({
+        name: 'ExpiredTokenException',
       })
     } finally {
       await own.close()

@@ -47,6 +47,7 @@ import { serviceLinkedRoles } from './service-linked.ts'
 import { signingCertificates } from './signing-certificates.ts'
 import { simulations } from './simulate.ts'
 import { sshKeys } from './ssh-keys.ts'
+import { withoutBareTokens } from './tokens.ts'
 import { users } from './users.ts'
 
 export const service = defineService<NS>()({
@@ -62,7 +63,7 @@ export const service = defineService<NS>()({
     OrganizationsReports,
     OutboundFederations,
   ],
-  operations: {
+  operations: withoutBareTokens({
     ...users,
     ...groups,
     ...roles,
@@ -90,7 +91,7 @@ export const service = defineService<NS>()({
     ...lastAccessed,
     ...organizationFeatures,
     ...organizationsReport,
-  },
+  }),
   partial: {
     CreateLoginProfile: 'The password opens nothing: there is no console to sign in to.',
     UpdateAccountPasswordPolicy:

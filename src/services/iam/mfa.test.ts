@@ -1,3 +1,4 @@
+import { CodeCommitClient, ListRepositoriesCommand } from '@aws-sdk/client-codecommit'
 import * as sdk from '@aws-sdk/client-iam'
 import { AssumeRoleCommand, GetSessionTokenCommand, STSClient } from '@aws-sdk/client-sts'
 import { TOTP } from 'otpauth'
@@ -242,6 +243,21 @@ describe('sessions with MFA', () => {
     const list = (by: Keys) => drydock.client(sdk.IAMClient, by).send(new sdk.ListGroupsCommand({}))
     await expect(list(keys)).resolves.toBeDefined()
     await expect(list(keysOf(await sessionToken(keys)))).rejects.toMatchObject({ name: 'AccessDenied' })
+    const session = await sessionToken(keys, { SerialNumber: serial, TokenCode: code(seed) })
+    await expect(list(keysOf(session))).resolves.toBeDefined()
+  })
+
+  test('IAM itself is closed to sessions that did not prove MFA, whatever policies say', async () => {
+    const { keys, serial, seed } = await enrolled('manager', [allow('*')])
+    const list = (by: Keys) => drydock.client(sdk.IAMClient, by).send(new sdk.ListGroupsCommand({}))
+    await expect(list(keys)).resolves.toBeDefined()
+    const bare = keysOf(await sessionToken(keys))
+    await expect(list(bare)).rejects.toMatchObject({
+      name: 'InvalidClientTokenId',
+      message: 'The security token included in the request is invalid',
+      $metadata: { httpStatusCode: 403 },
+    })
+    await expect(drydock.client(CodeCommitClient, bare).send(new ListRepositoriesCommand({}))).resolves.toBeDefined()
     const session = await sessionToken(keys, { SerialNumber: serial, TokenCode: code(seed) })
     await expect(list(keysOf(session))).resolves.toBeDefined()
   })

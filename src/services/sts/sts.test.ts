@@ -1,3 +1,4 @@
+import { CodeCommitClient, GetRepositoryCommand, ListRepositoriesCommand } from '@aws-sdk/client-codecommit'
 import { GetUserCommand, IAMClient, ListUsersCommand } from '@aws-sdk/client-iam'
 import * as sdk from '@aws-sdk/client-sts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -103,17 +104,23 @@ describe('a federated user', () => {
     drydock.client(sdk.STSClient, keys).send(new sdk.GetFederationTokenCommand({ Name: 'guest', ...over }))
 
   test('may do what the user may and the session policy allows', async () => {
-    const keys = await drydock.user('host', [allow(['sts:GetFederationToken', 'iam:ListUsers', 'iam:GetUser'])])
-    const answer = await federate(keys, { Policy: JSON.stringify(allow(['iam:ListUsers', 'iam:DeleteUser'])) })
+    const keys = await drydock.user('host', [allow(['sts:GetFederationToken', 'codecommit:*', 'iam:*'])])
+    const answer = await federate(keys, {
+      Policy: JSON.stringify(allow(['codecommit:ListRepositories', 'iam:ListUsers'])),
+    })
     expect(answer.FederatedUser).toEqual({
       FederatedUserId: `${account}:guest`,
       Arn: `arn:aws:sts::${account}:federated-user/guest`,
     })
-    const guest = drydock.client(IAMClient, keysOf(answer))
-    await expect(guest.send(new ListUsersCommand({}))).resolves.toBeDefined()
-    await expect(guest.send(new GetUserCommand({ UserName: 'host' }))).rejects.toMatchObject({
-      message: expect.stringContaining('because no session policy allows the iam:GetUser action'),
+    const guest = drydock.client(CodeCommitClient, keysOf(answer))
+    await expect(guest.send(new ListRepositoriesCommand({}))).resolves.toBeDefined()
+    await expect(guest.send(new GetRepositoryCommand({ repositoryName: 'any' }))).rejects.toMatchObject({
+      message: expect.stringContaining('because no session policy allows the codecommit:GetRepository action'),
     })
+    await expect(
+      drydock.client(IAMClient, keysOf(answer)).send(new ListUsersCommand({})),
+      'IAM is closed to federated users',
+    ).rejects.toMatchObject({ name: 'InvalidClientTokenId' })
   })
 
   test('without a session policy may do nothing', async () => {
