@@ -1,8 +1,14 @@
-import { CodeCommitClient, CreateCommitCommand, CreateRepositoryCommand } from '@aws-sdk/client-codecommit'
+import {
+  CodeCommitClient,
+  CreateCommitCommand,
+  CreateRepositoryCommand,
+  GetBranchCommand,
+} from '@aws-sdk/client-codecommit'
 import {
   CodePipelineClient,
   CreatePipelineCommand,
   GetPipelineStateCommand,
+  ListPipelineExecutionsCommand,
   StartPipelineExecutionCommand,
 } from '@aws-sdk/client-codepipeline'
 import { CreateRoleCommand, DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
@@ -23,13 +29,14 @@ import { allow, type Keys, type Story, story } from '../story.ts'
 
 let drydock: Story
 let dev: string
-let admin: Keys
+let visitor: Keys
 const pipeline = 'arn:aws:iam::000000000000:role/pipeline'
 beforeAll(async () => {
   drydock = await story()
   await drydock.client(OrganizationsClient).send(new CreateOrganizationCommand({}))
   dev = await createAccount(drydock, 'dev')
-  admin = await enter(drydock, await drydock.user('ana', [allow('sts:AssumeRole')]), dev)
+  visitor = await drydock.user('ana', [allow('sts:AssumeRole')])
+  const admin = await enter(drydock, visitor, dev)
 
   // The account with the source: a repository, and a role that the pipeline's account may assume.
   const codecommit = drydock.client(CodeCommitClient, admin)
@@ -75,7 +82,7 @@ beforeAll(async () => {
                 name: 'Fetch',
                 roleArn: `arn:aws:iam::${dev}:role/source`,
                 actionTypeId: { category: 'Source', owner: 'AWS', provider: 'CodeCommit', version: '1' },
-                configuration: { RepositoryName: 'site', BranchName: 'main', PollForSourceChanges: 'false' },
+                configuration: { RepositoryName: 'site', BranchName: 'main' },
                 outputArtifacts: [{ name: 'App' }],
               },
             ],
@@ -150,7 +157,7 @@ test('the source comes from the other account, when its role and the artifact bu
   await s3.send(admitSource())
   expect(await release()).toMatchObject({ source: 'Succeeded', publish: 'Succeeded' })
   const page = await s3.send(new GetObjectCommand({ Bucket: 'site', Key: 'index.html' }))
-  expect(await page.Body?.transformToString()).toBe('hello')
+  expect(await page.Body?.transformToString()).toMatch(/^(hello|pushed)$/)
 })
 
 test('the artifact bucket does not know the other account’s role: the source action fails', async () => {
@@ -162,10 +169,40 @@ test('the artifact bucket does not know the other account’s role: the source a
 
 test('the other account’s role lacks the right to read the repository: the source action fails', async () => {
   await drydock.client(S3Client).send(admitSource())
-  const iam = drydock.client(IAMClient, admin)
+  const iam = drydock.client(IAMClient, await enter(drydock, visitor, dev))
   await iam.send(new DeleteRolePolicyCommand({ RoleName: 'source', PolicyName: 'source' }))
   const { source, complaint } = await release()
   expect(source).toBe('Failed')
   expect(complaint).toMatch(/codecommit:GetBranch .*because no identity-based policy allows/)
   await iam.send(grantSource())
+})
+
+test('a push in the other account starts the pipeline within a minute', async () => {
+  const s3 = drydock.client(S3Client)
+  await s3.send(admitSource())
+  await drydock.advance({ minutes: 1 })
+  const started = async () =>
+    (await drydock.client(CodePipelineClient).send(new ListPipelineExecutionsCommand({ pipelineName: 'release' })))
+      .pipelineExecutionSummaries ?? []
+  const before = (await started()).length
+  await drydock.advance({ minutes: 5 })
+  expect(await started()).toHaveLength(before)
+
+  const codecommit = drydock.client(CodeCommitClient, await enter(drydock, visitor, dev))
+  const { branch } = await codecommit.send(new GetBranchCommand({ repositoryName: 'site', branchName: 'main' }))
+  const pushed = await codecommit.send(
+    new CreateCommitCommand({
+      repositoryName: 'site',
+      branchName: 'main',
+      parentCommitId: branch?.commitId,
+      putFiles: [{ filePath: 'index.html', fileContent: Buffer.from('pushed') }],
+    }),
+  )
+  await drydock.advance({ minutes: 1 })
+  const [latest, ...others] = await started()
+  expect(others).toHaveLength(before)
+  expect(latest).toMatchObject({ trigger: { triggerType: 'PollForSourceChanges' }, status: 'Succeeded' })
+  expect(latest?.sourceRevisions?.[0]?.revisionId).toBe(pushed.commitId)
+  const page = await s3.send(new GetObjectCommand({ Bucket: 'site', Key: 'index.html' }))
+  expect(await page.Body?.transformToString()).toBe('pushed')
 })

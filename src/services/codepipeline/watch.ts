@@ -11,12 +11,13 @@ import { callerOf } from './role.ts'
 import { missingVariables, startExecution } from './start.ts'
 
 // What starts a pipeline by itself: sources whose PollForSourceChanges is not false. AWS asks every minute; a push is
-// known here at once, and a bucket is asked every minute unless it tells.
+// known here at once, and a bucket is asked every minute unless it tells. So is a repository of another account, whose
+// pushes are that account's events.
 
 export type WatchRecord = {
   readonly pipeline: string
   readonly action: string
-  /** What is watched, by kind: `codecommit|repository|branch`, `s3|bucket|key`. */
+  /** What is watched, by kind: `codecommit|repository|branch`, `codecommit@account|repository|branch`, `s3|bucket|key`. */
   readonly what: string
   /** The revision that the last execution took. */
   readonly seen?: string
@@ -30,22 +31,29 @@ export const Watch = table<WatchRecord>('codepipeline.watch', {
   index: { what: ({ what }) => what },
 })
 
-/** How often a bucket is asked; milliseconds. */
+/** How often a bucket, or a repository of another account, is asked; milliseconds. */
 const interval = 60_000
+
+const accountOf = (roleArn: string | undefined) => roleArn?.split(':')[4] ?? ''
+
+/** What no event tells of, or may not. */
+const isPolled = (what: string) => what.startsWith('s3|') || what.startsWith('codecommit@')
 
 /** Watches what the declaration says, and nothing else. */
 export const watchSources = async (tx: WriteTx, declaration: Declaration): Promise<void> => {
   const before = await tx.list(Watch, { prefix: `${declaration.name}/` })
   await unwatchSources(tx, declaration.name)
-  for (const { name, actionTypeId, configuration = {} } of declaration.stages[0]?.actions ?? []) {
+  for (const { name, actionTypeId, configuration = {}, roleArn } of declaration.stages[0]?.actions ?? []) {
     if (/^false$/i.test(configuration.PollForSourceChanges ?? '')) continue
+    const account = accountOf(roleArn ?? declaration.roleArn)
+    const elsewhere = account === accountOf(declaration.roleArn) ? '' : `@${account}`
     const what =
       actionTypeId.provider === 'CodeCommit'
-        ? `codecommit|${configuration.RepositoryName}|${configuration.BranchName}`
+        ? `codecommit${elsewhere}|${configuration.RepositoryName}|${configuration.BranchName}`
         : `s3|${configuration.S3Bucket}|${configuration.S3ObjectKey}`
     const known = before.find((watch) => watch.action === name && watch.what === what)
     tx.put(Watch, known ?? { pipeline: declaration.name, action: name, what })
-    if (actionTypeId.provider === 'S3') tx.wake(polling.name, watchKey(declaration.name, name), { in: interval })
+    if (isPolled(what)) tx.wake(polling.name, watchKey(declaration.name, name), { in: interval })
   }
 }
 
@@ -76,7 +84,7 @@ const startWatching = async (ctx: Ctx, tx: WriteTx, watch: WatchRecord, token: s
   }
 }
 
-/** Asks a bucket whether there is a new version of a source. Key: `pipeline/action`. */
+/** Asks a bucket or repository whether there is a new version of a source. Key: `pipeline/action`. */
 export const polling: Reconciler = {
   name: 'codepipeline.polling',
   step: async (ctx, key) => {
@@ -86,9 +94,8 @@ export const polling: Reconciler = {
       const declaration = pipeline && (await declarationOf(tx, pipeline.name, pipeline.version))
       return watch && declaration && { watch, declaration }
     })
-    const [kind, bucket = '', ...rest] = found?.watch.what.split('|') ?? []
-    if (!found || kind !== 's3') return done()
-    const version = await latestVersion(ctx, found.declaration, found.watch.action, bucket, rest.join('|'))
+    if (!found || !isPolled(found.watch.what)) return done()
+    const version = await latestVersion(ctx, found.declaration, found.watch)
     if (version !== undefined && version !== found.watch.seen)
       await ctx.write(async (tx) => {
         const watch = await tx.get(Watch, key)
@@ -101,18 +108,15 @@ export const polling: Reconciler = {
 }
 
 /** `undefined` when there is none, or none that the role may see: the pipeline's own executions will say so. */
-const latestVersion = async (
-  ctx: Ctx,
-  declaration: Declaration,
-  source: string,
-  Bucket: string,
-  Key: string,
-): Promise<string | undefined> => {
-  const action = declaration.stages[0]?.actions.find(({ name }) => name === source)
+const latestVersion = async (ctx: Ctx, declaration: Declaration, watch: WatchRecord): Promise<string | undefined> => {
+  const action = declaration.stages[0]?.actions.find(({ name }) => name === watch.action)
   if (!action) return undefined
+  const [kind, place = '', ...rest] = watch.what.split('|')
+  const name = rest.join('|')
   try {
-    const { s3 } = await callerOf(ctx, declaration, action, 'codepipeline')
-    return (await s3.headObject({ Bucket, Key })).VersionId
+    const { s3, codecommit } = await callerOf(ctx, declaration, action, 'codepipeline')
+    if (kind === 's3') return (await s3.headObject({ Bucket: place, Key: name })).VersionId
+    return (await codecommit.getBranch({ repositoryName: place, branchName: name })).branch?.commitId
   } catch (error) {
     if (error instanceof AwsError && error.code !== 'InternalFailure') return undefined
     throw error
