@@ -234,7 +234,10 @@ const ownerTypes = { user: 'USER', group: 'GROUP', role: 'ROLE' } as const
 const ListPoliciesGrantingServiceAccess: Operation<'ListPoliciesGrantingServiceAccess'> = async (ctx, input) => {
   const held = await policiesHeld(ctx, await getByArn(ctx, input.Arn))
   const reaching = await Promise.all(
-    held.map(async (policy) => ({ policy, services: new Set(await reachOf(parse([policy.text]))) })),
+    held.map(async (policy) => ({
+      policy,
+      services: new Set(await reachOf(parse([policy.text]), input.ServiceNamespaces)),
+    })),
   )
   const namespaces = input.ServiceNamespaces.map((service, index) => ({
     service,

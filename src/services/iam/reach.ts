@@ -25,9 +25,9 @@ const scopeOf = ({ Action, NotAction }: Statement) => {
 
 /**
  * Namespaces of the services of which these policies allow at least one action on some resource in some circumstances,
- * in order. Permissions policies alone count (IAM API reference, GenerateServiceLastAccessedDetails).
+ * in order; among these services only, where some are told. Permissions policies alone count (IAM API reference, GenerateServiceLastAccessedDetails).
  */
-export const reachOf = async (documents: readonly PolicyDocument[]): Promise<string[]> => {
+export const reachOf = async (documents: readonly PolicyDocument[], among?: readonly string[]): Promise<string[]> => {
   const statements = documents.flatMap((document) => {
     const raw = toList<Statement>(document.Statement)
     return compile(document).map((compiled) => ({ compiled, raw: raw[compiled.index]! }))
@@ -37,7 +37,9 @@ export const reachOf = async (documents: readonly PolicyDocument[]): Promise<str
     .map(({ compiled, raw }) => ({ action: compiled.action, ...scopeOf(raw) }))
   const denies = statements.filter(({ raw }) => isBlanket(raw)).map(({ compiled }) => compiled.action)
   const reached: string[] = []
-  for (const service of (await iamServiceKeys()).toSorted()) {
+  const known = await iamServiceKeys()
+  const asked = among && new Set(among)
+  for (const service of known.filter((key) => !asked || asked.has(key)).toSorted()) {
     const speaking = allows.filter(({ mayHold }) => mayHold(service))
     if (speaking.length === 0) continue
     // Most policies take services as a whole: their actions need not be read.

@@ -203,6 +203,16 @@ describe('SimulateCustomPolicy', () => {
   })
 })
 
+test('many resources make short pages', async () => {
+  const ResourceArns = Array.from({ length: 1500 }, (_, index) => `arn:aws:s3:::bucket/${index}`)
+  const ActionNames = ['s3:GetObject', 's3:PutObject']
+  const first = await custom({ ActionNames, ResourceArns })
+  expect(first).toMatchObject({ IsTruncated: true, EvaluationResults: [{ EvalActionName: 's3:GetObject' }] })
+  expect(first.EvaluationResults?.[0]?.ResourceSpecificResults).toHaveLength(1500)
+  const second = await custom({ ActionNames, ResourceArns, Marker: first.Marker })
+  expect(second).toMatchObject({ IsTruncated: false, EvaluationResults: [{ EvalActionName: 's3:PutObject' }] })
+})
+
 describe('SimulatePrincipalPolicy', () => {
   const principal = (PolicySourceArn: string, ActionNames: string[]) =>
     iam.send(new sdk.SimulatePrincipalPolicyCommand({ PolicySourceArn, ActionNames }))

@@ -72,6 +72,9 @@ const checkScenario = (option: string | undefined, resources: readonly string[])
       throw invalid(`Resource handling option ${option} needs a resource of type ${type}.`)
 }
 
+/** Decisions in one answer: IAM may return fewer results than MaxItems, and then says that there are more. */
+const mostAtOnce = 2000
+
 type Asked = Omit<Input<'SimulateCustomPolicy'>, 'PolicyInputList'>
 
 /** `arn:aws:iam::123456789012:root`, or the account by itself. */
@@ -113,7 +116,8 @@ const simulate = async (
     together: asked.ResourceHandlingOption !== undefined,
   }
   const ranked = asked.ActionNames.map((action, index) => ({ action, rank: String(index).padStart(9, '0') }))
-  const page = pageOfList(ranked, ({ rank }) => rank, asked)
+  const MaxItems = Math.min(asked.MaxItems ?? 100, Math.max(1, Math.floor(mostAtOnce / resources.length)))
+  const page = pageOfList(ranked, ({ rank }) => rank, { ...asked, MaxItems })
   const results = await Promise.all(page.items.map(({ action }) => simulateAction(simulation, action, resources)))
   return { EvaluationResults: results, ...tail(page) }
 }

@@ -34,23 +34,28 @@ const unlimited: AppliedPolicy = {
 const sourceId = (id: string): string =>
   id.startsWith('arn:') ? id.slice(id.lastIndexOf('/') + 1) : id.replace(/^inline:/, '').replaceAll('/', '_')
 
+const spans = new WeakMap<PolicyDocument, readonly Span[]>()
+
+const spansOf = ({ document, text }: Simulated): readonly Span[] => {
+  const found = spans.get(document) ?? (text === undefined ? [] : statementSpans(text))
+  spans.set(document, found)
+  return found
+}
+
 /** An explicit deny decides alone. Control policies are no input, and not told. */
-const toStatements = (decision: Decision, policies: readonly Simulated[]): WireStatement[] => {
-  const spans = new Map<string, Span[]>()
-  return decision.matched
+const toStatements = (decision: Decision, policies: readonly Simulated[]): WireStatement[] =>
+  decision.matched
     .filter(({ kind }) => kind !== 'service-control' && kind !== 'resource-control')
     .filter(({ effect }) => decision.decision !== 'explicitDeny' || effect === 'Deny')
     .map(({ id, index, kind }): object => {
-      const text = policies.find((policy) => policy.id === id && policy.kind === kind)?.text
-      if (text !== undefined && !spans.has(id)) spans.set(id, statementSpans(text))
+      const policy = policies.find((one) => one.id === id && one.kind === kind)
       return {
         SourcePolicyId: sourceId(id),
         // AWS's own word, whatever the model's enumeration says.
         SourcePolicyType: kind === 'resource' ? 'Resource Policy' : 'IAM Policy',
-        ...spans.get(id)?.[index],
+        ...(policy && spansOf(policy)[index]),
       }
     }) as WireStatement[]
-}
 
 /** Condition keys and variables that a policy asks for, in its own spelling. */
 export const keysOf = (policy: unknown): string[] => {
@@ -61,6 +66,22 @@ export const keysOf = (policy: unknown): string[] => {
   return [...conditions, ...variables.map(([, key]) => key!)]
 }
 
+/** What a policy asks for, read once: keys in its own spelling by their lower case, variables by statement. */
+type Vocabulary = { readonly keys: ReadonlyMap<string, string>; readonly variables: readonly (readonly string[])[] }
+
+const vocabularies = new WeakMap<PolicyDocument, Vocabulary>()
+
+const vocabularyOf = (document: PolicyDocument): Vocabulary => {
+  const known = vocabularies.get(document)
+  if (known) return known
+  const variables = [document.Statement]
+    .flat()
+    .map((statement) => keysOf({ Statement: { ...statement, Condition: {} } }).map((key) => key.toLowerCase()))
+  const vocabulary = { keys: new Map(keysOf(document).map((key) => [key.toLowerCase(), key])), variables }
+  vocabularies.set(document, vocabulary)
+  return vocabulary
+}
+
 /** Keys that statements about this action asked for and nobody gave, as the policies spell them. */
 const missingKeys = (
   action: string,
@@ -68,17 +89,18 @@ const missingKeys = (
   policies: readonly Simulated[],
   context: Simulation['context'],
 ): string[] => {
-  const spelled = new Map<string, string>()
   const missing = new Set(decision.missingContext)
   for (const { document } of policies) {
-    for (const key of keysOf(document)) spelled.set(key.toLowerCase(), key)
-    const statements = [document.Statement].flat()
+    const { variables } = vocabularyOf(document)
+    if (variables.every((keys) => keys.length === 0)) continue
     for (const statement of compile(document))
       if (statement.action(action.toLowerCase()))
-        for (const key of keysOf({ Statement: { ...statements[statement.index], Condition: {} } }))
-          if (context[key.toLowerCase()] === undefined) missing.add(key.toLowerCase())
+        for (const key of variables[statement.index] ?? []) if (context[key] === undefined) missing.add(key)
   }
-  return [...missing].filter((key) => spelled.has(key)).map((key) => spelled.get(key)!)
+  return [...missing].flatMap((key) => {
+    const speaking = policies.find(({ document }) => vocabularyOf(document).keys.has(key))
+    return speaking ? [vocabularyOf(speaking.document).keys.get(key)!] : []
+  })
 }
 
 type Result = Omit<Required<ResourceSpecificResult>, 'EvalDecisionDetails' | 'PermissionsBoundaryDecisionDetail'> &
