@@ -8,11 +8,12 @@ import { attempt, type Figure, isMissing, type Missing, met, shown } from './fig
 import { growth } from './growth.ts'
 import { idle } from './idle.ts'
 import { objects } from './objects.ts'
+import { policies } from './policies.ts'
 import { bare, drydock, moto, type Program } from './programs.ts'
 import { starting } from './starting.ts'
 import { work } from './work.ts'
 
-// `npm run bench [-- --full] [-- --only calls,objects,start,work,idle,growth] [-- --peer NAME=URL] [-- --no-moto]`:
+// `npm run bench [-- --full] [-- --only calls,objects,policies,start,work,idle,growth] [-- --peer NAME=URL] [-- --no-moto]`:
 // measures Drydock against its peers and against what Node and this machine can do, prints a table, writes JSON.
 
 const { values: options } = parseArgs({
@@ -76,6 +77,7 @@ if (wanted('calls') || wanted('objects'))
     await part('calls', () => calls(ours, plain, peers))
     await part('objects', () => objects(ours, plain, peers))
   })
+await part('policies', policies)
 await part('work', work)
 await part('idle', () => idle(options.full ? 100_000 : 10_000))
 await part('growth', () => growth(options.full ? [100, 10_000, 1_000_000] : [100, 10_000]))

@@ -1,13 +1,5 @@
 import { type CompiledConditions, compileConditions } from './condition.ts'
-import {
-  type ArnTemplate,
-  type CutArn,
-  compileResource,
-  compileTemplate,
-  type Glob,
-  matches,
-  matchesArn,
-} from './pattern.ts'
+import { type ArnTemplate, type CutArn, compileResource, compileTemplate, matches, matchesArn } from './pattern.ts'
 import type { PolicyDocument, RequestContext, Statement } from './policy.ts'
 import { compileNotPrincipal, compilePrincipal, type PrincipalMatcher } from './principals.ts'
 
@@ -35,6 +27,23 @@ export const compile = (document: PolicyDocument): readonly CompiledStatement[] 
   return statements
 }
 
+/** How many actions a document remembers: more than one of its holders does over and over. */
+const MOST_ACTIONS = 64
+
+const speaking = new WeakMap<PolicyDocument, Map<string, readonly CompiledStatement[]>>()
+
+/** The statements that speak of the action, given in lower case. */
+export const compileFor = (document: PolicyDocument, action: string): readonly CompiledStatement[] => {
+  const known = speaking.get(document) ?? new Map<string, readonly CompiledStatement[]>()
+  const remembered = known.get(action)
+  if (remembered) return remembered
+  const found = compile(document).filter((statement) => statement.action(action))
+  if (known.size >= MOST_ACTIONS) known.clear()
+  known.set(action, found)
+  speaking.set(document, known)
+  return found
+}
+
 const toList = <T>(value: T | readonly T[] | undefined): readonly T[] =>
   value === undefined ? [] : Array.isArray(value) ? value : [value as T]
 
@@ -53,31 +62,13 @@ const compileStatement = (statement: Statement, index: number, options: { variab
   conditions: compileConditions(statement.Condition, options),
 })
 
-/** Actions have no case. Exact names are looked up; only those with wildcards are tried one by one, per service. */
+/** Actions have no case. */
 const compileAction = (statement: Statement): CompiledStatement['action'] => {
-  const listed = toList(statement.Action ?? statement.NotAction).map((action) => action.toLowerCase())
-  const exact = new Set<string>()
-  const byService = new Map<string, Glob[]>()
-  const anyService: Glob[] = []
-  for (const action of listed) {
-    const glob = compileTemplate(action, { variables: false, wildcards: true }).glob!
-    const service = action.slice(0, action.indexOf(':') + 1)
-    if (glob.kind === 'exact') exact.add(action)
-    else if (service === '' || /[*?]/.test(service)) anyService.push(glob)
-    else {
-      const globs = byService.get(service)
-      if (globs) globs.push(glob)
-      else byService.set(service, [glob])
-    }
-  }
+  const globs = toList(statement.Action ?? statement.NotAction).map(
+    (action) => compileTemplate(action.toLowerCase(), { variables: false, wildcards: true }).glob!,
+  )
   const wanted = statement.Action !== undefined
-  return (action) => {
-    const hit =
-      exact.has(action) ||
-      anyService.some((glob) => matches(glob, action)) ||
-      (byService.get(action.slice(0, action.indexOf(':') + 1))?.some((glob) => matches(glob, action)) ?? false)
-    return hit === wanted
-  }
+  return (action) => globs.some((glob) => matches(glob, action)) === wanted
 }
 
 /** Trust policies have no Resource: they speak of the role they are attached to. */

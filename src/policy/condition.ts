@@ -18,7 +18,12 @@ import type { ConditionBlock, RequestContext } from './policy.ts'
 type Test = (value: string, context: RequestContext) => boolean
 
 type Condition = {
+  /** Operator and key as the policy has them. */
+  readonly operator: string
+  readonly name: string
+  /** In lower case. */
   readonly key: string
+  readonly wanted: readonly string[]
   readonly holds: (values: readonly string[] | undefined, context: RequestContext) => boolean
 }
 
@@ -194,10 +199,11 @@ export const compileConditions = (
 ): CompiledConditions =>
   Object.entries(block ?? {}).flatMap(([text, keys]) => {
     const operator = parseOperator(text)
-    return Object.entries(keys).map(([key, value]) => ({
-      key: key.toLowerCase(),
-      holds: operator ? compileOne(operator, toList(value).map(String), options) : () => false,
-    }))
+    return Object.entries(keys).map(([key, value]) => {
+      const wanted = toList(value).map(String)
+      const holds = operator ? compileOne(operator, wanted, options) : () => false
+      return { operator: text, name: key, key: key.toLowerCase(), wanted, holds }
+    })
   })
 
 const compileOne = (
@@ -225,16 +231,12 @@ const compileOne = (
   }
 }
 
-/** Whether every condition holds; keys that were asked for and are not in the request are added to `missing`. */
-export const conditionsHold = (
-  conditions: CompiledConditions,
-  context: RequestContext,
-  missing: Set<string>,
-): boolean => {
+/** Whether every condition holds; keys that were asked for and are not in the request are added to `missing`, once. */
+export const conditionsHold = (conditions: CompiledConditions, context: RequestContext, missing: string[]): boolean => {
   let hold = true
   for (const condition of conditions) {
     const values = valuesOf(context, condition.key)
-    if (values === undefined || values.length === 0) missing.add(condition.key)
+    if ((values === undefined || values.length === 0) && !missing.includes(condition.key)) missing.push(condition.key)
     if (hold && !condition.holds(values, context)) hold = false
   }
   return hold

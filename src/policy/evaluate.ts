@@ -1,4 +1,4 @@
-import { compile } from './compile.ts'
+import { type CompiledStatement, compileFor } from './compile.ts'
 import { conditionsHold } from './condition.ts'
 import { cutArn } from './pattern.ts'
 import type { AccessRequest, AppliedPolicy, Decision, MatchedStatement, PolicyKind } from './policy.ts'
@@ -14,19 +14,28 @@ const order: readonly PolicyKind[] = [
   'session',
 ]
 
+/** Kinds as bits: a decision is made for every request, and sets of kinds are most of it. */
+const bits: Readonly<Record<PolicyKind, number>> = {
+  'resource-control': 1,
+  'service-control': 2,
+  resource: 4,
+  identity: 8,
+  boundary: 16,
+  session: 32,
+}
+
 /** What the policies of a request say, before they are weighed against each other. */
 type Findings = {
   readonly matched: MatchedStatement[]
-  readonly missing: Set<string>
-  /** Kinds with a matching Deny. */
-  readonly denied: Set<PolicyKind>
-  /** Kinds with a policy that takes part at all, and with a matching Allow. */
-  readonly present: Set<PolicyKind>
-  readonly allowed: Set<PolicyKind>
-  /** How the resource's policy names the caller where it allows. */
-  readonly granted: Set<Naming>
+  readonly missing: string[]
+  /** Kinds with a policy that takes part at all, with a matching Deny, and with a matching Allow. */
+  present: number
+  denied: number
+  allowed: number
+  /** How the resource's policy names the caller where it allows: the most direct way. */
+  granted: Naming | undefined
   /** Control policies: every node of the organization must allow. */
-  readonly levels: Map<string, { readonly kind: PolicyKind; allows: boolean }>
+  levels: Map<string, { readonly kind: PolicyKind; allows: boolean }> | undefined
 }
 
 /**
@@ -36,9 +45,8 @@ type Findings = {
  */
 export const evaluate = (request: AccessRequest): Decision => {
   const findings = find(request)
-  const matched = findings.matched
-  const missingContext = [...findings.missing]
-  const deniedBy = order.find((kind) => findings.denied.has(kind))
+  const { matched, missing: missingContext } = findings
+  const deniedBy = findings.denied === 0 ? undefined : order.find((kind) => findings.denied & bits[kind])
   if (deniedBy) return { decision: 'explicitDeny', decidedBy: deniedBy, matched, missingContext }
   const lacking = lack(request, findings)
   if (lacking) return { decision: 'implicitDeny', decidedBy: lacking, matched, missingContext }
@@ -48,86 +56,92 @@ export const evaluate = (request: AccessRequest): Decision => {
 const find = (request: AccessRequest): Findings => {
   const findings: Findings = {
     matched: [],
-    missing: new Set(),
-    denied: new Set(),
-    present: new Set(),
-    allowed: new Set(),
-    granted: new Set(),
-    levels: new Map(),
+    missing: [],
+    present: 0,
+    denied: 0,
+    allowed: 0,
+    granted: undefined,
+    levels: undefined,
   }
   const action = request.action.toLowerCase()
   const resource = cutArn(request.resource)
-  const bounded = request.policies.some(({ kind }) => kind === 'boundary')
+  const bounded = isBounded(request)
   for (const policy of request.policies) {
-    findings.present.add(policy.kind)
+    const bit = bits[policy.kind]
+    findings.present |= bit
     const level = levelOf(policy, findings)
-    for (const statement of compile(policy.document)) {
-      if (!statement.action(action)) continue
+    for (const statement of compileFor(policy.document, action)) {
       if (!statement.resource(resource, request.context)) continue
-      const naming = namingIn(policy, statement.principal, request, bounded)
+      const naming = namingIn(policy, statement, request, bounded)
       if (!naming) continue
       if (!conditionsHold(statement.conditions, request.context, findings.missing)) continue
-      findings.matched.push({
-        kind: policy.kind,
-        id: policy.id,
-        index: statement.index,
-        ...(statement.sid === undefined ? {} : { sid: statement.sid }),
-        effect: statement.deny ? 'Deny' : 'Allow',
-      })
+      findings.matched.push(matchedStatement(policy, statement))
       if (statement.deny) {
-        findings.denied.add(policy.kind)
+        findings.denied |= bit
         continue
       }
-      findings.allowed.add(policy.kind)
-      if (policy.kind === 'resource') findings.granted.add(naming)
+      findings.allowed |= bit
+      if (policy.kind === 'resource') findings.granted = moreDirect(findings.granted, naming)
       if (level) level.allows = true
     }
   }
   return findings
 }
 
+const matchedStatement = ({ kind, id }: AppliedPolicy, { index, sid, deny }: CompiledStatement): MatchedStatement => {
+  const effect = deny ? 'Deny' : 'Allow'
+  return sid === undefined ? { kind, id, index, effect } : { kind, id, index, sid, effect }
+}
+
+const moreDirect = (one: Naming | undefined, other: Naming): Naming =>
+  one === 'direct' || other === 'account' ? (one ?? other) : other
+
 const levelOf = (policy: AppliedPolicy, findings: Findings) => {
   if (policy.kind !== 'service-control' && policy.kind !== 'resource-control') return undefined
   const key = `${policy.kind} ${policy.level ?? ''}`
+  findings.levels ??= new Map()
   const level = findings.levels.get(key) ?? { kind: policy.kind, allows: false }
   findings.levels.set(key, level)
   return level
 }
 
+/** Whether the caller has a permissions boundary. */
+export const isBounded = ({ policies }: AccessRequest): boolean => policies.some(({ kind }) => kind === 'boundary')
+
 /** Only policies of resources name principals; all others speak of whom they are attached to. */
-const namingIn = (
-  policy: AppliedPolicy,
-  matcher: ReturnType<typeof compile>[number]['principal'],
+export const namingIn = (
+  { kind }: AppliedPolicy,
+  { principal }: CompiledStatement,
   request: AccessRequest,
   bounded: boolean,
-): Naming | undefined => {
-  if (policy.kind !== 'resource' && policy.kind !== 'resource-control') return 'direct'
-  return matcher?.(request.principal, request.context, bounded)
-}
+): Naming | undefined =>
+  kind !== 'resource' && kind !== 'resource-control'
+    ? 'direct'
+    : principal?.(request.principal, request.context, bounded)
 
 /** The first kind of policy that should have allowed and did not; `undefined` when nothing is lacking. */
 const lack = (request: AccessRequest, findings: Findings): PolicyKind | undefined => {
   const { principal } = request
-  const granted = findings.granted
-  for (const kind of ['resource-control', 'service-control'] as const)
-    for (const level of findings.levels.values()) if (level.kind === kind && !level.allows) return kind
+  const { granted, levels } = findings
+  if (levels)
+    for (const kind of ['resource-control', 'service-control'] as const)
+      for (const level of levels.values()) if (level.kind === kind && !level.allows) return kind
 
-  if (principal.kind === 'anonymous' || principal.kind === 'service') return granted.size > 0 ? undefined : 'resource'
+  if (principal.kind === 'anonymous' || principal.kind === 'service') return granted ? undefined : 'resource'
 
-  const identity = principal.kind === 'root' || findings.allowed.has('identity')
-  // A federated user has what session policies say, or nothing.
-  const narrowed = (['boundary', 'session'] as const).find(
-    (kind) =>
-      (findings.present.has(kind) || (kind === 'session' && principal.kind === 'federated')) &&
-      !findings.allowed.has(kind),
-  )
   const crossAccount = request.resourceAccount !== undefined && request.resourceAccount !== principal.account
-  if ((crossAccount || request.needsResourcePolicy) && granted.size === 0) return 'resource'
-  if (!crossAccount) {
-    if (granted.has('direct')) return undefined
-    if (granted.has('bearer')) return narrowed
-  }
-  return identity ? narrowed : 'identity'
+  if ((crossAccount || request.needsResourcePolicy) && !granted) return 'resource'
+  if (!crossAccount && granted === 'direct') return undefined
+  const isGranted =
+    principal.kind === 'root' || (!crossAccount && granted === 'bearer') || (findings.allowed & bits.identity) !== 0
+  return isGranted ? narrowedBy(request, findings) : 'identity'
+}
+
+/** Boundary, then session policies; a federated user has what its session policies say, or nothing. */
+const narrowedBy = ({ principal }: AccessRequest, { present, allowed }: Findings): PolicyKind | undefined => {
+  const narrowing = present | (principal.kind === 'federated' ? bits.session : 0)
+  const lacking = narrowing & ~allowed
+  return lacking & bits.boundary ? 'boundary' : lacking & bits.session ? 'session' : undefined
 }
 
 const words: Readonly<Record<PolicyKind, { readonly denied: string; readonly lacking: string }>> = {

@@ -62,8 +62,15 @@ const matchUnits = (units: readonly number[], text: string): boolean => {
 type Variable = { readonly key: string; readonly fallback: string | undefined }
 type Part = number | Variable
 
-/** Text of a policy that may hold wildcards and variables, compiled once; `glob` is there when nothing is variable. */
-export type Template = { readonly parts: readonly Part[]; readonly glob: Glob | undefined }
+/**
+ * Text of a policy that may hold wildcards and variables, compiled once. `glob` is there when nothing is variable; `plain`
+ * when no wildcard is, but perhaps a `*` at the end (`run`): most patterns with variables are such.
+ */
+export type Template = {
+  readonly parts: readonly Part[]
+  readonly glob: Glob | undefined
+  readonly plain: { readonly pieces: readonly (string | Variable)[]; readonly run: boolean } | undefined
+}
 
 const variableText = /^\$\{([^{},]+?)\s*(?:,\s*'([^']*)'\s*)?\}/
 
@@ -99,10 +106,25 @@ export const compileTemplate = (
   return templateOf(parts)
 }
 
-const templateOf = (parts: readonly Part[]): Template => ({
-  parts,
-  glob: parts.every((part) => typeof part === 'number') ? globOf(parts as readonly number[]) : undefined,
-})
+const templateOf = (parts: readonly Part[]): Template => {
+  const isConstant = parts.every((part) => typeof part === 'number')
+  return isConstant
+    ? { parts, glob: globOf(parts as readonly number[]), plain: undefined }
+    : { parts, glob: undefined, plain: plainOf(parts) }
+}
+
+const plainOf = (parts: readonly Part[]): Template['plain'] => {
+  const run = parts.at(-1) === RUN
+  const pieces: (string | Variable)[] = []
+  for (const part of run ? parts.slice(0, -1) : parts) {
+    if (part === RUN || part === ONE) return undefined
+    const last = pieces.at(-1)
+    if (typeof part !== 'number') pieces.push(part)
+    else if (typeof last === 'string') pieces[pieces.length - 1] = last + String.fromCharCode(part)
+    else pieces.push(String.fromCharCode(part))
+  }
+  return { pieces, run }
+}
 
 /** A context key's values; not what objects inherit, whatever a policy names its keys. */
 export const valuesOf = (context: RequestContext, key: string): readonly string[] | undefined =>
@@ -114,18 +136,31 @@ export const valuesOf = (context: RequestContext, key: string): readonly string[
  */
 export const resolve = (template: Template, context: RequestContext): Glob | undefined => {
   if (template.glob) return template.glob
+  if (template.plain) {
+    let text = ''
+    for (const piece of template.plain.pieces) {
+      const value = typeof piece === 'string' ? piece : textOf(piece, context)
+      if (value === undefined) return undefined
+      text += value
+    }
+    return { kind: template.plain.run ? 'prefix' : 'exact', text }
+  }
   const units: number[] = []
   for (const part of template.parts) {
     if (typeof part === 'number') {
       units.push(part)
       continue
     }
-    const values = valuesOf(context, part.key)
-    const value = values?.length === 1 ? values[0] : part.fallback
+    const value = textOf(part, context)
     if (value === undefined) return undefined
     for (let index = 0; index < value.length; index++) units.push(value.charCodeAt(index))
   }
   return globOf(units)
+}
+
+const textOf = ({ key, fallback }: Variable, context: RequestContext): string | undefined => {
+  const values = valuesOf(context, key)
+  return values?.length === 1 ? values[0] : fallback
 }
 
 const COLON = 58

@@ -73,3 +73,31 @@ export type Decision = {
   /** Keys that conditions asked for and the request did not carry. */
   readonly missingContext: readonly string[]
 }
+
+/** Why a statement says nothing about a request: an element of it that speaks of something else. */
+export type Mismatch =
+  | {
+      readonly element: 'Action' | 'NotAction' | 'Resource' | 'NotResource' | 'Principal' | 'NotPrincipal'
+      /** As the policy has it; nothing where a resource's policy has no Principal. */
+      readonly wanted: readonly string[]
+      readonly given: string
+    }
+  | {
+      readonly element: 'Condition'
+      readonly operator: string
+      readonly key: string
+      readonly wanted: readonly string[]
+      /** The request's values; `undefined` where it does not carry the key. */
+      readonly given: readonly string[] | undefined
+    }
+
+export type StatementExplanation = Omit<MatchedStatement, 'kind' | 'id'> & {
+  /** Nothing: the statement applies. */
+  readonly mismatches: readonly Mismatch[]
+}
+
+export type PolicyExplanation = Pick<AppliedPolicy, 'kind' | 'id' | 'level'> & {
+  readonly statements: readonly StatementExplanation[]
+}
+
+export type Explanation = Decision & { readonly policies: readonly PolicyExplanation[] }
