@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { systemClock } from '../../src/work/clock.ts'
 import { allow, type Story, story } from '../story.ts'
 import { clientEnvironment, hasBoto3, hasCli, run } from './clients.ts'
 
@@ -15,7 +16,8 @@ let drydock: Story
 let folder: string
 let environment: Record<string, string | undefined>
 beforeAll(async () => {
-  drydock = await story()
+  // The CLI holds the end of a session against the clock of this machine.
+  drydock = await story({ clock: systemClock() })
   folder = mkdtempSync(join(tmpdir(), 'drydock-identity-journey-'))
   environment = {
     ...clientEnvironment(drydock, folder),

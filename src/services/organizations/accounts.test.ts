@@ -71,13 +71,11 @@ test('an account is made with its tags and a role of the name that was asked for
     Statement: [{ Principal: { AWS: `arn:aws:iam::${drydock.account}:root` } }],
   })
 
-  const { Events } = await drydock
-    .client(CloudTrailClient)
-    .send(
-      new LookupEventsCommand({
-        LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'CreateAccountResult' }],
-      }),
-    )
+  const { Events } = await drydock.client(CloudTrailClient).send(
+    new LookupEventsCommand({
+      LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'CreateAccountResult' }],
+    }),
+  )
   const records = Events?.map(({ CloudTrailEvent }) => JSON.parse(CloudTrailEvent ?? ''))
   expect(records?.find((one) => one.serviceEventDetails.createAccountStatus.id === asked?.Id)).toMatchObject({
     eventType: 'AwsServiceEvent',

@@ -104,7 +104,7 @@ export const service = defineService<NS>()({
     CreatePolicy: contents,
     UpdatePolicy: contents,
     CloseAccount:
-      'After 90 days the account is gone for good, and out of its organization; what it held is not deleted.',
+      'The account can do nothing any more, and after 90 days is out of its organization for good; what runs there is not stopped, and what it held is not deleted.',
     CreateAccount: 'IamUserAccessToBilling changes nothing: there are no bills here.',
     CreateGovCloudAccount:
       'There is no AWS GovCloud (US): every request is refused as on AWS without an account there.',
