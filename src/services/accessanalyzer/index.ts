@@ -1,5 +1,13 @@
-import { defineService } from '../../kernel/service.ts'
+import { defineService, provide } from '../../kernel/service.ts'
+import { Analyzers } from './analyzer.ts'
+import { analyzers } from './analyzers.ts'
+import { ArchiveRules, archiveRules } from './archive-rules.ts'
 import { checks } from './checks.ts'
+import { AnalyzedResources, Findings } from './findings/finding.ts'
+import { follower, followReconciler, makeFollower } from './findings/follower.ts'
+import { findings } from './findings/operations.ts'
+import { Recommendations, recommendations } from './findings/recommendations.ts'
+import { scan } from './findings/scan.ts'
 import { Generations, generationReconcilers, generations } from './generation/jobs.ts'
 import { access } from './iam.ts'
 import type { NS } from './operation.ts'
@@ -7,13 +15,16 @@ import type { NS } from './operation.ts'
 /** IAM Access Analyzer. */
 export const service = defineService<NS>()({
   id: 'accessanalyzer',
-  tables: [Generations],
-  operations: { ...checks, ...generations },
+  tables: [Analyzers, ArchiveRules, Findings, AnalyzedResources, Recommendations, Generations],
+  operations: { ...checks, ...analyzers, ...archiveRules, ...findings, ...recommendations, ...generations },
   partial: {
+    CreateAnalyzer: 'Internal access analyzers are refused.',
+    UpdateAnalyzer: 'Internal access analyzers are refused.',
     GetGeneratedPolicy: 'The form of the service-level template is ours: AWS documents none.',
     StartPolicyGeneration:
       "Records come from this server's audit log, which is what trails deliver, and not from the files in the trail's bucket.",
   },
   access,
-  reconcilers: [...generationReconcilers],
+  reconcilers: [scan, followReconciler, ...generationReconcilers],
+  provides: [provide(follower, makeFollower)],
 })

@@ -1,0 +1,214 @@
+import type { AnalyzerConfiguration, AnalyzerSummary } from '@aws-sdk/client-accessanalyzer'
+import type { Ctx } from '../../kernel/context.ts'
+import { notImplemented } from '../../kernel/errors.ts'
+import { organization } from '../../kernel/organization.ts'
+import type { ReadTx } from '../../store/store.ts'
+import {
+  type Analyzer,
+  Analyzers,
+  type AnalyzerType,
+  analyzerArn,
+  getAnalyzer,
+  getNamed,
+  isOrganization,
+  isUnused,
+  scanSoon,
+} from './analyzer.ts'
+import { deleteRules, putRules } from './archive-rules.ts'
+import { deleteFindings } from './findings/finding.ts'
+import { follow } from './findings/follower.ts'
+import { ensureLinkedRole, linkedRole } from './linked-role.ts'
+import { conflict, fail, type Input, invalid, type Operation, overQuota } from './operation.ts'
+import { page } from './page.ts'
+
+// Analyzers: what they look at, and for whom (IAM user guide, "Create an IAM Access Analyzer ... analyzer").
+
+const DEFAULT_DAYS = 90
+const MOST_TAGS = 50
+const MOST_EXCLUSIONS = 100
+
+const unusedAccessOf = (
+  configuration: Input<'CreateAnalyzer'>['configuration'],
+): NonNullable<Analyzer['unusedAccess']> => {
+  const unused = configuration && 'unusedAccess' in configuration ? configuration.unusedAccess : undefined
+  const days = unused?.unusedAccessAge ?? DEFAULT_DAYS
+  if (days < 1 || days > 365) throw invalid('unusedAccessAge must be between 1 and 365 days.')
+  const exclusions = (unused?.analysisRule?.exclusions ?? []).map(({ accountIds = [], resourceTags = [] }) => ({
+    accounts: accountIds,
+    tags: resourceTags,
+  }))
+  if (exclusions.length > MOST_EXCLUSIONS) throw invalid(`The maximum number of exclusions is ${MOST_EXCLUSIONS}.`)
+  return { days, exclusions }
+}
+
+const checkConfiguration = (type: AnalyzerType, configuration: Input<'CreateAnalyzer'>['configuration']) => {
+  if (type.endsWith('_INTERNAL_ACCESS'))
+    throw notImplemented('access-analyzer:CreateAnalyzer with an internal access type')
+  if (configuration && (!isUnused({ type }) || !('unusedAccess' in configuration)))
+    throw invalid(`The configuration is not supported for analyzers of type ${type}.`)
+}
+
+/** The caller's account leads the organization or administers Access Analyzer for it. Throws ValidationException. */
+const checkOrganization = async (ctx: Ctx): Promise<void> => {
+  const membership = await ctx.use(organization).membershipOf(ctx.account)
+  if (!membership) throw invalid('The account is not a member of an organization.')
+  if (membership.management) return
+  const { DelegatedAdministrators = [] } = await ctx
+    .as(linkedRole(ctx.account))
+    .organizations.listDelegatedAdministrators({ ServicePrincipal: 'access-analyzer.amazonaws.com' })
+    .catch(() => ({ DelegatedAdministrators: [] }))
+  if (!DelegatedAdministrators.some(({ Id }) => Id === ctx.account))
+    throw fail(
+      'AccessDeniedException',
+      'The account is neither the management account nor a delegated administrator of the organization.',
+    )
+}
+
+export const checkTags = (tags: Readonly<Record<string, string>>): void => {
+  if (Object.keys(tags).length > MOST_TAGS) throw invalid(`A resource can have up to ${MOST_TAGS} tags.`)
+  for (const [key, value] of Object.entries(tags)) {
+    if (key.length < 1 || key.length > 128 || value.length > 256)
+      throw invalid('A tag key or value is too long or empty.')
+    if (/^aws:/i.test(key)) throw invalid('Tag keys must not start with aws:.')
+  }
+}
+
+/**
+ * The analyzer works when the call answers; its first scan follows at once. Throws ConflictException for a name in use,
+ * ServiceQuotaExceededException, ValidationException.
+ */
+const CreateAnalyzer: Operation<'CreateAnalyzer'> = async (ctx, input) => {
+  const { analyzerName: name, type, tags = {}, archiveRules = [] } = input
+  checkConfiguration(type, input.configuration)
+  checkTags(tags)
+  await ensureLinkedRole(ctx, ctx.principal)
+  if (isOrganization({ type })) await checkOrganization(ctx)
+  const arn = analyzerArn(ctx, name)
+  const most = isOrganization({ type }) ? 5 : 1
+  return ctx.write(async (tx) => {
+    if (await tx.get(Analyzers, arn))
+      throw conflict('Analyzer', arn, `An analyzer with the name ${name} already exists.`)
+    const present = await tx.list(Analyzers, { index: 'place', equals: `${ctx.account} ${ctx.region}` })
+    if (present.filter((one) => one.type === type).length >= most)
+      throw overQuota('Analyzer', arn, `The maximum number of analyzers of type ${type} is ${most}.`)
+    tx.put(Analyzers, {
+      arn,
+      name,
+      type,
+      account: ctx.account,
+      region: ctx.region,
+      created: ctx.now().getTime(),
+      tags,
+      ...(isUnused({ type }) ? { unusedAccess: unusedAccessOf(input.configuration) } : {}),
+    })
+    await putRules(ctx, tx, { arn, type }, archiveRules)
+    follow(tx)
+    scanSoon(tx, { arn, account: ctx.account, region: ctx.region })
+    return { arn }
+  })
+}
+
+const toConfiguration = ({ unusedAccess }: Analyzer): AnalyzerConfiguration | undefined =>
+  unusedAccess && {
+    unusedAccess: {
+      unusedAccessAge: unusedAccess.days,
+      ...(unusedAccess.exclusions.length > 0
+        ? {
+            analysisRule: {
+              exclusions: unusedAccess.exclusions.map(({ accounts, tags }) => ({
+                ...(accounts.length > 0 ? { accountIds: [...accounts] } : {}),
+                ...(tags.length > 0 ? { resourceTags: tags.map((one) => ({ ...one })) } : {}),
+              })),
+            },
+          }
+        : {}),
+    },
+  }
+
+const toSummary = (analyzer: Analyzer): AnalyzerSummary => {
+  const { arn, name, type, created, tags, last } = analyzer
+  const configuration = toConfiguration(analyzer)
+  return {
+    arn,
+    name,
+    type,
+    status: 'ACTIVE',
+    createdAt: new Date(created),
+    tags,
+    ...(last ? { lastResourceAnalyzed: last.resource, lastResourceAnalyzedAt: new Date(last.at) } : {}),
+    ...(configuration ? { configuration } : {}),
+  }
+}
+
+const GetAnalyzer: Operation<'GetAnalyzer'> = async (ctx, { analyzerName }) => ({
+  analyzer: toSummary(await ctx.read((tx) => getNamed(ctx, tx, analyzerName))),
+})
+
+const ListAnalyzers: Operation<'ListAnalyzers'> = async (ctx, input) => {
+  const all = await ctx.read((tx) => tx.list(Analyzers, { index: 'place', equals: `${ctx.account} ${ctx.region}` }))
+  const { items, nextToken } = page(
+    all.filter(({ type }) => input.type === undefined || type === input.type),
+    input,
+  )
+  return { analyzers: items.map(toSummary), ...(nextToken === undefined ? {} : { nextToken }) }
+}
+
+/** Only the analysis rule of an unused access analyzer changes; its age does not (API reference, "UpdateAnalyzer"). */
+const UpdateAnalyzer: Operation<'UpdateAnalyzer'> = (ctx, { analyzerName, configuration }) =>
+  ctx.write(async (tx) => {
+    const analyzer = await getNamed(ctx, tx, analyzerName)
+    if (configuration === undefined) return { configuration: toConfiguration(analyzer) }
+    checkConfiguration(analyzer.type, configuration)
+    const wanted = unusedAccessOf(configuration)
+    const given = 'unusedAccess' in configuration ? configuration.unusedAccess?.unusedAccessAge : undefined
+    if (given !== undefined && given !== analyzer.unusedAccess?.days)
+      throw invalid('The unusedAccessAge of an analyzer cannot be changed.')
+    const days = analyzer.unusedAccess?.days ?? wanted.days
+    const changed = tx.put(Analyzers, { ...analyzer, unusedAccess: { ...wanted, days } })
+    scanSoon(tx, changed)
+    return { configuration: toConfiguration(changed) }
+  })
+
+/** Findings and archive rules go with it. */
+const DeleteAnalyzer: Operation<'DeleteAnalyzer'> = (ctx, { analyzerName }) =>
+  ctx.write(async (tx) => {
+    const { arn } = await getNamed(ctx, tx, analyzerName)
+    tx.delete(Analyzers, arn)
+    await deleteRules(tx, arn)
+    await deleteFindings(tx, arn)
+    return {}
+  })
+
+const tagged = (ctx: Ctx, tx: ReadTx, resourceArn: string): Promise<Analyzer> => getAnalyzer(ctx, tx, resourceArn)
+
+const TagResource: Operation<'TagResource'> = (ctx, { resourceArn, tags }) =>
+  ctx.write(async (tx) => {
+    const analyzer = await tagged(ctx, tx, resourceArn)
+    const all = { ...analyzer.tags, ...tags }
+    checkTags(all)
+    tx.put(Analyzers, { ...analyzer, tags: all })
+    return {}
+  })
+
+const UntagResource: Operation<'UntagResource'> = (ctx, { resourceArn, tagKeys }) =>
+  ctx.write(async (tx) => {
+    const analyzer = await tagged(ctx, tx, resourceArn)
+    const tags = Object.fromEntries(Object.entries(analyzer.tags).filter(([key]) => !tagKeys.includes(key)))
+    tx.put(Analyzers, { ...analyzer, tags })
+    return {}
+  })
+
+const ListTagsForResource: Operation<'ListTagsForResource'> = async (ctx, { resourceArn }) => ({
+  tags: { ...(await ctx.read((tx) => tagged(ctx, tx, resourceArn))).tags },
+})
+
+export const analyzers = {
+  CreateAnalyzer,
+  GetAnalyzer,
+  ListAnalyzers,
+  UpdateAnalyzer,
+  DeleteAnalyzer,
+  TagResource,
+  UntagResource,
+  ListTagsForResource,
+}

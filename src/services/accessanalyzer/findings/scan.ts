@@ -1,0 +1,110 @@
+import type { Ctx } from '../../../kernel/context.ts'
+import { done, type Reconciler } from '../../../work/reconciler.ts'
+import { type Analyzer, Analyzers, isOrganization, isUnused } from '../analyzer.ts'
+import { isArchivedBy, rulesOf } from '../archive-rules.ts'
+import { ensureLinkedRole, rootOf } from '../linked-role.ts'
+import { accountsOf, type Look, lookAtAll, toFindings } from './external.ts'
+import { AnalyzedResources, type Finding, Findings, findingsOf } from './finding.ts'
+import { unusedFindings } from './unused.ts'
+
+// An analyzer's look at everything, and what becomes of findings that were there before.
+
+/** Resolved findings go after 90 days ("Resolve findings"). */
+const KEPT = 90 * 86_400_000
+
+const sameContent = (a: Finding, b: Finding): boolean =>
+  JSON.stringify([a.external, a.unused, a.error]) === JSON.stringify([b.external, b.unused, b.error])
+
+/**
+ * Keeps what was found, resolves what is no longer there. `covers` says which earlier findings this look was about.
+ * New findings pass the archive rules; an archived one stays archived while its cause is there.
+ */
+export const settleFindings = (
+  ctx: Ctx,
+  analyzer: Pick<Analyzer, 'arn'>,
+  present: readonly Finding[],
+  covers: (finding: Finding) => boolean = () => true,
+): Promise<void> =>
+  ctx.write(async (tx) => {
+    if (!(await tx.get(Analyzers, analyzer.arn))) return
+    const now = ctx.now().getTime()
+    const rules = await rulesOf(tx, analyzer.arn)
+    const before = new Map((await findingsOf(tx, analyzer.arn)).map((finding) => [finding.id, finding]))
+    const fresh = (finding: Finding): Finding =>
+      isArchivedBy(rules, finding) ? { ...finding, status: 'ARCHIVED' } : finding
+    for (const finding of present) {
+      const known = before.get(finding.id)
+      before.delete(finding.id)
+      if (!known) tx.put(Findings, fresh(finding))
+      else if (known.status === 'RESOLVED') tx.put(Findings, fresh({ ...finding, created: known.created }))
+      else
+        tx.put(Findings, {
+          ...finding,
+          status: known.status,
+          created: known.created,
+          updated: sameContent(known, finding) ? known.updated : now,
+        })
+    }
+    for (const gone of before.values()) {
+      if (!covers(gone)) continue
+      if (gone.status !== 'RESOLVED') tx.put(Findings, { ...gone, status: 'RESOLVED', updated: now, analyzed: now })
+      else if (now - gone.updated > KEPT) tx.delete(Findings, Findings.key(gone))
+    }
+  })
+
+const noteLooks = (ctx: Ctx, analyzer: Analyzer, looks: readonly Look[], whole: boolean): Promise<void> =>
+  ctx.write(async (tx) => {
+    const present = await tx.get(Analyzers, analyzer.arn)
+    if (!present) return
+    const now = ctx.now().getTime()
+    const before = new Map(
+      (await tx.list(AnalyzedResources, { prefix: `${analyzer.arn} ` })).map((one) => [one.resource, one]),
+    )
+    for (const { resource, resourceType, owner } of looks) {
+      const known = before.get(resource)
+      before.delete(resource)
+      tx.put(AnalyzedResources, {
+        analyzer: analyzer.arn,
+        resource,
+        resourceType,
+        owner,
+        created: known?.created ?? now,
+        updated: known?.updated ?? now,
+        analyzed: now,
+      })
+    }
+    if (whole) for (const gone of before.values()) tx.delete(AnalyzedResources, AnalyzedResources.key(gone))
+    const last = looks.at(-1)
+    if (last) tx.put(Analyzers, { ...present, last: { resource: last.resource, at: now } })
+  })
+
+/** Looks at all resources, or only at one, and settles the findings about them. Whether that one was there. */
+export const scanExternal = async (ctx: Ctx, analyzer: Analyzer, only?: string): Promise<boolean> => {
+  if (isOrganization(analyzer))
+    for (const account of await accountsOf(ctx, analyzer)) await ensureLinkedRole(ctx, rootOf(account), account)
+  const looks = await lookAtAll(ctx, analyzer, only)
+  const now = ctx.now().getTime()
+  const findings = looks.flatMap((look) => toFindings(analyzer, look, now))
+  await settleFindings(ctx, analyzer, findings, ({ resource }) => only === undefined || resource === only)
+  await noteLooks(ctx, analyzer, looks, only === undefined)
+  return looks.length > 0
+}
+
+const scanUnused = async (ctx: Ctx, analyzer: Analyzer): Promise<void> => {
+  const accounts = await accountsOf(ctx, analyzer)
+  if (isOrganization(analyzer)) for (const account of accounts) await ensureLinkedRole(ctx, rootOf(account), account)
+  const all: Finding[] = []
+  for (const account of accounts) all.push(...(await unusedFindings(ctx, analyzer, account)))
+  await settleFindings(ctx, analyzer, all)
+}
+
+export const scan: Reconciler = {
+  name: 'accessanalyzer.scan',
+  step: async (ctx, arn) => {
+    const analyzer = await ctx.read((tx) => tx.get(Analyzers, arn))
+    if (!analyzer) return done()
+    if (isUnused(analyzer)) await scanUnused(ctx, analyzer)
+    else await scanExternal(ctx, analyzer)
+    return done()
+  },
+}
