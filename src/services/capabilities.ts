@@ -144,3 +144,17 @@ export interface OutboundFederation {
   ): Promise<{ readonly issuer: string; readonly keyId: string; readonly privateKey: string } | undefined>
 }
 export const outboundFederation = capability<OutboundFederation>('iam.outboundFederation')
+
+/** Keys that AWS makes for its services on first use (`alias/aws/s3`): KMS has them made, whoever is the first to need one. */
+export interface AwsManagedKeys {
+  /** ARN of the key of a service, by the name in its alias (`s3`), in this account and Region. */
+  arnOf(place: Place, service: string): Promise<string>
+}
+export const awsManagedKeys = capability<AwsManagedKeys>('kms.awsManagedKeys')
+
+/** Public parameters of Systems Manager that name what this host has: images by the paths under which AWS publishes its own. */
+export interface PublicImages {
+  /** Image id by parameter name. */
+  parameters(place: Place): Readonly<Record<string, string>>
+}
+export const publicImages = capability<PublicImages>('ec2.publicImages')

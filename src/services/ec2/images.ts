@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Image as TaskImage } from '../../compute/driver.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
+import type { PublicImages } from '../capabilities.ts'
 import { filtered, page } from './filters.ts'
 import { hostArchitecture } from './instance-types.ts'
 import { fail, type Operation } from './operation.ts'
@@ -110,3 +111,17 @@ export const DescribeImages: Operation<'DescribeImages'> = (
     ...more,
   }
 }
+
+/** Paths under which AWS publishes its newest images, for those that this host stands for. */
+const published = [
+  'ami-amazon-linux-latest/al2023-ami-kernel-default',
+  'ami-amazon-linux-latest/al2023-ami-minimal-kernel-default',
+  'ami-amazon-linux-latest/amzn2-ami-hvm',
+]
+
+export const publicImagesProvider = (): PublicImages => ({
+  parameters: () =>
+    Object.fromEntries(
+      published.map((path) => [`/aws/service/${path}-${hostArchitecture()}`, idOf('drydock host image')]),
+    ),
+})

@@ -1,11 +1,11 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { instanceProfiles, instances, machineAgents } from '../capabilities.ts'
+import { instanceProfiles, instances, machineAgents, publicImages } from '../capabilities.ts'
 import * as attributes from './attributes.ts'
 import { GetConsoleOutput } from './console.ts'
 import { DescribeInstanceStatus, DescribeInstances } from './describe.ts'
 import { makeInstances } from './found.ts'
 import { access } from './iam.ts'
-import { DescribeImages } from './images.ts'
+import { DescribeImages, publicImagesProvider } from './images.ts'
 import { Instance, Machine, PublicAddress } from './instance.ts'
 import { DescribeInstanceTypes } from './instance-types.ts'
 import { CreateKeyPair, DeleteKeyPair, DescribeKeyPairs, ImportKeyPair, KeyPair } from './key-pairs.ts'
@@ -91,6 +91,6 @@ export const service = defineService<NS>()({
   access,
   routes: [metadataDoor],
   reconcilers: [instanceReconciler, ingressReconciler],
-  provides: [provide(instances, makeInstances)],
+  provides: [provide(instances, makeInstances), provide(publicImages, publicImagesProvider)],
   uses: [instanceProfiles, machineAgents],
 })

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Ctx } from '../../kernel/context.ts'
-import { Alias, Key, type KeyRecord, materialOf } from './key.ts'
+import type { Place } from '../../store/store.ts'
+import type { AwsManagedKeys } from '../capabilities.ts'
+import { Alias, Key, type KeyRecord, keyArn, materialOf } from './key.ts'
 import { keySpecs, newMaterial } from './key-spec.ts'
 import { wakeFor } from './upkeep.ts'
 
@@ -85,3 +87,11 @@ export const findManaged = async (ctx: Ctx, alias: string): Promise<KeyRecord | 
     return key
   })
 }
+
+export const managedKeysProvider = (at: (place: Place) => Ctx): AwsManagedKeys => ({
+  arnOf: async (place, service) => {
+    const key = await findManaged(at(place), `alias/aws/${service}`)
+    if (!key) throw new TypeError(`AWS has no managed key for ${service}.`)
+    return keyArn(key)
+  },
+})

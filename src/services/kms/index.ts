@@ -1,6 +1,8 @@
-import { defineService } from '../../kernel/service.ts'
+import { defineService, provide } from '../../kernel/service.ts'
+import { awsManagedKeys } from '../capabilities.ts'
 import { Decapsulate, DeriveSharedSecret, Encapsulate, GetPublicKey } from './agreement.ts'
 import { CreateAlias, DeleteAlias, ListAliases, UpdateAlias } from './aliases.ts'
+import { managedKeysProvider } from './aws-managed.ts'
 import {
   GenerateDataKey,
   GenerateDataKeyPair,
@@ -72,4 +74,5 @@ export const service = defineService<NS>()({
   },
   access,
   reconcilers: [upkeep],
+  provides: [provide(awsManagedKeys, managedKeysProvider)],
 })

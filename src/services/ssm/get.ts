@@ -1,0 +1,172 @@
+import type { Parameter as WireParameter } from '@aws-sdk/client-ssm'
+import type { Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
+import { matchesFilters, parseFilters } from './filters.ts'
+import { fail, invalid, type Operation } from './operation.ts'
+import { pageOf } from './page.ts'
+import {
+  findParameter,
+  getParameter,
+  Parameter,
+  type ParameterRecord,
+  parameterArn,
+  parseName,
+  selected,
+  toParameter,
+  type Version,
+  valueOfPolicy,
+  versionsOf,
+} from './parameter.ts'
+import { deleteParameter } from './policies.ts'
+import { publicParameters } from './public.ts'
+import { referenced, referencePrefix } from './reference.ts'
+import { revealed } from './secure-string.ts'
+
+const read = async (ctx: Ctx, given: string, decrypt: boolean | undefined): Promise<WireParameter> => {
+  const { name, selector } = parseName(ctx, given)
+  if (name.startsWith(referencePrefix)) return referenced(ctx, name, selector, decrypt)
+  const known = name.startsWith('/aws/service/') ? publicParameters(ctx).find((one) => one.name === name) : undefined
+  const version = known?.version ?? (await ctx.read(async (tx) => selected(tx, await getParameter(tx, name), selector)))
+  return toParameter(ctx, name, version, await revealed(ctx, parameterArn(ctx, name), version, decrypt), selector)
+}
+
+export const GetParameter: Operation<'GetParameter'> = async (ctx, { Name, WithDecryption }) => ({
+  Parameter: await read(ctx, Name, WithDecryption),
+})
+
+/** Up to ten; names that are nothing are told and are no error. */
+export const GetParameters: Operation<'GetParameters'> = async (ctx, { Names, WithDecryption }) => {
+  if (new Set(Names).size < Names.length) throw invalid('Duplicate parameter names are not allowed.')
+  const found: WireParameter[] = []
+  const missing: string[] = []
+  for (const name of Names) {
+    try {
+      found.push(await read(ctx, name, WithDecryption))
+    } catch (error) {
+      if (!(error instanceof AwsError) || !/^Parameter(Version)?NotFound$/.test(error.code)) throw error
+      missing.push(name)
+    }
+  }
+  return { Parameters: found, InvalidParameters: missing }
+}
+
+/** `/a` has `/a/b` below it, and with `Recursive` `/a/b/c` too. */
+const isBelow = (name: string, path: string, recursive: boolean): boolean => {
+  const start = path.endsWith('/') ? path : `${path}/`
+  return name.startsWith(start) && (recursive || !name.slice(start.length).includes('/'))
+}
+
+export const GetParametersByPath: Operation<'GetParametersByPath'> = async (ctx, input) => {
+  const { Path, Recursive = false, WithDecryption } = input
+  if (!Path.startsWith('/'))
+    throw invalid(
+      'The parameter doesn\'t meet the parameter name requirements. The parameter name must begin with a forward slash "/". It can\'t be prefixed with \\"aws\\" or \\"ssm\\" (case-insensitive). It must use only letters, numbers, or the following symbols: . (period), - (hyphen), _ (underscore). Special characters are not allowed. All sub-paths, if specified, must use the forward slash symbol "/". Valid example: /get/parameters2-/by1./path0_.',
+    )
+  const filters = parseFilters(input.ParameterFilters, ['Type', 'KeyId', 'Label', 'DataType', 'Tier'])
+  const prefix = Path.endsWith('/') ? Path : `${Path}/`
+  const own = await ctx.read((tx) => tx.list(Parameter, { prefix }))
+  const label = filters.find(({ key }) => key === 'Label')?.values[0]
+  const candidates: { name: string; version: Version; selector?: string }[] = Path.startsWith('/aws/')
+    ? publicParameters(ctx).map(({ name, version }) => ({ name, version }))
+    : await labelled(
+        ctx,
+        own.filter((parameter) => matchesFilters(parameter, filters)),
+        label,
+      )
+  const below = candidates.filter(({ name }) => isBelow(name, Path, Recursive))
+  const { items, next } = pageOf(below, input, 10, ({ name }) => name)
+  const Parameters: WireParameter[] = []
+  for (const { name, version, selector } of items) {
+    const value = await revealed(ctx, parameterArn(ctx, name), version, WithDecryption)
+    Parameters.push(toParameter(ctx, name, version, value, selector))
+  }
+  return { Parameters, ...next }
+}
+
+/** Asked by label, each parameter answers with the version that has it. */
+const labelled = (
+  ctx: Ctx,
+  parameters: readonly ParameterRecord[],
+  label: string | undefined,
+): Promise<{ name: string; version: Version; selector?: string }[]> =>
+  ctx.read((tx) =>
+    Promise.all(
+      parameters.map(async (parameter) => ({
+        name: parameter.name,
+        version: await selected(tx, parameter, label),
+        ...(label === undefined ? {} : { selector: label }),
+      })),
+    ),
+  )
+
+const policiesOf = ({ policies }: Version) => policies.map(valueOfPolicy)
+
+const facts = (name: string, version: Version) => ({
+  Name: name,
+  Type: version.type,
+  ...(version.keyId === undefined ? {} : { KeyId: version.keyId }),
+  LastModifiedDate: new Date(version.modified),
+  LastModifiedUser: version.user,
+  ...(version.description === undefined ? {} : { Description: version.description }),
+  ...(version.allowedPattern === undefined ? {} : { AllowedPattern: version.allowedPattern }),
+  Version: version.version,
+  Tier: version.tier,
+  Policies: policiesOf(version),
+  DataType: version.dataType,
+})
+
+/** Every version, oldest first, each with its labels. */
+export const GetParameterHistory: Operation<'GetParameterHistory'> = async (ctx, input) => {
+  const { name } = parseName(ctx, input.Name)
+  const { labels, versions } = await ctx.read(async (tx) => ({
+    labels: Object.entries((await getParameter(tx, name)).labels),
+    versions: await versionsOf(tx, name),
+  }))
+  const { items, next } = pageOf(versions, input, 50, ({ version }) => String(version).padStart(12, '0'))
+  const Parameters = []
+  for (const version of items)
+    Parameters.push({
+      ...facts(name, version),
+      Value: await revealed(ctx, parameterArn(ctx, name), version, input.WithDecryption),
+      Labels: labels.filter(([, of]) => of === version.version).map(([label]) => label),
+    })
+  return { Parameters, ...next }
+}
+
+/** What parameters there are, without their values. */
+export const DescribeParameters: Operation<'DescribeParameters'> = async (ctx, input) => {
+  if (input.Filters?.length && input.ParameterFilters?.length)
+    throw invalid('You can use either Filters or ParameterFilters in a single request.')
+  if (input.Shared) throw fail('InvalidFilterValue', 'Parameters shared by other accounts are not here.')
+  const older = input.Filters?.map(({ Key, Values }) => ({ Key, Values }))
+  const filters = parseFilters(input.ParameterFilters ?? older)
+  const all = await ctx.read((tx) => tx.list(Parameter))
+  const { items, next } = pageOf(
+    all.filter((parameter) => matchesFilters(parameter, filters)),
+    input,
+    10,
+    ({ name }) => name,
+  )
+  return {
+    Parameters: items.map(({ name, current }) => ({ ...facts(name, current), ARN: parameterArn(ctx, name) })),
+    ...next,
+  }
+}
+
+export const DeleteParameter: Operation<'DeleteParameter'> = async (ctx, { Name }) => {
+  const { name } = parseName(ctx, Name)
+  await ctx.write(async (tx) => deleteParameter(ctx, tx, await getParameter(tx, name)))
+  return {}
+}
+
+export const DeleteParameters: Operation<'DeleteParameters'> = (ctx, { Names }) =>
+  ctx.write(async (tx) => {
+    const deleted: string[] = []
+    for (const given of Names) {
+      const parameter = await findParameter(tx, parseName(ctx, given).name)
+      if (!parameter) continue
+      await deleteParameter(ctx, tx, parameter)
+      deleted.push(given)
+    }
+    return { DeletedParameters: deleted, InvalidParameters: Names.filter((name) => !deleted.includes(name)) }
+  })
