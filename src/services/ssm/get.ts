@@ -1,12 +1,15 @@
 import type { Parameter as WireParameter } from '@aws-sdk/client-ssm'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
+import type { ReadTx } from '../../store/store.ts'
 import { matchesFilters, parseFilters } from './filters.ts'
 import { fail, invalid, type Operation } from './operation.ts'
 import { pageOf } from './page.ts'
 import {
+  findByArn,
   findParameter,
   getParameter,
+  notFound,
   Parameter,
   type ParameterRecord,
   parameterArn,
@@ -26,7 +29,12 @@ const read = async (ctx: Ctx, given: string, decrypt: boolean | undefined): Prom
   const { name, selector } = parseName(ctx, given)
   if (name.startsWith(referencePrefix)) return referenced(ctx, name, selector, decrypt)
   const known = name.startsWith('/aws/service/') ? publicParameters(ctx).find((one) => one.name === name) : undefined
-  const version = known?.version ?? (await ctx.read(async (tx) => selected(tx, await getParameter(tx, name), selector)))
+  const own = async (tx: ReadTx): Promise<Version> => {
+    const parameter = given.startsWith('arn:') ? await findByArn(ctx, tx, given) : await findParameter(tx, name)
+    if (!parameter) throw notFound(name)
+    return selected(tx, parameter, selector)
+  }
+  const version = known?.version ?? (await ctx.read(own))
   return toParameter(ctx, name, version, await revealed(ctx, parameterArn(ctx, name), version, decrypt), selector)
 }
 

@@ -237,3 +237,11 @@ test('policies of advanced parameters: told before it expires, told when it does
     put('/bad', 'x', { Tier: 'Advanced', Policies: '[{"Type":"Expiration","Version":"1.0","Attributes":{}}]' }),
   ).rejects.toMatchObject(refusal('InvalidPolicyAttributeException'))
 })
+
+test('a parameter of one part is found by its ARN, with and without a slash in its name', async () => {
+  await put('plain', 'one')
+  await put('/slashed', 'two')
+  const arn = (name: string) => `arn:aws:ssm:us-east-1:000000000000:parameter/${name}`
+  expect(await get(arn('plain'))).toMatchObject({ Value: 'one', ARN: arn('plain') })
+  expect(await get(arn('slashed'))).toMatchObject({ Value: 'two', ARN: arn('slashed') })
+})
