@@ -94,3 +94,31 @@ test.skipIf(!cli)(
   },
   60_000,
 )
+
+test.skipIf(!cli)(
+  'the event history and a query of CloudTrail Lake name who did what',
+  async () => {
+    const created = JSON.parse(await aws('cloudtrail', 'create-event-data-store', '--name', 'events'))
+    const id = created.EventDataStoreArn.split('/').at(-1)
+    await aws('iam', 'create-user', '--user-name', 'ana')
+    const by = 'AttributeKey=EventName,AttributeValue=CreateUser'
+    const history = await aws(
+      'cloudtrail',
+      'lookup-events',
+      '--lookup-attributes',
+      by,
+      '--query',
+      'Events[].Resources[].ResourceName',
+    )
+    expect(JSON.parse(history)).toContain('ana')
+    const statement = `SELECT eventName, element_at(requestParameters, 'userName') AS "user" FROM ${id} WHERE eventSource = 'iam.amazonaws.com'`
+    const { QueryId } = JSON.parse(await aws('cloudtrail', 'start-query', '--query-statement', statement))
+    await drydock.settled()
+    const results = JSON.parse(await aws('cloudtrail', 'get-query-results', '--query-id', QueryId))
+    expect(results).toMatchObject({
+      QueryStatus: 'FINISHED',
+      QueryResultRows: [[{ eventName: 'CreateUser' }, { user: 'ana' }]],
+    })
+  },
+  60_000,
+)

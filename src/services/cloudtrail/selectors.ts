@@ -209,15 +209,17 @@ const covers = (type: string, value: string, arn: string | undefined): boolean =
   (arn === value || (type === 'AWS::S3::Object' ? arn.startsWith(value) : value.split(':').length === 3))
 
 const advancedMatcher = ({ FieldSelectors = [] }: AdvancedEventSelector): Matcher => {
+  const type = FieldSelectors.find(({ Field }) => Field === 'resources.type')?.Equals?.[0]
   const conditions = FieldSelectors.map((selector) => {
-    const read = reader(selector.Field ?? '')
+    const read = reader(selector.Field ?? '', type)
     const satisfied = condition(selector)
-    return (record: AuditRecord) => read(record).some(satisfied)
+    return (record: AuditRecord) => satisfied(read(record))
   })
   return (record) => conditions.every((holds) => holds(record))
 }
 
-const reader = (field: string): ((record: AuditRecord) => readonly string[]) => {
+/** Values of a field; `resources.ARN` is of the resources of the type selected. */
+const reader = (field: string, type: string | undefined): ((record: AuditRecord) => readonly string[]) => {
   switch (field) {
     case 'eventCategory':
       return (record) => [record.eventCategory]
@@ -240,16 +242,20 @@ const reader = (field: string): ((record: AuditRecord) => readonly string[]) => 
     case 'resources.type':
       return (record) => [...typesOf(record)]
     default:
-      return (record) => (record.resources ?? []).map(({ ARN }) => ARN ?? '')
+      return (record) =>
+        (record.resources ?? [])
+          .filter((resource) => resource.type === type)
+          .map(({ ARN, ARNPrefix }) => ARN ?? ARNPrefix ?? '')
   }
 }
 
 /** Positive operators: one of all their values must match. Negative ones: none may. */
-const condition = (selector: AdvancedFieldSelector): ((value: string) => boolean) => {
+const condition = (selector: AdvancedFieldSelector): ((values: readonly string[]) => boolean) => {
   const { Equals = [], StartsWith = [], EndsWith = [], NotEquals = [], NotStartsWith = [], NotEndsWith = [] } = selector
   const positive = Equals.length + StartsWith.length + EndsWith.length > 0
-  const finds = (value: string, equals: readonly string[], starts: readonly string[], ends: readonly string[]) =>
+  const finds = (equals: readonly string[], starts: readonly string[], ends: readonly string[]) => (value: string) =>
     equals.includes(value) || starts.some((start) => value.startsWith(start)) || ends.some((end) => value.endsWith(end))
-  return (value) =>
-    (!positive || finds(value, Equals, StartsWith, EndsWith)) && !finds(value, NotEquals, NotStartsWith, NotEndsWith)
+  const wanted = finds(Equals, StartsWith, EndsWith)
+  const unwanted = finds(NotEquals, NotStartsWith, NotEndsWith)
+  return (values) => (!positive || values.some(wanted)) && !values.some(unwanted)
 }
