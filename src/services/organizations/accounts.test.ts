@@ -141,6 +141,13 @@ test('requests are listed by their state', async () => {
   ).rejects.toMatchObject({ name: 'CreateAccountStatusNotFoundException' })
 })
 
+test('roles of services are not made for owners', async () => {
+  await expect(create({ Email: 'role@example.com', RoleName: 'AWSServiceRoleForMe' })).rejects.toMatchObject({
+    name: 'InvalidInputException',
+    Reason: 'INVALID_ROLE_NAME',
+  })
+})
+
 test('there is no GovCloud', async () => {
   await expect(
     organizations.send(new CreateGovCloudAccountCommand({ AccountName: 'gov', Email: 'gov@example.com' })),

@@ -8,7 +8,7 @@ import { join, mostAccounts } from './accounts.ts'
 import { asManagement, asReader } from './caller.ts'
 import { newId } from './ids.ts'
 import { makeLinkedRole } from './linked-role.ts'
-import { fail, type Operation, violates } from './operation.ts'
+import { fail, invalid, type Operation, violates } from './operation.ts'
 import { pageOf } from './page.ts'
 import { Accounts, type CreationRecord, Creations, change, Organizations } from './records.ts'
 import { recordServiceEvent, type ServiceEvent } from './service-event.ts'
@@ -29,6 +29,11 @@ const toStatus = (creation: CreationRecord): CreateAccountStatus => ({
 export const CreateAccount: Operation<'CreateAccount'> = (ctx, input) =>
   ctx.write(async (tx) => {
     const organization = await asManagement(tx, ctx)
+    if (input.RoleName?.startsWith('AWSServiceRoleFor'))
+      throw invalid(
+        'INVALID_ROLE_NAME',
+        "You provided a role name that isn't valid. A role name can't begin with the reserved prefix AWSServiceRoleFor.",
+      )
     const creation = tx.put(Creations, {
       id: newId.creation(ctx),
       organization: organization.id,

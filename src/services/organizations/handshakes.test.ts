@@ -256,10 +256,10 @@ describe('a billing transfer', () => {
     const end = (EndTimestamp?: Date) =>
       as(guest).send(new TerminateResponsibilityTransferCommand({ Id: asked?.Id, EndTimestamp }))
     await expect(end(new Date('2027-01-15T00:00:00Z'))).rejects.toMatchObject({ Reason: 'END_DATE_NOT_END_OF_MONTH' })
-    const ended = await end(new Date('2027-01-31T23:59:59Z'))
+    const ended = await end(new Date('2027-01-31T23:59:59.999Z'))
     expect(ended.ResponsibilityTransfer).toMatchObject({
       Status: 'WITHDRAWN',
-      EndTimestamp: new Date('2027-01-31T23:59:59Z'),
+      EndTimestamp: new Date('2027-01-31T23:59:59.999Z'),
     })
     await expect(end()).rejects.toMatchObject({ name: 'ResponsibilityTransferAlreadyInStatusException' })
     await as(owner).send(new DeleteOrganizationCommand({}))

@@ -13,8 +13,10 @@ const monthOf = (time: number, offset = 0): number => {
   const date = new Date(time)
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + offset, 1)
 }
-/** The last second of a month. */
-const endOfMonth = (time: number): number => monthOf(time, 1) - 1000
+/** The last millisecond of a month. */
+const endOfMonth = (time: number): number => monthOf(time, 1) - 1
+/** Clients that know only seconds name the last one. */
+const second = (time: number): number => Math.floor(time / 1000)
 
 /** A transfer begins with a month, and is accepted a day before ("Sending invitations"). Throws InvalidInputException. */
 const checkStart = (start: number, now: number) => {
@@ -138,7 +140,7 @@ export const TerminateResponsibilityTransfer: Operation<'TerminateResponsibility
     const now = ctx.now().getTime()
     const end = EndTimestamp?.getTime() ?? endOfMonth(Math.max(now, transfer.start))
     if (Number.isNaN(end)) throw invalid('INVALID_END_DATE', 'You specified an end date that is not valid.')
-    if (end !== endOfMonth(end))
+    if (second(end) !== second(endOfMonth(end)))
       throw invalid('END_DATE_NOT_END_OF_MONTH', 'The end date must be at the end of a month.')
     if (end < now || end < transfer.start) throw invalid('END_DATE_TOO_EARLY', 'The end date is too early.')
     const withdrawn = tx.put(Transfers, { ...transfer, status: 'WITHDRAWN', end })
