@@ -45,10 +45,13 @@ test('the statement that denies', async () => {
   }
   const keys = await drydock.user('ana', [allow('*'), never])
   const requestId = await denied(create(keys))
-  expect(await told(requestId)).toBe(`arn:aws:iam::000000000000:user/ana
+  expect(await told(requestId)).toContain(`arn:aws:iam::000000000000:user/ana
 was denied logs:CreateLogGroup on arn:aws:logs:us-east-1:000000000000:log-group:a:log-stream: at 2026-11-23T09:00:00.000Z
 because it is denied by
-  identity-based policy inline:user/ana/policy-1 statement 2 (NoGroups)`)
+  identity-based policy inline:user/ana/policy-1 statement 2 (NoGroups)
+the request carried
+  aws:currenttime: 2026-11-23T09:00:00.000Z
+`)
   expect(lines.filter(([message]) => message === 'denied')).toEqual([
     [
       'denied',
@@ -76,9 +79,14 @@ test('the policies that do not allow, and what conditions missed', async () => {
   expect(text).toContain(`because no identity-based policy allows it; looked at
   inline:user/bob/policy-0
   inline:user/bob/policy-1
-conditions asked for what the request did not carry: aws:sourcevpc`)
+    statement 1 does not apply: StringEquals aws:SourceVpc: vpc-1, where the request has none
+conditions asked for what the request did not carry: aws:sourcevpc
+the request carried`)
+  expect(text).toContain('\n  aws:username: bob\n')
   const nobody = await drydock.user('eve')
-  expect(await told(await denied(create(nobody)))).toMatch(/because there is no identity-based policy that allows it$/)
+  expect(await told(await denied(create(nobody)))).toMatch(
+    /because there is no identity-based policy that allows it\nthe request carried\n/,
+  )
 })
 
 test('a role that does not trust its caller', async () => {
@@ -95,7 +103,18 @@ test('a role that does not trust its caller', async () => {
     decidedBy: 'resource',
     policies: [role],
     statements: [{ kind: 'identity', id: 'inline:user/ana/policy-0', index: 0, effect: 'Allow' }],
+    looked: [
+      { kind: 'identity', id: 'inline:user/ana/policy-0', statements: [{ index: 0, effect: 'Allow', mismatches: [] }] },
+      {
+        kind: 'resource',
+        id: role,
+        statements: [{ mismatches: [{ element: 'Principal', wanted: ['codebuild.amazonaws.com'] }] }],
+      },
+    ],
+    context: { 'aws:principalarn': ['arn:aws:iam::000000000000:user/ana'], 'sts:rolesessionname': ['session'] },
   })
+  expect(await told(requestId)).toContain(`took part as well
+  identity-based policy inline:user/ana/policy-0`)
 })
 
 test('only the root user may ask, and only of what is remembered', async () => {

@@ -1,10 +1,18 @@
-import type { AccessRequest, Decision, MatchedStatement, PolicyKind } from '../policy/policy.ts'
+import { explain } from '../policy/explain.ts'
+import type {
+  AccessRequest,
+  Decision,
+  MatchedStatement,
+  PolicyExplanation,
+  PolicyKind,
+  RequestContext,
+} from '../policy/policy.ts'
 import type { Logger } from './context.ts'
 
 /** How many denials are remembered. */
 const MOST = 1_000
 
-/** Why one request was denied: what AWS's sentence does not say. Nothing of the request's own content is in it. */
+/** Why one request was denied: what AWS's sentence does not say. */
 export type Denial = {
   readonly requestId: string
   readonly time: string
@@ -22,26 +30,41 @@ export type Denial = {
   readonly missingContext: readonly string[]
 }
 
+/** All there is to say: of every policy that took part each statement and what speaks against it, and what the request carried. */
+export type ExplainedDenial = Denial & {
+  readonly looked: readonly PolicyExplanation[]
+  readonly context: RequestContext
+}
+
 /** Remembers the latest denials, and logs each of them. */
 export type Denials = {
   note(requestId: string, time: Date, request: AccessRequest, decision: Decision): void
   /** What was denied during a request, in order. */
-  of(requestId: string): readonly Denial[]
+  of(requestId: string): readonly ExplainedDenial[]
   forget(): void
 }
 
 export const rememberDenials = (log: Logger, most = MOST): Denials => {
-  let denials: Denial[] = []
+  let denials: { readonly denial: Denial; readonly request: AccessRequest }[] = []
   return {
     note: (requestId, time, request, decision) => {
       const denial = denialOf(requestId, time, request, decision)
       if (!denial) return
       const { time: _, statements, ...facts } = denial
       log.info('denied', { ...facts, statements: statements.map(statementName) })
-      denials.push(denial)
+      denials.push({ denial, request })
       if (denials.length >= 2 * most) denials = denials.slice(-most)
     },
-    of: (requestId) => denials.slice(-most).filter((denial) => denial.requestId === requestId),
+    // Explained only when somebody asks: most denials nobody asks about.
+    of: (requestId) =>
+      denials
+        .slice(-most)
+        .filter(({ denial }) => denial.requestId === requestId)
+        .map(({ denial, request }) => ({
+          ...denial,
+          looked: explain(request).policies,
+          context: Object.fromEntries(Object.entries(request.context).toSorted(([a], [b]) => (a < b ? -1 : 1))),
+        })),
     forget: () => {
       denials = []
     },
