@@ -10,6 +10,11 @@ test.each<[what: string, value: unknown, kept: unknown]>([
     { Password: 'x', SecretAccessKey: 'y', servicePassword: 'z', plaintext: 'p' },
     { password: hidden, secretAccessKey: hidden, servicePassword: hidden, plaintext: hidden },
   ],
+  [
+    'codes of MFA devices',
+    { TokenCode: '123456', AuthenticationCode1: '1' },
+    { tokenCode: hidden, authenticationCode1: hidden },
+  ],
   ['what only sounds like one', { credentialId: 'c', NextToken: 'n' }, { credentialId: 'c', nextToken: hidden }],
   ['names begin in lower case', { RoleArn: 'r', Tags: [{ Key: 'k' }] }, { roleArn: 'r', tags: [{ key: 'k' }] }],
   ['bytes and streams are left out', { body: new Uint8Array(3), stream: Readable.from([]), name: 'n' }, { name: 'n' }],

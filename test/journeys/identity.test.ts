@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { TOTP } from 'otpauth'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../src/work/clock.ts'
 import { allow, type Story, story } from '../story.ts'
@@ -94,6 +95,53 @@ test.runIf(cli)('a user, a role and a profile that assumes it, with the AWS CLI'
     `(AccessDenied) when calling the AssumeRole operation: User: arn:aws:iam::${account}:user/dora is not authorized to perform: sts:AssumeRole on resource: ${role}`,
   )
 })
+
+test.runIf(cli)(
+  'an MFA device, the session it opens and the report, with the AWS CLI',
+  { timeout: 120_000 },
+  async () => {
+    const keys = await drydock.user('mia', [
+      allow('iam:ListUsers', '*', { Bool: { 'aws:MultiFactorAuthPresent': 'true' } }),
+    ])
+    const seedFile = join(folder, 'seed')
+    const serial = await aws(
+      'root',
+      ...['iam', 'create-virtual-mfa-device', '--virtual-mfa-device-name', 'mia', '--outfile', seedFile],
+      ...['--bootstrap-method', 'Base32StringSeed', '--query', 'VirtualMFADevice.SerialNumber', '--output', 'text'],
+    )
+    const totp = new TOTP({ secret: readFileSync(seedFile, 'latin1') })
+    const code = (steps: number) => totp.generate({ timestamp: drydock.clock.now().getTime() + steps * 30_000 })
+    await aws(
+      'root',
+      ...['iam', 'enable-mfa-device', '--user-name', 'mia', '--serial-number', serial],
+      ...['--authentication-code1', code(-1), '--authentication-code2', code(0)],
+    )
+    const profile = (name: string, [id, secret, token]: readonly (string | undefined)[]) =>
+      `[${name}]\naws_access_key_id = ${id}\naws_secret_access_key = ${secret}\n${token ? `aws_session_token = ${token}\n` : ''}`
+    const credentials = join(folder, 'credentials')
+    appendFileSync(credentials, profile('mia', [keys.accessKeyId, keys.secretAccessKey]))
+    expect(await awsFails('mia', 'iam', 'list-users')).toContain('(AccessDenied)')
+    const session = await aws(
+      'mia',
+      ...['sts', 'get-session-token', '--serial-number', serial, '--token-code', code(1), '--output', 'text'],
+      ...['--query', 'Credentials.[AccessKeyId,SecretAccessKey,SessionToken]'],
+    )
+    appendFileSync(credentials, profile('mia-mfa', session.split(/\s+/)))
+    expect(await aws('mia-mfa', 'iam', 'list-users', '--query', 'Users[].UserName', '--output', 'text')).toContain(
+      'mia',
+    )
+
+    expect(await awsFails('root', 'iam', 'get-credential-report')).toContain('(ReportNotPresent)')
+    await aws('root', 'iam', 'generate-credential-report')
+    await drydock.settled()
+    const report = await aws('root', 'iam', 'get-credential-report', '--query', 'Content', '--output', 'text')
+    const row = Buffer.from(report, 'base64')
+      .toString()
+      .split('\n')
+      .find((line) => line.startsWith('mia,'))
+    expect(row?.split(',').slice(3, 9)).toEqual(['false', 'N/A', 'N/A', 'N/A', 'true', 'true'])
+  },
+)
 
 test.runIf(boto3)('documents, pages, the simulator and errors, with boto3', { timeout: 60_000 }, async () => {
   const keys = await drydock.user('py', [allow('s3:Get*', 'arn:aws:s3:::data/*')])
