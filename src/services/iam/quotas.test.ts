@@ -1,6 +1,8 @@
 import * as sdk from '@aws-sdk/client-iam'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { allow, type Story, story } from '../../../test/story.ts'
+import type { Table } from '../../store/store.ts'
+import { Group, InstanceProfiles, Policy, Role, User } from './records.ts'
 
 let drydock: Story
 let iam: sdk.IAMClient
@@ -31,11 +33,50 @@ const trustOf = (size: number) =>
     ],
   })
 
-test('groups of an account', async () => {
-  const create = (index: number) => iam.send(new sdk.CreateGroupCommand({ GroupName: `group-${index}` }))
-  await times(300, create)
-  await expect(create(300)).rejects.toThrow(exceeded('Cannot exceed quota for GroupsPerAccount: 300'))
-  await times(300, (index) => iam.send(new sdk.DeleteGroupCommand({ GroupName: `GROUP-${index}` })))
+test('entities of an account', async () => {
+  // Another account's, so that its lists are empty but for these; written at once, since thousands of calls take long.
+  const full = await story({ config: { account: '111111111111' } })
+  const service = full.server.kernel.services.get('iam')!
+  const ctx = full.server.kernel.ownContext(service, { account: full.account, region: full.region })
+  const record = (index: number) => ({
+    name: `n-${index}`,
+    path: '/',
+    id: `ID${index}`,
+    created: 0,
+    updated: 0,
+    inline: {},
+    tags: {},
+    trust: '{}',
+    maxSessionDuration: 3600,
+    versions: [],
+    default: 'v1',
+    last: 1,
+  })
+  await ctx.write(async (tx) => {
+    for (const [table, quota] of [
+      [User, 5000],
+      [Group, 300],
+      [Role, 1000],
+      [Policy, 1500],
+      [InstanceProfiles, 1000],
+    ] as const)
+      for (let index = 0; index < quota; index++) tx.put<object>(table as unknown as Table<object>, record(index))
+  })
+  const client = full.client(sdk.IAMClient)
+  const commands = [
+    ['Users', 5000, new sdk.CreateUserCommand({ UserName: 'more' })],
+    ['Groups', 300, new sdk.CreateGroupCommand({ GroupName: 'more' })],
+    ['Roles', 1000, new sdk.CreateRoleCommand({ RoleName: 'more', AssumeRolePolicyDocument: trustOf(1) })],
+    ['Policies', 1500, new sdk.CreatePolicyCommand({ PolicyName: 'more', PolicyDocument: text(allow('s3:*')) })],
+    ['InstanceProfiles', 1000, new sdk.CreateInstanceProfileCommand({ InstanceProfileName: 'more' })],
+  ] as const
+  for (const [kind, quota, command] of commands)
+    await expect(client.send(command as sdk.CreateUserCommand)).rejects.toThrow(
+      exceeded(`Cannot exceed quota for ${kind}PerAccount: ${quota}`),
+    )
+  // Service-linked roles alone may exceed it.
+  await client.send(new sdk.CreateServiceLinkedRoleCommand({ AWSServiceName: 'ecs.amazonaws.com' }))
+  await full.close()
 })
 
 test('groups of a user, and policies of each', async () => {
