@@ -132,3 +132,34 @@ test('many variables and wildcards in one pattern take no time', () => {
   expect(decide('identity', accepted).decision).toBe('implicitDeny')
   expect(performance.now() - start).toBeLessThan(200)
 })
+
+test.each([
+  ['a long run that never ends as wanted', `*${'a'.repeat(8000)}b*`],
+  ['with characters left open', `*${'?a'.repeat(4000)}b*`],
+  ['many short ones', Array.from({ length: 600 }, () => '*?aaaaab*')],
+  ['many stars', `${'*a'.repeat(4000)}b`],
+])('patterns against a long text: %s', (_, wanted) => {
+  const accepted = parsePolicy(
+    JSON.stringify({
+      Version: '2012-10-17',
+      Statement: {
+        Effect: 'Allow',
+        Action: '*',
+        Resource: '*',
+        Condition: { StringLike: { 'aws:UserAgent': wanted } },
+      },
+    }),
+    'identity',
+  )
+  const start = process.cpuUsage()
+  const { decision } = evaluate({
+    principal: { kind: 'user', account: '111122223333', arn: 'arn:aws:iam::111122223333:user/alice' },
+    action: 's3:GetObject',
+    resource: 'arn:aws:s3:::alice/key',
+    context: { 'aws:useragent': ['a'.repeat(16_000)] },
+    policies: [{ kind: 'identity', id: 'hostile', document: accepted }],
+  })
+  expect(decision).toBe('implicitDeny')
+  const { user, system } = process.cpuUsage(start)
+  expect((user + system) / 1000).toBeLessThan(2000)
+})

@@ -1,11 +1,14 @@
 import type { RequestContext } from './policy.ts'
 
-/** A compiled pattern: `*` is any run of characters, `?` exactly one. Matching never backtracks beyond the last `*`. */
+/** A compiled pattern: `*` is any run of characters, `?` exactly one. `pieces` are what stands between the runs. */
 export type Glob =
   | { readonly kind: 'any' }
   | { readonly kind: 'exact'; readonly text: string }
   | { readonly kind: 'prefix'; readonly text: string }
-  | { readonly kind: 'units'; readonly units: readonly number[] }
+  | { readonly kind: 'pieces'; readonly pieces: readonly Piece[] }
+
+/** UTF-16 code units, with ONE for `?`; `text` where there is none. */
+type Piece = { readonly units: readonly number[]; readonly text: string | undefined }
 
 const RUN = -1
 const ONE = -2
@@ -16,13 +19,24 @@ const any: Glob = { kind: 'any' }
 const globOf = (units: readonly number[]): Glob => {
   if (units.length === 1 && units[0] === RUN) return any
   const wild = units.findIndex((unit) => unit < 0)
-  const text = (until: number) => units.slice(0, until).map((unit) => String.fromCharCode(unit)).join('') // biome-ignore format: one thought
-  if (wild < 0) return { kind: 'exact', text: text(units.length) }
-  if (wild === units.length - 1 && units[wild] === RUN) return { kind: 'prefix', text: text(wild) }
-  return { kind: 'units', units }
+  if (wild < 0) return { kind: 'exact', text: textOfUnits(units) }
+  if (wild === units.length - 1 && units[wild] === RUN) return { kind: 'prefix', text: textOfUnits(units.slice(0, -1)) }
+  const pieces: number[][] = [[]]
+  for (const unit of units) {
+    if (unit === RUN) pieces.push([])
+    else pieces.at(-1)!.push(unit)
+  }
+  return { kind: 'pieces', pieces: pieces.map(pieceOf) }
 }
 
-/** Whether the whole text fits. At worst the product of both lengths in steps, whatever the pattern. */
+const pieceOf = (units: readonly number[]): Piece => ({
+  units,
+  text: units.includes(ONE) ? undefined : textOfUnits(units),
+})
+
+const textOfUnits = (units: readonly number[]) => units.map((unit) => String.fromCharCode(unit)).join('')
+
+/** Whether the whole text fits. Each character is looked at a constant number of times for every piece of the pattern. */
 export const matches = (glob: Glob, text: string): boolean => {
   switch (glob.kind) {
     case 'any':
@@ -31,31 +45,73 @@ export const matches = (glob: Glob, text: string): boolean => {
       return glob.text === text
     case 'prefix':
       return text.startsWith(glob.text)
-    case 'units':
-      return matchUnits(glob.units, text)
+    case 'pieces':
+      return matchPieces(glob.pieces, text)
   }
 }
 
-const matchUnits = (units: readonly number[], text: string): boolean => {
-  let at = 0
-  let unit = 0
-  let lastRun = -1
-  let resume = 0
-  while (at < text.length) {
-    const want = units[unit]
-    if (want === RUN) {
-      lastRun = unit++
-      resume = at
-    } else if (want === ONE || want === text.charCodeAt(at)) {
-      unit++
-      at++
-    } else if (lastRun >= 0) {
-      unit = lastRun + 1
-      at = ++resume
-    } else return false
+/** The first and the last piece stand at the ends; the others fit where they first can, one after the other. */
+const matchPieces = (pieces: readonly Piece[], text: string): boolean => {
+  const [first, last] = [pieces[0]!, pieces[pieces.length - 1]!]
+  let at = first.units.length
+  if (pieces.length === 1) return at === text.length && fitsAt(first, text, 0)
+  const until = text.length - last.units.length
+  if (at > until || !fitsAt(first, text, 0) || !fitsAt(last, text, until)) return false
+  for (let index = 1; index < pieces.length - 1; index++) {
+    at = endOf(pieces[index]!, text, at, until)
+    if (at < 0) return false
   }
-  while (units[unit] === RUN) unit++
-  return unit === units.length
+  return true
+}
+
+const fitsAt = ({ text: piece, units }: Piece, text: string, at: number): boolean =>
+  piece === undefined
+    ? units.every((unit, index) => unit === ONE || unit === text.charCodeAt(at + index))
+    : text.startsWith(piece, at)
+
+/** Where the piece ends at its first fit between the two places; -1 when it fits nowhere. */
+const endOf = ({ text: piece, units }: Piece, text: string, from: number, until: number): number => {
+  if (piece === undefined) return endOfUnits(units, text, from, until)
+  const found = text.indexOf(piece, from)
+  return found < 0 || found + piece.length > until ? -1 : found + piece.length
+}
+
+/**
+ * By shift and mask (Baeza-Yates and Gonnet): bit `i` of the state says that the last `i + 1` characters fit the first
+ * `i + 1` units. Trying each place anew would let patterns and texts of some thousand characters take seconds.
+ */
+const endOfUnits = (units: readonly number[], text: string, from: number, until: number): number => {
+  if (units.length > 31) return endOfManyUnits(units, text, from, until)
+  const masks = new Map<number, number>()
+  let ones = 0
+  for (const [index, unit] of units.entries()) {
+    if (unit === ONE) ones |= 1 << index
+    else masks.set(unit, (masks.get(unit) ?? 0) | (1 << index))
+  }
+  const whole = 1 << (units.length - 1)
+  let state = 0
+  for (let at = from; at < until; at++) {
+    state = ((state << 1) | 1) & ((masks.get(text.charCodeAt(at)) ?? 0) | ones)
+    if (state & whole) return at + 1
+  }
+  return -1
+}
+
+/** The same, of more units than a number has bits. */
+const endOfManyUnits = (units: readonly number[], text: string, from: number, until: number): number => {
+  const masks = new Map<number, bigint>()
+  let ones = 0n
+  for (const [index, unit] of units.entries()) {
+    if (unit === ONE) ones |= 1n << BigInt(index)
+    else masks.set(unit, (masks.get(unit) ?? 0n) | (1n << BigInt(index)))
+  }
+  const whole = 1n << BigInt(units.length - 1)
+  let state = 0n
+  for (let at = from; at < until; at++) {
+    state = ((state << 1n) | 1n) & ((masks.get(text.charCodeAt(at)) ?? 0n) | ones)
+    if (state & whole) return at + 1
+  }
+  return -1
 }
 
 /** A policy variable: `${key}` or `${key, 'default'}`. */
