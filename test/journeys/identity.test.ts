@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { TOTP } from 'otpauth'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../src/work/clock.ts'
+import { oidcIssuer } from '../oidc-issuer.ts'
 import { allow, type Story, story } from '../story.ts'
 import { clientEnvironment, hasBoto3, hasCli, run } from './clients.ts'
 
@@ -172,4 +173,54 @@ print(json.dumps({'pages': [len(page['Roles']) for page in pages], 'service': do
     denied: 'AccessDenied',
     missing: 'The role with name nobody cannot be found.',
   })
+})
+
+test.runIf(cli)('a workflow signs in by its token alone, with the AWS CLI', { timeout: 120_000 }, async () => {
+  const issuer = await oidcIssuer(() => drydock.clock.now())
+  try {
+    const created = [
+      'iam',
+      'create-open-id-connect-provider',
+      '--url',
+      issuer.url,
+      '--client-id-list',
+      'sts.amazonaws.com',
+    ]
+    const provider = await aws('root', ...created, '--output', 'text', '--query', 'OpenIDConnectProviderArn')
+    expect(provider).toBe(`arn:aws:iam::${account}:oidc-provider/${issuer.name}`)
+    const trust = {
+      Version: '2012-10-17',
+      Statement: [
+        {
+          Effect: 'Allow',
+          Principal: { Federated: provider },
+          Action: 'sts:AssumeRoleWithWebIdentity',
+          Condition: {
+            StringEquals: { [`${issuer.name}:aud`]: 'sts.amazonaws.com' },
+            StringLike: { [`${issuer.name}:sub`]: 'repo:octo-org/shop:*' },
+          },
+        },
+      ],
+    }
+    const role = await drydock.role('workflow', trust, [allow('iam:ListUsers')])
+    // What aws-actions/configure-aws-credentials and EKS leave in the environment: a role, and a file with a token.
+    writeFileSync(
+      join(folder, 'config'),
+      `[profile workflow]\nrole_arn = ${role}\nweb_identity_token_file = ${join(folder, 'token')}\nrole_session_name = run-17\n`,
+    )
+    const anonymous = { ...environment, AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined }
+    const signedIn = (...args: string[]) =>
+      run('aws', [...args, '--profile', 'workflow', '--output', 'text'], { env: anonymous, cwd: folder })
+    writeFileSync(join(folder, 'token'), await issuer.token({ sub: 'repo:octo-org/shop:ref:refs/heads/main' }))
+    const { stdout } = await signedIn('sts', 'get-caller-identity', '--query', 'Arn')
+    expect(stdout.trim()).toBe(`arn:aws:sts::${account}:assumed-role/workflow/run-17`)
+    await signedIn('iam', 'list-users')
+    writeFileSync(join(folder, 'token'), await issuer.token({ sub: 'repo:evil-org/shop:ref:refs/heads/main' }))
+    rmSync(join(folder, '.aws'), { recursive: true, force: true })
+    await expect(signedIn('sts', 'get-caller-identity')).rejects.toMatchObject({
+      stderr: expect.stringContaining('Not authorized to perform sts:AssumeRoleWithWebIdentity'),
+    })
+  } finally {
+    await issuer.close()
+  }
 })

@@ -37,16 +37,25 @@ const toFullRole = (account: string, role: RoleRecord): WireRole => ({
 const checkTrust = async (ctx: Ctx, text: string): Promise<void> => {
   const document = checkDocument(text, 'trust')
   if (documentSize(text) > 2048) throw fail('LimitExceededException', 'Cannot exceed quota for ACLSizePerRole: 2048')
-  for (const name of awsPrincipals(document)) {
+  if (!principals(document, 'Federated').every(isFederated))
+    throw fail(
+      'MalformedPolicyDocumentException',
+      'Federated principals must be valid domain names or SAML metadata ARNs',
+    )
+  for (const name of principals(document, 'AWS')) {
     if (!(await principalExists(ctx, name)))
       throw fail('MalformedPolicyDocumentException', `Invalid principal in policy: "AWS":"${name}"`)
   }
 }
 
-const awsPrincipals = (document: PolicyDocument): string[] =>
+/** A provider that AWS knows by itself, or the ARN of an account's own; whether it is there is not looked at. */
+const isFederated = (name: string): boolean =>
+  /^arn:aws:iam::\d{12}:(saml|oidc)-provider\/./.test(name) || /^([a-z0-9-]+\.)+[a-z]{2,}$/i.test(name)
+
+const principals = (document: PolicyDocument, type: 'AWS' | 'Federated'): string[] =>
   [document.Statement].flat().flatMap(({ Principal, NotPrincipal }) =>
     [Principal, NotPrincipal].flatMap((element) => {
-      const value = typeof element === 'object' ? element.AWS : undefined
+      const value = typeof element === 'object' ? element[type] : undefined
       return value === undefined ? [] : typeof value === 'string' ? [value] : [...value]
     }),
   )

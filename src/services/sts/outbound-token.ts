@@ -3,7 +3,7 @@ import { SignJWT } from 'jose'
 import { identity } from '../../kernel/identity.ts'
 import { organization } from '../../kernel/organization.ts'
 import { outboundFederation } from '../capabilities.ts'
-import { fail, invalid, type Operation, refused } from './operation.ts'
+import { fail, invalid, type Operation, refuseTokens } from './operation.ts'
 import { sessionTags } from './session-request.ts'
 
 // IAM user guide, "Federating AWS identities to external services", "Understanding token claims".
@@ -30,7 +30,7 @@ export const requestTags = (tags: WireTags): Record<string, string | readonly st
  */
 export const GetWebIdentityToken: Operation<'GetWebIdentityToken'> = async (ctx, input) => {
   const { principal } = ctx
-  if (principal.kind === 'federated') throw refused('Cannot call GetWebIdentityToken with these credentials')
+  refuseTokens(ctx, 'GetWebIdentityToken')
   const algorithm = algorithms.find((name) => name === input.SigningAlgorithm)
   if (!algorithm)
     throw invalid(

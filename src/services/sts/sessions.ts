@@ -3,7 +3,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { identity } from '../../kernel/identity.ts'
 import type { Principal } from '../../kernel/principal.ts'
-import { type Operation, refused } from './operation.ts'
+import { type Operation, refused, refuseTokens } from './operation.ts'
 import {
   accountOfRole,
   checkTransitive,
@@ -34,6 +34,7 @@ const provedMfa = async (ctx: Ctx, { SerialNumber, TokenCode }: MfaInput): Promi
  * policy names the caller's account or the role is another account's.
  */
 export const AssumeRole: Operation<'AssumeRole'> = async (ctx, input) => {
+  refuseTokens(ctx, 'AssumeRole')
   const asked = sessionPolicies(accountOfRole(input.RoleArn), input)
   const tags = sessionTags(input.Tags)
   checkTransitive(input.TransitiveTagKeys ?? [], tags)

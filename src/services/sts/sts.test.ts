@@ -125,8 +125,34 @@ describe('a federated user', () => {
 
   test('without a session policy may do nothing', async () => {
     const keys = await drydock.user('careless', [allow('*')])
-    const guest = drydock.client(IAMClient, keysOf(await federate(keys)))
-    await expect(guest.send(new ListUsersCommand({}))).rejects.toMatchObject({ name: 'AccessDenied' })
+    const guest = drydock.client(CodeCommitClient, keysOf(await federate(keys)))
+    await expect(guest.send(new ListRepositoriesCommand({}))).rejects.toMatchObject({ name: 'AccessDeniedException' })
+  })
+
+  test('may ask STS nothing but who it is', async () => {
+    const keys = await drydock.user('generous', [allow('*')])
+    const guest = keysOf(await federate(keys, { Policy: JSON.stringify(allow('*')) }))
+    const sts = drydock.client(sdk.STSClient, guest)
+    await expect(sts.send(new sdk.GetCallerIdentityCommand({}))).resolves.toBeDefined()
+    await expect(
+      sts.send(new sdk.AssumeRoleCommand({ RoleArn: `arn:aws:iam::${account}:role/any`, RoleSessionName: 'guest' })),
+    ).rejects.toMatchObject({ name: 'AccessDenied', message: 'Cannot call AssumeRole with session credentials' })
+  })
+
+  test('is not what GetSessionToken gives: that may assume roles, and ask nothing else', async () => {
+    const keys = await drydock.user('session-holder', [allow('sts:*')])
+    const role = await drydock.role('for-sessions', {
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Principal: { AWS: account }, Action: 'sts:AssumeRole' }],
+    })
+    const session = keysOf(await drydock.client(sdk.STSClient, keys).send(new sdk.GetSessionTokenCommand({})))
+    const sts = drydock.client(sdk.STSClient, session)
+    await expect(
+      sts.send(new sdk.AssumeRoleCommand({ RoleArn: role, RoleSessionName: 'session' })),
+    ).resolves.toBeDefined()
+    await expect(sts.send(new sdk.DecodeAuthorizationMessageCommand({ EncodedMessage: 'any' }))).rejects.toMatchObject({
+      name: 'AccessDenied',
+    })
   })
 
   test('needs the user to be allowed', async () => {
@@ -141,18 +167,18 @@ test('a federated user of the root user does what the session policy allows, for
   const answer = await drydock.client(sdk.STSClient).send(
     new sdk.GetFederationTokenCommand({
       Name: 'guest',
-      Policy: JSON.stringify(allow('iam:ListUsers')),
+      Policy: JSON.stringify(allow('codecommit:ListRepositories')),
       DurationSeconds: 7200,
     }),
   )
   expect(answer.Credentials?.Expiration).toEqual(new Date(drydock.clock.now().getTime() + 3_600_000))
-  const guest = drydock.client(IAMClient, keysOf(answer))
-  await expect(guest.send(new ListUsersCommand({}))).resolves.toBeDefined()
-  await expect(guest.send(new GetUserCommand({ UserName: 'any' }))).rejects.toMatchObject({ name: 'AccessDenied' })
+  const guest = drydock.client(CodeCommitClient, keysOf(answer))
+  const denied = { name: 'AccessDeniedException' }
+  await expect(guest.send(new ListRepositoriesCommand({}))).resolves.toBeDefined()
+  await expect(guest.send(new GetRepositoryCommand({ repositoryName: 'any' }))).rejects.toMatchObject(denied)
   const bare = await drydock.client(sdk.STSClient).send(new sdk.GetFederationTokenCommand({ Name: 'bare' }))
-  await expect(drydock.client(IAMClient, keysOf(bare)).send(new ListUsersCommand({}))).rejects.toMatchObject({
-    name: 'AccessDenied',
-  })
+  const nobody = drydock.client(CodeCommitClient, keysOf(bare))
+  await expect(nobody.send(new ListRepositoriesCommand({}))).rejects.toMatchObject(denied)
 })
 
 describe('a chain of roles', () => {
