@@ -1,6 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import {
+  CheckNoNewAccessCommand,
+  GetGeneratedPolicyCommand,
+  StartPolicyGenerationCommand,
+  ValidatePolicyCommand,
+} from '@aws-sdk/client-accessanalyzer'
 import { RetryStageExecutionCommand } from '@aws-sdk/client-codepipeline'
 import { PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import { CliError, callServer } from './connection.ts'
@@ -18,7 +24,17 @@ import {
 } from './demo/observe.ts'
 import { type Progress, progress, Wrong } from './demo/progress.ts'
 import { type ServerProcess, startServerProcess } from './demo/server-process.ts'
-import { buildPolicies, names, setUpIdentities, setUpInfrastructure, setUpPipeline } from './demo/setup.ts'
+import {
+  buildPolicies,
+  names,
+  roleArn,
+  setUpIdentities,
+  setUpInfrastructure,
+  setUpPipeline,
+  setUpTrail,
+  trailArn,
+  trailReader,
+} from './demo/setup.ts'
 import { type Workspace, workspace } from './demo/workspace.ts'
 
 type Stage = { readonly aws: Clients; readonly clone: Workspace; readonly address: string; readonly show: Progress }
@@ -43,6 +59,7 @@ export const demo = async (options: { keep?: boolean }): Promise<void> => {
     await failingHook(stage)
     await missingPermission(stage)
     server = await killedServer(stage, server, () => startServerProcess(data, Number(new URL(endpoint).port)))
+    await leastPrivilege(stage)
     show.table()
     if (options.keep) {
       console.log(hints(endpoint, stage.address, folder))
@@ -67,6 +84,7 @@ const prepare = async (aws: Clients, folder: string, show: Progress): Promise<St
   const stage = await show.step('Set up roles, repository, build, instance, pipeline', async () => {
     const login = await setUpIdentities(aws)
     const { cloneUrl, instanceId } = await setUpInfrastructure(aws)
+    await setUpTrail(aws)
     await setUpPipeline(aws)
     const clone = await workspace(folder, cloneUrl, login)
     const address = await publicAddress(aws, instanceId)
@@ -201,6 +219,56 @@ const killedServer = async (
   })
   return again ?? server
 }
+
+/** What the build role called since the demo began, as a policy. */
+const generatedPolicy = async ({ accessanalyzer }: Clients): Promise<string> => {
+  const { jobId } = await accessanalyzer.send(
+    new StartPolicyGenerationCommand({
+      policyGenerationDetails: { principalArn: roleArn(names.buildRole) },
+      cloudTrailDetails: {
+        accessRole: roleArn(trailReader),
+        startTime: new Date(Date.now() - 3_600_000),
+        trails: [{ cloudTrailArn: trailArn }],
+      },
+    }),
+  )
+  return until('the policy to be generated', async () => {
+    const answer = await accessanalyzer.send(new GetGeneratedPolicyCommand({ jobId }))
+    const { status, jobError } = answer.jobDetails ?? {}
+    if (status === 'FAILED') throw new Wrong(`the policy was not generated: ${jobError?.message}`)
+    return answer.generatedPolicyResult?.generatedPolicies?.[0]?.policy
+  })
+}
+
+const leastPrivilege = (stage: Stage) =>
+  stage.show.step('6. The build role is left with what it really called', async () => {
+    const { aws, clone, address, show } = stage
+    const policy = await generatedPolicy(aws)
+    const statements: { Action: string[]; Resource: string | string[] }[] = JSON.parse(policy).Statement
+    for (const { Action, Resource } of statements) show.note(`${Action.join(', ')} on ${[Resource].flat().join(', ')}`)
+    const { findings = [] } = await aws.accessanalyzer.send(
+      new ValidatePolicyCommand({ policyDocument: policy, policyType: 'IDENTITY_POLICY' }),
+    )
+    if (findings[0]) throw new Wrong(`the generated policy has a finding: ${findings[0].findingDetails}`)
+    const { result } = await aws.accessanalyzer.send(
+      new CheckNoNewAccessCommand({
+        newPolicyDocument: policy,
+        existingPolicyDocument: buildPolicies.whole,
+        policyType: 'IDENTITY_POLICY',
+      }),
+    )
+    if (result !== 'PASS') throw new Wrong('the generated policy allows more than the one written by hand')
+    show.note('no new access compared to the policy written by hand')
+    await aws.iam.send(
+      new PutRolePolicyCommand({ RoleName: names.buildRole, PolicyName: 'least-privilege', PolicyDocument: policy }),
+    )
+    clone.change('VERSION', { content: '3\n' })
+    await pushed(stage, 'Version 3', 'Succeeded')
+    await answers(address, '3')
+    return {
+      result: `${statements.length} statements from the trail in place of the hand-written ones; version 3 answers`,
+    }
+  })
 
 const hints = (endpoint: string, address: string, folder: string) => `
 The server goes on at ${endpoint}. Try:

