@@ -200,7 +200,7 @@ const lowered = (context: Requirement['context']): Record<string, readonly strin
 }
 
 /** `aws:RequestTag/…` and `aws:TagKeys` from the input's tag member, whatever form the service gives it. */
-const requestTags = (input: Readonly<Record<string, unknown>>): Record<string, readonly string[]> => {
+export const requestTags = (input: Readonly<Record<string, unknown>>): Record<string, readonly string[]> => {
   const member = Object.entries(input).find(([name]) => /^(tags|taglist|tagging)$/i.test(name))?.[1]
   const pairs: [string, string][] = []
   if (Array.isArray(member))

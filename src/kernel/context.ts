@@ -25,6 +25,8 @@ export type RequestFacts = {
   readonly secure: boolean
   /** The request came out of a task or machine, by one of its doors. */
   readonly inside?: boolean
+  /** When it came, by the clock nobody turns, in epoch milliseconds; calls between services have none. */
+  readonly received?: number
   /** The body, where the operation's input does not stream it. */
   readonly body?: Uint8Array
   /** Trailing headers; complete once the body has been read. */

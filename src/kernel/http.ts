@@ -137,7 +137,7 @@ const split = (url: string): [string, string] => {
 
 /** What of the request contexts carry. */
 export const factsOf = (
-  kernel: Pick<Kernel, 'endpoint'>,
+  kernel: Pick<Kernel, 'endpoint' | 'credentials'>,
   request: IncomingMessage,
   path: string,
   query: string,
@@ -160,6 +160,7 @@ export const factsOf = (
     userAgent: headers['user-agent'] ?? '',
     secure: false,
     ...(from ? { inside: true } : {}),
+    received: kernel.credentials.wallClock(),
     trailers: () => ({}),
   }
 }

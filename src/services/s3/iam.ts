@@ -1,3 +1,4 @@
+import { requestTags } from '../../kernel/authorize.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.ts'
 import { Bucket, bucketAlreadyExists, bucketArn } from './bucket.ts'
@@ -5,6 +6,7 @@ import { policyOf } from './bucket-policy.ts'
 import { parseCopySource } from './object.ts'
 import type { Input, NS } from './operation.ts'
 import { isPublic } from './public-policy.ts'
+import { bucketKeys, type Keys, requestKeys } from './request-keys.ts'
 import { parseTagging, type Tag } from './tags.ts'
 import { findCurrent, findVersion } from './versions.ts'
 
@@ -16,68 +18,71 @@ type OfObject = InBucket & { Key: string; VersionId?: string | undefined }
 
 const objectArn = ({ Bucket: bucket, Key }: { Bucket: string; Key: string }) => `${bucketArn(bucket)}/${Key}`
 
-const shared = ({ request: { query, headers } }: Ctx): Requirement['context'] => {
-  const inQuery = /(^|&)(X-Amz-Signature|Signature)=/i.test(query)
-  const signed = inQuery || headers.authorization !== undefined
-  return {
-    's3:authType': signed ? (inQuery ? 'REST-QUERY-STRING' : 'REST-HEADER') : undefined,
-    's3:signatureversion': signed
-      ? /AWS4-HMAC/.test(query + (headers.authorization ?? ''))
-        ? 'AWS4-HMAC-SHA256'
-        : 'AWS'
-      : undefined,
-    's3:x-amz-content-sha256': headers['x-amz-content-sha256'],
-  }
-}
-
 const onBucket =
   (action: string): AccessRule<InBucket> =>
-  (input, ctx) => [{ action, resources: [bucketArn(input.Bucket)], context: { ...shared(ctx) } }]
+  async (input, ctx) => [{ action, resources: [bucketArn(input.Bucket)], context: await bucketKeys(ctx, input.Bucket) }]
 
-/** The tags an object has, for conditions on them. Not looked up where no policy could have any: root, no bucket policy. */
-const existingTags = (ctx: Ctx, { Bucket: name, Key, VersionId }: OfObject): Promise<readonly Tag[]> =>
+type Existing = { readonly keys: Keys; readonly tags: readonly Tag[] }
+
+/**
+ * Whose the object's bucket is, and the tags it has, for conditions on them. Tags are not looked up where no policy could
+ * have any: root, no bucket policy.
+ */
+const existing = (ctx: Ctx, { Bucket: name, Key, VersionId }: OfObject): Promise<Existing> =>
   ctx.read(async (tx) => {
     const bucket = await tx.get(Bucket, name)
+    const keys = { ...requestKeys(ctx), 's3:ResourceAccount': bucket?.account }
     const { kind, account } = ctx.principal
-    if (!bucket || (kind === 'root' && account === bucket.account && bucket.policy === undefined)) return []
+    if (!bucket || (kind === 'root' && account === bucket.account && bucket.policy === undefined))
+      return { keys, tags: [] }
     const found =
       VersionId === undefined ? await findCurrent(tx, name, Key) : await findVersion(tx, name, Key, VersionId)
-    return found?.marker ? [] : (found?.tags ?? [])
+    return { keys, tags: found?.marker ? [] : (found?.tags ?? []) }
   })
 
 const tagKeys = (prefix: string, tags: readonly Tag[]): Requirement['context'] =>
   Object.fromEntries(tags.map(({ key, value }) => [`s3:${prefix}/${key}`, value]))
 
-/** An action that may depend on the object's tags. */
+/** An action, with its twin for a version that is named. */
+type Pair = readonly [action: string, versionAction: string]
+
+/** Actions that may depend on the object's tags. */
 const onTagged =
-  (action: string, versionAction: string): AccessRule<OfObject> =>
+  (...pairs: Pair[]): AccessRule<OfObject> =>
   async (input, ctx) => {
-    const requirement = objectRequirement(ctx, input, action, versionAction)
-    const tags = tagKeys('ExistingObjectTag', await existingTags(ctx, input))
-    return [{ ...requirement, context: { ...requirement.context, ...tags } }]
+    const { keys, tags } = await existing(ctx, input)
+    return pairs.map((pair) => objectRequirement(keys, input, pair, tagKeys('ExistingObjectTag', tags)))
   }
 
-/** An action on an object, with its twin for a version that is named. */
 const onObject =
-  (action: string, versionAction = action): AccessRule<OfObject> =>
-  (input, ctx) => [objectRequirement(ctx, input, action, versionAction)]
+  (action: string, versionAction = action): AccessRule<OfObject & { IfMatch?: string | undefined }> =>
+  async (input, ctx) => [
+    objectRequirement(await bucketKeys(ctx, input.Bucket), input, [action, versionAction], {
+      's3:if-match': input.IfMatch,
+    }),
+  ]
 
-const objectRequirement = (ctx: Ctx, input: OfObject, action: string, versionAction: string): Requirement => ({
+const objectRequirement = (
+  keys: Keys,
+  input: OfObject,
+  [action, versionAction]: Pair,
+  context: Requirement['context'] = {},
+): Requirement => ({
   action: input.VersionId === undefined ? action : versionAction,
   resources: [objectArn(input)],
-  context: { ...shared(ctx), 's3:VersionId': input.VersionId },
+  context: { ...keys, 's3:VersionId': input.VersionId, ...context },
 })
 
 type Listing = InBucket & { Prefix?: string | undefined; Delimiter?: string | undefined; MaxKeys?: number | undefined }
 
 const onListing =
   (action: string): AccessRule<Listing> =>
-  (input, ctx) => [
+  async (input, ctx) => [
     {
       action,
       resources: [bucketArn(input.Bucket)],
       context: {
-        ...shared(ctx),
+        ...(await bucketKeys(ctx, input.Bucket)),
         's3:prefix': input.Prefix,
         's3:delimiter': input.Delimiter,
         's3:max-keys': input.MaxKeys === undefined ? undefined : String(input.MaxKeys),
@@ -85,43 +90,86 @@ const onListing =
     },
   ]
 
-type Writing = OfObject & {
+type Granting = {
   ACL?: string | undefined
-  ServerSideEncryption?: string | undefined
-  StorageClass?: string | undefined
-  Tagging?: string | undefined
-  IfMatch?: string | undefined
-  IfNoneMatch?: string | undefined
+  GrantFullControl?: string | undefined
+  GrantRead?: string | undefined
+  GrantReadACP?: string | undefined
+  GrantWrite?: string | undefined
+  GrantWriteACP?: string | undefined
 }
+const grantKeys = (input: Granting): Keys => ({
+  's3:x-amz-acl': input.ACL,
+  's3:x-amz-grant-full-control': input.GrantFullControl,
+  's3:x-amz-grant-read': input.GrantRead,
+  's3:x-amz-grant-read-acp': input.GrantReadACP,
+  's3:x-amz-grant-write': input.GrantWrite,
+  's3:x-amz-grant-write-acp': input.GrantWriteACP,
+})
+const grants = (input: Granting): boolean => Object.values(grantKeys(input)).some((value) => value !== undefined)
+
+type Writing = OfObject &
+  Granting & {
+    ServerSideEncryption?: string | undefined
+    SSEKMSKeyId?: string | undefined
+    SSECustomerAlgorithm?: string | undefined
+    StorageClass?: string | undefined
+    Tagging?: string | undefined
+    WebsiteRedirectLocation?: string | undefined
+    ObjectLockMode?: string | undefined
+    ObjectLockRetainUntilDate?: Date | undefined
+    ObjectLockLegalHoldStatus?: string | undefined
+    IfMatch?: string | undefined
+    IfNoneMatch?: string | undefined
+  }
+
+const DAY = 86_400_000
+const lockKeys = (ctx: Ctx, { ObjectLockMode: mode, ObjectLockRetainUntilDate: until, ...input }: Writing): Keys => ({
+  's3:object-lock-mode': mode,
+  's3:object-lock-retain-until-date': until?.toISOString(),
+  's3:object-lock-remaining-retention-days': until && String(Math.ceil((until.getTime() - ctx.now().getTime()) / DAY)),
+  's3:object-lock-legal-hold': input.ObjectLockLegalHoldStatus,
+})
 
 /**
- * A canned ACL needs the right to set it. Log delivery of AWS's services does not: their documented bucket policies allow
+ * An access control list needs the right to set it. Log delivery of AWS's services does not: their documented bucket policies allow
  * `s3:PutObject` on the condition of `bucket-owner-full-control`, and no more.
  */
-const needsAclRight = ({ principal }: Ctx, acl: string | undefined): boolean =>
-  acl !== undefined && !(principal.kind === 'service' && acl === 'bucket-owner-full-control')
+const needsAclRight = ({ principal }: Ctx, input: Granting): boolean =>
+  grants(input) && !(principal.kind === 'service' && input.ACL === 'bucket-owner-full-control')
 
-/** Writing with tags needs the right to tag as well. */
-const writing = (ctx: Ctx, input: Writing, more: Requirement['context'] = {}): Requirement[] => {
+/** Writing with tags, an access control list or a lock needs the right to that as well. */
+const writing = async (ctx: Ctx, input: Writing, more: Requirement['context'] = {}): Promise<Requirement[]> => {
   const tags = parseTagging(input.Tagging)
   const context: Requirement['context'] = {
-    ...shared(ctx),
-    's3:x-amz-acl': input.ACL,
+    ...(await bucketKeys(ctx, input.Bucket)),
+    ...grantKeys(input),
+    ...lockKeys(ctx, input),
+    's3:ObjectCreationOperation': 'true',
     's3:x-amz-server-side-encryption': input.ServerSideEncryption,
+    's3:x-amz-server-side-encryption-aws-kms-key-id': input.SSEKMSKeyId,
+    's3:x-amz-server-side-encryption-customer-algorithm': input.SSECustomerAlgorithm,
     's3:x-amz-storage-class': input.StorageClass,
+    's3:x-amz-website-redirect-location': input.WebsiteRedirectLocation,
     's3:if-match': input.IfMatch,
     's3:if-none-match': input.IfNoneMatch,
     ...tagKeys('RequestObjectTag', tags),
     's3:RequestObjectTagKeys': tags.length > 0 ? tags.map(({ key }) => key) : undefined,
     ...more,
   }
-  const resources = [objectArn(input)]
-  return [
-    { action: 's3:PutObject', resources, context },
-    ...(tags.length > 0 ? [{ action: 's3:PutObjectTagging', resources, context }] : []),
-    ...(needsAclRight(ctx, input.ACL) ? [{ action: 's3:PutObjectAcl', resources, context }] : []),
+  const locked = input.ObjectLockMode !== undefined || input.ObjectLockRetainUntilDate !== undefined
+  const actions = [
+    's3:PutObject',
+    ...(tags.length > 0 ? ['s3:PutObjectTagging'] : []),
+    ...(needsAclRight(ctx, input) ? ['s3:PutObjectAcl'] : []),
+    ...(locked ? ['s3:PutObjectRetention'] : []),
+    ...(input.ObjectLockLegalHoldStatus === undefined ? [] : ['s3:PutObjectLegalHold']),
   ]
+  return actions.map((action) => ({ action, resources: [objectArn(input)], context }))
 }
+
+/** Parts of an upload and its beginning make no object yet: conditions on creating one do not bind them. */
+const beginning = { 's3:ObjectCreationOperation': 'false' }
 
 type Copying = Writing & {
   CopySource: string
@@ -130,22 +178,27 @@ type Copying = Writing & {
 }
 
 /** A copy reads its source and writes its target. The source's tags come along, which needs the right to read and to put them. */
-const copying = async (ctx: Ctx, input: Copying): Promise<Requirement[]> => {
+const copying = async (ctx: Ctx, input: Copying, more: Requirement['context'] = {}): Promise<Requirement[]> => {
   const source = parseCopySource(input.CopySource)
-  const tags = await existingTags(ctx, source)
-  const reading = objectRequirement(ctx, source, 's3:GetObject', 's3:GetObjectVersion')
-  const target = writing(ctx, input, {
+  const { keys, tags } = await existing(ctx, source)
+  const target = await writing(ctx, input, {
     's3:x-amz-copy-source': `${source.Bucket}/${source.Key}`,
     's3:x-amz-metadata-directive': input.MetadataDirective,
+    ...more,
   })
   const taken = tags.length > 0 && input.TaggingDirective !== 'REPLACE'
+  const tagged = tagKeys('ExistingObjectTag', tags)
   return [
-    { ...reading, context: { ...reading.context, ...tagKeys('ExistingObjectTag', tags) } },
+    objectRequirement(keys, source, ['s3:GetObject', 's3:GetObjectVersion'], tagged),
     ...target,
     ...(taken
       ? [
-          objectRequirement(ctx, source, 's3:GetObjectTagging', 's3:GetObjectVersionTagging'),
-          { action: 's3:PutObjectTagging', resources: [objectArn(input)], context: tagKeys('RequestObjectTag', tags) },
+          objectRequirement(keys, source, ['s3:GetObjectTagging', 's3:GetObjectVersionTagging'], tagged),
+          {
+            action: 's3:PutObjectTagging',
+            resources: [objectArn(input)],
+            context: { ...target[0]?.context, ...tagKeys('RequestObjectTag', tags) },
+          },
         ]
       : []),
   ]
@@ -154,34 +207,57 @@ const copying = async (ctx: Ctx, input: Copying): Promise<Requirement[]> => {
 const putObject: AccessRule<Writing> = (input, ctx) => writing(ctx, input)
 
 const tagging: AccessRule<Input<'PutObjectTagging'>> = async (input, ctx) => {
-  const requirement = objectRequirement(ctx, input, 's3:PutObjectTagging', 's3:PutObjectVersionTagging')
+  const { keys, tags: before } = await existing(ctx, input)
   // Not validated yet: the body may lack anything.
   const given: Partial<typeof input.Tagging> | undefined = input.Tagging
   const tags = (given?.TagSet ?? []).map(({ Key = '', Value = '' }) => ({ key: Key, value: Value }))
   const context = {
-    ...requirement.context,
-    ...tagKeys('ExistingObjectTag', await existingTags(ctx, input)),
+    ...tagKeys('ExistingObjectTag', before),
     ...tagKeys('RequestObjectTag', tags),
     's3:RequestObjectTagKeys': tags.map(({ key }) => key),
   }
-  return [{ ...requirement, context }]
+  return [objectRequirement(keys, input, ['s3:PutObjectTagging', 's3:PutObjectVersionTagging'], context)]
+}
+
+const objectAcl: AccessRule<Input<'PutObjectAcl'>> = async (input, ctx) => {
+  const { keys, tags } = await existing(ctx, input)
+  const context = { ...grantKeys(input), ...tagKeys('ExistingObjectTag', tags) }
+  return [objectRequirement(keys, input, ['s3:PutObjectAcl', 's3:PutObjectVersionAcl'], context)]
 }
 
 /** A name that another account has taken is no resource of the caller's that he could be allowed to make. */
 const creatingBucket: AccessRule<Input<'CreateBucket'>> = async (input, ctx) => {
   const existing = await ctx.read((tx) => tx.get(Bucket, input.Bucket))
   if (existing && existing.account !== ctx.account) throw bucketAlreadyExists(input.Bucket)
+  const { LocationConstraint, Tags = [] } = input.CreateBucketConfiguration ?? {}
   const context = {
-    ...shared(ctx),
-    's3:x-amz-acl': input.ACL,
-    's3:LocationConstraint': input.CreateBucketConfiguration?.LocationConstraint,
+    ...requestKeys(ctx),
+    's3:ResourceAccount': ctx.account,
+    ...grantKeys(input),
+    's3:LocationConstraint': LocationConstraint,
+    's3:x-amz-object-ownership': input.ObjectOwnership,
+    's3:x-amz-bucket-namespace': input.BucketNamespace,
+    ...requestTags({ Tags }),
   }
-  return [{ action: 's3:CreateBucket', resources: [bucketArn(input.Bucket)], context }]
+  const actions = [
+    's3:CreateBucket',
+    ...(Tags.length > 0 ? ['s3:TagResource'] : []),
+    ...((input.ACL ?? 'private') !== 'private' || grants({ ...input, ACL: undefined }) ? ['s3:PutBucketAcl'] : []),
+    ...(input.ObjectOwnership === undefined ? [] : ['s3:PutBucketOwnershipControls']),
+    ...(input.ObjectLockEnabledForBucket ? ['s3:PutBucketObjectLockConfiguration', 's3:PutBucketVersioning'] : []),
+  ]
+  return actions.map((action) => ({ action, resources: [bucketArn(input.Bucket)], context }))
 }
 
 export const access: AccessRules<NS> = {
   operations: {
-    ListBuckets: () => [{ action: 's3:ListAllMyBuckets', resources: ['*'] }],
+    ListBuckets: (_, ctx) => [
+      {
+        action: 's3:ListAllMyBuckets',
+        resources: ['*'],
+        context: { ...requestKeys(ctx), 's3:ResourceAccount': ctx.account },
+      },
+    ],
     CreateBucket: creatingBucket,
     DeleteBucket: onBucket('s3:DeleteBucket'),
     HeadBucket: onBucket('s3:ListBucket'),
@@ -191,33 +267,39 @@ export const access: AccessRules<NS> = {
     ListObjectVersions: onListing('s3:ListBucketVersions'),
     ListMultipartUploads: onListing('s3:ListBucketMultipartUploads'),
 
-    GetObject: onTagged('s3:GetObject', 's3:GetObjectVersion'),
-    HeadObject: onTagged('s3:GetObject', 's3:GetObjectVersion'),
-    GetObjectAttributes: (input, ctx) => [
-      objectRequirement(ctx, input, 's3:GetObject', 's3:GetObjectVersion'),
-      objectRequirement(ctx, input, 's3:GetObjectAttributes', 's3:GetObjectVersionAttributes'),
-    ],
+    GetObject: onTagged(['s3:GetObject', 's3:GetObjectVersion']),
+    HeadObject: onTagged(['s3:GetObject', 's3:GetObjectVersion']),
+    GetObjectAttributes: onTagged(
+      ['s3:GetObject', 's3:GetObjectVersion'],
+      ['s3:GetObjectAttributes', 's3:GetObjectVersionAttributes'],
+    ),
     PutObject: putObject,
     CopyObject: (input, ctx) => copying(ctx, input),
     DeleteObject: onObject('s3:DeleteObject', 's3:DeleteObjectVersion'),
     // Each key is authorized by itself, and its denial is part of the answer.
     DeleteObjects: () => [],
-    GetObjectAcl: onTagged('s3:GetObjectAcl', 's3:GetObjectVersionAcl'),
-    PutObjectAcl: onTagged('s3:PutObjectAcl', 's3:PutObjectVersionAcl'),
-    GetObjectTagging: onTagged('s3:GetObjectTagging', 's3:GetObjectVersionTagging'),
+    GetObjectAcl: onTagged(['s3:GetObjectAcl', 's3:GetObjectVersionAcl']),
+    PutObjectAcl: objectAcl,
+    GetObjectTagging: onTagged(['s3:GetObjectTagging', 's3:GetObjectVersionTagging']),
     PutObjectTagging: tagging,
-    DeleteObjectTagging: onTagged('s3:DeleteObjectTagging', 's3:DeleteObjectVersionTagging'),
+    DeleteObjectTagging: onTagged(['s3:DeleteObjectTagging', 's3:DeleteObjectVersionTagging']),
 
-    CreateMultipartUpload: putObject,
-    UploadPart: (input, ctx) => writing(ctx, { Bucket: input.Bucket, Key: input.Key }),
-    UploadPartCopy: (input, ctx) =>
-      copying(ctx, { Bucket: input.Bucket, Key: input.Key, CopySource: input.CopySource, TaggingDirective: 'REPLACE' }),
+    CreateMultipartUpload: (input, ctx) => writing(ctx, input, beginning),
+    UploadPart: ({ Bucket, Key }, ctx) => writing(ctx, { Bucket, Key }, beginning),
+    UploadPartCopy: ({ Bucket, Key, CopySource }, ctx) =>
+      copying(ctx, { Bucket, Key, CopySource, TaggingDirective: 'REPLACE' }, beginning),
     CompleteMultipartUpload: putObject,
     AbortMultipartUpload: onObject('s3:AbortMultipartUpload'),
     ListParts: onObject('s3:ListMultipartUploadParts'),
 
     GetBucketAcl: onBucket('s3:GetBucketAcl'),
-    PutBucketAcl: onBucket('s3:PutBucketAcl'),
+    PutBucketAcl: async (input, ctx) => [
+      {
+        action: 's3:PutBucketAcl',
+        resources: [bucketArn(input.Bucket)],
+        context: { ...(await bucketKeys(ctx, input.Bucket)), ...grantKeys(input) },
+      },
+    ],
     GetBucketPolicy: onBucket('s3:GetBucketPolicy'),
     PutBucketPolicy: onBucket('s3:PutBucketPolicy'),
     DeleteBucketPolicy: onBucket('s3:DeleteBucketPolicy'),

@@ -7,6 +7,7 @@ import { namesEtag, readCondition } from './conditions.ts'
 import { load, receive, stream } from './content.ts'
 import { emitCreated, emitDeleted } from './events.ts'
 import { fail, type Input, malformedXml, type Operation } from './operation.ts'
+import { present, requestKeys } from './request-keys.ts'
 import { parseTagging } from './tags.ts'
 import { algorithmNamed, checkKey, headersOf, integrityOf, metadataOf, refuseUnsupported } from './upload-request.ts'
 import {
@@ -81,7 +82,8 @@ export const missing = async (
   input: Addressed,
   { head } = { head: false },
 ): Promise<AwsError> => {
-  await ctx.authorize('s3:ListBucket', bucketArn(bucket.name))
+  const keys = present({ ...requestKeys(ctx), 's3:ResourceAccount': bucket.account })
+  await ctx.authorize('s3:ListBucket', bucketArn(bucket.name), keys)
   const headers: Record<string, string> = marker
     ? { 'x-amz-delete-marker': 'true', 'x-amz-version-id': marker.versionId }
     : {}
@@ -372,19 +374,21 @@ const refuseDirectoryConditions = (...conditions: unknown[]) => {
 export const DeleteObjects: Operation<'DeleteObjects'> = async (ctx, input) => {
   const { Objects, Quiet } = input.Delete
   if (Objects.length > 1000 || Objects.length === 0) throw malformedXml()
-  await ctx.read((tx) => bucketOf(ctx, tx, input))
+  const { account } = await ctx.read((tx) => bucketOf(ctx, tx, input))
   const errors = new Map<number, { Code: string; Message: string }>()
-  for (const [at, { Key, VersionId, LastModifiedTime, Size }] of Objects.entries()) {
+  for (const [at, { Key, VersionId, ETag, LastModifiedTime, Size }] of Objects.entries()) {
     const error = await refusal(async () => {
       checkKey(Key)
       if (VersionId !== undefined) checkVersionId(VersionId)
       refuseDirectoryConditions(LastModifiedTime, Size)
       const action = VersionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
-      await ctx.authorize(
-        action,
-        `${bucketArn(input.Bucket)}/${Key}`,
-        VersionId === undefined ? {} : { 's3:VersionId': [VersionId] },
-      )
+      const keys = {
+        ...requestKeys(ctx),
+        's3:ResourceAccount': account,
+        's3:VersionId': VersionId,
+        's3:if-match': ETag,
+      }
+      await ctx.authorize(action, `${bucketArn(input.Bucket)}/${Key}`, present(keys))
     })
     if (error) errors.set(at, error)
   }
