@@ -145,7 +145,7 @@ export const AssociateIamInstanceProfile: Operation<'AssociateIamInstanceProfile
   ctx,
   { InstanceId, IamInstanceProfile },
 ) => {
-  const profile = await passProfile(ctx, IamInstanceProfile)
+  const profile = await passProfile(ctx, IamInstanceProfile, InstanceId)
   if (!profile) throw fail('MissingParameter', 'The request must contain the parameter IamInstanceProfile')
   return ctx.write(async (tx) => {
     const instance = await getInstance(tx, InstanceId)

@@ -4,7 +4,7 @@ import * as attributes from './attributes.ts'
 import { GetConsoleOutput } from './console.ts'
 import { DescribeInstanceStatus, DescribeInstances } from './describe.ts'
 import { makeInstances } from './found.ts'
-import { access } from './iam.ts'
+import { accessTo } from './iam.ts'
 import { DescribeImages, publicImagesProvider } from './images.ts'
 import { Instance, Machine, PublicAddress } from './instance.ts'
 import { DescribeInstanceTypes } from './instance-types.ts'
@@ -23,48 +23,50 @@ import { Tag } from './tag.ts'
 import { CreateTags, DeleteTags, DescribeTags } from './tags.ts'
 import { DescribeAvailabilityZones, DescribeSubnets, DescribeVpcs, Subnet, Vpc } from './vpcs.ts'
 
+const operations = {
+  AssociateIamInstanceProfile: attributes.AssociateIamInstanceProfile,
+  AuthorizeSecurityGroupEgress: rules.AuthorizeSecurityGroupEgress,
+  AuthorizeSecurityGroupIngress: rules.AuthorizeSecurityGroupIngress,
+  CreateKeyPair,
+  CreateSecurityGroup: securityGroups.CreateSecurityGroup,
+  CreateTags,
+  DeleteKeyPair,
+  DeleteSecurityGroup: securityGroups.DeleteSecurityGroup,
+  DeleteTags,
+  DescribeAccountAttributes: orDryRun(DescribeAccountAttributes),
+  DescribeAvailabilityZones: orDryRun(DescribeAvailabilityZones),
+  DescribeIamInstanceProfileAssociations: attributes.DescribeIamInstanceProfileAssociations,
+  DescribeImages: orDryRun(DescribeImages),
+  DescribeInstanceAttribute: orDryRun(attributes.DescribeInstanceAttribute),
+  DescribeInstanceStatus: orDryRun(DescribeInstanceStatus),
+  DescribeInstances: orDryRun(DescribeInstances),
+  DescribeInstanceTypes: orDryRun(DescribeInstanceTypes),
+  DescribeKeyPairs: orDryRun(DescribeKeyPairs),
+  DescribeNetworkInterfaces: orDryRun(DescribeNetworkInterfaces),
+  DescribeRegions: orDryRun(DescribeRegions),
+  DescribeSecurityGroupRules: orDryRun(rules.DescribeSecurityGroupRules),
+  DescribeSecurityGroups: orDryRun(securityGroups.DescribeSecurityGroups),
+  DescribeSubnets: orDryRun(DescribeSubnets),
+  DescribeTags: orDryRun(DescribeTags),
+  DescribeVpcs: orDryRun(DescribeVpcs),
+  DisassociateIamInstanceProfile: attributes.DisassociateIamInstanceProfile,
+  GetConsoleOutput: orDryRun(GetConsoleOutput),
+  ImportKeyPair,
+  ModifyInstanceAttribute: attributes.ModifyInstanceAttribute,
+  ModifyInstanceMetadataOptions: attributes.ModifyInstanceMetadataOptions,
+  RebootInstances,
+  RevokeSecurityGroupEgress: rules.RevokeSecurityGroupEgress,
+  RevokeSecurityGroupIngress: rules.RevokeSecurityGroupIngress,
+  RunInstances,
+  StartInstances,
+  StopInstances,
+  TerminateInstances,
+}
+
 export const service = defineService<NS>()({
   id: 'ec2',
   tables: [Instance, Machine, PublicAddress, KeyPair, RoleCredentials, securityGroups.SecurityGroup, Subnet, Tag, Vpc],
-  operations: {
-    AssociateIamInstanceProfile: attributes.AssociateIamInstanceProfile,
-    AuthorizeSecurityGroupEgress: rules.AuthorizeSecurityGroupEgress,
-    AuthorizeSecurityGroupIngress: rules.AuthorizeSecurityGroupIngress,
-    CreateKeyPair,
-    CreateSecurityGroup: securityGroups.CreateSecurityGroup,
-    CreateTags,
-    DeleteKeyPair,
-    DeleteSecurityGroup: securityGroups.DeleteSecurityGroup,
-    DeleteTags,
-    DescribeAccountAttributes: orDryRun(DescribeAccountAttributes),
-    DescribeAvailabilityZones: orDryRun(DescribeAvailabilityZones),
-    DescribeIamInstanceProfileAssociations: attributes.DescribeIamInstanceProfileAssociations,
-    DescribeImages: orDryRun(DescribeImages),
-    DescribeInstanceAttribute: orDryRun(attributes.DescribeInstanceAttribute),
-    DescribeInstanceStatus: orDryRun(DescribeInstanceStatus),
-    DescribeInstances: orDryRun(DescribeInstances),
-    DescribeInstanceTypes: orDryRun(DescribeInstanceTypes),
-    DescribeKeyPairs: orDryRun(DescribeKeyPairs),
-    DescribeNetworkInterfaces: orDryRun(DescribeNetworkInterfaces),
-    DescribeRegions: orDryRun(DescribeRegions),
-    DescribeSecurityGroupRules: orDryRun(rules.DescribeSecurityGroupRules),
-    DescribeSecurityGroups: orDryRun(securityGroups.DescribeSecurityGroups),
-    DescribeSubnets: orDryRun(DescribeSubnets),
-    DescribeTags: orDryRun(DescribeTags),
-    DescribeVpcs: orDryRun(DescribeVpcs),
-    DisassociateIamInstanceProfile: attributes.DisassociateIamInstanceProfile,
-    GetConsoleOutput: orDryRun(GetConsoleOutput),
-    ImportKeyPair,
-    ModifyInstanceAttribute: attributes.ModifyInstanceAttribute,
-    ModifyInstanceMetadataOptions: attributes.ModifyInstanceMetadataOptions,
-    RebootInstances,
-    RevokeSecurityGroupEgress: rules.RevokeSecurityGroupEgress,
-    RevokeSecurityGroupIngress: rules.RevokeSecurityGroupIngress,
-    RunInstances,
-    StartInstances,
-    StopInstances,
-    TerminateInstances,
-  },
+  operations,
   partial: {
     AuthorizeSecurityGroupEgress:
       'Egress rules are kept and shown; packets that leave a machine are not held against them.',
@@ -88,7 +90,7 @@ export const service = defineService<NS>()({
     ModifyInstanceMetadataOptions: 'The hop limit is kept and shown; no hop is counted.',
     DescribeNetworkInterfaces: 'The one interface of each instance; there are none of their own.',
   },
-  access,
+  access: accessTo(operations),
   routes: [metadataDoor],
   reconcilers: [instanceReconciler, ingressReconciler],
   provides: [provide(instances, makeInstances), provide(publicImages, publicImagesProvider)],

@@ -123,12 +123,13 @@ export const metadataOptions = (
 }
 
 /**
- * The instance profile a caller names, once it is sure that he may pass its role. Errors: InvalidParameterValue for a
+ * The instance profile a caller names, once it is sure that he may pass its role to this instance, or to new ones. Errors: InvalidParameterValue for a
  * profile that does not exist; the denial of `iam:PassRole`.
  */
 export const passProfile = async (
   ctx: Ctx,
   named: { readonly Arn?: string | undefined; readonly Name?: string | undefined } | undefined,
+  instanceId = '*',
 ): Promise<Instance['profile']> => {
   const name = named?.Arn ?? named?.Name
   if (name === undefined) return undefined
@@ -139,7 +140,10 @@ export const passProfile = async (
       `Value (${name}) for parameter iamInstanceProfile.${named?.Arn ? 'arn' : 'name'} is invalid. Invalid IAM Instance Profile ${named?.Arn ? 'ARN' : 'name'}`,
     )
   if (profile.roleArn)
-    await ctx.authorize('iam:PassRole', profile.roleArn, { 'iam:PassedToService': ['ec2.amazonaws.com'] })
+    await ctx.authorize('iam:PassRole', profile.roleArn, {
+      'iam:PassedToService': ['ec2.amazonaws.com'],
+      'iam:AssociatedResourceArn': [ctx.arn(`instance/${instanceId}`)],
+    })
   return { arn: profile.arn, id: profile.id, associationId: `iip-assoc-${ctx.random(17)}` }
 }
 

@@ -170,7 +170,7 @@ export const DescribeSubnets: Operation<'DescribeSubnets'> = (ctx, { SubnetIds, 
   })
 
 /** `us-east-1a` → `use1-az1`. */
-const zoneId = (zone: string): string => {
+export const zoneId = (zone: string): string => {
   const [, area = '', direction = '', number = '', letter = 'a'] = /^([a-z]{2})-([a-z-]+)-(\d)([a-z])$/.exec(zone) ?? []
   const short = direction
     .split('-')
