@@ -169,7 +169,10 @@ export const checkRole = async (ctx: Ctx, role: string, project: string): Promis
   if (!account) throw invalid('Invalid service role: Service role ARN is not valid')
   if (account !== ctx.account)
     throw invalid("Invalid service role: Service role account ID does not match caller's account")
-  await ctx.authorize('iam:PassRole', role, { 'iam:PassedToService': ['codebuild.amazonaws.com'] })
+  await ctx.authorize('iam:PassRole', role, {
+    'iam:PassedToService': ['codebuild.amazonaws.com'],
+    'iam:AssociatedResourceArn': [projectArn(ctx, project)],
+  })
   try {
     await ctx.as(role, { context: trustContext(ctx, project) }).principal()
   } catch (error) {

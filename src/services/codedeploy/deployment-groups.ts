@@ -150,10 +150,13 @@ export const readRollback = (
   return { enabled, events: read }
 }
 
-const passRole = (ctx: Ctx, roleArn: string): Promise<void> => {
+const passRole = (ctx: Ctx, roleArn: string, application: string, group: string): Promise<void> => {
   if (!/^arn:aws:iam::\d{12}:role\/.+/.test(roleArn))
     throw fail('InvalidRoleException', 'The service role ARN was specified in an invalid format.')
-  return ctx.authorize('iam:PassRole', roleArn, { 'iam:PassedToService': ['codedeploy.amazonaws.com'] })
+  return ctx.authorize('iam:PassRole', roleArn, {
+    'iam:PassedToService': ['codedeploy.amazonaws.com'],
+    'iam:AssociatedResourceArn': [ctx.arn(`deploymentgroup:${application}/${group}`)],
+  })
 }
 
 export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (ctx, input) => {
@@ -167,7 +170,7 @@ export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (
   refuseUnsupported(input)
   const tags = readTags(input) ?? { tagSet: [], flat: true }
   const autoRollback = readRollback(input.autoRollbackConfiguration) ?? { enabled: false, events: [] }
-  await passRole(ctx, serviceRoleArn)
+  await passRole(ctx, serviceRoleArn, applicationName, name)
   return ctx.write(async (tx) => {
     await getApplication(tx, applicationName)
     await getConfig(tx, config)
@@ -194,7 +197,8 @@ export const UpdateDeploymentGroup: Operation<'UpdateDeploymentGroup'> = async (
   const autoRollback = readRollback(input.autoRollbackConfiguration)
   if (input.newDeploymentGroupName !== undefined)
     checkName('InvalidDeploymentGroupNameException', 'Deployment group', input.newDeploymentGroupName)
-  if (input.serviceRoleArn) await passRole(ctx, input.serviceRoleArn)
+  if (input.serviceRoleArn)
+    await passRole(ctx, input.serviceRoleArn, input.applicationName, input.currentDeploymentGroupName)
   return ctx.write(async (tx) => {
     await getApplication(tx, input.applicationName)
     let group = await getGroup(tx, input.applicationName, input.currentDeploymentGroupName)

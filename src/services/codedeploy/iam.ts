@@ -44,11 +44,15 @@ export const access: AccessRules<NS> = {
     BatchGetDeploymentGroups: ({ applicationName, deploymentGroupNames }, ctx) => ({
       resources: deploymentGroupNames.map((name) => ctx.arn(`deploymentgroup:${applicationName}/${name}`)),
     }),
-    ListDeploymentGroups: ({ applicationName }, ctx) => group({ applicationName }, ctx),
+    ListDeploymentGroups: application,
     CreateDeployment: group,
     GetDeployment: groupOf,
     StopDeployment: () => ({ resources: ['*'] }),
-    BatchGetDeployments: (_input, ctx) => ({ resources: [ctx.arn('deploymentgroup:*/*')] }),
+    BatchGetDeployments: async ({ deploymentIds }, ctx) => {
+      const found = await ctx.read((tx) => Promise.all(deploymentIds.map((id) => tx.get(Deployment, id))))
+      const groups = found.map((one) => ctx.arn(`deploymentgroup:${one?.application ?? '*'}/${one?.group ?? '*'}`))
+      return { resources: [...new Set(groups)] }
+    },
     ListDeployments: group,
     ListDeploymentTargets: groupOf,
     BatchGetDeploymentTargets: groupOf,

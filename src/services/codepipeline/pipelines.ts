@@ -44,7 +44,10 @@ const toPipeline = ({ declaration, version }: VersionRecord): Wire => ({
 
 /** May the caller hand this role to CodePipeline, and does the role let CodePipeline assume it? */
 const checkRole = async (ctx: Ctx, { name, roleArn }: Declaration): Promise<void> => {
-  await ctx.authorize('iam:PassRole', roleArn, { 'iam:PassedToService': ['codepipeline.amazonaws.com'] })
+  await ctx.authorize('iam:PassRole', roleArn, {
+    'iam:PassedToService': ['codepipeline.amazonaws.com'],
+    'iam:AssociatedResourceArn': [pipelineArn(ctx, name)],
+  })
   try {
     await ctx.as(roleArn, onBehalfOf(ctx, name)).principal()
   } catch (error) {

@@ -1,5 +1,6 @@
+import { requestTags } from '../../kernel/authorize.ts'
 import type { Ctx } from '../../kernel/context.ts'
-import type { AccessRule, AccessRules } from '../../kernel/service.ts'
+import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.ts'
 import { busAddress, busArn, findBus } from './buses.ts'
 import type { NS } from './operation.ts'
 import { exactValues } from './pattern.ts'
@@ -14,7 +15,10 @@ const bus = (ctx: Ctx, nameOrArn: string | undefined) => {
 
 const rule: AccessRule<{ Name?: string; Rule?: string; EventBusName?: string | undefined }> = (input, ctx) => {
   const { at, name } = bus(ctx, input.EventBusName)
-  return { resources: [ruleArn(at, name, input.Name ?? input.Rule ?? '')] }
+  return {
+    resources: [ruleArn(at, name, input.Name ?? input.Rule ?? '')],
+    context: { 'events:creatorAccount': at.account },
+  }
 }
 
 const onBus: AccessRule<{ Name?: string | undefined; EventBusName?: string | undefined }> = (input, ctx) => {
@@ -22,31 +26,50 @@ const onBus: AccessRule<{ Name?: string | undefined; EventBusName?: string | und
   return { resources: [busArn(at, name)] }
 }
 
-const patternValues = (pattern: string | undefined, name: string): readonly string[] | undefined => {
+const patternValues = (pattern: string | undefined, ...path: string[]): readonly string[] | undefined => {
   try {
-    return pattern === undefined ? undefined : exactValues(pattern, name)
+    return pattern === undefined ? undefined : exactValues(pattern, ...path)
   } catch {
     return undefined
   }
 }
 
+/** "To use the PutRule operation and assign tags, you must have both the events:PutRule and events:TagResource permissions." */
+const withTags = (
+  requirement: Requirement,
+  tags: readonly { Key: string | undefined; Value: string | undefined }[] | undefined,
+): Requirement[] => {
+  const context = { ...requirement.context, ...requestTags({ tags }) }
+  const own = { ...requirement, context }
+  return tags && tags.length > 0 ? [own, { ...own, action: 'events:TagResource' }] : [own]
+}
+
+/** A rule, a bus: what tags are put on. A rule has a creator. */
+const tagged: AccessRule<{ ResourceARN: string }> = ({ ResourceARN }) => ({
+  resources: [ResourceARN],
+  context: { 'events:creatorAccount': ResourceARN.split(':')[4] },
+})
+
 export const access: AccessRules<NS> = {
   operations: {
     PutRule: (input, ctx) => {
       const { at, name } = bus(ctx, input.EventBusName)
-      return {
-        resources: [ruleArn(at, name, input.Name)],
-        context: {
-          'events:source': patternValues(input.EventPattern, 'source'),
-          'events:detail-type': patternValues(input.EventPattern, 'detail-type'),
-        },
+      const { EventPattern: pattern } = input
+      const context = {
+        'events:creatorAccount': ctx.account,
+        'events:source': patternValues(pattern, 'source'),
+        'events:detail-type': patternValues(pattern, 'detail-type'),
+        'events:detail.service': patternValues(pattern, 'detail', 'service'),
+        'events:detail.eventTypeCode': patternValues(pattern, 'detail', 'eventTypeCode'),
+        'events:detail.userIdentity.principalId': patternValues(pattern, 'detail', 'userIdentity', 'principalId'),
       }
+      return withTags({ action: 'events:PutRule', resources: [ruleArn(at, name, input.Name)], context }, input.Tags)
     },
     PutTargets: (input, ctx) => {
       const { at, name } = bus(ctx, input.EventBusName)
       return {
         resources: [ruleArn(at, name, input.Rule)],
-        context: { 'events:TargetArn': input.Targets.map(({ Arn }) => Arn) },
+        context: { 'events:creatorAccount': at.account, 'events:TargetArn': input.Targets.map(({ Arn }) => Arn) },
       }
     },
     DescribeRule: rule,
@@ -63,10 +86,15 @@ export const access: AccessRules<NS> = {
         return {
           action: 'events:PutEvents',
           resources: [busArn(at, name)],
-          context: { 'events:source': entry.Source, 'events:detail-type': entry.DetailType },
+          context: {
+            'events:source': entry.Source,
+            'events:detail-type': entry.DetailType,
+            'events:eventBusInvocation': 'false',
+          },
         }
       }),
-    CreateEventBus: onBus,
+    CreateEventBus: ({ Name, Tags }, ctx) =>
+      withTags({ action: 'events:CreateEventBus', resources: [busArn(ctx, Name)] }, Tags),
     DescribeEventBus: onBus,
     UpdateEventBus: onBus,
     DeleteEventBus: onBus,
@@ -74,9 +102,9 @@ export const access: AccessRules<NS> = {
     RemovePermission: onBus,
     ListEventBuses: (_, ctx) => ({ resources: [busArn(ctx, '*')] }),
     TestEventPattern: () => ({ resources: ['*'] }),
-    TagResource: ({ ResourceARN }) => ({ resources: [ResourceARN] }),
-    UntagResource: ({ ResourceARN }) => ({ resources: [ResourceARN] }),
-    ListTagsForResource: ({ ResourceARN }) => ({ resources: [ResourceARN] }),
+    TagResource: tagged,
+    UntagResource: tagged,
+    ListTagsForResource: tagged,
   },
   resourcePolicy: async (ctx, arn) => {
     const [, , service, region = '', account = '', resource = ''] = arn.split(':')

@@ -54,10 +54,9 @@ export const parsePattern = (text: string): EventPattern => {
   return (event) => matchBranch(root, event, event)
 }
 
-/** The exact strings that the top-level field `name` may have, when the pattern says nothing else about it. */
-export const exactValues = (text: string, name: string): readonly string[] | undefined => {
-  const json: unknown = JSON.parse(text)
-  const values = field(json, name)
+/** The exact strings that the field at `path` may have, when the pattern says nothing else about it. */
+export const exactValues = (text: string, ...path: string[]): readonly string[] | undefined => {
+  const values = path.reduce(field, JSON.parse(text) as unknown)
   return Array.isArray(values) && values.every((value) => typeof value === 'string') ? values : undefined
 }
 

@@ -8,7 +8,7 @@ import { parsePath, placeholders, reserved, type TargetInput } from './input.ts'
 import { fail, fromToken, invalid, type Operation, toToken } from './operation.ts'
 import type { RetryPolicy } from './retry.ts'
 import { passRole } from './roles.ts'
-import { getRule, ruleKey } from './rules.ts'
+import { getRule, ruleArn, ruleKey } from './rules.ts'
 import { kindOf } from './targets.ts'
 
 export type TargetRecord = TargetInput & {
@@ -126,7 +126,8 @@ const toRecord = (ctx: Ctx, bus: string, rule: string, target: Present<WireTarge
 export const PutTargets: Operation<'PutTargets'> = async (ctx, input) => {
   const bus = ownBus(ctx, input.EventBusName)
   const targets = input.Targets.map((target) => toRecord(ctx, bus, input.Rule, target))
-  for (const role of new Set(targets.flatMap(({ roleArn }) => roleArn ?? []))) await passRole(ctx, role)
+  for (const role of new Set(targets.flatMap(({ roleArn }) => roleArn ?? [])))
+    await passRole(ctx, role, ruleArn(ctx, bus, input.Rule))
   await ctx.write(async (tx) => {
     await getRule(tx, bus, input.Rule)
     const all = await tx.list(Target, { prefix: `${ruleKey(bus, input.Rule)}|` })

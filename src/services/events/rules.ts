@@ -106,7 +106,7 @@ export const PutRule: Operation<'PutRule'> = async (ctx, input) => {
     throw invalid('ScheduleExpression is supported only on the default event bus.')
   if (schedule !== undefined && !parseSchedule(schedule)) throw invalid('Parameter ScheduleExpression is not valid.')
   if (input.State === 'ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS') throw notImplemented(`rule state ${input.State}`)
-  if (input.RoleArn !== undefined) await passRole(ctx, input.RoleArn)
+  if (input.RoleArn !== undefined) await passRole(ctx, input.RoleArn, ruleArn(ctx, bus, input.Name))
   await ctx.write(async (tx) => {
     await getBus(tx, bus)
     const old = await tx.get(Rule, ruleKey(bus, input.Name))

@@ -123,7 +123,11 @@ export const targetKinds: Readonly<Record<string, TargetKind>> = {
       const bus = busAddress(ctx, delivery.arn)
       const event = JSON.parse(delivery.input) as Envelope
       const caller = delivery.roleArn === undefined ? ctx.as(rootOf(ctx.account)) : under(ctx, delivery)
-      const about = { 'events:source': [event.source], 'events:detail-type': [event['detail-type']] }
+      const about = {
+        'events:source': [event.source],
+        'events:detail-type': [event['detail-type']],
+        'events:eventBusInvocation': ['true'],
+      }
       await caller.authorize('events:PutEvents', delivery.arn, about)
       if (!(await ctx.at(bus).read((tx) => findBus(tx, bus.name))))
         throw new AwsError('ResourceNotFoundException', `Event bus ${bus.name} does not exist.`)

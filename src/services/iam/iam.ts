@@ -1,5 +1,6 @@
+import { requestTags } from '../../kernel/authorize.ts'
 import type { Ctx } from '../../kernel/context.ts'
-import type { AccessRule, AccessRules } from '../../kernel/service.ts'
+import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { isAwsManaged } from './aws-managed.ts'
 import { MfaDevices, PasswordPolicies, ServerCertificates } from './credential-records.ts'
@@ -9,8 +10,18 @@ import { deviceKey } from './mfa-codes.ts'
 import { OidcProviders, oidcProviderArn } from './oidc-providers.ts'
 import type { NS } from './operation.ts'
 import { selfService } from './password-policy.ts'
-import { findById, Group, InstanceProfiles, nameKey, Role, type Tags, User } from './records.ts'
 import { SamlProviders, samlProviderArn } from './saml-providers.ts'
+import {
+  AccessKeys,
+  findById,
+  Group,
+  InstanceProfiles,
+  nameKey,
+  Role,
+  ServiceCredentials,
+  type Tags,
+  User,
+} from './records.ts'
 
 // IAM's ARNs hold paths, which inputs do not: they are looked up. What is not there yet has the path it asks for.
 
@@ -111,6 +122,37 @@ const withPolicy =
     return { ...given, context: { ...given.context, 'iam:PolicyARN': input.PolicyArn } }
   }
 
+/** Tags given while a resource is made need the right to tag it too ("Tagging IAM resources"). */
+const creating =
+  <I>(action: string, tag: string, rule: Rule<I>): Rule<I & { Tags?: readonly unknown[] | undefined }> =>
+  async (input, ctx): Promise<Requirement[]> => {
+    const { resources, context } = (await rule(input, ctx)) as Omit<Requirement, 'action'>
+    const told = { ...requestTags(input), ...context }
+    const tagged = (input.Tags ?? []).length > 0 ? [tag] : []
+    return [action, ...tagged].map((one) => ({ action: `iam:${one}`, resources, context: told }))
+  }
+
+/** A credential that exists tells which service it is for. */
+const onCredential: Rule<{ UserName?: string | undefined; ServiceSpecificCredentialId: string }> = async (
+  { UserName, ServiceSpecificCredentialId: id },
+  ctx,
+) => {
+  const credential = await ctx.read((tx) => tx.get(ServiceCredentials, id))
+  return {
+    resources: [await user(ctx, UserName)],
+    context: { 'iam:ServiceSpecificCredentialServiceName': credential?.service },
+  }
+}
+
+/** A key is its user's: the one who has it, as long as anyone does. */
+const onKey: Rule<{ AccessKeyId: string }> = async ({ AccessKeyId }, ctx) => {
+  const owner = await ctx.read(async (tx) => {
+    const key = await tx.get(AccessKeys, AccessKeyId)
+    return key?.account === ctx.account ? findById(tx, User, key.user) : undefined
+  })
+  return { resources: [owner ? iamArn(ctx.account, 'user', owner) : '*'] }
+}
+
 /** Lists are authorized on the account's whole kind: `arn:aws:iam::123456789012:user/`. */
 const onAll =
   (type: string): Rule<{ PathPrefix?: string | undefined }> =>
@@ -118,7 +160,8 @@ const onAll =
 
 export const access: AccessRules<NS> = {
   operations: {
-    ...{ CreateUser: onUser, GetUser: onUser, UpdateUser: onUser, DeleteUser: onUser, ListUsers: onAll('user') },
+    CreateUser: creating('CreateUser', 'TagUser', onUser),
+    ...{ GetUser: onUser, UpdateUser: onUser, DeleteUser: onUser, ListUsers: onAll('user') },
     ...{ TagUser: onUser, UntagUser: onUser, ListUserTags: onUser },
     ...{ PutUserPermissionsBoundary: onUser, DeleteUserPermissionsBoundary: onUser },
     ...{ PutUserPolicy: onUser, GetUserPolicy: onUser, DeleteUserPolicy: onUser, ListUserPolicies: onUser },
@@ -129,26 +172,31 @@ export const access: AccessRules<NS> = {
       resources: [await user(ctx, UserName)],
       context: {
         'iam:ServiceSpecificCredentialServiceName': ServiceName,
-        'iam:ServiceSpecificCredentialAgeDays': CredentialAgeDays?.toString(),
+        'iam:ServiceSpecificCredentialAgeDays': CredentialAgeDays === undefined ? undefined : String(CredentialAgeDays),
       },
     }),
     ListServiceSpecificCredentials: onUser,
-    ...{ UpdateServiceSpecificCredential: onUser, ResetServiceSpecificCredential: onUser },
-    ...{ DeleteServiceSpecificCredential: onUser },
+    ...{ UpdateServiceSpecificCredential: onCredential, ResetServiceSpecificCredential: onCredential },
+    DeleteServiceSpecificCredential: onCredential,
     ...{ UploadSSHPublicKey: onUser, GetSSHPublicKey: onUser, ListSSHPublicKeys: onUser },
     ...{ UpdateSSHPublicKey: onUser, DeleteSSHPublicKey: onUser },
     ...{ ListMFADevices: onUser, ListSigningCertificates: onUser, GetLoginProfile: onUser, DeleteLoginProfile: onUser },
     ...{ UploadSigningCertificate: onUser, UpdateSigningCertificate: onUser, DeleteSigningCertificate: onUser },
-    ...{ UploadServerCertificate: onCertificate, GetServerCertificate: onCertificate },
+    UploadServerCertificate: creating('UploadServerCertificate', 'TagServerCertificate', onCertificate),
+    GetServerCertificate: onCertificate,
     ...{ DeleteServerCertificate: onCertificate, UpdateServerCertificate: onRenamed },
     ...{ TagServerCertificate: onCertificate, UntagServerCertificate: onCertificate },
     ...{ ListServerCertificateTags: onCertificate, ListServerCertificates: onAll('server-certificate') },
     ...{ CreateLoginProfile: onUser, UpdateLoginProfile: onUser },
     ChangePassword: (_, ctx) => onUser({}, ctx),
     ...{ EnableMFADevice: onUser, DeactivateMFADevice: onUser, ResyncMFADevice: onUser, GetMFADevice: onUser },
-    CreateVirtualMFADevice: ({ VirtualMFADeviceName, Path }, ctx) => ({
-      resources: [iamArn(ctx.account, 'mfa', { name: VirtualMFADeviceName, path: Path ?? '/' })],
-    }),
+    CreateVirtualMFADevice: creating<{ VirtualMFADeviceName: string; Path?: string | undefined }>(
+      'CreateVirtualMFADevice',
+      'TagMFADevice',
+      ({ VirtualMFADeviceName, Path }, ctx) => ({
+        resources: [iamArn(ctx.account, 'mfa', { name: VirtualMFADeviceName, path: Path ?? '/' })],
+      }),
+    ),
     ...{ DeleteVirtualMFADevice: onDevice, TagMFADevice: onDevice },
     ...{ UntagMFADevice: onDevice, ListMFADeviceTags: onDevice },
 
@@ -164,7 +212,8 @@ export const access: AccessRules<NS> = {
     ...{ AttachGroupPolicy: withPolicy(onGroup), DetachGroupPolicy: withPolicy(onGroup) },
     ...{ ListAttachedGroupPolicies: onGroup },
 
-    ...{ CreateRole: onRole, GetRole: onRole, UpdateRole: onRole, DeleteRole: onRole, ListRoles: onAll('role') },
+    CreateRole: creating('CreateRole', 'TagRole', onRole),
+    ...{ GetRole: onRole, UpdateRole: onRole, DeleteRole: onRole, ListRoles: onAll('role') },
     ...{ UpdateRoleDescription: onRole, UpdateAssumeRolePolicy: onRole },
     ...{ TagRole: onRole, UntagRole: onRole, ListRoleTags: onRole },
     ...{ PutRolePermissionsBoundary: onRole, DeleteRolePermissionsBoundary: onRole },
@@ -179,29 +228,39 @@ export const access: AccessRules<NS> = {
       resources: [`arn:aws:iam::${ctx.account}:role/${DeletionTaskId.split('/').slice(1, 4).join('/')}`],
     }),
 
-    CreatePolicy: ({ PolicyName, Path }, ctx) => ({
-      resources: [iamArn(ctx.account, 'policy', { name: PolicyName, path: Path ?? '/' })],
-    }),
+    CreatePolicy: creating<{ PolicyName: string; Path?: string | undefined }>(
+      'CreatePolicy',
+      'TagPolicy',
+      ({ PolicyName, Path }, ctx) => ({
+        resources: [iamArn(ctx.account, 'policy', { name: PolicyName, path: Path ?? '/' })],
+      }),
+    ),
     ...{ GetPolicy: onPolicy, DeletePolicy: onPolicy, ListEntitiesForPolicy: onPolicy },
     ...{ CreatePolicyVersion: onPolicy, GetPolicyVersion: onPolicy, ListPolicyVersions: onPolicy },
     ...{ DeletePolicyVersion: onPolicy, SetDefaultPolicyVersion: onPolicy },
     ...{ TagPolicy: onPolicy, UntagPolicy: onPolicy, ListPolicyTags: onPolicy },
-    ListPolicies: (_, ctx) => ({ resources: [`arn:aws:iam::${ctx.account}:policy/`] }),
+    // No ARN, so only `*` covers it: denials name it so.
+    ListPolicies: ({ PathPrefix }) => ({ resources: [`policy path ${PathPrefix ?? '/'}`] }),
 
-    ...{ CreateInstanceProfile: onProfile, GetInstanceProfile: onProfile, DeleteInstanceProfile: onProfile },
+    CreateInstanceProfile: creating('CreateInstanceProfile', 'TagInstanceProfile', onProfile),
+    ...{ GetInstanceProfile: onProfile, DeleteInstanceProfile: onProfile },
     ...{ AddRoleToInstanceProfile: onProfile, RemoveRoleFromInstanceProfile: onProfile },
     ...{ TagInstanceProfile: onProfile, UntagInstanceProfile: onProfile, ListInstanceProfileTags: onProfile },
     ListInstanceProfiles: onAll('instance-profile'),
 
-    CreateOpenIDConnectProvider: ({ Url }, ctx) => ({
-      resources: [oidcProviderArn(ctx.account, Url.replace(/^https?:\/\//, ''))],
-    }),
+    CreateOpenIDConnectProvider: creating<{ Url: string }>(
+      'CreateOpenIDConnectProvider',
+      'TagOpenIDConnectProvider',
+      ({ Url }, ctx) => ({ resources: [oidcProviderArn(ctx.account, Url.replace(/^https?:\/\//, ''))] }),
+    ),
     ...{ GetOpenIDConnectProvider: onOidcProvider, DeleteOpenIDConnectProvider: onOidcProvider },
     ...{ AddClientIDToOpenIDConnectProvider: onOidcProvider, RemoveClientIDFromOpenIDConnectProvider: onOidcProvider },
     ...{ UpdateOpenIDConnectProviderThumbprint: onOidcProvider, ListOpenIDConnectProviderTags: onOidcProvider },
     ...{ TagOpenIDConnectProvider: onOidcProvider, UntagOpenIDConnectProvider: onOidcProvider },
     ListOpenIDConnectProviders: (_, ctx) => ({ resources: [oidcProviderArn(ctx.account, '*')] }),
-    CreateSAMLProvider: ({ Name }, ctx) => ({ resources: [samlProviderArn(ctx.account, Name)] }),
+    CreateSAMLProvider: creating<{ Name: string }>('CreateSAMLProvider', 'TagSAMLProvider', ({ Name }, ctx) => ({
+      resources: [samlProviderArn(ctx.account, Name)],
+    })),
     ...{ GetSAMLProvider: onSamlProvider, UpdateSAMLProvider: onSamlProvider, DeleteSAMLProvider: onSamlProvider },
     ...{ TagSAMLProvider: onSamlProvider, UntagSAMLProvider: onSamlProvider, ListSAMLProviderTags: onSamlProvider },
     ListSAMLProviders: (_, ctx) => ({ resources: [samlProviderArn(ctx.account, '*')] }),
@@ -212,7 +271,7 @@ export const access: AccessRules<NS> = {
     SimulatePrincipalPolicy: ({ PolicySourceArn }) => ({ resources: [PolicySourceArn] }),
     GetContextKeysForPrincipalPolicy: ({ PolicySourceArn }) => ({ resources: [PolicySourceArn] }),
 
-    GetAccessKeyLastUsed: () => ({ resources: ['*'] }),
+    GetAccessKeyLastUsed: onKey,
   },
 
   resourcePolicy: async (ctx, arn) => {
