@@ -1,8 +1,9 @@
+import { requestTags } from '../../kernel/authorize.ts'
 import type { Ctx } from '../../kernel/context.ts'
-import type { AccessRules } from '../../kernel/service.ts'
+import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.ts'
 import { Query } from './lake/query.ts'
 import { documentOf } from './lake/resource-policies.ts'
-import type { NS } from './operation.ts'
+import type { NS, Operation } from './operation.ts'
 import { tagsOf } from './tags.ts'
 import { trailArn } from './trail.ts'
 
@@ -39,10 +40,28 @@ const ofStore = ({ EventDataStore }: { EventDataStore?: string | undefined }, ct
 const trailOrStore = (input: { TrailName?: string | undefined; EventDataStore?: string | undefined }, ctx: Ctx) =>
   input.EventDataStore === undefined ? trailOf(input, ctx) : ofStore(input, ctx)
 
+/** Tags given while something is made need the right to add tags. */
+const creating =
+  <I>(action: string, rule: (input: I, ctx: Ctx) => { resources: string[] }): AccessRule<I> =>
+  (input, ctx): Requirement[] => {
+    const { TagsList, Tags = TagsList } = input as { TagsList?: unknown; Tags?: unknown }
+    const own = { ...rule(input, ctx), context: requestTags({ Tags }) }
+    return [action, ...(Array.isArray(Tags) && Tags.length > 0 ? ['AddTags'] : [])].map((name) => ({
+      action: `cloudtrail:${name}`,
+      ...own,
+    }))
+  }
+
+type Tagging = Parameters<Operation<'AddTags'>>[1]
+const tagged = ({ ResourceId, TagsList }: Tagging) => ({
+  resources: [ResourceId],
+  context: requestTags({ tags: TagsList }),
+})
+
 export const access: AccessRules<NS> = {
   operations: {
     LookupEvents: everything,
-    CreateTrail: trail,
+    CreateTrail: creating('CreateTrail', trail),
     UpdateTrail: trail,
     DeleteTrail: trail,
     GetTrail: trail,
@@ -57,12 +76,12 @@ export const access: AccessRules<NS> = {
     PutInsightSelectors: trailOrStore,
     GetInsightSelectors: trailOrStore,
     ListInsightsMetricData: everything,
-    ListInsightsData: everything,
+    ListInsightsData: ({ InsightSource }, ctx) => trail({ Name: InsightSource }, ctx),
     PutEventConfiguration: trailOrStore,
     GetEventConfiguration: trailOrStore,
     RegisterOrganizationDelegatedAdmin: everything,
     DeregisterOrganizationDelegatedAdmin: everything,
-    CreateEventDataStore: (_, ctx) => store('*', ctx),
+    CreateEventDataStore: creating('CreateEventDataStore', (_, ctx) => store('*', ctx)),
     GetEventDataStore: ofStore,
     UpdateEventDataStore: ofStore,
     DeleteEventDataStore: ofStore,
@@ -79,12 +98,12 @@ export const access: AccessRules<NS> = {
     CancelQuery: ofQuery,
     ListQueries: ofStore,
     SearchSampleQueries: everything,
-    CreateChannel: (_, ctx) => channel('*', ctx),
+    CreateChannel: creating('CreateChannel', (_, ctx) => channel('*', ctx)),
     GetChannel: ({ Channel }, ctx) => channel(Channel, ctx),
     UpdateChannel: ({ Channel }, ctx) => channel(Channel, ctx),
     DeleteChannel: ({ Channel }, ctx) => channel(Channel, ctx),
     ListChannels: everything,
-    CreateDashboard: ({ Name }, ctx) => dashboard(Name, ctx),
+    CreateDashboard: creating<{ Name: string }>('CreateDashboard', ({ Name }, ctx) => dashboard(Name, ctx)),
     GetDashboard: ({ DashboardId }, ctx) => dashboard(DashboardId, ctx),
     UpdateDashboard: ({ DashboardId }, ctx) => dashboard(DashboardId, ctx),
     DeleteDashboard: ({ DashboardId }, ctx) => dashboard(DashboardId, ctx),
@@ -98,8 +117,8 @@ export const access: AccessRules<NS> = {
     PutResourcePolicy: ({ ResourceArn }) => ({ resources: [ResourceArn] }),
     GetResourcePolicy: ({ ResourceArn }) => ({ resources: [ResourceArn] }),
     DeleteResourcePolicy: ({ ResourceArn }) => ({ resources: [ResourceArn] }),
-    AddTags: ({ ResourceId }) => ({ resources: [ResourceId] }),
-    RemoveTags: ({ ResourceId }) => ({ resources: [ResourceId] }),
+    AddTags: tagged,
+    RemoveTags: tagged,
     ListTags: ({ ResourceIdList }) => ({ resources: Array.isArray(ResourceIdList) ? ResourceIdList : ['*'] }),
   },
   resourcePolicy: async (ctx, arn) => {

@@ -1,3 +1,4 @@
+import { requestTags } from '../../kernel/authorize.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.ts'
 import type { PolicyDocument } from '../../policy/policy.ts'
@@ -78,6 +79,8 @@ const onKey =
 
 const plain = onKey()
 
+const onGrants = onKey(() => ({ 'kms:GrantIsForAWSResource': 'false' }))
+
 type Cryptographic = { KeyId: string; EncryptionContext?: EncryptionContext | undefined }
 const underKey = <I extends Cryptographic>(more: (input: I) => Context = () => ({})): AccessRule<I> =>
   onKey<I>((input) => ({
@@ -91,8 +94,8 @@ const onAlias =
   (action: string): AccessRule<{ AliasName: string; TargetKeyId?: string }> =>
   async ({ AliasName, TargetKeyId }, ctx) => {
     const target = TargetKeyId ?? AliasName
-    const { key } = await look(ctx, target)
-    const context = ofKey(ctx, key)
+    const { key, aliases } = await look(ctx, target)
+    const context = { ...ofKey(ctx, key), 'kms:ResourceAliases': aliases.length > 0 ? aliases : undefined }
     return [
       { action, resources: [aliasArn(ctx.place, AliasName)], context },
       ...(TargetKeyId === undefined && !key ? [] : [{ action, resources: [arnOf(ctx, target, key)], context }]),
@@ -153,18 +156,24 @@ const resourcePolicy: AccessRules<NS>['resourcePolicy'] = async (ctx, arn) => {
 
 export const access: AccessRules<NS> = {
   operations: {
-    CreateKey: (input, ctx) => ({
-      context: {
+    CreateKey: (input, ctx) => {
+      const context: Context = {
         ...ofKey(ctx, undefined),
-        'aws:TagKeys': input.Tags?.map(({ TagKey }) => TagKey),
+        ...requestTags(input),
         'kms:KeySpec': input.KeySpec ?? input.CustomerMasterKeySpec ?? 'SYMMETRIC_DEFAULT',
         'kms:KeyUsage': input.KeyUsage ?? 'ENCRYPT_DECRYPT',
         'kms:KeyOrigin': input.Origin ?? 'AWS_KMS',
         'kms:MultiRegion': String(input.MultiRegion ?? false),
         'kms:MultiRegionKeyType': input.MultiRegion ? 'PRIMARY' : undefined,
         'kms:BypassPolicyLockoutSafetyCheck': booleanText(input.BypassPolicyLockoutSafetyCheck),
-      },
-    }),
+      }
+      // "To use this parameter, you must have kms:TagResource permission in an IAM policy."
+      const tagging = { action: 'kms:TagResource', resources: [keyArn({ ...ctx.place, id: '*' })], context }
+      return [
+        { action: 'kms:CreateKey', resources: ['*'], context },
+        ...(input.Tags && input.Tags.length > 0 ? [tagging] : []),
+      ]
+    },
     ...{ DescribeKey: plain, EnableKey: plain, DisableKey: plain, UpdateKeyDescription: plain, GetPublicKey: plain },
     ...{ GetKeyPolicy: plain, ListKeyPolicies: plain, CancelKeyDeletion: plain, ListResourceTags: plain },
     ...{ TagResource: plain, UntagResource: plain, DisableKeyRotation: plain, GetKeyRotationStatus: plain },
@@ -252,7 +261,7 @@ export const access: AccessRules<NS> = {
       'kms:RetiringServicePrincipal': input.RetiringServicePrincipal,
       'kms:GrantIsForAWSResource': 'false',
     })),
-    ...{ ListGrants: plain, RevokeGrant: plain },
+    ...{ ListGrants: onGrants, RevokeGrant: onGrants },
     // Who may retire a grant is in the grant itself.
     RetireGrant: async (input, ctx) => {
       const grant = await retiredGrant(ctx, input)

@@ -93,6 +93,14 @@ const onPolicy: AccessRule<{ readonly PolicyId?: unknown; readonly TargetId?: un
   context: { 'organizations:PolicyType': await typeOf(ctx, input.PolicyId) },
 })
 
+/** Tags of a policy are of one type of policy. */
+const onTagged: AccessRule<{ readonly ResourceId?: unknown }> = async ({ ResourceId }, ctx) => ({
+  resources: await arnsOf(ctx, [ResourceId]),
+  context: {
+    'organizations:PolicyType': text(ResourceId).startsWith('p-') ? await typeOf(ctx, ResourceId) : undefined,
+  },
+})
+
 const forService =
   (
     ...members: readonly 'AccountId'[]
@@ -241,7 +249,7 @@ export const access: AccessRules<NS> = {
     ListInboundResponsibilityTransfers: () => ({ resources: ['*'], context: transfers('inbound') }),
     ListOutboundResponsibilityTransfers: () => ({ resources: ['*'], context: transfers('outbound') }),
 
-    ...{ TagResource: on('ResourceId'), UntagResource: on('ResourceId'), ListTagsForResource: on('ResourceId') },
+    ...{ TagResource: onTagged, UntagResource: onTagged, ListTagsForResource: onTagged },
   },
 
   // Without a delegation policy IAM asks only whether the caller's own account lets it; the operations know who may.
