@@ -175,3 +175,72 @@ const conform = (model: LoadedService, operation: string, value: unknown, random
   }
   return walk(schemaOf(model.operation(operation)!).input, value, operations[operation]?.input)
 }
+
+/**
+ * Input with every member there is, to a depth: what `values` knows by `Operation.member` or `member`, `arn` where a member
+ * wants one, else any text the model admits. `undefined` in `values` leaves a member out.
+ */
+export const wholeInput = (
+  model: LoadedService,
+  operation: string,
+  values: Readonly<Record<string, unknown>>,
+  arn: string,
+  random: Random,
+  members: 'all' | 'required' = 'all',
+): Record<string, unknown> => {
+  const { nodes, operations } = model.constraints
+  const known = (name: string): { value: unknown } | undefined => {
+    const key = [`${operation}.${name}`, name].find((one) => Object.hasOwn(values, one))
+    return key === undefined ? undefined : { value: values[key] }
+  }
+  const make = (shape: Shape, at: number | undefined, name: string, depth: number): unknown => {
+    const node = at === undefined ? {} : (nodes[at] ?? {})
+    const given = known(name)
+    if (given && (shape.kind !== 'list' || Array.isArray(given.value))) return given.value
+    switch (shape.kind) {
+      case 'list': {
+        const item = depth > 5 ? undefined : (given?.value ?? make(shape.member.shape, node.item, name, depth + 1))
+        return item === undefined ? undefined : [item]
+      }
+      case 'map': {
+        const value = depth > 5 ? undefined : make(shape.value.shape, node.value, `${name}.value`, depth + 1)
+        return value === undefined ? undefined : { team: value }
+      }
+      case 'structure': {
+        if (depth > 5) return undefined
+        const wanted = new Set(node.required ?? [])
+        const chosen =
+          shape.union || shape.members.length === 0
+            ? shape.members.slice(0, 1)
+            : shape.members.filter(
+                (member) => members === 'all' || wanted.has(member.name) || member.traits.httpLabel === 1 || depth > 0,
+              )
+        const entries = chosen.map((member) => [
+          member.name,
+          make(member.shape, node.members?.[member.name], member.name, depth + 1),
+        ])
+        return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
+      }
+      case 'string': {
+        if (node.enum && node.enum.length > 0) return node.enum[0]
+        if (/Arns?$|^ResourceId(List)?$/i.test(name)) return arn
+        const text = `x${random.below(1_000_000)}`
+        return text.padEnd(node.min ?? 0, 'x').slice(0, node.max ?? 100)
+      }
+      case 'number':
+        return Math.max(node.min ?? 1, 1)
+      case 'boolean':
+        return true
+      case 'timestamp':
+        return new Date('2026-11-23T10:00:00Z')
+      case 'blob':
+        return new TextEncoder().encode('x')
+      default:
+        return {}
+    }
+  }
+  return make(schemaOf(model.operation(operation)!).input, operations[operation]?.input, '', 0) as Record<
+    string,
+    unknown
+  >
+}

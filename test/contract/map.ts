@@ -1,0 +1,228 @@
+// Where an operation's authorization is not simply the action of its own name on the resources that the service
+// authorization reference gives for it, with AWS's reason. A row that no operation needs any more fails the contract.
+
+type Rows<T> = readonly { readonly why: string; readonly rows: Readonly<Record<string, T>> }[]
+
+/** Actions that an operation asks for in place of, or beside, the one of its name: all of them, over all inputs. */
+export const asks: Rows<string> = [
+  {
+    why: 'Whoever names a role for a service to act under must be allowed to pass it ("Granting a user permissions to pass a role to an AWS service", IAM user guide).',
+    rows: {
+      'codebuild:CreateProject': 'codebuild:CreateProject iam:PassRole',
+      'codebuild:StartBuild': 'codebuild:StartBuild iam:PassRole',
+      'codebuild:UpdateProject': 'codebuild:UpdateProject iam:PassRole',
+      'codedeploy:CreateDeploymentGroup': 'codedeploy:CreateDeploymentGroup iam:PassRole',
+      'codedeploy:UpdateDeploymentGroup': 'codedeploy:UpdateDeploymentGroup iam:PassRole',
+      'codepipeline:CreatePipeline': 'codepipeline:CreatePipeline iam:PassRole',
+      'codepipeline:UpdatePipeline': 'codepipeline:UpdatePipeline iam:PassRole',
+      'ec2:AssociateIamInstanceProfile': 'ec2:AssociateIamInstanceProfile iam:PassRole',
+      'events:PutTargets': 'events:PutTargets iam:PassRole',
+      'iam:AddRoleToInstanceProfile': 'iam:AddRoleToInstanceProfile iam:PassRole',
+    },
+  },
+  {
+    why: 'Tags given at creation need the right to tag as well ("Tagging IAM resources", IAM user guide; "Grant permission to tag resources during creation", EC2 user guide; PutRule and CreateLogGroup in their API references; denials of CreateBucket name s3:TagResource).',
+    rows: {
+      'ec2:AuthorizeSecurityGroupEgress': 'ec2:AuthorizeSecurityGroupEgress ec2:CreateTags',
+      'ec2:AuthorizeSecurityGroupIngress': 'ec2:AuthorizeSecurityGroupIngress ec2:CreateTags',
+      'ec2:CreateKeyPair': 'ec2:CreateKeyPair ec2:CreateTags',
+      'ec2:CreateSecurityGroup': 'ec2:CreateSecurityGroup ec2:CreateTags',
+      'ec2:ImportKeyPair': 'ec2:CreateTags ec2:ImportKeyPair',
+      'ec2:RunInstances': 'ec2:CreateTags ec2:RunInstances iam:PassRole',
+      'events:CreateEventBus': 'events:CreateEventBus events:TagResource',
+      'events:PutRule': 'events:PutRule events:TagResource iam:PassRole',
+      'iam:CreateInstanceProfile': 'iam:CreateInstanceProfile iam:TagInstanceProfile',
+      'cloudtrail:CreateTrail': 'cloudtrail:AddTags cloudtrail:CreateTrail',
+      'iam:CreateOpenIDConnectProvider': 'iam:CreateOpenIDConnectProvider iam:TagOpenIDConnectProvider',
+      'iam:CreateVirtualMFADevice': 'iam:CreateVirtualMFADevice iam:TagMFADevice',
+      'organizations:CreateAccount': 'organizations:CreateAccount organizations:TagResource',
+      'organizations:CreateGovCloudAccount': 'organizations:CreateGovCloudAccount organizations:TagResource',
+      'organizations:CreateOrganizationalUnit': 'organizations:CreateOrganizationalUnit organizations:TagResource',
+      'organizations:CreatePolicy': 'organizations:CreatePolicy organizations:TagResource',
+      'organizations:InviteAccountToOrganization':
+        'organizations:InviteAccountToOrganization organizations:TagResource',
+      'organizations:InviteOrganizationToTransferResponsibility':
+        'organizations:InviteOrganizationToTransferResponsibility organizations:TagResource',
+      'organizations:PutResourcePolicy': 'organizations:PutResourcePolicy organizations:TagResource',
+      'iam:CreatePolicy': 'iam:CreatePolicy iam:TagPolicy',
+      'iam:CreateRole': 'iam:CreateRole iam:TagRole',
+      'iam:CreateSAMLProvider': 'iam:CreateSAMLProvider iam:TagSAMLProvider',
+      'iam:UploadServerCertificate': 'iam:TagServerCertificate iam:UploadServerCertificate',
+      'iam:CreateUser': 'iam:CreateUser iam:TagUser',
+      'kms:CreateKey': 'kms:CreateKey kms:TagResource',
+      'logs:CreateLogGroup': 'logs:CreateLogGroup logs:TagResource',
+      's3:CreateBucket':
+        's3:CreateBucket s3:PutBucketAcl s3:PutBucketObjectLockConfiguration s3:PutBucketOwnershipControls s3:PutBucketVersioning s3:TagResource',
+    },
+  },
+  {
+    why: 'A re-encryption is a decryption under one key and an encryption under another (ReEncrypt, KMS API reference).',
+    rows: { 'kms:ReEncrypt': 'kms:ReEncryptFrom kms:ReEncryptTo' },
+  },
+  {
+    why: 'S3 has actions of other names than its operations, and more of them for versions, tags, lists and locks ("Required permissions for Amazon S3 API operations", S3 user guide). Whether an object is missing is told to who may list its bucket.',
+    rows: {
+      's3:CompleteMultipartUpload': 's3:PutObject',
+      's3:CopyObject':
+        's3:GetObject s3:GetObjectTagging s3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
+      's3:CreateMultipartUpload':
+        's3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
+      's3:DeleteBucketEncryption': 's3:PutEncryptionConfiguration',
+      's3:DeleteBucketTagging': 's3:PutBucketTagging',
+      's3:DeleteObject': 's3:DeleteObject s3:DeleteObjectVersion',
+      's3:DeleteObjectTagging': 's3:DeleteObjectTagging s3:DeleteObjectVersionTagging s3:ListBucket',
+      's3:DeleteObjects': 's3:DeleteObject s3:DeleteObjectVersion',
+      's3:DeletePublicAccessBlock': 's3:PutBucketPublicAccessBlock',
+      's3:GetBucketAccelerateConfiguration': 's3:GetAccelerateConfiguration',
+      's3:GetBucketCors': 's3:GetBucketCORS',
+      's3:GetBucketEncryption': 's3:GetEncryptionConfiguration',
+      's3:GetBucketLifecycleConfiguration': 's3:GetLifecycleConfiguration',
+      's3:GetBucketNotificationConfiguration': 's3:GetBucketNotification',
+      's3:GetBucketReplication': 's3:GetReplicationConfiguration',
+      's3:GetObject': 's3:GetObject s3:GetObjectVersion s3:ListBucket',
+      's3:GetObjectAcl': 's3:GetObjectAcl s3:GetObjectVersionAcl',
+      's3:GetObjectAttributes': 's3:GetObject s3:GetObjectAttributes s3:GetObjectVersion s3:GetObjectVersionAttributes',
+      's3:GetObjectLockConfiguration': 's3:GetBucketObjectLockConfiguration',
+      's3:GetObjectTagging': 's3:GetObjectTagging s3:GetObjectVersionTagging',
+      's3:GetPublicAccessBlock': 's3:GetBucketPublicAccessBlock',
+      's3:HeadBucket': 's3:ListBucket',
+      's3:HeadObject': 's3:GetObject s3:GetObjectVersion',
+      's3:ListBuckets': 's3:ListAllMyBuckets',
+      's3:ListMultipartUploads': 's3:ListBucketMultipartUploads',
+      's3:ListObjectVersions': 's3:ListBucketVersions',
+      's3:ListObjects': 's3:ListBucket',
+      's3:ListObjectsV2': 's3:ListBucket',
+      's3:ListParts': 's3:ListMultipartUploadParts',
+      's3:PutBucketEncryption': 's3:PutEncryptionConfiguration',
+      's3:PutBucketNotificationConfiguration': 's3:PutBucketNotification',
+      's3:PutObject': 's3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
+      's3:PutObjectAcl': 's3:PutObjectAcl s3:PutObjectVersionAcl',
+      's3:PutObjectTagging': 's3:PutObjectTagging s3:PutObjectVersionTagging',
+      's3:PutPublicAccessBlock': 's3:PutBucketPublicAccessBlock',
+      's3:UploadPart': 's3:PutObject',
+      's3:UploadPartCopy': 's3:GetObject s3:PutObject',
+    },
+  },
+]
+
+/** Resources that no ARN template of the action fits. */
+export const resources: Rows<RegExp> = [
+  {
+    why: 'The reference names no resource type; AWS’s denials, and the CodeDeploy and EventBridge permissions references in their user guides, name these.',
+    rows: {
+      'codedeploy:BatchGetDeploymentTargets': /:deploymentgroup:app\/all$/,
+      'codedeploy:GetDeploymentTarget': /:deploymentgroup:app\/all$/,
+      'codedeploy:ListApplications': /:application:\*$/,
+      'codedeploy:ListDeploymentConfigs': /:deploymentconfig:\*$/,
+      'codedeploy:ListDeploymentTargets': /:deploymentgroup:app\/all$/,
+      'events:ListEventBuses': /:event-bus\/\*$/,
+      'events:ListRuleNamesByTarget': /:rule\/\*$/,
+      'events:ListRules': /:rule\/\*$/,
+      'events:PutPermission': /:event-bus\/orders$/,
+      'events:RemovePermission': /:event-bus\/orders$/,
+      'iam:ListGroups': /:group\/(people\/)?$/,
+      'iam:ListSAMLProviders': /:saml-provider\/\*$/,
+      'iam:ListServerCertificates': /:server-certificate\/(people\/)?$/,
+      'iam:ListOpenIDConnectProviders': /:oidc-provider\/\*$/,
+      'iam:ListInstanceProfiles': /:instance-profile\/(people\/)?$/,
+      'iam:ListPolicies': /^policy path \/(people\/)?$/,
+      'iam:ListRoles': /:role\/(people\/)?$/,
+      'iam:ListUsers': /:user\/(people\/)?$/,
+      'logs:DescribeLogGroups': /:log-group::log-stream:$/,
+    },
+  },
+  {
+    why: 'A caller who is no user and names none: no user in particular.',
+    rows: { 'iam:ChangePassword': /:user\/$/ },
+  },
+]
+
+/** Condition keys that the reference names for an action and requests here never carry: `action key`, as patterns. */
+export const unset: readonly { readonly why: string; readonly keys: RegExp }[] = [
+  {
+    why: 'The resource is being made, and has no tags and no id yet.',
+    keys: /^(([\w-]+:(Create|Upload)\w+|organizations:PutResourcePolicy) [\w-]+:ResourceTag\/\$\{TagKey\}|ec2:CreateSecurityGroup ec2:SecurityGroupID|ec2:(RunInstances|CreateTags) ec2:(InstanceID|NetworkInterfaceID|VolumeID))$/,
+  },
+  {
+    why: 'Service-linked roles have no tags here when their deletion is asked after.',
+    keys: /^iam:GetServiceLinkedRoleDeletionStatus (aws|iam):ResourceTag/,
+  },
+  {
+    why: 'A bucket’s tags count once attribute-based access control is switched on for it (PutBucketAbac), which cannot be done here yet.',
+    keys: /^s3:\w+ (aws:ResourceTag|s3:BucketTag)\/\$\{TagKey\}$/,
+  },
+  {
+    why: 'The endpoint speaks HTTP, and is not told which TLS a proxy before it speaks.',
+    keys: /^s3:\w+ s3:TlsVersion$/,
+  },
+  {
+    why: 'Only presigned URLs carry it (a story of S3’s checks it), and the SDK’s calls are signed in a header.',
+    keys: /^s3:\w+ s3:signatureAge$/,
+  },
+  {
+    why: 'There are no access points and no access grants here.',
+    keys: /^s3:\w+ s3:(AccessGrantsInstanceArn|AccessPoint\w+(\/\$\{TagKey\})?|DataAccessPoint\w+)$/,
+  },
+  {
+    why: 'The API has no such parameter: x-amz-grant-write is for buckets, the storage class of an object is no part of its access control list.',
+    keys: /^s3:PutObject(Acl s3:x-amz-(grant-write|storage-class)| s3:x-amz-grant-write|VersionAcl s3:x-amz-storage-class)$/,
+  },
+  {
+    why: 'Event holds and annotations of objects are not here.',
+    keys: /^s3:\w+ s3:(object-lock-event-hold(-duration-days)?|x-amz-object-annotation-directive)$/,
+  },
+  {
+    why: 'Machines here have no such thing: volumes of their own, launch templates, placement groups, product codes, recovery, bandwidth weighting, AMD SEV-SNP, other operators.',
+    keys: /^ec2:\w+ ec2:(CpuOptionsAmdSevSnp|Encrypted|InstanceAutoRecovery|InstanceBandwidthWeighting|IsLaunchTemplateResource|LaunchTemplate|ManagedResourceOperator|ParentSnapshot|ParentVolume|PlacementGroup|ProductCode|Volume(InitializationRate|Iops|Size|Throughput|Type))$/,
+  },
+  {
+    why: 'Permissions of network interfaces for other accounts and services cannot be given here.',
+    keys: /^ec2:\w+ ec2:(AuthorizedService|AuthorizedUser|Permission)$/,
+  },
+  {
+    why: 'No service makes rules on a user’s behalf here.',
+    keys: /^events:\w+ events:ManagedBy$/,
+  },
+  {
+    why: 'Of events that a bus forwards with system metadata (event-busv2), which is not here.',
+    keys: /^events:PutEvents events:SystemMetadata\//,
+  },
+  {
+    why: 'Passkeys and security keys cannot be registered through the API.',
+    keys: /^iam:EnableMFADevice iam:(FIDO-.*|RegisterSecurityKey)$/,
+  },
+  {
+    why: 'Set where a service makes the call for its caller, which no call of the contract is.',
+    keys: /^kms:\w+ kms:ViaService$/,
+  },
+  { why: 'There are no Nitro enclaves here.', keys: /^kms:\w+ kms:RecipientAttestation:/ },
+  {
+    why: 'How long a key has not been used is no condition yet.',
+    keys: /^kms:(DisableKey|ScheduleKeyDeletion) kms:TrailingDaysWithoutKeyUsage$/,
+  },
+  {
+    why: 'No transfer of responsibility is in the world of the contract.',
+    keys: /^organizations:\w+ResponsibilityTransfer aws:ResourceTag/,
+  },
+  { why: 'Role templates are not here.', keys: /^iam:\w+ iam:RoleTemplateARN$/ },
+  { why: 'Access grants of CloudWatch are not here.', keys: /^cloudwatch:\w+ cloudwatch:HasAccessGrant$/ },
+]
+
+/** Actions that the reference does not list. */
+export const unlisted: Readonly<Record<string, string>> = {
+  'cloudtrail:ListInsightsMetricData': 'The API is newer than its action in the reference.',
+  'kms:Decapsulate': 'The API is newer than its action in the reference.',
+  'kms:Encapsulate': 'The API is newer than its action in the reference.',
+}
+
+/** Calls whose outcome reads like a denial and is none of IAM's policies. */
+export const refusals: Readonly<Record<string, string>> = {
+  'organizations:AcceptHandshake': 'Only for the account that was invited.',
+  'organizations:DeclineHandshake': 'Only for the account that was invited.',
+  'sts:GetFederationToken': 'Only for users: sessions are refused whatever their rights.',
+}
+
+/** Operations that the client cannot send to this endpoint. */
+export const unsent: Readonly<Record<string, string>> = {
+  'logs:StartLiveTail': 'The client puts a prefix before the host, which does not resolve here.',
+}

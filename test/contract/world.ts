@@ -1,0 +1,483 @@
+import { testCertificate } from '../certificates.ts'
+import * as identityProvider from '../saml-idp.ts'
+import type { Story } from '../story.ts'
+import type { Outcome } from './calls.ts'
+
+// One resource of every kind, so that calls made from the model are about something: names of input members, and what
+// they are to say. A service that is not here gets values that mean nothing, which is enough for its actions and ARNs.
+
+/** What an input member says: by `member`, or by `Operation.member`; for lists of texts what each item says. */
+export type Values = Readonly<Record<string, unknown>>
+export type World = {
+  readonly values: Readonly<Record<string, Values>>
+  /** Whole inputs beside those made from the model: of calls that ask for more once their input holds together. */
+  readonly cases: Readonly<Record<string, readonly Record<string, unknown>[]>>
+}
+
+type Call = (service: string, operation: string, input: Record<string, unknown>) => Promise<Record<string, unknown>>
+
+const tag = { Key: 'team', Value: 'blue' }
+const tags = [tag]
+
+/** Operations of KMS on a key that an alias may stand for. */
+const aliasTakers = [
+  ...['DescribeKey', 'GetPublicKey', 'Encrypt', 'Decrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext'],
+  ...['GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext', 'Sign', 'Verify', 'GenerateMac', 'VerifyMac'],
+  'DeriveSharedSecret',
+]
+
+/** Makes the world with the root user's rights. */
+export const makeWorld = async (
+  drydock: Story,
+  send: (service: string) => (operation: string, input: unknown) => Promise<Outcome | undefined>,
+): Promise<World> => {
+  const call: Call = async (service, operation, input) => {
+    const outcome = await send(service)(operation, input)
+    if (outcome && outcome.status < 300) return outcome.output ?? {}
+    throw new Error(`${service}:${operation}: ${outcome?.code} ${outcome?.message}`)
+  }
+  const { account, region } = drydock
+  const arn = (service: string, resource: string) => `arn:aws:${service}:${region}:${account}:${resource}`
+  const iamArn = (resource: string) => `arn:aws:iam::${account}:${resource}`
+
+  const boundary = 'arn:aws:iam::aws:policy/ReadOnlyAccess'
+  const document = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Action: 's3:ListAllMyBuckets', Resource: '*' }],
+  })
+  const control = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Deny', Action: 'sqs:*', Resource: '*' }],
+  })
+  await call('iam', 'CreateUser', { UserName: 'alice', Path: '/people/', Tags: tags, PermissionsBoundary: boundary })
+  const { AccessKey } = await call('iam', 'CreateAccessKey', { UserName: 'alice' })
+  const { accessKeyId } = { accessKeyId: (AccessKey as { AccessKeyId: string }).AccessKeyId }
+  const { ServiceSpecificCredential } = await call('iam', 'CreateServiceSpecificCredential', {
+    UserName: 'alice',
+    ServiceName: 'codecommit.amazonaws.com',
+  })
+  await call('iam', 'CreateGroup', { GroupName: 'people', Path: '/all/' })
+  await call('iam', 'CreatePolicy', { PolicyName: 'mine', PolicyDocument: document, Tags: tags })
+  const services = ['codebuild', 'codedeploy', 'codepipeline', 'ec2', 'events'].map((one) => `${one}.amazonaws.com`)
+  const trust = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Principal: { Service: services }, Action: 'sts:AssumeRole' }],
+  })
+  const role = { AssumeRolePolicyDocument: trust, Path: '/work/', Tags: tags }
+  await call('iam', 'CreateRole', { ...role, RoleName: 'worker', PermissionsBoundary: boundary })
+  await call('iam', 'CreateRole', { ...role, RoleName: 'passed' })
+  const passed = iamArn('role/work/passed')
+  await call('iam', 'CreateInstanceProfile', { InstanceProfileName: 'machine', Tags: tags })
+  await call('iam', 'AddRoleToInstanceProfile', { InstanceProfileName: 'machine', RoleName: 'passed' })
+  await call('iam', 'CreateInstanceProfile', { InstanceProfileName: 'spare', Tags: tags })
+
+  const { OpenIDConnectProviderArn } = await call('iam', 'CreateOpenIDConnectProvider', {
+    Url: 'https://issuer.example.com',
+    ThumbprintList: ['a'.repeat(40)],
+    ClientIDList: ['web'],
+    Tags: tags,
+  })
+  const { certificate, key } = testCertificate('site')
+  await call('iam', 'UploadServerCertificate', {
+    ServerCertificateName: 'site',
+    CertificateBody: certificate,
+    PrivateKey: key,
+    Tags: tags,
+  })
+  await call('iam', 'CreateVirtualMFADevice', { VirtualMFADeviceName: 'phone', Tags: tags })
+
+  await call('iam', 'CreateSAMLProvider', {
+    Name: 'directory',
+    SAMLMetadataDocument: identityProvider.metadata(),
+    Tags: tags,
+  })
+
+  const keyTags = [{ TagKey: 'team', TagValue: 'blue' }]
+  const { KeyMetadata } = await call('kms', 'CreateKey', { Tags: keyTags, MultiRegion: true })
+  const { KeyId, Arn: keyArn } = KeyMetadata as { KeyId: string; Arn: string }
+  await call('kms', 'CreateAlias', { AliasName: 'alias/app', TargetKeyId: KeyId })
+  const EncryptionContext = { team: 'blue' }
+  const plain = { Plaintext: new TextEncoder().encode('x'), EncryptionContext }
+  const { CiphertextBlob } = await call('kms', 'Encrypt', { KeyId, ...plain })
+  const { GrantId } = await call('kms', 'CreateGrant', {
+    ...{ KeyId, GranteePrincipal: iamArn('user/people/alice'), Operations: ['Decrypt'] },
+    Constraints: { EncryptionContextEquals: EncryptionContext },
+  })
+
+  await call('s3', 'CreateBucket', { Bucket: 'papers' })
+  await call('s3', 'PutBucketTagging', { Bucket: 'papers', Tagging: { TagSet: tags } })
+  await call('s3', 'PutBucketVersioning', { Bucket: 'papers', VersioningConfiguration: { Status: 'Enabled' } })
+  const object = { Bucket: 'papers', Key: 'letters/one' }
+  const { VersionId } = await call('s3', 'PutObject', { ...object, Body: 'Dear', Tagging: 'team=blue' })
+  const { UploadId } = await call('s3', 'CreateMultipartUpload', object)
+
+  await call('codecommit', 'CreateRepository', { repositoryName: 'app', tags: { team: 'blue' } })
+  const commit = await call('codecommit', 'PutFile', {
+    repositoryName: 'app',
+    branchName: 'main',
+    filePath: 'readme',
+    fileContent: new TextEncoder().encode('Read me'),
+  })
+
+  const project = {
+    name: 'app',
+    source: { type: 'NO_SOURCE', buildspec: 'version: 0.2' },
+    artifacts: { type: 'NO_ARTIFACTS' },
+    environment: {
+      type: 'LINUX_CONTAINER',
+      image: 'aws/codebuild/standard:7.0',
+      computeType: 'BUILD_GENERAL1_SMALL',
+    },
+    serviceRole: passed,
+  }
+  await call('codebuild', 'CreateProject', { ...project, tags: [{ key: 'team', value: 'blue' }] })
+
+  await call('codedeploy', 'CreateApplication', { applicationName: 'app', tags })
+  const group = { applicationName: 'app', deploymentGroupName: 'all', serviceRoleArn: passed }
+  await call('codedeploy', 'CreateDeploymentGroup', { ...group, tags })
+  await call('codedeploy', 'CreateDeploymentConfig', {
+    deploymentConfigName: 'careful',
+    minimumHealthyHosts: { type: 'HOST_COUNT', value: 1 },
+  })
+  const { deploymentId } = await call('codedeploy', 'CreateDeployment', {
+    applicationName: 'app',
+    deploymentGroupName: 'all',
+    revision: { revisionType: 'S3', s3Location: { bucket: 'papers', key: 'app.zip', bundleType: 'zip' } },
+  })
+
+  const pipeline = {
+    name: 'release',
+    roleArn: passed,
+    artifactStore: { type: 'S3', location: 'papers' },
+    stages: [
+      {
+        name: 'Source',
+        actions: [
+          {
+            name: 'Fetch',
+            actionTypeId: { category: 'Source', owner: 'AWS', provider: 'CodeCommit', version: '1' },
+            configuration: { RepositoryName: 'app', BranchName: 'main', PollForSourceChanges: 'false' },
+            outputArtifacts: [{ name: 'source' }],
+          },
+        ],
+      },
+      {
+        name: 'Approval',
+        actions: [
+          {
+            name: 'Look',
+            actionTypeId: { category: 'Approval', owner: 'AWS', provider: 'Manual', version: '1' },
+          },
+        ],
+      },
+    ],
+  }
+  await call('codepipeline', 'CreatePipeline', { pipeline, tags: [{ key: 'team', value: 'blue' }] })
+
+  const logs = { Effect: 'Allow', Principal: { Service: 'cloudtrail.amazonaws.com' } }
+  await call('s3', 'CreateBucket', { Bucket: 'trail' })
+  await call('s3', 'PutBucketPolicy', {
+    Bucket: 'trail',
+    Policy: JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [
+        { ...logs, Action: 's3:GetBucketAcl', Resource: 'arn:aws:s3:::trail' },
+        { ...logs, Action: 's3:PutObject', Resource: 'arn:aws:s3:::trail/*' },
+      ],
+    }),
+  })
+  await call('cloudtrail', 'CreateTrail', { Name: 'audit', S3BucketName: 'trail', TagsList: tags })
+
+  await call('logs', 'CreateLogGroup', { logGroupName: '/app/web', tags: { team: 'blue' } })
+  await call('logs', 'CreateLogStream', { logGroupName: '/app/web', logStreamName: 'one' })
+
+  await call('events', 'CreateEventBus', { Name: 'orders', Tags: tags })
+  const pattern = JSON.stringify({
+    source: ['shop'],
+    'detail-type': ['Order placed'],
+    detail: { service: ['EC2'], eventTypeCode: ['x'], userIdentity: { principalId: ['p'] } },
+  })
+  await call('events', 'PutRule', { Name: 'placed', EventBusName: 'orders', EventPattern: pattern, Tags: tags })
+
+  await call('organizations', 'CreateOrganization', { FeatureSet: 'ALL' })
+  const { Roots } = await call('organizations', 'ListRoots', {})
+  const root = (Roots as { Id: string }[])[0]?.Id
+  await call('organizations', 'TagResource', { ResourceId: root, Tags: tags })
+  const made = await call('organizations', 'CreateOrganizationalUnit', { ParentId: root, Name: 'work', Tags: tags })
+  const unit = (made.OrganizationalUnit as { Id: string }).Id
+  await call('organizations', 'CreateAccount', { Email: 'a@example.com', AccountName: 'a', Tags: tags })
+  await drydock.settled()
+  const { Accounts } = await call('organizations', 'ListAccounts', {})
+  const member = (Accounts as { Id: string }[]).find(({ Id }) => Id !== account)?.Id
+  const Type = 'SERVICE_CONTROL_POLICY'
+  const { Policy } = await call('organizations', 'CreatePolicy', {
+    ...{ Name: 'c', Description: 'd', Content: control, Type, Tags: tags },
+  })
+  const controlId = (Policy as { PolicySummary: { Id: string } }).PolicySummary.Id
+  const { Handshake } = await call('organizations', 'InviteAccountToOrganization', {
+    Target: { Id: '111122223333', Type: 'ACCOUNT' },
+  })
+
+  const { Images } = await call('ec2', 'DescribeImages', { Owners: ['amazon'] })
+  const ImageId = (Images as { ImageId: string }[])[0]?.ImageId
+  await call('ec2', 'CreateKeyPair', { KeyName: 'mine', TagSpecifications: [{ ResourceType: 'key-pair', Tags: tags }] })
+  const { Instances } = await call('ec2', 'RunInstances', {
+    ImageId,
+    InstanceType: 't3.micro',
+    MinCount: 1,
+    MaxCount: 1,
+    IamInstanceProfile: { Name: 'machine' },
+    TagSpecifications: [{ ResourceType: 'instance', Tags: tags }],
+  })
+  const [machine] = Instances as {
+    InstanceId: string
+    SubnetId: string
+    VpcId: string
+    SecurityGroups: { GroupId: string; GroupName: string }[]
+  }[]
+  const { IamInstanceProfileAssociations } = await call('ec2', 'DescribeIamInstanceProfileAssociations', {})
+  const [association] = IamInstanceProfileAssociations as { AssociationId: string }[]
+  const { GroupId } = await call('ec2', 'CreateSecurityGroup', {
+    GroupName: 'web',
+    Description: 'Web',
+    VpcId: machine?.VpcId,
+    TagSpecifications: [{ ResourceType: 'security-group', Tags: tags }],
+  })
+  await call('ec2', 'CreateTags', { Resources: [machine?.VpcId], Tags: tags })
+  await drydock.settled()
+
+  return {
+    values: {
+      cloudtrail: {
+        Name: 'audit',
+        TrailName: 'audit',
+        ResourceId: arn('cloudtrail', 'trail/audit'),
+        ResourceIdList: arn('cloudtrail', 'trail/audit'),
+        InsightSource: arn('cloudtrail', 'trail/audit'),
+        EventDataStore: undefined,
+        S3BucketName: 'trail',
+      },
+      codebuild: {
+        name: 'app',
+        projectName: 'app',
+        names: 'app',
+        id: 'app:00000000-0000-0000-0000-000000000000',
+        ids: 'app:00000000-0000-0000-0000-000000000000',
+        serviceRole: passed,
+        serviceRoleOverride: passed,
+      },
+      codecommit: {
+        repositoryName: 'app',
+        repositoryNames: 'app',
+        branchName: 'main',
+        oldName: 'app',
+        resourceArn: arn('codecommit', 'app'),
+        commitId: commit.commitId,
+        commitIds: commit.commitId,
+        parentCommitId: commit.commitId,
+        filePath: 'readme',
+      },
+      codedeploy: {
+        applicationName: 'app',
+        applicationNames: 'app',
+        deploymentGroupName: 'all',
+        deploymentGroupNames: 'all',
+        currentDeploymentGroupName: 'all',
+        deploymentConfigName: 'careful',
+        deploymentId,
+        deploymentIds: deploymentId,
+        ResourceArn: arn('codedeploy', 'application:app'),
+        serviceRoleArn: passed,
+      },
+      codepipeline: {
+        name: 'release',
+        pipelineName: 'release',
+        stageName: 'Approval',
+        actionName: 'Look',
+        resourceArn: arn('codepipeline', 'release'),
+        pipeline,
+      },
+      ec2: {
+        ImageId,
+        InstanceId: machine?.InstanceId,
+        InstanceIds: machine?.InstanceId,
+        SubnetId: machine?.SubnetId,
+        VpcId: machine?.VpcId,
+        GroupId,
+        SecurityGroupIds: GroupId,
+        Groups: GroupId,
+        KeyName: 'mine',
+        AssociationId: association?.AssociationId,
+        Resources: [machine?.InstanceId, GroupId],
+        IamInstanceProfile: { Name: 'machine' },
+        ResourceType: 'instance',
+        'CreateKeyPair.ResourceType': 'key-pair',
+        'ImportKeyPair.ResourceType': 'key-pair',
+        'CreateSecurityGroup.ResourceType': 'security-group',
+        'AuthorizeSecurityGroupEgress.ResourceType': 'security-group-rule',
+        'AuthorizeSecurityGroupIngress.ResourceType': 'security-group-rule',
+      },
+      events: {
+        Name: 'placed',
+        Rule: 'placed',
+        EventBusName: 'orders',
+        'CreateEventBus.Name': 'orders',
+        'DescribeEventBus.Name': 'orders',
+        'UpdateEventBus.Name': 'orders',
+        'DeleteEventBus.Name': 'orders',
+        ResourceARN: arn('events', 'rule/orders/placed'),
+        EventPattern: pattern,
+        RoleArn: passed,
+      },
+      iam: {
+        UserName: 'alice',
+        GroupName: 'people',
+        RoleName: 'worker',
+        InstanceProfileName: 'spare',
+        PolicyArn: iamArn('policy/mine'),
+        PolicyName: 'mine',
+        PolicySourceArn: iamArn('user/people/alice'),
+        Arn: iamArn('user/people/alice'),
+        SerialNumber: iamArn('mfa/phone'),
+        OpenIDConnectProviderArn,
+        ServerCertificateName: 'site',
+        SAMLProviderArn: iamArn('saml-provider/directory'),
+        'CreateOpenIDConnectProvider.Url': 'https://other.example.com',
+        PolicyDocument: document,
+        AssumeRolePolicyDocument: trust,
+        PermissionsBoundary: boundary,
+        AccessKeyId: accessKeyId,
+        ServiceSpecificCredentialId: (ServiceSpecificCredential as { ServiceSpecificCredentialId: string })
+          .ServiceSpecificCredentialId,
+        Path: '/people/',
+        NewPath: '/people/',
+        'UpdateAssumeRolePolicy.PolicyDocument': trust,
+        PathPrefix: '/people/',
+        AWSServiceName: 'autoscaling.amazonaws.com',
+        DeletionTaskId: 'task/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling/1',
+      },
+      kms: {
+        KeyId,
+        ...Object.fromEntries(aliasTakers.map((operation) => [`${operation}.KeyId`, 'alias/app'])),
+        AliasName: 'alias/app',
+        'CreateAlias.AliasName': 'alias/other',
+        TargetKeyId: KeyId,
+        SourceKeyId: 'alias/app',
+        DestinationKeyId: 'alias/app',
+        CiphertextBlob,
+        EncryptionContext,
+        EncryptionContextEquals: EncryptionContext,
+        EncryptionContextSubset: undefined,
+        SourceEncryptionContext: EncryptionContext,
+        DestinationEncryptionContext: EncryptionContext,
+        EncryptionAlgorithm: undefined,
+        SourceEncryptionAlgorithm: undefined,
+        DestinationEncryptionAlgorithm: undefined,
+        DryRun: undefined,
+        Recipient: undefined,
+        GrantId,
+        GrantToken: undefined,
+        'RetireGrant.KeyId': keyArn,
+      },
+      logs: {
+        logGroupName: '/app/web',
+        logGroupIdentifier: undefined,
+        'PutLogGroupDeletionProtection.logGroupIdentifier': '/app/web',
+        logGroupIdentifiers: arn('logs', 'log-group:/app/web'),
+        logGroupNamePrefix: '/app',
+        logStreamName: 'one',
+        resourceArn: arn('logs', 'log-group:/app/web'),
+      },
+      organizations: {
+        AccountId: member,
+        ChildId: unit,
+        Content: control,
+        DestinationParentId: unit,
+        HandshakeId: (Handshake as { Id: string }).Id,
+        OrganizationalUnitId: unit,
+        ParentId: root,
+        PolicyId: controlId,
+        'DescribeEffectivePolicy.TargetId': member,
+        'ListTagsForResource.ResourceId': controlId,
+        'UntagResource.ResourceId': controlId,
+        Id: 'rt-12345678',
+        ResourceId: unit,
+        RootId: root,
+        ServicePrincipal: 'config.amazonaws.com',
+        SourceParentId: root,
+        TargetId: unit,
+        Type: 'SERVICE_CONTROL_POLICY',
+        'InviteAccountToOrganization.Target': { Id: member, Type: 'ACCOUNT' },
+        'InviteOrganizationToTransferResponsibility.Target': { Id: member, Type: 'ACCOUNT' },
+      },
+      s3: {
+        ...object,
+        VersionId,
+        UploadId,
+        ExpectedBucketOwner: account,
+        ExpectedSourceBucketOwner: account,
+        CopySource: 'papers/letters/one',
+        Tagging: 'team=blue',
+        'PutObjectTagging.Tagging': { TagSet: tags },
+        'PutBucketTagging.Tagging': { TagSet: tags },
+      },
+      sts: {
+        RoleArn: iamArn('role/work/worker'),
+        Name: 'guest',
+      },
+    },
+    cases: {
+      'codebuild:CreateProject': [{ ...project, name: 'other' }],
+      'codebuild:UpdateProject': [project],
+      'codebuild:StartBuild': [{ projectName: 'app', serviceRoleOverride: passed }],
+      'codedeploy:CreateDeploymentGroup': [{ ...group, deploymentGroupName: 'some' }],
+      'codedeploy:UpdateDeploymentGroup': [
+        { applicationName: 'app', currentDeploymentGroupName: 'all', serviceRoleArn: passed },
+      ],
+      'codepipeline:CreatePipeline': [{ pipeline: { ...pipeline, name: 'other' } }],
+      'codepipeline:UpdatePipeline': [{ pipeline }],
+      'ec2:AssociateIamInstanceProfile': [{ InstanceId: machine?.InstanceId, IamInstanceProfile: { Name: 'machine' } }],
+      'ec2:RunInstances': [
+        { ImageId, MinCount: 1, MaxCount: 1 },
+        {
+          ImageId,
+          InstanceType: 't3.micro',
+          MinCount: 1,
+          MaxCount: 1,
+          IamInstanceProfile: { Name: 'machine' },
+          KeyName: 'mine',
+          SubnetId: machine?.SubnetId,
+          SecurityGroupIds: [GroupId],
+          TagSpecifications: ['instance', 'network-interface'].map((ResourceType) => ({
+            ResourceType,
+            Tags: tags,
+          })),
+        },
+      ],
+      'events:PutRule': [{ Name: 'other', ScheduleExpression: 'rate(1 hour)', RoleArn: passed }],
+      'events:PutTargets': [
+        {
+          Rule: 'placed',
+          EventBusName: 'orders',
+          Targets: [{ Id: 'one', Arn: arn('codepipeline', 'release'), RoleArn: passed }],
+        },
+      ],
+      'iam:AddRoleToInstanceProfile': [{ InstanceProfileName: 'spare', RoleName: 'passed' }],
+      'iam:CreateUser': [{ UserName: 'bob', Tags: tags, PermissionsBoundary: boundary }],
+      'iam:CreateRole': [{ RoleName: 'other', AssumeRolePolicyDocument: trust, Tags: tags }],
+      'iam:CreatePolicy': [{ PolicyName: 'other', PolicyDocument: document, Tags: tags }],
+      'iam:CreateInstanceProfile': [{ InstanceProfileName: 'other', Tags: tags }],
+      's3:DeleteObject': [{ ...object, IfMatch: '"none"' }],
+      's3:DeleteObjects': [
+        { Bucket: 'papers', Delete: { Objects: [{ Key: 'letters/one' }, { Key: 'letters/one', VersionId }] } },
+      ],
+      's3:CopyObject': [{ Bucket: 'papers', Key: 'letters/two', CopySource: 'papers/letters/one' }],
+      's3:GetObject': [{ Bucket: 'papers', Key: 'letters/none' }],
+      's3:CreateBucket': [{ Bucket: 'boxes', CreateBucketConfiguration: { Tags: tags } }],
+      's3:PutObject': [
+        { ...object, Body: 'x', ACL: 'bucket-owner-full-control', Tagging: 'team=blue' },
+        { ...object, Body: 'x', ObjectLockMode: 'GOVERNANCE', ObjectLockRetainUntilDate: new Date('2027-01-01') },
+      ],
+    },
+  }
+}
