@@ -109,7 +109,7 @@ export const access: AccessRules<NS> = {
     DeleteDashboard: ({ DashboardId }, ctx) => dashboard(DashboardId, ctx),
     StartDashboardRefresh: ({ DashboardId }, ctx) => dashboard(DashboardId, ctx),
     ListDashboards: everything,
-    StartImport: ({ Destinations }, ctx) => store(Destinations?.[0], ctx),
+    StartImport: everything,
     GetImport: everything,
     StopImport: everything,
     ListImports: everything,

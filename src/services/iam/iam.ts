@@ -10,7 +10,6 @@ import { deviceKey } from './mfa-codes.ts'
 import { OidcProviders, oidcProviderArn } from './oidc-providers.ts'
 import type { NS } from './operation.ts'
 import { selfService } from './password-policy.ts'
-import { SamlProviders, samlProviderArn } from './saml-providers.ts'
 import {
   AccessKeys,
   findById,
@@ -22,6 +21,7 @@ import {
   type Tags,
   User,
 } from './records.ts'
+import { SamlProviders, samlProviderArn } from './saml-providers.ts'
 
 // IAM's ARNs hold paths, which inputs do not: they are looked up. What is not there yet has the path it asks for.
 
