@@ -186,6 +186,25 @@ export const makeWorld = async (
       ],
     }),
   })
+  const TagsList = tags
+  const lake = await call('cloudtrail', 'CreateEventDataStore', { Name: 'events', TagsList })
+  const storeArn = String(lake.EventDataStoreArn)
+  const storeId = storeArn.split('/').at(-1)
+  const outside = await call('cloudtrail', 'CreateEventDataStore', {
+    Name: 'outside',
+    AdvancedEventSelectors: [
+      { Name: 'all', FieldSelectors: [{ Field: 'eventCategory', Equals: ['ActivityAuditLog'] }] },
+    ],
+  })
+  const { ChannelArn } = await call('cloudtrail', 'CreateChannel', {
+    Name: 'events',
+    Source: 'Custom',
+    Destinations: [{ Type: 'EVENT_DATA_STORE', Location: outside.EventDataStoreArn }],
+    Tags: tags,
+  })
+  const { DashboardArn } = await call('cloudtrail', 'CreateDashboard', { Name: 'events', TagsList })
+  const QueryStatement = `SELECT eventID FROM ${storeId}`
+  const { QueryId } = await call('cloudtrail', 'StartQuery', { QueryStatement })
   await call('cloudtrail', 'CreateTrail', { Name: 'audit', S3BucketName: 'trail', TagsList: tags })
 
   await call('logs', 'CreateLogGroup', { logGroupName: '/app/web', tags: { team: 'blue' } })
@@ -254,7 +273,16 @@ export const makeWorld = async (
         ResourceId: arn('cloudtrail', 'trail/audit'),
         ResourceIdList: arn('cloudtrail', 'trail/audit'),
         InsightSource: arn('cloudtrail', 'trail/audit'),
-        EventDataStore: undefined,
+        EventDataStore: storeArn,
+        'PutInsightSelectors.EventDataStore': undefined,
+        'GetInsightSelectors.EventDataStore': undefined,
+        'PutEventConfiguration.EventDataStore': undefined,
+        'GetEventConfiguration.EventDataStore': undefined,
+        ResourceArn: storeArn,
+        Channel: ChannelArn,
+        DashboardId: DashboardArn,
+        QueryStatement,
+        QueryId,
         S3BucketName: 'trail',
       },
       codebuild: {
