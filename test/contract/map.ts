@@ -34,8 +34,8 @@ export const asks: Rows<string> = [
       'iam:CreateInstanceProfile': 'iam:CreateInstanceProfile iam:TagInstanceProfile',
       'cloudtrail:CreateChannel': 'cloudtrail:AddTags cloudtrail:CreateChannel',
       'cloudtrail:CreateDashboard': 'cloudtrail:AddTags cloudtrail:CreateDashboard',
-      'cloudtrail:CreateEventDataStore': 'cloudtrail:AddTags cloudtrail:CreateEventDataStore',
-      'cloudtrail:CreateTrail': 'cloudtrail:AddTags cloudtrail:CreateTrail',
+      'cloudtrail:CreateEventDataStore': 'cloudtrail:AddTags cloudtrail:CreateEventDataStore kms:DescribeKey',
+      'cloudtrail:CreateTrail': 'cloudtrail:AddTags cloudtrail:CreateTrail kms:DescribeKey',
       'iam:CreateOpenIDConnectProvider': 'iam:CreateOpenIDConnectProvider iam:TagOpenIDConnectProvider',
       'iam:CreateVirtualMFADevice': 'iam:CreateVirtualMFADevice iam:TagMFADevice',
       'organizations:CreateAccount': 'organizations:CreateAccount organizations:TagResource',
@@ -53,9 +53,17 @@ export const asks: Rows<string> = [
       'iam:UploadServerCertificate': 'iam:TagServerCertificate iam:UploadServerCertificate',
       'iam:CreateUser': 'iam:CreateUser iam:TagUser',
       'kms:CreateKey': 'kms:CreateKey kms:TagResource',
+      'sts:GetWebIdentityToken': 'sts:GetWebIdentityToken sts:TagGetWebIdentityToken',
       'logs:CreateLogGroup': 'logs:CreateLogGroup logs:TagResource',
       's3:CreateBucket':
         's3:CreateBucket s3:PutBucketAcl s3:PutBucketObjectLockConfiguration s3:PutBucketOwnershipControls s3:PutBucketVersioning s3:TagResource',
+    },
+  },
+  {
+    why: 'A key that is named is looked at with the caller’s rights.',
+    rows: {
+      'cloudtrail:UpdateEventDataStore': 'cloudtrail:UpdateEventDataStore kms:DescribeKey',
+      'cloudtrail:UpdateTrail': 'cloudtrail:UpdateTrail kms:DescribeKey',
     },
   },
   {

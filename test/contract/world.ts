@@ -452,6 +452,7 @@ export const makeWorld = async (
       sts: {
         RoleArn: iamArn('role/work/worker'),
         Name: 'guest',
+        TargetPrincipal: account,
       },
     },
     cases: {
