@@ -36,7 +36,7 @@ export const access: AccessRules<NS> = {
     GetArchiveRule: rule,
     UpdateArchiveRule: rule,
     DeleteArchiveRule: rule,
-    ApplyArchiveRule: ({ analyzerArn: arn, ruleName }) => ({ resources: [`${arn}/archive-rule/${ruleName}`] }),
+    ApplyArchiveRule: analyzer,
     ListFindings: analyzer,
     GetFinding: analyzer,
     ListFindingsV2: as('ListFindings'),
