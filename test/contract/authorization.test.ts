@@ -192,7 +192,7 @@ const templatePattern = (template: string): RegExp => {
     i % 2 === 0
       ? part.replaceAll(/[.*+?^$(){}|[\]\\]/g, '\\$&')
       : (places[part] ??
-        (/WithPath$|^ObjectName$|^Log(Group|Stream)Name$|^OrganizationalUnitId$/.test(part) ? '.+' : '[^:/]+')),
+        (/WithPath$|WithoutLeadingSlash$|^ObjectName$|^Log(Group|Stream)Name$|^OrganizationalUnitId$/.test(part) ? '.+' : '[^:/]+')),
   )
   return new RegExp(`^${text.join('')}$`)
 }
@@ -268,12 +268,12 @@ test('with exactly what it asks for, a call is not denied', () => {
   )
 })
 
-/** `ec2:ResourceTag/${TagKey}` and `s3:ExistingObjectTag/<key>` stand for any key that begins so. */
+/** `ec2:ResourceTag/${TagKey}`, `s3:ExistingObjectTag/<key>` and `ssm:resourceTag/tag-key` stand for any key that begins so. */
 const keyPattern = (key: string): RegExp =>
   new RegExp(
     `^${key
       .toLowerCase()
-      .split(/\$\{[^}]+\}|<[^>]+>/)
+      .split(/\$\{[^}]+\}|<[^>]+>|tag-key$/)
       .map((part) => part.replaceAll(/[.*+?^$(){}|[\]\\]/g, '\\$&'))
       .join('.+')}$`,
   )

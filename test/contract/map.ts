@@ -53,6 +53,7 @@ export const asks: Rows<string> = [
       'iam:UploadServerCertificate': 'iam:TagServerCertificate iam:UploadServerCertificate',
       'iam:CreateUser': 'iam:CreateUser iam:TagUser',
       'kms:CreateKey': 'kms:CreateKey kms:TagResource',
+      'ssm:PutParameter': 'ssm:AddTagsToResource ssm:PutParameter',
       'sts:GetWebIdentityToken': 'sts:GetWebIdentityToken sts:TagGetWebIdentityToken',
       'logs:CreateLogGroup': 'logs:CreateLogGroup logs:TagResource',
       's3:CreateBucket':
@@ -64,6 +65,13 @@ export const asks: Rows<string> = [
     rows: {
       'cloudtrail:UpdateEventDataStore': 'cloudtrail:UpdateEventDataStore kms:DescribeKey',
       'cloudtrail:UpdateTrail': 'cloudtrail:UpdateTrail kms:DescribeKey',
+    },
+  },
+  {
+    why: 'The second version of an operation is the same right as the first.',
+    rows: {
+      'accessanalyzer:GetFindingV2': 'access-analyzer:GetFinding',
+      'accessanalyzer:ListFindingsV2': 'access-analyzer:ListFindings',
     },
   },
   {
@@ -139,6 +147,7 @@ export const resources: Rows<RegExp> = [
       'iam:ListPolicies': /^policy path \/(people\/)?$/,
       'iam:ListRoles': /:role\/(people\/)?$/,
       'iam:ListUsers': /:user\/(people\/)?$/,
+      'ssm:DescribeParameters': /:000000000000:\*$/,
       'logs:DescribeLogGroups': /:log-group::log-stream:$/,
     },
   },
@@ -214,6 +223,10 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
   {
     why: 'No transfer of responsibility is in the world of the contract.',
     keys: /^organizations:\w+ResponsibilityTransfer aws:ResourceTag/,
+  },
+  {
+    why: 'These calls give no tags.',
+    keys: /^access-analyzer:(Delete|Get)Analyzer aws:(RequestTag\/\$\{TagKey\}|TagKeys)$/,
   },
   { why: 'Role templates are not here.', keys: /^iam:\w+ iam:RoleTemplateARN$/ },
   { why: 'Access grants of CloudWatch are not here.', keys: /^cloudwatch:\w+ cloudwatch:HasAccessGrant$/ },

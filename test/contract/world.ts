@@ -237,6 +237,12 @@ export const makeWorld = async (
     Target: { Id: '111122223333', Type: 'ACCOUNT' },
   })
 
+  await call('ssm', 'PutParameter', { Name: '/app/one', Value: '1', Type: 'String', Tags: tags })
+  await call('ssm', 'PutParameter', { Name: '/app', Value: '1', Type: 'String', Tags: tags })
+  const { arn: analyzerArn } = await call('accessanalyzer', 'CreateAnalyzer', {
+    ...{ analyzerName: 'look', type: 'ACCOUNT', tags: { team: 'blue' } },
+  })
+
   const { Images } = await call('ec2', 'DescribeImages', { Owners: ['amazon'] })
   const ImageId = (Images as { ImageId: string }[])[0]?.ImageId
   await call('ec2', 'CreateKeyPair', { KeyName: 'mine', TagSpecifications: [{ ResourceType: 'key-pair', Tags: tags }] })
@@ -267,6 +273,7 @@ export const makeWorld = async (
 
   return {
     values: {
+      accessanalyzer: { analyzerArn, resourceArn: analyzerArn, analyzerName: 'look' },
       cloudtrail: {
         Name: 'audit',
         TrailName: 'audit',
@@ -448,6 +455,13 @@ export const makeWorld = async (
         Tagging: 'team=blue',
         'PutObjectTagging.Tagging': { TagSet: tags },
         'PutBucketTagging.Tagging': { TagSet: tags },
+      },
+      ssm: {
+        Name: '/app/one',
+        Names: '/app/one',
+        Path: '/app',
+        ResourceId: '/app/one',
+        ResourceType: 'Parameter',
       },
       sts: {
         RoleArn: iamArn('role/work/worker'),
