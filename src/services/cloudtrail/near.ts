@@ -9,7 +9,7 @@ import { asTrailRole, logGroupName, logStreamName } from './destinations.ts'
 import { countForInsights } from './insights.ts'
 import { EventDataStore } from './lake/event-data-store.ts'
 import { ingest } from './lake/ingest.ts'
-import { coversPlace, placeOfStream, Trail, type TrailRecord } from './trail.ts'
+import { coversPlace, placeOfStream, Status, Trail, type TrailRecord } from './trail.ts'
 
 // What follows an event at once: EventBridge, CloudWatch Logs, event data stores, the counting for Insights.
 
@@ -27,6 +27,10 @@ const sourceOf = (eventSource: string): string => `aws.${eventSource.split('.')[
 
 const detailTypeOf = ({ eventType }: AuditRecord): string =>
   eventType === 'AwsServiceEvent' ? 'AWS Service Event via CloudTrail' : 'AWS API Call via CloudTrail'
+
+/** What EventBridge does to reach a target is no news to EventBridge: a rule on all calls would never come to rest. */
+const byEventBridge = ({ userIdentity }: AuditRecord): boolean =>
+  userIdentity.type === 'AWSService' && userIdentity.invokedBy === 'events.amazonaws.com'
 
 const next = (at: Omit<CursorRecord, 'position'>, entries: readonly Entry[]): CursorRecord => ({
   ...at,
@@ -48,7 +52,7 @@ const toEventBridge = async (ctx: Ctx, trails: readonly TrailRecord[], stream: s
   const records = entries
     .filter((entry) => wanted.some((wants) => wants(entry)))
     .map(({ body }) => body as AuditRecord)
-    .filter((record) => !(record.managementEvent && record.readOnly))
+    .filter((record) => !(record.managementEvent && record.readOnly) && !byEventBridge(record))
   await ctx.write(async (tx) => {
     tx.put(Cursor, next(at, entries))
     for (const record of records) {
@@ -104,12 +108,29 @@ const toLogs = async (ctx: Ctx, trail: TrailRecord, stream: string): Promise<boo
         await logs.createLogStream(target)
         await logs.putLogEvents({ ...target, logEvents })
       })
-    await noteStatus(ctx, trail.arn, { logsDelivered: ctx.now().getTime(), logsError: undefined })
+    await noteStatus(ctx, trail.arn, { logsDelivered: ctx.now().getTime(), logsError: undefined, logsRetry: undefined })
   }
   await ctx.write(async (tx) => {
     if (await tx.get(Trail, trail.arn)) tx.put(Cursor, next(at, entries))
   })
   return entries.length === BATCH
+}
+
+/**
+ * A failed delivery waits its time, whatever comes meanwhile: the attempt itself is recorded, and would be the reason for
+ * the next one. Returns when to try again, or that there is more.
+ */
+const logsUnlessFailed = async (ctx: Ctx, trail: TrailRecord, stream: string): Promise<number | 'more' | undefined> => {
+  const now = ctx.now().getTime()
+  const { logsRetry = 0 } = (await ctx.read((tx) => tx.get(Status, trail.arn))) ?? {}
+  if (logsRetry > now) return logsRetry
+  try {
+    return (await toLogs(ctx, trail, stream)) ? 'more' : undefined
+  } catch (error) {
+    if (!(error instanceof AwsError)) throw error
+    await noteStatus(ctx, trail.arn, { logsError: error.code, logsRetry: now + RETRY })
+    return now + RETRY
+  }
 }
 
 /** New records of one stream to all who want them at once. Key: the stream's name. */
@@ -124,23 +145,20 @@ export const near: Reconciler = {
     const trails: TrailRecord[] = []
     for (const trail of allTrails)
       if (trail.spans.length > 0 && (await coversPlace(ctx, trail, place))) trails.push(trail)
+    const now = ctx.now().getTime()
     let more = false
-    let failed = false
+    let retry: number | undefined
     if (trails.length > 0) more = await toEventBridge(ctx, trails, stream)
     for (const trail of trails) {
       if (trail.insights.length > 0) more = (await countForInsights(ctx, trail, stream)) || more
-      try {
-        more = (await toLogs(ctx, trail, stream)) || more
-      } catch (error) {
-        if (!(error instanceof AwsError)) throw error
-        failed = true
-        await noteStatus(ctx, trail.arn, { logsError: error.code })
-      }
+      const later = await logsUnlessFailed(ctx, trail, stream)
+      if (later === 'more') more = true
+      else if (later !== undefined) retry = Math.min(retry ?? later, later)
     }
     for (const store of allStores)
       if (store.status === 'ENABLED' && (await coversPlace(ctx, store, place)))
         more = (await ingest(ctx, store, stream)) || more
     if (more) return again({ in: 0 })
-    return failed ? again({ in: RETRY }) : done()
+    return retry === undefined ? done() : again({ in: Math.max(0, retry - now) })
   },
 }

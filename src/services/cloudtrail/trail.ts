@@ -48,6 +48,8 @@ export type StatusRecord = {
   readonly error?: string
   readonly logsDelivered?: number
   readonly logsError?: string
+  /** When a failed delivery to CloudWatch Logs is tried again. */
+  readonly logsRetry?: number
   readonly digestDelivered?: number
   readonly digestError?: string
 }

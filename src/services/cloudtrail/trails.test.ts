@@ -14,12 +14,25 @@ import {
   StopLoggingCommand,
   UpdateTrailCommand,
 } from '@aws-sdk/client-cloudtrail'
-import { CloudWatchLogsClient, CreateLogGroupCommand, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
+import {
+  CloudWatchLogsClient,
+  CreateLogGroupCommand,
+  DeleteLogGroupCommand,
+  FilterLogEventsCommand,
+  PutResourcePolicyCommand,
+} from '@aws-sdk/client-cloudwatch-logs'
+import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge'
 import { CreateUserCommand, IAMClient } from '@aws-sdk/client-iam'
-import { CreateBucketCommand, DeleteBucketPolicyCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import {
+  CreateBucketCommand,
+  DeleteBucketPolicyCommand,
+  PutBucketPolicyCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { allow, type Story, story } from '../../../test/story.ts'
-import { arnOf, deliveredTo, errorOf, loggingTrail, trailBucket } from './story-bench.ts'
+import { arnOf, deliveredTo, errorOf, loggingTrail, trailBucket, trailBucketPolicy } from './story-bench.ts'
 
 let drydock: Story
 let trail: CloudTrailClient
@@ -129,8 +142,6 @@ test('a bucket that refuses shows in the status, and gets everything once it tak
     LatestDeliveryAttemptSucceeded: '',
   })
   expect(await deliveredTo(drydock, 'audit-logs')).toEqual([])
-  const { trailBucketPolicy } = await import('./story-bench.ts')
-  const { PutBucketPolicyCommand } = await import('@aws-sdk/client-s3')
   const Policy = JSON.stringify(trailBucketPolicy('audit-logs', arnOf('audit')))
   await s3.send(new PutBucketPolicyCommand({ Bucket: 'audit-logs', Policy }))
   await drydock.advance({ minutes: 11 })
@@ -224,6 +235,61 @@ test('CloudWatch Logs and EventBridge are told at once', async () => {
   const status = await trail.send(new GetTrailStatusCommand({ Name: 'audit' }))
   expect(status.LatestCloudWatchLogsDeliveryError).toBeUndefined()
   expect(status.LatestCloudWatchLogsDeliveryTime).toBeDefined()
+})
+
+test('a log group that went away is tried again every minute, and gets what it missed', async () => {
+  const role = await drydock.role('trail-logs', 'cloudtrail.amazonaws.com', [
+    allow(['logs:CreateLogStream', 'logs:PutLogEvents']),
+  ])
+  const logs = drydock.client(CloudWatchLogsClient)
+  await group('trail')
+  await loggingTrail(drydock, 'audit', {
+    CloudWatchLogsLogGroupArn: 'arn:aws:logs:us-east-1:000000000000:log-group:trail:*',
+    CloudWatchLogsRoleArn: role,
+  })
+  await drydock.advance({ seconds: 1 })
+  await logs.send(new DeleteLogGroupCommand({ logGroupName: 'trail' }))
+  await group('one')
+  await drydock.advance({ seconds: 30 })
+  const status = () => trail.send(new GetTrailStatusCommand({ Name: 'audit' }))
+  expect((await status()).LatestCloudWatchLogsDeliveryError).toBe('ResourceNotFoundException')
+  await group('trail')
+  await drydock.advance({ minutes: 2 })
+  expect((await status()).LatestCloudWatchLogsDeliveryError).toBeUndefined()
+  const { events = [] } = await logs.send(new FilterLogEventsCommand({ logGroupName: 'trail' }))
+  const told = events.map(({ message = '' }) => JSON.parse(message))
+  expect(told.filter(({ requestParameters }) => requestParameters?.logGroupName === 'one')).toHaveLength(1)
+  expect(told.filter(({ eventName, errorCode }) => eventName === 'CreateLogStream' && errorCode).length).toBeLessThan(5)
+})
+
+test('a rule on all calls whose target is a log group comes to rest', async () => {
+  const events = drydock.client(EventBridgeClient)
+  await group('/aws/events/calls')
+  const Resource = 'arn:aws:logs:us-east-1:000000000000:log-group:/aws/events/calls:*'
+  const policyDocument = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Effect: 'Allow',
+        Principal: { Service: 'events.amazonaws.com' },
+        Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+        Resource,
+      },
+    ],
+  })
+  const logs = drydock.client(CloudWatchLogsClient)
+  await logs.send(new PutResourcePolicyCommand({ policyName: 'events', policyDocument }))
+  const EventPattern = JSON.stringify({ 'detail-type': ['AWS API Call via CloudTrail'] })
+  await events.send(new PutRuleCommand({ Name: 'calls', EventPattern }))
+  const Arn = 'arn:aws:logs:us-east-1:000000000000:log-group:/aws/events/calls'
+  await events.send(new PutTargetsCommand({ Rule: 'calls', Targets: [{ Id: 'logs', Arn }] }))
+  await loggingTrail(drydock, 'audit')
+  await group('one')
+  await drydock.advance({ seconds: 5 })
+  const { events: found = [] } = await logs.send(new FilterLogEventsCommand({ logGroupName: '/aws/events/calls' }))
+  const names = found.map(({ message = '' }) => JSON.parse(message).detail.eventName)
+  expect(names).toContain('CreateLogGroup')
+  expect(names).not.toContain('CreateLogStream')
 })
 
 test('a restart loses nothing and repeats nothing', async () => {

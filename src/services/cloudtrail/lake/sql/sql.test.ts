@@ -151,6 +151,9 @@ test.each([
   [`SELECT row_number() OVER (ORDER BY eventTime) FROM ${id}`, /window/],
   [`SELECT ${'('.repeat(50)}1${')'.repeat(50)}`, /deep/],
   [`SELECT eventName FROM ${id} WHERE`, /parsed/],
+  [`SELECT ${'1+'.repeat(1500)}1 FROM ${id}`, /deep/],
+  [`SELECT ${'- '.repeat(3000)}1 FROM ${id}`, /deep/],
+  [`SELECT ${'1,'.repeat(3000)}1 FROM ${id}`, /long/],
   [`SELECT 1/0 FROM ${id}`, /zero/],
 ])('%s is refused', async (sql, message) => {
   await expect(run(sql)).rejects.toThrow(message)

@@ -11,6 +11,8 @@ export class StatementError extends Error {
 }
 
 const MOST_DEPTH = 40
+/** Words and signs of a statement: the parser's time grows with them. */
+const MOST_TOKENS = 4_000
 
 const token =
   /('(?:[^']|'')*')|("(?:[^"]|"")*")|(--[^\n]*|\/\*[\s\S]*?\*\/)|([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})|([A-Za-z_][A-Za-z0-9_$]*(?:\s*\.\s*(?:[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")*"))*)|(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(\s+)|([\s\S])/gy
@@ -26,6 +28,7 @@ export const readable = (statement: string, parameters: readonly string[] = []):
   const waiting = [...parameters]
   let out = ''
   let depth = 0
+  let tokens = 0
   let last = ''
   token.lastIndex = 0
   for (const match of statement.matchAll(token)) {
@@ -38,6 +41,8 @@ export const readable = (statement: string, parameters: readonly string[] = []):
       out += all
       continue
     }
+    tokens += 1
+    if (tokens > MOST_TOKENS) throw new StatementError('The statement is too long.')
     if (other === '(' || other === '[') depth += 1
     if (other === ')' || other === ']') depth -= 1
     if (depth > MOST_DEPTH) throw new StatementError('The statement is nested too deeply.')
