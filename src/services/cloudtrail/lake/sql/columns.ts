@@ -45,8 +45,14 @@ export const eventColumns: readonly string[] = plain
 /** A column's name as AWS spells it, from any case; `undefined` where there is none. */
 export const eventColumn = (name: string): string | undefined => named.get(name.toLowerCase())
 
+/** Columns that are maps of texts; a map has no prototype, by which its keys keep their case when they are shown. */
+const maps = new Set(['requestParameters', 'responseElements', 'additionalEventData', 'serviceEventDetails'])
+
 export const readEvent = (event: AuditRecord, column: string): unknown => {
   if (column === 'eventTime') return new Date(event.eventTime)
   if (column === 'eventJson') return JSON.stringify(event)
-  return Reflect.get(event, column) ?? null
+  const value: unknown = Reflect.get(event, column) ?? null
+  return maps.has(column) && typeof value === 'object' && value !== null
+    ? Object.assign(Object.create(null), value)
+    : value
 }

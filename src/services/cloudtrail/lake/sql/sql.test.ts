@@ -51,6 +51,13 @@ const run = async (sql: string, parameters: string[] = []): Promise<unknown[][]>
 
 const cases: [string, unknown[][]][] = [
   [
+    `SELECT userIdentity.sessionContext, requestParameters FROM ${id} LIMIT 1`,
+    [
+      ['sessionContext', 'requestParameters'],
+      ['{attributes={mfaauthenticated=true}}', '{bucketName=b0, nested={"a":[1,2]}}'],
+    ],
+  ],
+  [
     `SELECT eventName FROM ${id} WHERE errorCode IS NOT NULL ORDER BY eventTime DESC`,
     [['eventName'], ['CreateBucket'], ['DeleteBucket']],
   ],

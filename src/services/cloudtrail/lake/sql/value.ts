@@ -32,15 +32,20 @@ export const toNumber = (value: unknown): number | null => {
   return Number.isNaN(number) ? null : number
 }
 
-/** As a result shows it: rows and maps as `{name=value}`, lists as `[a, b]`, timestamps with milliseconds. */
+/** As a result shows it: rows as `{name=value}`, maps too with what is nested as JSON, lists as `[a, b]`, timestamps with milliseconds. */
 export const toText = (value: unknown): string => {
   if (value === null || value === undefined) return ''
   if (value instanceof Date) return value.toISOString().replace('T', ' ').replace('Z', '')
   if (Array.isArray(value)) return `[${value.map(toText).join(', ')}]`
-  if (typeof value === 'object')
-    return `{${Object.entries(value)
-      .map(([name, member]) => `${name.toLowerCase()}=${member === null ? 'null' : toText(member)}`)
-      .join(', ')}}`
+  if (typeof value === 'object') {
+    const isMap = Object.getPrototypeOf(value) === null
+    const members = Object.entries(value).map(([name, member]) => {
+      if (member === null) return `${isMap ? name : name.toLowerCase()}=null`
+      if (!isMap) return `${name.toLowerCase()}=${toText(member)}`
+      return `${name}=${typeof member === 'string' ? member : JSON.stringify(member)}`
+    })
+    return `{${members.join(', ')}}`
+  }
   return String(value)
 }
 
