@@ -63,7 +63,11 @@ test.runIf(cli)(
     expect(Organization.MasterAccountId).toBe('000000000000')
     const { Roots } = await organizations('list-roots')
     const [root] = Roots
-    expect(root.PolicyTypes).toEqual([{ Type: 'SERVICE_CONTROL_POLICY', Status: 'ENABLED' }])
+    const { Root } = await organizations(
+      'enable-policy-type',
+      ...['--root-id', root.Id, '--policy-type', 'SERVICE_CONTROL_POLICY'],
+    )
+    expect(Root.PolicyTypes).toEqual([{ Type: 'SERVICE_CONTROL_POLICY', Status: 'ENABLED' }])
     const { OrganizationalUnit: unit } = await organizations(
       'create-organizational-unit',
       ...['--parent-id', root.Id, '--name', 'Development', '--tags', 'Key=team,Value=web'],

@@ -174,8 +174,11 @@ test('a created account stays four days, then it may be removed or leave; the ma
   await expect(member.send(new LeaveOrganizationCommand({}))).rejects.toMatchObject({
     name: 'AWSOrganizationsNotInUseException',
   })
-  for (const attempt of [remove(drydock.account), organizations.send(new LeaveOrganizationCommand({}))])
-    await expect(attempt).rejects.toMatchObject({ name: 'MasterCannotLeaveOrganizationException' })
+  await Promise.all(
+    [remove(drydock.account), organizations.send(new LeaveOrganizationCommand({}))].map((attempt) =>
+      expect(attempt).rejects.toMatchObject({ name: 'MasterCannotLeaveOrganizationException' }),
+    ),
+  )
   // The address stays with the account that left.
   expect((await create({ Email: 'leaving@example.com' })).done?.FailureReason).toBe('EMAIL_ALREADY_EXISTS')
 })

@@ -45,7 +45,8 @@ beforeAll(async () => {
   const { Organization } = await organizations.send(new CreateOrganizationCommand({}))
   organizationId = Organization?.Id ?? ''
   root = (await organizations.send(new ListRootsCommand({}))).Roots?.[0]?.Id ?? ''
-  await organizations.send(new EnablePolicyTypeCommand({ RootId: root, PolicyType: 'RESOURCE_CONTROL_POLICY' }))
+  for (const PolicyType of ['SERVICE_CONTROL_POLICY', 'RESOURCE_CONTROL_POLICY'] as const)
+    await organizations.send(new EnablePolicyTypeCommand({ RootId: root, PolicyType }))
 })
 afterAll(() => drydock.close())
 

@@ -1,7 +1,7 @@
 import type { Organization } from '@aws-sdk/client-organizations'
 import type { ReadTx } from '../../store/store.ts'
 import { accountOf, join, part } from './accounts.ts'
-import { attachManaged, detachAll } from './attachments.ts'
+import { detachAll } from './attachments.ts'
 import { asManagement, asMember } from './caller.ts'
 import { closeHandshake, isPending } from './handshake.ts'
 import { accountArn, newId, organizationArn, unnamed } from './ids.ts'
@@ -37,7 +37,7 @@ const alreadyIn = () =>
   fail('AlreadyInOrganizationException', 'The AWS account is already a member of an organization.')
 
 /**
- * The caller's account becomes the management account. With all features, service control policies are on in the root.
+ * The caller's account becomes the management account. No policy type is enabled yet.
  * Errors: AlreadyInOrganizationException, AccessDeniedForDependencyException.
  */
 export const CreateOrganization: Operation<'CreateOrganization'> = async (ctx, { FeatureSet = 'ALL' }) => {
@@ -53,10 +53,9 @@ export const CreateOrganization: Operation<'CreateOrganization'> = async (ctx, {
       rootTags: {},
       management: ctx.account,
       featureSet: FeatureSet,
-      policyTypes: FeatureSet === 'ALL' ? ['SERVICE_CONTROL_POLICY' as const] : [],
+      policyTypes: [],
       trusted: {},
     })
-    await attachManaged(tx, ctx, organization, organization.root)
     await join(tx, ctx, organization, account, { method: 'INVITED', tags: {} })
     return { Organization: await toOrganization(tx, organization) }
   })

@@ -38,6 +38,7 @@ beforeEach(async () => {
   const { Organization } = await organizations.send(new CreateOrganizationCommand({}))
   id = Organization?.Id ?? ''
   root = (await organizations.send(new ListRootsCommand({}))).Roots?.[0]?.Id ?? ''
+  await enable('SERVICE_CONTROL_POLICY')
 })
 afterEach(() => drydock.close())
 
@@ -98,12 +99,15 @@ test('AWS’s own policies cannot be changed, deleted or tagged', async () => {
     Arn: 'arn:aws:organizations::aws:policy/service_control_policy/p-FullAWSAccess',
     AwsManaged: true,
   })
-  for (const attempt of [
-    organizations.send(new UpdatePolicyCommand({ PolicyId, Name: 'Mine' })),
-    organizations.send(new DeletePolicyCommand({ PolicyId })),
-    organizations.send(new TagResourceCommand({ ResourceId: PolicyId, Tags: [{ Key: 'a', Value: 'b' }] })),
-  ])
-    await expect(attempt).rejects.toMatchObject({ name: 'InvalidInputException', Reason: 'IMMUTABLE_POLICY' })
+  await Promise.all(
+    [
+      organizations.send(new UpdatePolicyCommand({ PolicyId, Name: 'Mine' })),
+      organizations.send(new DeletePolicyCommand({ PolicyId })),
+      organizations.send(new TagResourceCommand({ ResourceId: PolicyId, Tags: [{ Key: 'a', Value: 'b' }] })),
+    ].map((attempt) =>
+      expect(attempt).rejects.toMatchObject({ name: 'InvalidInputException', Reason: 'IMMUTABLE_POLICY' }),
+    ),
+  )
 })
 
 test('a target has one to five service control policies; what is attached cannot be deleted', async () => {
