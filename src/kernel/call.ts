@@ -160,31 +160,37 @@ const record = async (kernel: Kernel, facts: Finished): Promise<void> => {
       output: responseElements,
     }),
   })
-  await recordIn({ era: facts.era, place, owners }, region, record, now.getTime())
+  await recordIn({ era: facts.era, place, owners, principal }, region, record, now.getTime())
 }
 
 /** Accounts that ARNs name. */
 const ownersOf = (resources: readonly unknown[]): ReadonlySet<string> =>
   new Set(resources.flatMap((arn) => (typeof arn === 'string' ? [arn.split(':')[4] ?? ''] : [])))
 
-/** In the caller's account, and in those whose resources the call was about. */
+/** In the caller's account, and in those whose resources the call was about; who has no account is recorded in theirs only. */
 const recordIn = async (
-  { era, place, owners = new Set<string>() }: Pick<Finished, 'era' | 'place' | 'owners'>,
+  { era, place, owners = new Set<string>(), principal }: Pick<Finished, 'era' | 'place' | 'owners' | 'principal'>,
   region: string,
   record: AuditRecord,
   time: number,
 ): Promise<void> => {
+  const append = (account: string, body: AuditRecord) =>
+    era.append.append(auditStream(account, region), [{ time, body }])
   const others = [...owners].filter((account) => account !== place.account && /^\d{12}$/.test(account))
   if (others.length === 0) {
-    await era.append.append(auditStream(place.account, region), [{ time, body: record }])
+    await append(place.account, record)
+    return
+  }
+  const [only, ...more] = owners
+  if (!principal.account && only !== undefined && more.length === 0) {
+    await append(only, { ...record, recipientAccountId: only })
     return
   }
   const sharedEventID = randomUUID()
-  const own = { account: place.account, body: { ...record, sharedEventID } }
-  const shared = others.map((account) => ({ account, body: sharedRecord(record, account, sharedEventID) }))
-  await Promise.all(
-    [own, ...shared].map(({ account, body }) => era.append.append(auditStream(account, region), [{ time, body }])),
-  )
+  await Promise.all([
+    append(place.account, { ...record, sharedEventID }),
+    ...others.map((account) => append(account, sharedRecord(record, account, sharedEventID))),
+  ])
 }
 
 /** A call from one service to another: the same way without the bytes. */

@@ -25,7 +25,7 @@ import {
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createAccount, enter } from '../../../test/member-accounts.ts'
 import { allow, type Keys, type Story, story } from '../../../test/story.ts'
-import { deliveredTo, errorOf, loggingTrail, trailBucket } from './story-bench.ts'
+import { arnOf, deliveredTo, errorOf, loggingTrail, trailBucket, trailBucketPolicy } from './story-bench.ts'
 
 let drydock: Story
 let trail: CloudTrailClient
@@ -112,6 +112,29 @@ test('a call on another account’s resource is recorded in both', async () => {
   const assumed = JSON.parse(Events.find(({ EventName }) => EventName === 'AssumeRole')?.CloudTrailEvent ?? '{}')
   expect(assumed.recipientAccountId).toBe(member)
   expect(assumed.sharedEventID).toBeDefined()
+})
+
+test('log files in another account’s bucket are that account’s data events only', async () => {
+  const s3 = drydock.client(S3Client, keys)
+  await s3.send(new CreateBucketCommand({ Bucket: 'central' }))
+  const Policy = JSON.stringify(trailBucketPolicy('central', arnOf('audit')))
+  await s3.send(new PutBucketPolicyCommand({ Bucket: 'central', Policy }))
+  await trail.send(new CreateTrailCommand({ Name: 'audit', S3BucketName: 'central' }))
+  await trail.send(new StartLoggingCommand({ Name: 'audit' }))
+  await drydock.client(CloudWatchLogsClient).send(new CreateLogGroupCommand({ logGroupName: 'g' }))
+  await drydock.advance({ minutes: 6 })
+  const puts = async (account: string) =>
+    (await drydock.server.kernel.append.range(`audit/${account}/us-east-1`, { limit: 10_000 }))
+      .map(
+        ({ body }) => body as { eventName: string; userIdentity: { invokedBy?: string }; recipientAccountId: string },
+      )
+      .filter(
+        ({ eventName, userIdentity }) =>
+          eventName === 'PutObject' && userIdentity.invokedBy === 'cloudtrail.amazonaws.com',
+      )
+      .map(({ recipientAccountId }) => recipientAccountId)
+  expect(await puts(member)).toEqual([member])
+  expect(await puts('000000000000')).toEqual([])
 })
 
 test('a delegated administrator is registered in Organizations', async () => {
