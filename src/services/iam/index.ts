@@ -93,7 +93,7 @@ export const service = defineService<NS>()({
     ...organizationsReport,
   }),
   partial: {
-    CreateLoginProfile: 'The password opens nothing: there is no console to sign in to.',
+    CreateLoginProfile: 'The password opens nothing: there is no console to sign in to. The root user has none.',
     UpdateAccountPasswordPolicy:
       'Expiry is told by the credential report; no sign-in asks for it, there being no console to sign in to.',
     ListAccessKeys: "The root user's own keys are the server's, and not listed.",

@@ -1,5 +1,6 @@
 import type { LoginProfile } from '@aws-sdk/client-iam'
-import { AwsError } from '../../kernel/errors.ts'
+import type { Ctx } from '../../kernel/context.ts'
+import { AwsError, notImplemented } from '../../kernel/errors.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { type LoginProfileRecord, LoginProfiles, PasswordPolicies } from './credential-records.ts'
 import { stamp } from './ids.ts'
@@ -21,6 +22,12 @@ const toProfile = (user: UserRecord, profile: LoginProfileRecord): LoginProfile 
 
 const missing = (user: UserRecord) =>
   fail('NoSuchEntityException', `Login Profile for User ${user.name} cannot be found.`)
+
+/** Sessions of AssumeRoot name no user: it is the root user's password that they look after, and he has none here. */
+const refuseRootSession = ({ principal }: Ctx, userName: string | undefined): void => {
+  if (userName === undefined && principal.kind === 'root' && principal.session)
+    throw fail('NoSuchEntityException', 'Login Profile for User root cannot be found.')
+}
 
 const getProfile = async (tx: ReadTx, user: UserRecord): Promise<LoginProfileRecord> => {
   const profile = await tx.get(LoginProfiles, user.id)
@@ -54,6 +61,8 @@ const overtaken = (user: UserRecord) =>
 
 const CreateLoginProfile: Operation<'CreateLoginProfile'> = async (ctx, input) => {
   const { Password } = input
+  if (input.UserName === undefined && ctx.principal.kind === 'root' && ctx.principal.session)
+    throw notImplemented('a password of the root user')
   if (Password === undefined) throw invalid('Password is required to create a login profile.')
   const exists = (user: UserRecord) =>
     fail('EntityAlreadyExistsException', `Login Profile for User ${user.name} already exists.`)
@@ -78,11 +87,13 @@ const CreateLoginProfile: Operation<'CreateLoginProfile'> = async (ctx, input) =
   })
 }
 
-const GetLoginProfile: Operation<'GetLoginProfile'> = (ctx, { UserName }) =>
-  ctx.read(async (tx) => {
+const GetLoginProfile: Operation<'GetLoginProfile'> = (ctx, { UserName }) => {
+  refuseRootSession(ctx, UserName)
+  return ctx.read(async (tx) => {
     const user = await namedOrCaller(ctx, tx, UserName)
     return { LoginProfile: toProfile(user, await getProfile(tx, user)) }
   })
+}
 
 const withPassword = (profile: LoginProfileRecord, hash: string, now: number): LoginProfileRecord => ({
   ...profile,
@@ -107,6 +118,7 @@ const UpdateLoginProfile: Operation<'UpdateLoginProfile'> = async (ctx, input) =
 }
 
 const DeleteLoginProfile: Operation<'DeleteLoginProfile'> = async (ctx, { UserName }) => {
+  refuseRootSession(ctx, UserName)
   await ctx.write(async (tx) => {
     const user = await namedOrCaller(ctx, tx, UserName)
     tx.delete(LoginProfiles, (await getProfile(tx, user)).user)

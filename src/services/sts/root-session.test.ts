@@ -71,6 +71,16 @@ test('a task on a member account gives nothing but the task', async () => {
   })
 })
 
+test('an audit finds that the root user has no password, no device and no certificate', async () => {
+  const root = drydock.client(iam.IAMClient, keysOf(await assume(admin)))
+  await expect(root.send(new iam.GetLoginProfileCommand({}))).rejects.toMatchObject({
+    name: 'NoSuchEntityException',
+    message: 'Login Profile for User root cannot be found.',
+  })
+  expect((await root.send(new iam.ListMFADevicesCommand({}))).MFADevices).toEqual([])
+  expect((await root.send(new iam.ListSigningCertificatesCommand({}))).Certificates).toEqual([])
+})
+
 test('only who may, for what there is', async () => {
   await expect(assume(drydock.root)).rejects.toMatchObject({ name: 'AccessDenied' })
   await expect(assume(await drydock.user('nobody'))).rejects.toMatchObject({
