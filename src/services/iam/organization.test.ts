@@ -8,6 +8,7 @@ import {
   DescribeCreateAccountStatusCommand,
   DetachPolicyCommand,
   EnableAWSServiceAccessCommand,
+  EnablePolicyTypeCommand,
   ListRootsCommand,
   MoveAccountCommand,
   OrganizationsClient,
@@ -102,6 +103,7 @@ describe('in an organization', () => {
 
   test('a report tells which services control policies allow, and which account used them last', async () => {
     const { id, root } = await organize()
+    await organizations.send(new EnablePolicyTypeCommand({ RootId: root, PolicyType: 'SERVICE_CONTROL_POLICY' }))
     const { OrganizationalUnit } = await organizations.send(
       new CreateOrganizationalUnitCommand({ ParentId: root, Name: 'dev' }),
     )

@@ -108,10 +108,6 @@ export const service = defineService<NS>()({
     CreateAccount: 'IamUserAccessToBilling changes nothing: there are no bills here.',
     CreateGovCloudAccount:
       'There is no AWS GovCloud (US): every request is refused as on AWS without an account there.',
-    EnableAWSServiceAccess:
-      'Kept and shown, and asked for delegated administrators and policy types; no service here looks at it.',
-    RegisterDelegatedAdministrator:
-      'Gives the account the right to read the organization; no service here takes it for its administrator.',
     InviteAccountToOrganization: 'No e-mail is sent: the account finds the invitation by ListHandshakesForAccount.',
     ListAccountsWithInvalidEffectivePolicy:
       'An effective policy is found invalid only for more than ten rules of a backup plan.',
