@@ -30,6 +30,8 @@ export const service = defineService<NS>()({
     GetWebIdentityToken:
       'Of the session’s context (an instance, a function, an identity provider) nothing is told in the token.',
     AssumeRole: 'Provided contexts are refused.',
+    AssumeRoot:
+      'The session is real, and S3 does not let the root user past a bucket policy that denies everybody; there are no queues to unlock.',
     AssumeRoleWithWebIdentity:
       'Only for OpenID Connect providers that the account registered: tokens of Google, Amazon, Facebook and Amazon Cognito are refused with NotImplemented where it did not.',
   },
