@@ -37,10 +37,11 @@ test('lower rooms do not know upper ones', () => {
   const below: Record<string, readonly string[]> = {
     policy: ['policy'],
     archives: ['archives'],
+    schedules: ['schedules'],
     blobs: ['blobs'],
     compute: ['compute', 'work'],
     kernel: ['kernel', 'policy', 'work', 'compute', 'store', 'blobs'],
-    services: ['services', 'kernel', 'policy', 'work', 'compute', 'store', 'blobs', 'archives'],
+    services: ['services', 'kernel', 'policy', 'work', 'compute', 'store', 'blobs', 'archives', 'schedules'],
   }
   const wrong = imports.filter(({ from, to, typeOnly }) => {
     const allowed = below[roomOf(from)]

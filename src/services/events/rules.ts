@@ -7,7 +7,7 @@ import { fail, fromToken, invalid, type Operation, toToken } from './operation.t
 import { type EventPattern, exactValues, PatternError, parsePattern } from './pattern.ts'
 import { passRole } from './roles.ts'
 import { Target } from './rule-targets.ts'
-import { parseSchedule } from './schedule.ts'
+import { parseSchedule } from '../../schedules/schedule.ts'
 import { readTags } from './tags.ts'
 
 export type RuleRecord = {
