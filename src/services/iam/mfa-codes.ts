@@ -2,8 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { Secret, TOTP } from 'otpauth'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Principal } from '../../kernel/principal.ts'
-import type { MfaDeviceRecord } from './credential-records.ts'
-import { MfaDevices } from './credential-records.ts'
+import { type MfaDeviceRecord, MfaDevices } from './credential-records.ts'
 
 // Time-based one-time passwords (RFC 6238): six digits, SHA-1, steps of 30 seconds.
 
