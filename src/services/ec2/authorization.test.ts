@@ -3,6 +3,8 @@ import {
   CreateTagsCommand,
   DescribeInstancesCommand,
   GetConsoleOutputCommand,
+  ModifyInstanceAttributeCommand,
+  ModifyInstanceMetadataOptionsCommand,
   RunInstancesCommand,
   type RunInstancesCommandInput,
   StopInstancesCommand,
@@ -124,4 +126,29 @@ test('a role is passed only by who may pass it', async () => {
   ])
   const { Instances } = await run(passer, { IamInstanceProfile })
   expect(Instances?.[0]?.IamInstanceProfile?.Arn).toBe('arn:aws:iam::000000000000:instance-profile/frontend')
+})
+
+test('what an instance is like, and what is to be set on it, decide', async () => {
+  const InstanceId = await bench.launch()
+  const keys = await bench.drydock.user('setter', [
+    allow('ec2:ModifyInstanceMetadataOptions', arn('instance/*'), {
+      StringEquals: { 'ec2:Attribute/HttpTokens': 'required', 'ec2:Region': 'us-east-1' },
+    }),
+    allow('ec2:ModifyInstanceAttribute', arn('instance/*'), {
+      'ForAllValues:StringEquals': { 'ec2:Attribute': ['DisableApiTermination'] },
+      StringEquals: { 'ec2:InstanceType': 't3.micro' },
+    }),
+    allow('ec2:DescribeInstances', '*', { StringEquals: { 'ec2:Region': 'eu-west-1' } }),
+  ])
+  const ec2 = bench.as(keys)
+  await ec2.send(new ModifyInstanceMetadataOptionsCommand({ InstanceId, HttpTokens: 'required' }))
+  await expect(
+    ec2.send(new ModifyInstanceMetadataOptionsCommand({ InstanceId, HttpTokens: 'optional' })),
+  ).rejects.toMatchObject(denied('ec2:ModifyInstanceMetadataOptions', arn(`instance/${InstanceId}`)))
+  await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId, DisableApiTermination: { Value: true } }))
+  await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId, Attribute: 'disableApiTermination', Value: 'false' }))
+  await expect(
+    ec2.send(new ModifyInstanceAttributeCommand({ InstanceId, SourceDestCheck: { Value: false } })),
+  ).rejects.toMatchObject(denied('ec2:ModifyInstanceAttribute', arn(`instance/${InstanceId}`)))
+  await expect(ec2.send(new DescribeInstancesCommand({}))).rejects.toMatchObject({ name: 'UnauthorizedOperation' })
 })

@@ -1,6 +1,7 @@
 import { get } from 'node:http'
 import { text as textOf } from 'node:stream/consumers'
 import {
+  CompleteMultipartUploadCommand,
   CopyObjectCommand,
   CreateBucketCommand,
   CreateMultipartUploadCommand,
@@ -21,6 +22,7 @@ import {
   PutObjectCommand,
   PutPublicAccessBlockCommand,
   S3Client,
+  UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { allow, type Story, story } from '../../../test/story.ts'
@@ -117,7 +119,7 @@ test('a version is an action of its own', async () => {
 test('a copy reads its source and writes its target; tags need their own right', async () => {
   const b = await bucket('copies')
   await put(b, 'in/a')
-  const writer = await user('writer', allow('s3:PutObject', `arn:aws:s3:::${b}/out/*`))
+  const writer = await user('careful-writer', allow('s3:PutObject', `arn:aws:s3:::${b}/out/*`))
   const copier = await user(
     'copier',
     allow('s3:PutObject', `arn:aws:s3:::${b}/out/*`),
@@ -282,4 +284,35 @@ test('the public is kept out until both the block is lifted and a policy lets it
   expect((await anonymous(`${b}/k?response-content-type=a/b`)).status).toBe(400)
   expect((await anonymous(`${b}/absent`)).status).toBe(403)
   expect((await anonymous(b)).status).toBe(403)
+})
+
+test('conditional writes may be demanded of what makes an object, and not of the parts of one', async () => {
+  const Bucket = await bucket('careful')
+  const writer = await user('condition-writer', allow(['s3:PutObject'], 'arn:aws:s3:::careful/*'))
+  await setPolicy(Bucket, {
+    Effect: 'Deny',
+    Principal: '*',
+    Action: 's3:PutObject',
+    Resource: 'arn:aws:s3:::careful/*',
+    Condition: { Null: { 's3:if-none-match': 'true' }, Bool: { 's3:ObjectCreationOperation': 'true' } },
+  })
+  await expect(put(Bucket, 'one', 'x', writer)).rejects.toMatchObject(denied)
+  await writer.send(new PutObjectCommand({ Bucket, Key: 'one', Body: 'x', IfNoneMatch: '*' }))
+  const upload = { Bucket, Key: 'two' }
+  const { UploadId } = await writer.send(new CreateMultipartUploadCommand(upload))
+  const { ETag } = await writer.send(new UploadPartCommand({ ...upload, UploadId, PartNumber: 1, Body: 'x' }))
+  const complete = { ...upload, UploadId, MultipartUpload: { Parts: [{ PartNumber: 1, ETag }] } }
+  await expect(writer.send(new CompleteMultipartUploadCommand(complete))).rejects.toMatchObject(denied)
+  await writer.send(new CompleteMultipartUploadCommand({ ...complete, IfNoneMatch: '*' }))
+})
+
+test('a bucket that is made with tags asks for the right to tag it', async () => {
+  const arn = 'arn:aws:s3:::tagged'
+  const maker = await user('bucket-maker', allow('s3:CreateBucket', arn))
+  const input = { Bucket: 'tagged', CreateBucketConfiguration: { Tags: [{ Key: 'team', Value: 'blue' }] } }
+  await expect(maker.send(new CreateBucketCommand(input))).rejects.toMatchObject({
+    message: expect.stringContaining(`is not authorized to perform: s3:TagResource on resource: ${arn}`),
+  })
+  const blue = allow(['s3:CreateBucket', 's3:TagResource'], arn, { StringEquals: { 'aws:RequestTag/team': 'blue' } })
+  await (await user('blue-maker', blue)).send(new CreateBucketCommand(input))
 })

@@ -5,8 +5,10 @@ import { Bucket } from './bucket.ts'
 
 export type Keys = Readonly<Record<string, string | undefined>>
 
+type Asked = { readonly request: Pick<Ctx['request'], 'query' | 'headers' | 'received'> }
+
 /** How the request was signed. The signature's age is that of a presigned URL: milliseconds since it was made. */
-export const requestKeys = ({ request: { query, headers, received } }: Ctx): Keys => {
+export const requestKeys = ({ request: { query, headers, received } }: Asked): Keys => {
   const inQuery = /(^|&)(X-Amz-Signature|Signature)=/i.test(query)
   const signed = inQuery || headers.authorization !== undefined
   return {
