@@ -229,6 +229,7 @@ export const makeWorld = async (
   const { Accounts } = await call('organizations', 'ListAccounts', {})
   const member = (Accounts as { Id: string }[]).find(({ Id }) => Id !== account)?.Id
   const Type = 'SERVICE_CONTROL_POLICY'
+  await call('organizations', 'EnablePolicyType', { RootId: root, PolicyType: Type })
   const { Policy } = await call('organizations', 'CreatePolicy', {
     ...{ Name: 'c', Description: 'd', Content: control, Type, Tags: tags },
   })
