@@ -17,9 +17,11 @@ import {
 import { deleteRules, putRules } from './archive-rules.ts'
 import { deleteFindings } from './findings/finding.ts'
 import { follow } from './findings/follower.ts'
+import { deleteRecommendations } from './findings/recommendations.ts'
 import { ensureLinkedRole, linkedRole } from './linked-role.ts'
 import { conflict, fail, type Input, invalid, type Operation, overQuota } from './operation.ts'
 import { page } from './page.ts'
+import { deletePreviews } from './previews.ts'
 
 // Analyzers: what they look at, and for whom (IAM user guide, "Create an IAM Access Analyzer ... analyzer").
 
@@ -176,6 +178,8 @@ const DeleteAnalyzer: Operation<'DeleteAnalyzer'> = (ctx, { analyzerName }) =>
     tx.delete(Analyzers, arn)
     await deleteRules(tx, arn)
     await deleteFindings(tx, arn)
+    await deleteRecommendations(tx, arn)
+    await deletePreviews(tx, arn)
     return {}
   })
 

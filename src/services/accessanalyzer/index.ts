@@ -11,13 +11,23 @@ import { scan } from './findings/scan.ts'
 import { Generations, generationReconcilers, generations } from './generation/jobs.ts'
 import { access } from './iam.ts'
 import type { NS } from './operation.ts'
+import { Previews, previewReconciler, previews } from './previews.ts'
 
 /** IAM Access Analyzer. */
 export const service = defineService<NS>()({
   id: 'accessanalyzer',
-  tables: [Analyzers, ArchiveRules, Findings, AnalyzedResources, Recommendations, Generations],
-  operations: { ...checks, ...analyzers, ...archiveRules, ...findings, ...recommendations, ...generations },
+  tables: [Analyzers, ArchiveRules, Findings, AnalyzedResources, Recommendations, Previews, Generations],
+  operations: {
+    ...checks,
+    ...analyzers,
+    ...archiveRules,
+    ...findings,
+    ...recommendations,
+    ...previews,
+    ...generations,
+  },
   partial: {
+    CreateAccessPreview: 'Access points, EBS and RDS snapshots are refused.',
     CreateAnalyzer: 'Internal access analyzers are refused.',
     UpdateAnalyzer: 'Internal access analyzers are refused.',
     GetGeneratedPolicy: 'The form of the service-level template is ours: AWS documents none.',
@@ -25,6 +35,6 @@ export const service = defineService<NS>()({
       "Records come from this server's audit log, which is what trails deliver, and not from the files in the trail's bucket.",
   },
   access,
-  reconcilers: [scan, followReconciler, ...generationReconcilers],
+  reconcilers: [scan, followReconciler, previewReconciler, ...generationReconcilers],
   provides: [provide(follower, makeFollower)],
 })

@@ -1,5 +1,5 @@
 import type { RecommendedStep } from '@aws-sdk/client-accessanalyzer'
-import { table } from '../../../store/store.ts'
+import { table, type WriteTx } from '../../../store/store.ts'
 import { getAnalyzer } from '../analyzer.ts'
 import { linkedRole } from '../linked-role.ts'
 import { invalid, notFound, type Operation } from '../operation.ts'
@@ -20,6 +20,11 @@ export const Recommendations = table<Recommendation>('accessanalyzer.recommendat
   scope: 'region',
   key: ({ analyzer, finding }) => `${analyzer} ${finding}`,
 })
+
+export const deleteRecommendations = async (tx: WriteTx, analyzer: string): Promise<void> => {
+  for (const one of await tx.list(Recommendations, { prefix: `${analyzer} ` }))
+    tx.delete(Recommendations, Recommendations.key(one))
+}
 
 /** Done when the call answers. Throws ValidationException for findings about anything but unused permissions. */
 const GenerateFindingRecommendation: Operation<'GenerateFindingRecommendation'> = async (ctx, { analyzerArn, id }) => {
