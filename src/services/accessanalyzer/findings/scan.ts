@@ -1,4 +1,5 @@
 import type { Ctx } from '../../../kernel/context.ts'
+import { AwsError } from '../../../kernel/errors.ts'
 import { done, type Reconciler } from '../../../work/reconciler.ts'
 import { type Analyzer, Analyzers, isOrganization, isUnused } from '../analyzer.ts'
 import { isArchivedBy, rulesOf } from '../archive-rules.ts'
@@ -103,8 +104,14 @@ export const scan: Reconciler = {
   step: async (ctx, arn) => {
     const analyzer = await ctx.read((tx) => tx.get(Analyzers, arn))
     if (!analyzer) return done()
-    if (isUnused(analyzer)) await scanUnused(ctx, analyzer)
-    else await scanExternal(ctx, analyzer)
+    try {
+      if (isUnused(analyzer)) await scanUnused(ctx, analyzer)
+      else await scanExternal(ctx, analyzer)
+    } catch (error) {
+      // Somebody deleted the role: the next change or day asks again, what was found stays.
+      if (!(error instanceof AwsError && /^AccessDenied/.test(error.code))) throw error
+      ctx.log.warn('an analyzer could not look at its account', { analyzer: arn, error: error.message })
+    }
     return done()
   },
 }

@@ -205,6 +205,13 @@ test.each<[string, object[], string, string, string]>([
     `${trailArn}-not`,
     'RESOURCE_NOT_FOUND_ERROR',
   ],
+  [
+    'the name of the trail is none',
+    readsTrail,
+    'access-analyzer.amazonaws.com',
+    'arn:aws:cloudtrail:us-east-1:000000000000:trail/t',
+    'RESOURCE_NOT_FOUND_ERROR',
+  ],
 ])('the job fails where %s', async (_, policies, trusted, arn, code) => {
   const accessRole = await drydock.role('reader', trusted, policies)
   const worker = await drydock.role('worker', trusting)

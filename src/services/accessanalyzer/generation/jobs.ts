@@ -213,8 +213,11 @@ const under = async <T>(run: () => Promise<T>): Promise<T> => {
           ? 'Incorrect permissions assigned to access CloudTrail S3 bucket. Please fix before trying again.'
           : error.message,
       )
-    if (error instanceof AwsError && /NotFound|NoSuch/.test(error.code))
-      throw new JobFailure('RESOURCE_NOT_FOUND_ERROR', error.message)
+    if (error instanceof AwsError && error.code !== 'InternalFailure')
+      throw new JobFailure(
+        /NotFound|NoSuch|InvalidTrailName|ARNInvalid/.test(error.code) ? 'RESOURCE_NOT_FOUND_ERROR' : 'SERVICE_ERROR',
+        error.message,
+      )
     throw error
   }
 }
