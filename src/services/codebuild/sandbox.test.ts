@@ -10,9 +10,12 @@ import {
   StartBuildCommand,
   StopBuildCommand,
 } from '@aws-sdk/client-codebuild'
+import { IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import { CreateBucketCommand, GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
+import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Story, story } from '../../../test/story.ts'
+import { allow, type Story, story } from '../../../test/story.ts'
 import { unzip } from '../../archives/zip.ts'
 import { sandboxDriver } from '../../compute/sandbox.ts'
 import { systemClock } from '../../work/clock.ts'
@@ -112,6 +115,41 @@ artifacts: {files: ['**/*'], base-directory: $CODEBUILD_SRC_DIR/dist}
     expect(await readFile(join(folder, 'app/link'), 'utf8')).toBe(
       await readFile(join(folder, 'app/closed/file'), 'utf8'),
     )
+  })
+
+  it('a build gets parameters and secrets that its role may read, and its log shows none of them', async () => {
+    const ssm = drydock.client(SSMClient)
+    await ssm.send(new PutParameterCommand({ Name: '/app/token', Value: 'parameter-value', Type: 'SecureString' }))
+    const { ARN } = await drydock
+      .client(SecretsManagerClient)
+      .send(new CreateSecretCommand({ Name: 'app', SecretString: JSON.stringify({ key: 'secret-value' }) }))
+    const buildspec = `version: 0.2
+env:
+  parameter-store: {TOKEN: /app/token}
+  secrets-manager: {KEY: 'app:key', SAME: '${ARN}:key:AWSCURRENT'}
+phases:
+  build:
+    commands:
+      - echo "token $TOKEN key $KEY"
+      - test "$TOKEN $KEY $SAME" = "$(echo cGFyYW1ldGVyLXZhbHVlIHNlY3JldC12YWx1ZSBzZWNyZXQtdmFsdWU= | base64 -d)"
+`
+    const denied = await when(await open(buildspec), ended)
+    expect(denied.buildStatus).toBe('FAILED')
+    expect(denied.phases?.flatMap(({ contexts = [] }) => contexts).find(({ statusCode }) => statusCode)).toMatchObject({
+      statusCode: 'Decrypted Variables Error',
+      message: expect.stringContaining('ssm:GetParameters'),
+    })
+    await drydock.client(IAMClient).send(
+      new PutRolePolicyCommand({
+        RoleName: 'builder',
+        PolicyName: 'values',
+        PolicyDocument: JSON.stringify(allow(['ssm:GetParameters', 'secretsmanager:GetSecretValue'])),
+      }),
+    )
+    const build = await when(await open(buildspec), ended)
+    const log = (await logOf(build)).join('\n')
+    expect([build.buildStatus, log]).toEqual(['SUCCEEDED', expect.stringContaining('token *** key ***')])
+    expect(log).not.toMatch(/parameter-value|secret-value/)
   })
 
   it('a build makes artifacts of what lies elsewhere in its file system', async () => {
