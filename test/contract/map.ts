@@ -87,6 +87,7 @@ export const asks: Rows<string> = [
       's3:CreateMultipartUpload':
         's3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
       's3:DeleteBucketEncryption': 's3:PutEncryptionConfiguration',
+      's3:DeleteBucketLifecycle': 's3:PutLifecycleConfiguration',
       's3:DeleteBucketTagging': 's3:PutBucketTagging',
       's3:DeleteObject': 's3:DeleteObject s3:DeleteObjectVersion',
       's3:DeleteObjectTagging': 's3:DeleteObjectTagging s3:DeleteObjectVersionTagging s3:ListBucket',
@@ -113,6 +114,7 @@ export const asks: Rows<string> = [
       's3:ListObjectsV2': 's3:ListBucket',
       's3:ListParts': 's3:ListMultipartUploadParts',
       's3:PutBucketEncryption': 's3:PutEncryptionConfiguration',
+      's3:PutBucketLifecycleConfiguration': 's3:PutLifecycleConfiguration',
       's3:PutBucketNotificationConfiguration': 's3:PutBucketNotification',
       's3:PutObject': 's3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
       's3:PutObjectAcl': 's3:PutObjectAcl s3:PutObjectVersionAcl',

@@ -145,11 +145,6 @@ export const GetBucketCors: Operation<'GetBucketCors'> = async (ctx, input) => {
   throw fail('NoSuchCORSConfiguration', 'The CORS configuration does not exist', { BucketName: name })
 }
 
-export const GetBucketLifecycleConfiguration: Operation<'GetBucketLifecycleConfiguration'> = async (ctx, input) => {
-  const { name } = await present(ctx, input)
-  throw fail('NoSuchLifecycleConfiguration', 'The lifecycle configuration does not exist', { BucketName: name })
-}
-
 export const GetBucketWebsite: Operation<'GetBucketWebsite'> = async (ctx, input) => {
   const { name } = await present(ctx, input)
   throw fail('NoSuchWebsiteConfiguration', 'The specified bucket does not have a website configuration', {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { type ReadTx, table } from '../../store/store.ts'
+import { dropConfigurations } from './bucket-configuration.ts'
 import { fail, type Operation } from './operation.ts'
 import { checkTags, type Tag } from './tags.ts'
 import { dropUploads } from './upload.ts'
@@ -29,6 +30,8 @@ export type BucketRecord = {
   /** Events go to EventBridge. */
   readonly eventBridge?: boolean
   readonly bucketKey?: boolean
+  /** Kinds of configuration it has, in rows of their own. */
+  readonly configured?: readonly string[]
 }
 
 /** Names of buckets are unique over all accounts and regions. */
@@ -205,6 +208,7 @@ export const DeleteBucket: Operation<'DeleteBucket'> = (ctx, input) =>
     if (!(await isBucketEmpty(tx, name)))
       throw fail('BucketNotEmpty', 'The bucket you tried to delete is not empty', { BucketName: name })
     await dropUploads(tx, name)
+    await dropConfigurations(tx, name)
     tx.delete(Bucket, name)
     return {}
   })

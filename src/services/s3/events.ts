@@ -66,6 +66,7 @@ export const emitDeleted = (
   bucket: BucketRecord,
   version: VersionRecord,
   deletionType: 'Permanently Deleted' | 'Delete Marker Created',
+  reason: 'DeleteObject' | 'Lifecycle Expiration' = 'DeleteObject',
 ): void =>
   emit(
     ctx,
@@ -73,7 +74,23 @@ export const emitDeleted = (
     bucket,
     'Object Deleted',
     { key: version.key, ...versionOf(bucket, version), sequencer: sequencerOf(version) },
-    { reason: 'DeleteObject', 'deletion-type': deletionType },
+    { reason, 'deletion-type': deletionType },
+  )
+
+export const emitMoved = (
+  ctx: Ctx,
+  tx: WriteTx,
+  bucket: BucketRecord,
+  record: ObjectRecord,
+  storageClass: string,
+): void =>
+  emit(
+    ctx,
+    tx,
+    bucket,
+    'Object Storage Class Changed',
+    { key: record.key, size: record.size, etag: record.etag, ...versionOf(bucket, record) },
+    { 'destination-storage-class': storageClass },
   )
 
 export const emitTagsChanged = (

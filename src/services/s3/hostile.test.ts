@@ -76,7 +76,7 @@ test.each<[code: string, method: string, path: string, body?: string, headers?: 
   ['MalformedXML', 'PUT', '?encryption', '<ServerSideEncryptionConfiguration/>'],
   ['MalformedXML', 'PUT', '?publicAccessBlock', ''],
   ['NotImplemented', 'PUT', '?cors', '<CORSConfiguration/>'],
-  ['NotImplemented', 'PUT', '?lifecycle', '<LifecycleConfiguration/>'],
+  ['MalformedXML', 'PUT', '?lifecycle', '<LifecycleConfiguration/>'],
   ['NotImplemented', 'POST', '/k?restore', ''],
   ['InvalidArgument', 'GET', '?list-type=2&max-keys=abc'],
   ['InvalidArgument', 'GET', '?list-type=2&max-keys=99999999999999'],

@@ -321,6 +321,8 @@ export const access: AccessRules<NS> = {
     DeleteBucketEncryption: onBucket('s3:PutEncryptionConfiguration'),
     GetBucketCors: onBucket('s3:GetBucketCORS'),
     GetBucketLifecycleConfiguration: onBucket('s3:GetLifecycleConfiguration'),
+    PutBucketLifecycleConfiguration: onBucket('s3:PutLifecycleConfiguration'),
+    DeleteBucketLifecycle: onBucket('s3:PutLifecycleConfiguration'),
     GetBucketWebsite: onBucket('s3:GetBucketWebsite'),
     GetBucketReplication: onBucket('s3:GetReplicationConfiguration'),
     GetObjectLockConfiguration: onBucket('s3:GetBucketObjectLockConfiguration'),

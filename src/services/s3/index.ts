@@ -2,6 +2,7 @@ import { defineService } from '../../kernel/service.ts'
 import { auditFacts, dataEvents } from './audit.ts'
 import { intact } from './body-integrity.ts'
 import { Bucket, CreateBucket, DeleteBucket, GetBucketLocation, HeadBucket, ListBuckets } from './bucket.ts'
+import { Configuration } from './bucket-configuration.ts'
 import {
   DeleteBucketPolicy,
   DeletePublicAccessBlock,
@@ -18,7 +19,6 @@ import {
   GetBucketAcl,
   GetBucketCors,
   GetBucketEncryption,
-  GetBucketLifecycleConfiguration,
   GetBucketLogging,
   GetBucketNotificationConfiguration,
   GetBucketOwnershipControls,
@@ -39,6 +39,13 @@ import {
 } from './bucket-settings.ts'
 import { Bytes, Parts, UsedBlob, unusedBlobs } from './content.ts'
 import { access } from './iam.ts'
+import {
+  DeleteBucketLifecycle,
+  expireAndMove,
+  GetBucketLifecycleConfiguration,
+  LifecyclePass,
+  PutBucketLifecycleConfiguration,
+} from './lifecycle.ts'
 import { ListMultipartUploads, ListObjects, ListObjectsV2, ListObjectVersions } from './list.ts'
 import {
   AbortMultipartUpload,
@@ -60,7 +67,7 @@ const atRest = 'Encryption is recorded and answered; objects are not encrypted o
 
 export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   id: 's3',
-  tables: [Bucket, Current, Older, Bytes, UsedBlob, Parts, Upload, Part],
+  tables: [Bucket, Configuration, LifecyclePass, Current, Older, Bytes, UsedBlob, Parts, Upload, Part],
   operations: {
     AbortMultipartUpload,
     CompleteMultipartUpload,
@@ -69,6 +76,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     CreateMultipartUpload,
     DeleteBucket,
     DeleteBucketEncryption,
+    DeleteBucketLifecycle,
     DeleteBucketPolicy,
     DeleteBucketTagging,
     DeleteObject,
@@ -107,6 +115,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     ListParts,
     PutBucketAcl,
     PutBucketEncryption: intact(PutBucketEncryption),
+    PutBucketLifecycleConfiguration: intact(PutBucketLifecycleConfiguration),
     PutBucketNotificationConfiguration: intact(PutBucketNotificationConfiguration),
     PutBucketOwnershipControls: intact(PutBucketOwnershipControls),
     PutBucketPolicy: intact(PutBucketPolicy),
@@ -142,7 +151,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutBucketVersioning: 'No MFA delete.',
     PutBucketPolicy: 'Principals named in the policy are not checked to exist.',
     GetBucketCors: neverConfigured,
-    GetBucketLifecycleConfiguration: neverConfigured,
     GetBucketWebsite: neverConfigured,
     GetBucketReplication: neverConfigured,
     GetObjectLockConfiguration: neverConfigured,
@@ -153,5 +161,5 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   access,
   auditFacts,
   dataEvents,
-  reconcilers: [unusedBlobs],
+  reconcilers: [unusedBlobs, expireAndMove],
 })

@@ -5,6 +5,7 @@ import { type From, listPage, type Page, rolledUp, type Source, urlEncoded } fro
 import { toInitiator } from './multipart.ts'
 import { quoted } from './object.ts'
 import { fail, type Operation } from './operation.ts'
+import { storageClassOf } from './storage-class.ts'
 import { Upload, type UploadRecord } from './upload.ts'
 import {
   beyondKey,
@@ -67,7 +68,8 @@ const toContents = (record: ObjectRecord, encode: (text: string) => string) => (
   LastModified: new Date(record.modified),
   ETag: quoted(record.etag),
   Size: record.size,
-  StorageClass: 'STANDARD' as const,
+  // The SDK's type for versions knows this one only.
+  StorageClass: storageClassOf(record) as 'STANDARD',
   ChecksumAlgorithm: [record.checksum.algorithm],
   ChecksumType: record.checksum.type,
 })

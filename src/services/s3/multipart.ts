@@ -14,6 +14,7 @@ import {
 } from './checksum.ts'
 import { drop, Parts, type Received, receive, stream } from './content.ts'
 import { emitCreated } from './events.ts'
+import { abortionOf, expirationOf } from './lifecycle.ts'
 import {
   checkLength,
   checkWriteConditionForm,
@@ -109,15 +110,17 @@ export const CreateMultipartUpload: Operation<'CreateMultipartUpload'> = async (
     ...described,
     checksum: { algorithm, type, asked: asked !== undefined },
   }
-  await ctx.write(async (tx) => {
-    await bucketOf(ctx, tx, input)
+  const abortion = await ctx.write(async (tx) => {
+    const bucket = await bucketOf(ctx, tx, input)
     tx.put(Upload, upload)
+    return abortionOf(tx, bucket, upload)
   })
   return {
     Bucket: input.Bucket,
     Key: input.Key,
     UploadId: upload.id,
     ServerSideEncryption: 'AES256',
+    ...abortion,
     ...(asked ? { ChecksumAlgorithm: algorithm, ChecksumType: type } : {}),
   }
 }
@@ -270,7 +273,8 @@ const completed = async (tx: ReadTx, input: Addressed, bucket: BucketRecord) => 
   return current?.upload === input.UploadId ? { bucket, record: current } : undefined
 }
 
-const toCompleted = (ctx: Ctx, bucket: BucketRecord, record: ObjectRecord) => ({
+const toCompleted = async (ctx: Ctx, bucket: BucketRecord, record: ObjectRecord) => ({
+  ...(await ctx.read((tx) => expirationOf(tx, bucket, record))),
   Location: `${ctx.request.endpoint}/${bucket.name}/${record.key.split('/').map(encodeURIComponent).join('/')}`,
   Bucket: bucket.name,
   Key: record.key,
@@ -375,6 +379,7 @@ export const ListParts: Operation<'ListParts'> = async (ctx, input) => {
       NextPartNumberMarker: String(shown.at(-1)?.number ?? 0),
       MaxParts: max,
       IsTruncated: parts.length > shown.length,
+      ...(await abortionOf(tx, bucket, upload)),
       Parts: shown.map((part) => ({
         PartNumber: part.number,
         LastModified: new Date(part.modified),

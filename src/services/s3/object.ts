@@ -6,8 +6,10 @@ import { memberOf } from './checksum.ts'
 import { namesEtag, readCondition } from './conditions.ts'
 import { load, receive, stream } from './content.ts'
 import { emitCreated, emitDeleted } from './events.ts'
+import { expirationOf } from './lifecycle.ts'
 import { fail, type Input, malformedXml, type Operation } from './operation.ts'
 import { present, requestKeys } from './request-keys.ts'
+import { checkReadable } from './storage-class.ts'
 import { parseTagging } from './tags.ts'
 import { algorithmNamed, checkKey, headersOf, integrityOf, metadataOf, refuseUnsupported } from './upload-request.ts'
 import {
@@ -150,13 +152,13 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
     ...described,
     checksum: { algorithm, type: 'FULL_OBJECT' as const, value: received.checksum },
   }
-  const { bucket, record } = await keeping(received, () =>
+  const { bucket, record, expiration } = await keeping(received, () =>
     ctx.write(async (tx) => {
       const bucket = await bucketOf(ctx, tx, input)
       await checkWriteConditions(tx, bucket, input)
       const record = await putCurrent(ctx, tx, bucket, input.Key, { ...facts, ...withContent(received.keep(tx)) })
       emitCreated(ctx, tx, bucket, record, 'PutObject')
-      return { bucket, record }
+      return { bucket, record, expiration: await expirationOf(tx, bucket, record) }
     }),
   )
   return {
@@ -164,6 +166,7 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
     ServerSideEncryption: 'AES256',
     ...toChecksum(record),
     ...versionIdOf(bucket, record),
+    ...expiration,
   }
 }
 
@@ -257,6 +260,7 @@ export const copySource = async (ctx: Ctx, input: CopyConditions) => {
           : 'x-amz-copy-source-If-None-Match'
         : `x-amz-copy-source-${condition}`,
     )
+  checkReadable(found.record)
   return { ...found, address }
 }
 
@@ -317,19 +321,20 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
     ...described,
     checksum: { algorithm, type: 'FULL_OBJECT' as const, value: received.checksum },
   }
-  const { bucket, record } = await keeping(received, () =>
+  const { bucket, record, expiration } = await keeping(received, () =>
     ctx.write(async (tx) => {
       const bucket = await bucketOf(ctx, tx, input)
       await checkWriteConditions(tx, bucket, input)
       const record = await putCurrent(ctx, tx, bucket, input.Key, { ...facts, ...withContent(received.keep(tx)) })
       emitCreated(ctx, tx, bucket, record, 'CopyObject')
-      return { bucket, record }
+      return { bucket, record, expiration: await expirationOf(tx, bucket, record) }
     }),
   )
   return {
     CopyObjectResult: { ETag: quoted(record.etag), LastModified: new Date(record.modified), ...toChecksum(record) },
     ServerSideEncryption: 'AES256',
     ...versionIdOf(bucket, record),
+    ...expiration,
     ...(source.bucket.versioning ? { CopySourceVersionId: from.versionId } : {}),
   }
 }

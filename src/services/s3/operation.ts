@@ -28,6 +28,7 @@ const statuses = {
   InvalidBucketState: 409,
   InvalidDigest: 400,
   InvalidLocationConstraint: 400,
+  InvalidObjectState: 403,
   InvalidPart: 400,
   InvalidPartNumber: 416,
   InvalidPartOrder: 400,

@@ -3,8 +3,10 @@ import type { BucketRecord } from './bucket.ts'
 import { memberOf } from './checksum.ts'
 import { parseRange, readCondition } from './conditions.ts'
 import { type Loaded, load, Parts, stream } from './content.ts'
+import { expirationOf } from './lifecycle.ts'
 import { find, missing, preconditionFailed, quoted, toChecksum, versionIdOf } from './object.ts'
 import { fail, type Input, type Operation } from './operation.ts'
+import { checkReadable, storageClassOf, toStorageClass } from './storage-class.ts'
 import { refuseCustomerKey } from './upload-request.ts'
 import type { ObjectRecord } from './versions.ts'
 
@@ -16,11 +18,17 @@ const readObject = async (ctx: Ctx, input: ReadInput, { head } = { head: false }
   const found = await ctx.read(async (tx) => {
     const found = await find(ctx, tx, input)
     return found.record
-      ? { ...found, record: found.record, loaded: await load(tx, found.record.content, found.record.size) }
+      ? {
+          ...found,
+          record: found.record,
+          loaded: await load(tx, found.record.content, found.record.size),
+          expiration: input.VersionId === undefined ? await expirationOf(tx, found.bucket, found.record) : {},
+        }
       : found
   })
   if (!('loaded' in found)) throw await missing(ctx, found, input, { head })
-  const { bucket, record, loaded } = found
+  const { bucket, record, loaded, expiration } = found
+  if (!head) checkReadable(record)
   checkConditions(bucket, record, input)
   const { range, parts } = rangeOf(input, record, loaded)
   if (range) ctx.response.status = 206
@@ -31,6 +39,8 @@ const readObject = async (ctx: Ctx, input: ReadInput, { head } = { head: false }
     output: {
       ...describe(ctx, input, record),
       ...versionIdOf(bucket, record),
+      ...expiration,
+      ...toStorageClass(record),
       AcceptRanges: 'bytes',
       ContentLength: end - start,
       ...(range ? { ContentRange: `bytes ${start}-${end - 1}/${record.size}` } : {}),
@@ -152,7 +162,7 @@ export const GetObjectAttributes: Operation<'GetObjectAttributes'> = async (ctx,
     ...versionIdOf(bucket, record),
     ...(wants.has('ETag') ? { ETag: record.etag } : {}),
     ...(wants.has('Checksum') ? { Checksum: toChecksum(record) } : {}),
-    ...(wants.has('StorageClass') ? { StorageClass: 'STANDARD' as const } : {}),
+    ...(wants.has('StorageClass') ? { StorageClass: storageClassOf(record) } : {}),
     ...(wants.has('ObjectSize') ? { ObjectSize: record.size } : {}),
     ...(wants.has('ObjectParts') && record.parts !== undefined
       ? { ObjectParts: toParts(record, parts?.parts ?? [], input) }

@@ -38,6 +38,8 @@ export type ObjectFacts = {
   readonly metadata: Readonly<Record<string, string>>
   readonly tags?: readonly Tag[]
   readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly type: ChecksumType; readonly value: string }
+  /** STANDARD unless told. */
+  readonly storageClass?: string
   /** Number of parts, for an object that was uploaded in parts. */
   readonly parts?: number
   /** The multipart upload it came from. */
