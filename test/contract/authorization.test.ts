@@ -192,7 +192,9 @@ const templatePattern = (template: string): RegExp => {
     i % 2 === 0
       ? part.replaceAll(/[.*+?^$(){}|[\]\\]/g, '\\$&')
       : (places[part] ??
-        (/WithPath$|WithoutLeadingSlash$|^ObjectName$|^Log(Group|Stream)Name$|^OrganizationalUnitId$/.test(part) ? '.+' : '[^:/]+')),
+        (/WithPath$|WithoutLeadingSlash$|^ObjectName$|^Log(Group|Stream)Name$|^OrganizationalUnitId$/.test(part)
+          ? '.+'
+          : '[^:/]+')),
   )
   return new RegExp(`^${text.join('')}$`)
 }

@@ -1,13 +1,13 @@
 import type { Rule as WireRule } from '@aws-sdk/client-eventbridge'
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
+import { parseSchedule } from '../../schedules/schedule.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { getBus, ownBus } from './buses.ts'
 import { fail, fromToken, invalid, type Operation, toToken } from './operation.ts'
 import { type EventPattern, exactValues, PatternError, parsePattern } from './pattern.ts'
 import { passRole } from './roles.ts'
 import { Target } from './rule-targets.ts'
-import { parseSchedule } from '../../schedules/schedule.ts'
 import { readTags } from './tags.ts'
 
 export type RuleRecord = {

@@ -1,8 +1,8 @@
 import type { Ctx } from '../../kernel/context.ts'
+import { parseSchedule } from '../../schedules/schedule.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { count, type Envelope, enqueue } from './delivery.ts'
 import { Rule, type RuleRecord, ruleArn } from './rules.ts'
-import { parseSchedule } from '../../schedules/schedule.ts'
 
 /** The event that a scheduled rule sends its targets. */
 const scheduledEvent = (ctx: Ctx, rule: RuleRecord, at: Date): Envelope => ({
