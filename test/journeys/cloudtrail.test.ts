@@ -92,7 +92,7 @@ test.skipIf(!cli)(
     expect(forged.code).toBe(1)
     expect(forged.output).toContain(`${keys[0]}\tINVALID: hash value doesn't match`)
   },
-  60_000,
+  180_000,
 )
 
 test.skipIf(!cli)(
@@ -120,5 +120,5 @@ test.skipIf(!cli)(
       QueryResultRows: [[{ eventName: 'CreateUser' }, { user: 'ana' }]],
     })
   },
-  60_000,
+  180_000,
 )
