@@ -117,3 +117,21 @@ test('public access is told by statement', async () => {
     ],
   })
 })
+
+test('a comparison without end is refused', async () => {
+  const list = (of: (at: number) => string) => Array.from({ length: 150 }, (_, at) => of(at))
+  const hostile = JSON.stringify(
+    allow(
+      list((at) => `s3:*a${at}*b`),
+      list((at) => `arn:aws:s3:::*b${at}*/x*`),
+    ),
+  )
+  const check = analyzer.send(
+    new CheckNoNewAccessCommand({
+      newPolicyDocument: hostile,
+      existingPolicyDocument: hostile,
+      policyType: 'IDENTITY_POLICY',
+    }),
+  )
+  expect(await errorOf(check)).toBe('UnprocessableEntityException')
+})

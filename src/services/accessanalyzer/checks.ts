@@ -1,5 +1,5 @@
 import type { ReasonSummary } from '@aws-sdk/client-accessanalyzer'
-import { grantingAccess, newAccess } from './analysis/access.ts'
+import { comparisonSize, grantingAccess, newAccess, questionSize } from './analysis/access.ts'
 import { publicStatements } from './analysis/external.ts'
 import { readDocument, UnreadablePolicy } from './analysis/read-document.ts'
 import { fail, type Operation } from './operation.ts'
@@ -15,6 +15,14 @@ const read = (text: string, kind: 'identity' | 'resource') => {
     if (error instanceof UnreadablePolicy) throw fail('InvalidParameterException', error.message)
     throw error
   }
+}
+
+/** Pairs of patterns that are compared at once: seconds of work at worst, milliseconds for policies that services accept. */
+const MOST_PAIRS = 200_000
+
+const refuseBeyond = (size: number) => {
+  if (size > MOST_PAIRS)
+    throw fail('UnprocessableEntityException', 'The policy has too many combinations of actions and resources.')
 }
 
 const kindOf = (policyType: string) => (policyType === 'IDENTITY_POLICY' ? 'identity' : 'resource')
@@ -51,10 +59,12 @@ const ValidatePolicy: Operation<'ValidatePolicy'> = async (_ctx, input) => {
   }
 }
 
-/** Whether the new policy allows what the existing one does not. Throws InvalidParameterException for what is no policy. */
+/** Whether the new policy allows what the existing one does not. Throws InvalidParameterException for what is no policy, UnprocessableEntityException. */
 const CheckNoNewAccess: Operation<'CheckNoNewAccess'> = (_ctx, input) => {
   const kind = kindOf(input.policyType)
-  const found = newAccess(read(input.newPolicyDocument, kind), read(input.existingPolicyDocument, kind))
+  const [updated, existing] = [read(input.newPolicyDocument, kind), read(input.existingPolicyDocument, kind)]
+  refuseBeyond(comparisonSize(updated, existing))
+  const found = newAccess(updated, existing)
   return verdict(
     reasonsOf('New access in the statement', found),
     'The modified permissions do not grant new access compared to your existing policy.',
@@ -74,7 +84,9 @@ const CheckAccessNotGranted: Operation<'CheckAccessNotGranted'> = (_ctx, input) 
   for (const resource of resources)
     if (resource !== '*' && !/^arn:([^:]*:){4}.+$/.test(resource))
       throw fail('InvalidParameterException', `The resource ${resource} is not valid.`)
-  const found = grantingAccess(read(input.policyDocument, kindOf(input.policyType)), { actions, resources })
+  const document = read(input.policyDocument, kindOf(input.policyType))
+  refuseBeyond(questionSize(document, { actions, resources }))
+  const found = grantingAccess(document, { actions, resources })
   const asked = [...(actions.length > 0 ? ['actions'] : []), ...(resources.length > 0 ? ['resources'] : [])].join(
     ' or ',
   )

@@ -154,6 +154,33 @@ const deniedAsBefore = (cell: Cell, denial: AccessStatement, denials: readonly A
   )
 }
 
+const countCells = (statements: readonly AccessStatement[]) =>
+  statements.reduce(
+    (sum, { principals, actions, resources }) =>
+      sum + [principals, actions, resources].reduce((product, names) => product * partsOf(names).length, 1),
+    0,
+  )
+
+/** How many pairs of patterns a comparison may have to look at: what is too many is refused before it is begun. */
+export const comparisonSize = (updated: PolicyDocument, existing: PolicyDocument): number => {
+  const [next, before] = [accessStatements(updated), accessStatements(existing)]
+  const patterns = [...next.filter(({ deny }) => deny), ...before].reduce(
+    (sum, { principals, actions, resources }) =>
+      sum + principals.globs.length + actions.globs.length + resources.globs.length,
+    0,
+  )
+  return countCells(next.filter(({ deny }) => !deny)) * patterns
+}
+
+/** The same for `grantingAccess`. */
+export const questionSize = (
+  document: PolicyDocument,
+  { actions, resources }: { readonly actions: readonly string[]; readonly resources: readonly string[] },
+): number =>
+  countCells(accessStatements(document).filter(({ deny }) => !deny)) *
+  Math.max(1, actions.length) *
+  Math.max(1, resources.length)
+
 /** The statements of `updated` that may allow what `existing` does not. Empty: proven that there is no new access. */
 export const newAccess = (updated: PolicyDocument, existing: PolicyDocument): AccessStatement[] => {
   const [next, before] = [accessStatements(updated), accessStatements(existing)]

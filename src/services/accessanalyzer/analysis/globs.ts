@@ -124,6 +124,10 @@ export const intersects = (a: Glob, b: Glob): boolean => {
   return reach[other.length] === 1
 }
 
+/** The same text may be read as an ARN or as plain text. */
+const sameUnits = (a: Glob, b: Glob) =>
+  a.units.length === b.units.length && a.units.every((unit, at) => unit === b.units[at])
+
 /** States that a question may visit before the answer is the cautious one. */
 const MOST_STATES = 20_000
 
@@ -132,6 +136,8 @@ const MOST_STATES = 20_000
  * `inner` leaves the character open, those that are hardest to match are tried: a colon, and one that no pattern names.
  */
 export const coveredBy = (inner: Glob, outers: readonly Glob[]): boolean => {
+  if (outers.some((outer) => outer === everything || (outer.text === inner.text && sameUnits(outer, inner))))
+    return true
   const relevant = outers.filter((outer) => intersects(inner, outer))
   if (relevant.length === 0) return false
   // One automaton: a state per place in each pattern, patterns side by side.
