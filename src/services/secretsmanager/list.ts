@@ -5,7 +5,7 @@ import { invalid, type Operation } from './operation.ts'
 import { pageOf } from './page.ts'
 import { Secret, type SecretRecord, secretArn } from './secret.ts'
 import { toListEntry } from './secrets.ts'
-import { readValue } from './versions.ts'
+import { GetSecretValue } from './versions.ts'
 
 /** What a filter looks at. Values are prefixes, of some keys in any case ("Filter", Secrets Manager API reference). */
 const textsOf = (secret: SecretRecord, key: string): readonly string[] => {
@@ -94,7 +94,7 @@ export const BatchGetSecretValue: Operation<'BatchGetSecretValue'> = async (ctx,
     try {
       // Each secret is asked for as by a call of its own, with the caller's right to it.
       await ctx.authorize('secretsmanager:GetSecretValue', await arnOfSecret(ctx, SecretId))
-      SecretValues.push(await readValue(ctx, { SecretId }))
+      SecretValues.push(await GetSecretValue(ctx, { SecretId }))
     } catch (error) {
       if (!(error instanceof AwsError)) throw error
       Errors.push({ SecretId, ErrorCode: error.code, Message: error.message })

@@ -157,7 +157,7 @@ const noteRead = async (ctx: Ctx, secret: SecretRecord, id: string): Promise<voi
   })
 }
 
-export const readValue = async (ctx: Ctx, input: Input<'GetSecretValue'>) => {
+export const GetSecretValue: Operation<'GetSecretValue'> = async (ctx, input) => {
   const { secret, id, value } = await ctx.read(async (tx) => {
     const found = await getSecret(tx, ctx.place, input.SecretId)
     if (found.deletion)
@@ -183,8 +183,6 @@ export const readValue = async (ctx: Ctx, input: Input<'GetSecretValue'>) => {
     CreatedDate: new Date(facts?.created ?? 0),
   }
 }
-
-export const GetSecretValue: Operation<'GetSecretValue'> = readValue
 
 /** Moves a stage from one version to another, both named so that nobody moves what he does not know. */
 export const UpdateSecretVersionStage: Operation<'UpdateSecretVersionStage'> = async (ctx, input) => {
