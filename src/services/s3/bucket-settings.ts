@@ -62,34 +62,6 @@ export const GetBucketNotificationConfiguration: Operation<'GetBucketNotificatio
   input,
 ) => ((await present(ctx, input)).eventBridge ? { EventBridgeConfiguration: {} } : {})
 
-export const PutBucketEncryption: Operation<'PutBucketEncryption'> = (ctx, input) => {
-  const rules = input.ServerSideEncryptionConfiguration.Rules
-  const [rule] = rules
-  const algorithm = rule?.ApplyServerSideEncryptionByDefault?.SSEAlgorithm ?? 'AES256'
-  if (rules.length !== 1) throw malformedXml()
-  if (algorithm !== 'AES256') throw notImplemented(`S3 encryption ${algorithm}`)
-  if (rule?.BlockedEncryptionTypes) throw notImplemented('S3 blocked encryption types')
-  if (rule?.ApplyServerSideEncryptionByDefault?.KMSMasterKeyID !== undefined)
-    throw fail(
-      'InvalidArgument',
-      'a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse',
-    )
-  return change(ctx, input, (bucket) => ({ ...bucket, bucketKey: rule?.BucketKeyEnabled ?? false }))
-}
-
-export const GetBucketEncryption: Operation<'GetBucketEncryption'> = async (ctx, input) => {
-  const { bucketKey } = await present(ctx, input)
-  return {
-    ServerSideEncryptionConfiguration: {
-      Rules: [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' }, BucketKeyEnabled: bucketKey ?? false }],
-    },
-  }
-}
-
-/** Back to what every bucket has. */
-export const DeleteBucketEncryption: Operation<'DeleteBucketEncryption'> = (ctx, input) =>
-  change(ctx, input, ({ bucketKey: _, ...bucket }) => bucket)
-
 export const PutBucketOwnershipControls: Operation<'PutBucketOwnershipControls'> = async (ctx, input) => {
   const ownership = input.OwnershipControls.Rules[0]?.ObjectOwnership
   if (input.OwnershipControls.Rules.length !== 1 || ownership === undefined) throw malformedXml()

@@ -29,9 +29,13 @@ export type BucketRecord = {
   readonly tags?: readonly Tag[]
   /** Events go to EventBridge. */
   readonly eventBridge?: boolean
+  /** What objects are encrypted with when nobody says otherwise; AES256 where there is none. */
+  readonly encryption?: { readonly algorithm: 'aws:kms' | 'aws:kms:dsse'; readonly keyId?: string }
   readonly bucketKey?: boolean
   /** Kinds of configuration it has, in rows of their own. */
   readonly configured?: readonly string[]
+  /** New buckets block SSE-C. */
+  readonly customerKeys?: 'allowed'
 }
 
 /** Names of buckets are unique over all accounts and regions. */

@@ -8,6 +8,7 @@ import { done, type Reconciler } from '../../work/reconciler.ts'
 import { type ChecksumAlgorithm, checksumOf, hasher } from './checksum.ts'
 import type { ByteRange } from './conditions.ts'
 import { fail } from './operation.ts'
+import { type ObjectKey, openBytes, openSegments, sealBytes, sealer, storedRange } from './segments.ts'
 
 /** Where bytes are: in a row, in a blob, or in the parts they were uploaded in. Nothing at all for no bytes. */
 export type Content = { readonly in: 'row' | 'blob' | 'parts'; readonly id: string }
@@ -49,19 +50,24 @@ const incomplete = () =>
   fail('IncompleteBody', 'You did not provide the number of bytes specified by the Content-Length HTTP header')
 
 /**
- * Takes a body in, hashing as it comes. `check` sees the result before anything is kept, with the checksum in
- * `checkedIn`; when it throws, or the body breaks off, nothing is left. Throws EntityTooLarge beyond 5 GiB, IncompleteBody.
+ * Takes a body in, hashing and encrypting as it comes. `check` sees the result before anything is kept, with the checksum
+ * in `checkedIn`; when it throws, or the body breaks off, nothing is left. Throws EntityTooLarge beyond 5 GiB, IncompleteBody.
  */
 export const receive = async (
   ctx: Ctx,
   body: Readable | Uint8Array | string | undefined,
-  algorithm: ChecksumAlgorithm,
-  check: (received: { md5: string; checksum: string }) => void = () => undefined,
-  checkedIn: ChecksumAlgorithm = algorithm,
+  how: {
+    readonly algorithm: ChecksumAlgorithm
+    /** Absent for parts of uploads that began before there was encryption at rest. */
+    readonly key: ObjectKey | undefined
+    readonly check?: (received: { size: number; md5: string; checksum: string }) => void
+    readonly checkedIn?: ChecksumAlgorithm | undefined
+  },
 ): Promise<Received> => {
+  const { algorithm, key, check = () => undefined, checkedIn = algorithm } = how
   let held: Buffer[] = []
   let size = 0
-  let large: { writer: BlobWriter; hashes: Hashes } | undefined
+  let large: { writer: BlobWriter; hashes: Hashes; seal: Seal } | undefined
   try {
     for await (const chunk of chunksOf(body)) {
       size += chunk.length
@@ -72,10 +78,10 @@ export const receive = async (
         })
       held.push(chunk)
       if (size <= largestRow) continue
-      large ??= { writer: await ctx.blobs.writer(), hashes: await startHashes(algorithm, checkedIn) }
+      large ??= await startLarge(ctx, key, algorithm, checkedIn)
       for (const bytes of held) {
         large.hashes.update(bytes)
-        await large.writer.write(bytes)
+        for (const sealed of large.seal.update(bytes)) await large.writer.write(sealed)
       }
       held = []
     }
@@ -87,9 +93,10 @@ export const receive = async (
         checksum: await checksumOf(algorithm, bytes),
       }
       check(checkedIn === algorithm ? facts : { ...facts, checksum: await checksumOf(checkedIn, bytes) })
-      return { ...facts, keep: keepRow(ctx.newId(), bytes), discard: async () => undefined }
+      return { ...facts, keep: keepRow(ctx.newId(), bytes, key), discard: async () => undefined }
     }
-    const { writer, hashes } = large
+    const { writer, hashes, seal } = large
+    for (const sealed of seal.final()) await writer.write(sealed)
     const { checked, ...facts } = { size, ...hashes.digest() }
     check({ ...facts, checksum: checked })
     const { id } = writer
@@ -104,6 +111,20 @@ export const receive = async (
 }
 
 type Hashes = Awaited<ReturnType<typeof startHashes>>
+type Seal = Pick<ReturnType<typeof sealer>, 'update' | 'final'>
+
+const asItIs: Seal = { update: (bytes) => [bytes], final: () => [] }
+
+const startLarge = async (
+  ctx: Ctx,
+  key: ObjectKey | undefined,
+  algorithm: ChecksumAlgorithm,
+  checkedIn: ChecksumAlgorithm,
+) => {
+  const hashes = await startHashes(algorithm, checkedIn)
+  const writer = await ctx.blobs.writer()
+  return { writer, hashes, seal: key ? sealer(key, writer.id) : asItIs }
+}
 
 const startHashes = async (algorithm: ChecksumAlgorithm, checkedIn: ChecksumAlgorithm) => {
   const md5 = createHash('md5')
@@ -138,8 +159,8 @@ const isBrokenOff = (error: unknown): boolean =>
   'code' in error &&
   (error.code === 'ECONNRESET' || error.code === 'ERR_STREAM_PREMATURE_CLOSE')
 
-const keepRow = (id: string, bytes: Buffer) => {
-  const base64 = bytes.toString('base64')
+const keepRow = (id: string, bytes: Buffer, key: ObjectKey | undefined) => {
+  const base64 = bytes.length === 0 ? '' : (key ? sealBytes(key, id, bytes) : bytes).toString('base64')
   return (tx: WriteTx): Content | undefined => {
     if (base64 === '') return undefined
     tx.put(Bytes, { id, base64 })
@@ -179,7 +200,8 @@ export const unusedBlobs: Reconciler = {
 
 /** Content as a transaction saw it, ready to be streamed after it. */
 export type Loaded =
-  | { readonly size: number; readonly bytes: Buffer }
+  /** As stored: encrypted where there is an id. */
+  | { readonly size: number; readonly bytes: Buffer; readonly id?: string }
   | { readonly size: number; readonly blob: string }
   | { readonly size: number; readonly parts: readonly Loaded[] }
 
@@ -188,31 +210,45 @@ export const load = async (tx: ReadTx, content: Content | undefined, size: numbe
   if (content.in === 'blob') return { size, blob: content.id }
   if (content.in === 'row') {
     const row = await tx.get(Bytes, content.id)
-    return { size, bytes: Buffer.from(row?.base64 ?? '', 'base64') }
+    return { size, bytes: Buffer.from(row?.base64 ?? '', 'base64'), id: content.id }
   }
   const parts: Loaded[] = []
   for (const part of (await tx.get(Parts, content.id))?.parts ?? []) parts.push(await load(tx, part.content, part.size))
   return { size, parts }
 }
 
-/** The bytes of a range, read as they are asked for. */
+/** The bytes of a range, read and decrypted as they are asked for. No key: the content is not encrypted. */
 export const stream = (
   ctx: Ctx,
   loaded: Loaded,
+  key: ObjectKey | undefined,
   range: ByteRange = { start: 0, end: loaded.size },
 ): Readable | Uint8Array => {
-  if ('bytes' in loaded) return loaded.bytes.subarray(range.start, range.end)
-  if ('blob' in loaded) return ctx.blobs.open(loaded.blob, range)
-  return Readable.from(joined(ctx, loaded.parts, range), { objectMode: false, highWaterMark: 256 * 1024 })
+  if ('bytes' in loaded) {
+    const bytes = key && loaded.id !== undefined ? openBytes(key, loaded.id, loaded.bytes) : loaded.bytes
+    return bytes.subarray(range.start, range.end)
+  }
+  if (!('blob' in loaded)) return readable(joined(ctx, loaded.parts, key, range))
+  if (!key) return ctx.blobs.open(loaded.blob, range)
+  const stored = ctx.blobs.open(loaded.blob, storedRange(key, loaded.size, range))
+  return readable(openSegments(key, loaded.blob, loaded.size, range, stored))
 }
 
-async function* joined(ctx: Ctx, parts: readonly Loaded[], range: ByteRange): AsyncGenerator<Buffer> {
+const readable = (source: AsyncIterable<Buffer>): Readable =>
+  Readable.from(source, { objectMode: false, highWaterMark: 256 * 1024 })
+
+async function* joined(
+  ctx: Ctx,
+  parts: readonly Loaded[],
+  key: ObjectKey | undefined,
+  range: ByteRange,
+): AsyncGenerator<Buffer> {
   let offset = 0
   for (const part of parts) {
     const start = Math.max(range.start - offset, 0)
     const end = Math.min(range.end - offset, part.size)
     offset += part.size
     if (start >= end) continue
-    yield* chunksOf(stream(ctx, part, { start, end }))
+    yield* chunksOf(stream(ctx, part, key, { start, end }))
   }
 }

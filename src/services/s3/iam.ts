@@ -219,6 +219,18 @@ const tagging: AccessRule<Input<'PutObjectTagging'>> = async (input, ctx) => {
   return [objectRequirement(keys, input, ['s3:PutObjectTagging', 's3:PutObjectVersionTagging'], context)]
 }
 
+const reencrypting: AccessRule<Input<'UpdateObjectEncryption'>> = async (input, ctx) => {
+  const { keys, tags } = await existing(ctx, input)
+  // Not validated yet.
+  const given: Partial<typeof input.ObjectEncryption> | undefined = input.ObjectEncryption
+  const context = {
+    ...tagKeys('ExistingObjectTag', tags),
+    's3:x-amz-server-side-encryption': given?.SSEKMS && 'aws:kms',
+    's3:x-amz-server-side-encryption-aws-kms-key-id': given?.SSEKMS?.KMSKeyArn,
+  }
+  return [objectRequirement(keys, input, ['s3:UpdateObjectEncryption', 's3:UpdateObjectEncryption'], context)]
+}
+
 const objectAcl: AccessRule<Input<'PutObjectAcl'>> = async (input, ctx) => {
   const { keys, tags } = await existing(ctx, input)
   const context = { ...grantKeys(input), ...tagKeys('ExistingObjectTag', tags) }
@@ -284,8 +296,11 @@ export const access: AccessRules<NS> = {
     PutObjectTagging: tagging,
     DeleteObjectTagging: onTagged(['s3:DeleteObjectTagging', 's3:DeleteObjectVersionTagging']),
 
+    UpdateObjectEncryption: reencrypting,
+
     CreateMultipartUpload: (input, ctx) => writing(ctx, input, beginning),
-    UploadPart: ({ Bucket, Key }, ctx) => writing(ctx, { Bucket, Key }, beginning),
+    UploadPart: ({ Bucket, Key, SSECustomerAlgorithm }, ctx) =>
+      writing(ctx, { Bucket, Key, SSECustomerAlgorithm }, beginning),
     UploadPartCopy: ({ Bucket, Key, CopySource }, ctx) =>
       copying(ctx, { Bucket, Key, CopySource, TaggingDirective: 'REPLACE' }, beginning),
     CompleteMultipartUpload: putObject,

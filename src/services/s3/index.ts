@@ -1,8 +1,10 @@
 import { defineService } from '../../kernel/service.ts'
+import { awsManagedKeys } from '../capabilities.ts'
 import { auditFacts, dataEvents } from './audit.ts'
 import { intact } from './body-integrity.ts'
 import { Bucket, CreateBucket, DeleteBucket, GetBucketLocation, HeadBucket, ListBuckets } from './bucket.ts'
 import { Configuration } from './bucket-configuration.ts'
+import { DeleteBucketEncryption, GetBucketEncryption, PutBucketEncryption } from './bucket-encryption.ts'
 import {
   DeleteBucketPolicy,
   DeletePublicAccessBlock,
@@ -13,12 +15,10 @@ import {
   PutPublicAccessBlock,
 } from './bucket-policy.ts'
 import {
-  DeleteBucketEncryption,
   DeleteBucketTagging,
   GetBucketAccelerateConfiguration,
   GetBucketAcl,
   GetBucketCors,
-  GetBucketEncryption,
   GetBucketLogging,
   GetBucketNotificationConfiguration,
   GetBucketOwnershipControls,
@@ -30,7 +30,6 @@ import {
   GetObjectAcl,
   GetObjectLockConfiguration,
   PutBucketAcl,
-  PutBucketEncryption,
   PutBucketNotificationConfiguration,
   PutBucketOwnershipControls,
   PutBucketTagging,
@@ -38,6 +37,7 @@ import {
   PutObjectAcl,
 } from './bucket-settings.ts'
 import { Bytes, Parts, UsedBlob, unusedBlobs } from './content.ts'
+import { BucketKey, bucketKeys } from './encryption.ts'
 import { access } from './iam.ts'
 import {
   DeleteBucketLifecycle,
@@ -56,6 +56,7 @@ import {
   UploadPartCopy,
 } from './multipart.ts'
 import { CopyObject, DeleteObject, DeleteObjects, PutObject } from './object.ts'
+import { UpdateObjectEncryption } from './object-encryption.ts'
 import { DeleteObjectTagging, GetObjectTagging, PutObjectTagging } from './object-tagging.ts'
 import { GetObject, GetObjectAttributes, HeadObject } from './read.ts'
 import { Part, Upload } from './upload.ts'
@@ -63,11 +64,11 @@ import { Current, Older } from './versions.ts'
 
 const neverConfigured = 'This cannot be configured yet; the answer is that of a bucket without it.'
 const ownersOnly = 'Object ownership is BucketOwnerEnforced for every bucket: there are no access control lists.'
-const atRest = 'Encryption is recorded and answered; objects are not encrypted on disk.'
+const notYet = 'No storage classes other than STANDARD, no Object Lock.'
 
 export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   id: 's3',
-  tables: [Bucket, Configuration, LifecyclePass, Current, Older, Bytes, UsedBlob, Parts, Upload, Part],
+  tables: [Bucket, Configuration, LifecyclePass, Current, Older, Bytes, UsedBlob, Parts, Upload, Part, BucketKey],
   operations: {
     AbortMultipartUpload,
     CompleteMultipartUpload,
@@ -125,22 +126,15 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutObjectAcl,
     PutObjectTagging: intact(PutObjectTagging),
     PutPublicAccessBlock: intact(PutPublicAccessBlock),
+    UpdateObjectEncryption: intact(UpdateObjectEncryption),
     UploadPart,
     UploadPartCopy,
   },
   partial: {
     CreateBucket: `${ownersOnly} No Object Lock, no directory buckets.`,
-    PutObject: `${atRest} No KMS or customer keys, storage classes other than STANDARD, Object Lock; checksums CRC32, CRC32C, CRC64NVME, SHA1, SHA256.`,
-    CopyObject: `${atRest} No KMS or customer keys, storage classes other than STANDARD, Object Lock.`,
-    CreateMultipartUpload: `${atRest} No KMS or customer keys, storage classes other than STANDARD, Object Lock.`,
-    CompleteMultipartUpload: atRest,
-    GetObject: atRest,
-    HeadObject: atRest,
-    UploadPart: atRest,
-    UploadPartCopy: atRest,
-    PutBucketEncryption: `${atRest} Only SSE-S3 (AES256).`,
-    GetBucketEncryption: atRest,
-    DeleteBucketEncryption: atRest,
+    PutObject: `${notYet} Checksums CRC32, CRC32C, CRC64NVME, SHA1, SHA256.`,
+    CopyObject: notYet,
+    CreateMultipartUpload: notYet,
     PutBucketNotificationConfiguration: 'Events to EventBridge only; SNS, SQS and Lambda targets are refused.',
     PutBucketOwnershipControls: ownersOnly,
     GetBucketOwnershipControls: ownersOnly,
@@ -161,5 +155,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   access,
   auditFacts,
   dataEvents,
-  reconcilers: [unusedBlobs, expireAndMove],
+  reconcilers: [unusedBlobs, bucketKeys, expireAndMove],
+  uses: [awsManagedKeys],
 })

@@ -13,6 +13,7 @@ import {
   memberOf,
 } from './checksum.ts'
 import { drop, Parts, type Received, receive, stream } from './content.ts'
+import { newKey, opaqueEtag, openKey, partKey, toEncryption, toNewEncryption } from './encryption.ts'
 import { emitCreated } from './events.ts'
 import { abortionOf, expirationOf } from './lifecycle.ts'
 import {
@@ -28,6 +29,7 @@ import {
   withTags,
 } from './object.ts'
 import { fail, type Input, malformedXml, type Operation } from './operation.ts'
+import type { ObjectKey } from './segments.ts'
 import { parseTagging } from './tags.ts'
 import {
   endUpload,
@@ -46,7 +48,6 @@ import {
   headersOf,
   integrityOf,
   metadataOf,
-  refuseCustomerKey,
   refuseUnsupported,
 } from './upload-request.ts'
 import { findCurrent, type ObjectRecord, putCurrent } from './versions.ts'
@@ -100,6 +101,8 @@ export const CreateMultipartUpload: Operation<'CreateMultipartUpload'> = async (
     metadata: metadataOf(input.Metadata),
     ...withTags(parseTagging(input.Tagging)),
   }
+  const bucket = await ctx.read((tx) => bucketOf(ctx, tx, input))
+  const { encryption } = await newKey(ctx, bucket, input.Key, input)
   const now = ctx.now()
   const upload: UploadRecord = {
     bucket: input.Bucket,
@@ -108,6 +111,7 @@ export const CreateMultipartUpload: Operation<'CreateMultipartUpload'> = async (
     initiated: secondsOf(now),
     initiator: initiatorOf(ctx.principal),
     ...described,
+    encryption,
     checksum: { algorithm, type, asked: asked !== undefined },
   }
   const abortion = await ctx.write(async (tx) => {
@@ -119,7 +123,7 @@ export const CreateMultipartUpload: Operation<'CreateMultipartUpload'> = async (
     Bucket: input.Bucket,
     Key: input.Key,
     UploadId: upload.id,
-    ServerSideEncryption: 'AES256',
+    ...toNewEncryption(upload, input),
     ...abortion,
     ...(asked ? { ChecksumAlgorithm: algorithm, ChecksumType: type } : {}),
   }
@@ -140,7 +144,12 @@ const typeMismatch = (expected: ChecksumAlgorithm, actual: ChecksumAlgorithm) =>
   )
 
 /** Stores received bytes as a part, in place of an earlier one with its number. */
-const putPart = (ctx: Ctx, input: Addressed & { PartNumber: number }, received: Received): Promise<PartRecord> =>
+const putPart = (
+  ctx: Ctx,
+  input: Addressed & { PartNumber: number },
+  received: Received,
+  key: ObjectKey | undefined,
+): Promise<PartRecord> =>
   keeping(received, () =>
     ctx.write(async (tx) => {
       const { upload } = await uploadOf(ctx, tx, input)
@@ -150,7 +159,7 @@ const putPart = (ctx: Ctx, input: Addressed & { PartNumber: number }, received: 
         upload: upload.id,
         number: input.PartNumber,
         size: received.size,
-        etag: received.md5,
+        etag: opaqueEtag(upload.encryption, key, received.md5),
         checksum: received.checksum,
         modified: secondsOf(ctx.now()),
         ...withContent(received.keep(tx)),
@@ -168,9 +177,10 @@ export const UploadPart: Operation<'UploadPart'> = async (ctx, input) => {
   if (integrity.algorithm && integrity.algorithm !== algorithm && upload.checksum.asked)
     throw typeMismatch(algorithm, integrity.algorithm)
   const other = integrity.algorithm && integrity.algorithm !== algorithm ? integrity.algorithm : undefined
-  const received = await receive(ctx, input.Body, algorithm, integrity.check, other)
-  const part = await putPart(ctx, input, received)
-  return { ETag: quoted(part.etag), ServerSideEncryption: 'AES256', [memberOf(algorithm)]: part.checksum }
+  const key = await partKey(ctx, upload, input)
+  const received = await receive(ctx, input.Body, { algorithm, key, check: integrity.check, checkedIn: other })
+  const part = await putPart(ctx, input, received, key)
+  return { ETag: quoted(part.etag), ...toEncryption(upload, input), [memberOf(algorithm)]: part.checksum }
 }
 
 /** `bytes=first-last`, both there and within the source. */
@@ -195,15 +205,17 @@ export const UploadPartCopy: Operation<'UploadPartCopy'> = async (ctx, input) =>
   const { upload } = await ctx.read((tx) => uploadOf(ctx, tx, input))
   const source = await copySource(ctx, input)
   const range = copyRange(input.CopySourceRange, source.record.size)
-  const received = await receive(ctx, stream(ctx, source.loaded, range), upload.checksum.algorithm)
-  const part = await putPart(ctx, input, received)
+  const key = await partKey(ctx, upload, input)
+  const bytes = stream(ctx, source.loaded, source.key, range)
+  const received = await receive(ctx, bytes, { algorithm: upload.checksum.algorithm, key })
+  const part = await putPart(ctx, input, received, key)
   return {
     CopyPartResult: {
       ETag: quoted(part.etag),
       LastModified: new Date(part.modified),
       [memberOf(upload.checksum.algorithm)]: part.checksum,
     },
-    ServerSideEncryption: 'AES256',
+    ...toEncryption(upload, input),
     ...(source.bucket.versioning ? { CopySourceVersionId: source.record.versionId } : {}),
   }
 }
@@ -279,13 +291,12 @@ const toCompleted = async (ctx: Ctx, bucket: BucketRecord, record: ObjectRecord)
   Bucket: bucket.name,
   Key: record.key,
   ETag: quoted(record.etag),
-  ServerSideEncryption: 'AES256' as const,
+  ...toEncryption(record),
   ...toChecksum(record),
   ...versionIdOf(bucket, record),
 })
 
 export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = async (ctx, input) => {
-  refuseCustomerKey(input)
   checkWriteConditionForm(input)
   const begun = await ctx.read(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
@@ -297,6 +308,9 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
   })
   if ('record' in begun) return toCompleted(ctx, begun.bucket, begun.record)
   const { upload, there } = begun
+  // S3 reads the parts before it joins them: who may not decrypt them may not complete.
+  if (upload.encryption?.mode !== 'customer') await openKey(ctx, upload, {})
+  else if (input.SSECustomerKey !== undefined) await partKey(ctx, upload, input)
   const parts = chosenParts(upload, input.MultipartUpload?.Parts ?? [], there)
   const size = parts.reduce((sum, part) => sum + part.size, 0)
   if (input.MpuObjectSize !== undefined && input.MpuObjectSize !== size)
@@ -330,7 +344,7 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
       parts: parts.map(({ number, size, content, checksum }) => ({ number, size, checksum, ...withContent(content) })),
     })
     await endUpload(tx, upload, new Set(parts.map((part) => part.number)))
-    const { headers, metadata, tags } = upload
+    const { headers, metadata, tags, encryption } = upload
     const record = await putCurrent(ctx, tx, bucket, upload.key, {
       etag,
       size,
@@ -338,6 +352,7 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
       headers,
       metadata,
       ...withTags(tags ?? []),
+      ...(encryption ? { encryption } : {}),
       checksum,
       parts: parts.length,
       upload: upload.id,
@@ -358,7 +373,6 @@ export const AbortMultipartUpload: Operation<'AbortMultipartUpload'> = (ctx, inp
   })
 
 export const ListParts: Operation<'ListParts'> = async (ctx, input) => {
-  refuseCustomerKey(input)
   const max = Math.min(input.MaxParts ?? 1000, 1000)
   const marker = Number(input.PartNumberMarker ?? 0)
   if (!Number.isInteger(marker) || marker < 0)

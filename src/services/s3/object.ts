@@ -5,6 +5,7 @@ import { type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
 import { memberOf } from './checksum.ts'
 import { namesEtag, readCondition } from './conditions.ts'
 import { load, receive, stream } from './content.ts'
+import { copySourceKey, etagOf, newKey, openKey, toNewEncryption } from './encryption.ts'
 import { emitCreated, emitDeleted } from './events.ts'
 import { expirationOf } from './lifecycle.ts'
 import { fail, type Input, malformedXml, type Operation } from './operation.ts'
@@ -144,11 +145,12 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
   }
   checkLength(ctx)
   // Before the body is read: a caller who waits for `100 Continue` need not send it in vain.
-  await ctx.read(async (tx) => checkWriteConditions(tx, await bucketOf(ctx, tx, input), input))
-  const received = await receive(ctx, input.Body, algorithm, check)
+  const made = await newKey(ctx, await target(ctx, input), input.Key, input)
+  const received = await receive(ctx, input.Body, { algorithm, key: made.key, check })
   const facts = {
-    etag: received.md5,
+    etag: etagOf(made, received.md5),
     size: received.size,
+    encryption: made.encryption,
     ...described,
     checksum: { algorithm, type: 'FULL_OBJECT' as const, value: received.checksum },
   }
@@ -163,12 +165,20 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
   )
   return {
     ETag: quoted(record.etag),
-    ServerSideEncryption: 'AES256',
+    ...toNewEncryption(record, input),
     ...toChecksum(record),
     ...versionIdOf(bucket, record),
     ...expiration,
   }
 }
+
+/** The bucket of an object to be, its conditions checked a first time. */
+const target = (ctx: Ctx, input: Addressed & WriteConditions): Promise<BucketRecord> =>
+  ctx.read(async (tx) => {
+    const bucket = await bucketOf(ctx, tx, input)
+    await checkWriteConditions(tx, bucket, input)
+    return bucket
+  })
 
 /** The length of a body that comes in HTTP chunks must have been announced. */
 export const checkLength = ({ request: { headers } }: Ctx): void => {
@@ -224,9 +234,12 @@ type CopyConditions = Pick<
   | 'CopySourceIfModifiedSince'
   | 'CopySourceIfUnmodifiedSince'
   | 'ExpectedSourceBucketOwner'
+  | 'CopySourceSSECustomerAlgorithm'
+  | 'CopySourceSSECustomerKey'
+  | 'CopySourceSSECustomerKeyMD5'
 >
 
-/** The source of a copy and its content, its conditions checked. */
+/** The source of a copy, its content and key, its conditions checked. */
 export const copySource = async (ctx: Ctx, input: CopyConditions) => {
   const address = { ...parseCopySource(input.CopySource), ExpectedBucketOwner: input.ExpectedSourceBucketOwner }
   const found = await ctx.read(async (tx) => {
@@ -261,7 +274,7 @@ export const copySource = async (ctx: Ctx, input: CopyConditions) => {
         : `x-amz-copy-source-${condition}`,
     )
   checkReadable(found.record)
-  return { ...found, address }
+  return { ...found, address, key: await openKey(ctx, found.record, copySourceKey(input)) }
 }
 
 const checkDirective = (directive: string | undefined, kind: 'metadata' | 'tagging'): void => {
@@ -294,7 +307,8 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
     !replaceMetadata &&
     source.address.VersionId === undefined &&
     !input.WebsiteRedirectLocation &&
-    !input.ServerSideEncryption
+    !input.ServerSideEncryption &&
+    !input.SSECustomerAlgorithm
   )
     throw fail(
       'InvalidRequest',
@@ -312,12 +326,13 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
     ...withTags(input.TaggingDirective === 'REPLACE' ? parseTagging(input.Tagging) : (from.tags ?? [])),
   }
   const algorithm = algorithmNamed(input.ChecksumAlgorithm) ?? from.checksum.algorithm
-  await ctx.read(async (tx) => checkWriteConditions(tx, await bucketOf(ctx, tx, input), input))
-  const content = stream(ctx, source.loaded)
-  const received = await receive(ctx, content, algorithm)
+  const made = await newKey(ctx, await target(ctx, input), input.Key, input)
+  const content = stream(ctx, source.loaded, source.key)
+  const received = await receive(ctx, content, { algorithm, key: made.key })
   const facts = {
-    etag: received.md5,
+    etag: etagOf(made, received.md5),
     size: received.size,
+    encryption: made.encryption,
     ...described,
     checksum: { algorithm, type: 'FULL_OBJECT' as const, value: received.checksum },
   }
@@ -332,7 +347,7 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
   )
   return {
     CopyObjectResult: { ETag: quoted(record.etag), LastModified: new Date(record.modified), ...toChecksum(record) },
-    ServerSideEncryption: 'AES256',
+    ...toNewEncryption(record, input),
     ...versionIdOf(bucket, record),
     ...expiration,
     ...(source.bucket.versioning ? { CopySourceVersionId: from.versionId } : {}),

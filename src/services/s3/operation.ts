@@ -27,6 +27,7 @@ const statuses = {
   InvalidBucketName: 400,
   InvalidBucketState: 409,
   InvalidDigest: 400,
+  InvalidEncryptionAlgorithmError: 400,
   InvalidLocationConstraint: 400,
   InvalidObjectState: 403,
   InvalidPart: 400,

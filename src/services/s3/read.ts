@@ -3,18 +3,17 @@ import type { BucketRecord } from './bucket.ts'
 import { memberOf } from './checksum.ts'
 import { parseRange, readCondition } from './conditions.ts'
 import { type Loaded, load, Parts, stream } from './content.ts'
+import { checkCustomerKey, openKey, toEncryption } from './encryption.ts'
 import { expirationOf } from './lifecycle.ts'
 import { find, missing, preconditionFailed, quoted, toChecksum, versionIdOf } from './object.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import { checkReadable, storageClassOf, toStorageClass } from './storage-class.ts'
-import { refuseCustomerKey } from './upload-request.ts'
 import type { ObjectRecord } from './versions.ts'
 
 type ReadInput = Input<'GetObject'> | Input<'HeadObject'>
 
 /** An object and its content, or the error why not; conditions checked, range applied. */
 const readObject = async (ctx: Ctx, input: ReadInput, { head } = { head: false }) => {
-  refuseCustomerKey(input)
   const found = await ctx.read(async (tx) => {
     const found = await find(ctx, tx, input)
     return found.record
@@ -29,11 +28,13 @@ const readObject = async (ctx: Ctx, input: ReadInput, { head } = { head: false }
   if (!('loaded' in found)) throw await missing(ctx, found, input, { head })
   const { bucket, record, loaded, expiration } = found
   if (!head) checkReadable(record)
+  checkCustomerKey(record, input)
   checkConditions(bucket, record, input)
   const { range, parts } = rangeOf(input, record, loaded)
   if (range) ctx.response.status = 206
   const { start, end } = range ?? { start: 0, end: record.size }
   return {
+    record,
     loaded,
     range: { start, end },
     output: {
@@ -126,23 +127,27 @@ const describe = (ctx: Ctx, input: ReadInput, record: ObjectRecord) => {
     ContentLanguage: input.ResponseContentLanguage ?? headers.contentLanguage,
     WebsiteRedirectLocation: headers.websiteRedirectLocation,
     Metadata: { ...record.metadata },
-    ServerSideEncryption: 'AES256' as const,
+    ...toEncryption(record, input),
     ...(record.tags ? { TagCount: record.tags.length } : {}),
   }
 }
 
 export const GetObject: Operation<'GetObject'> = async (ctx, input) => {
-  const { loaded, range, output } = await readObject(ctx, input)
-  return { ...output, Body: stream(ctx, loaded, range) }
+  const { record, loaded, range, output } = await readObject(ctx, input)
+  const key = await openKey(ctx, record, input)
+  return { ...output, Body: stream(ctx, loaded, key, range) }
 }
 
-export const HeadObject: Operation<'HeadObject'> = async (ctx, input) =>
-  (await readObject(ctx, input, { head: true })).output
+/** Its checksum tells of the bytes: who asks for it must be able to decrypt them. */
+export const HeadObject: Operation<'HeadObject'> = async (ctx, input) => {
+  const { record, output } = await readObject(ctx, input, { head: true })
+  if (input.ChecksumMode === 'ENABLED') await openKey(ctx, record, input)
+  return output
+}
 
 const attributes = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize']
 
 export const GetObjectAttributes: Operation<'GetObjectAttributes'> = async (ctx, input) => {
-  refuseCustomerKey(input)
   const { found, parts } = await ctx.read(async (tx) => {
     const found = await find(ctx, tx, input)
     const content = found.record?.content
@@ -150,6 +155,7 @@ export const GetObjectAttributes: Operation<'GetObjectAttributes'> = async (ctx,
   })
   const { bucket, record } = found
   if (!record) throw await missing(ctx, found, input)
+  checkCustomerKey(record, input)
   const wants = new Set<string>(input.ObjectAttributes.flatMap((names) => names.split(',')).map((name) => name.trim()))
   for (const name of wants)
     if (!attributes.includes(name))

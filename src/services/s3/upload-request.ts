@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { type ChecksumAlgorithm, checksumAlgorithms, headerOf, isChecksum, memberOf } from './checksum.ts'
+import { checkEncryptionAsked, type EncryptionAsked } from './encryption.ts'
 import { fail } from './operation.ts'
 import type { Headers } from './versions.ts'
 
@@ -113,34 +114,9 @@ const storageClasses = [
   ...['OUTPOSTS', 'GLACIER_IR', 'SNOW', 'EXPRESS_ONEZONE', 'FSX_OPENZFS', 'FSX_ONTAP'],
 ]
 
-/** No object here is encrypted with a customer's key: to read one as such fails as it does on AWS. */
-export const refuseCustomerKey = (input: Given): void => {
-  if ([input.SSECustomerAlgorithm, input.SSECustomerKey, input.SSECustomerKeyMD5].some((one) => one !== undefined))
-    throw fail('InvalidRequest', 'The encryption parameters are not applicable to this object.')
-}
-
 /** Throws for what a request asks and Drydock does not do; what AWS itself would refuse gets AWS's error. */
-export const refuseUnsupported = (input: Given): void => {
-  if (
-    [
-      input.SSECustomerAlgorithm,
-      input.SSECustomerKey,
-      input.SSECustomerKeyMD5,
-      input.CopySourceSSECustomerAlgorithm,
-      input.CopySourceSSECustomerKey,
-    ].some((one) => one !== undefined)
-  )
-    throw notImplemented('S3 encryption with customer-provided keys')
-  if (
-    input.ServerSideEncryption !== undefined &&
-    !/^(AES256|aws:kms|aws:kms:dsse|aws:fsx)$/.test(String(input.ServerSideEncryption))
-  )
-    throw fail('InvalidArgument', 'The encryption method specified is not supported', {
-      ArgumentName: 'x-amz-server-side-encryption',
-      ArgumentValue: input.ServerSideEncryption,
-    })
-  if (input.ServerSideEncryption !== undefined && input.ServerSideEncryption !== 'AES256')
-    throw notImplemented(`S3 encryption ${input.ServerSideEncryption}`)
+export const refuseUnsupported = (input: Given & EncryptionAsked): void => {
+  checkEncryptionAsked(input)
   if (input.StorageClass !== undefined && !storageClasses.includes(String(input.StorageClass)))
     throw fail('InvalidStorageClass', 'The storage class you specified is not valid', {
       StorageClassRequested: input.StorageClass,

@@ -1,6 +1,7 @@
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import type { ChecksumAlgorithm, ChecksumType } from './checksum.ts'
 import { type Content, drop } from './content.ts'
+import type { Encryption } from './encryption.ts'
 import type { Tag } from './tags.ts'
 import { type Headers, placeOf } from './versions.ts'
 
@@ -17,6 +18,8 @@ export type UploadRecord = {
   readonly headers: Headers
   readonly metadata: Readonly<Record<string, string>>
   readonly tags?: readonly Tag[]
+  /** Absent for uploads that began before there was encryption at rest. */
+  readonly encryption?: Encryption
   /** `asked`: the caller named the algorithm, and must stay with it. */
   readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly type: ChecksumType; readonly asked: boolean }
 }
@@ -30,7 +33,7 @@ export type PartRecord = {
   readonly upload: string
   readonly number: number
   readonly size: number
-  /** MD5 in hexadecimal. */
+  /** MD5 in hexadecimal; under a KMS or customer's key it only looks like one. */
   readonly etag: string
   readonly checksum: string
   readonly content?: Content

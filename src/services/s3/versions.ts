@@ -4,6 +4,7 @@ import { afterPrefix } from '../../store/text-order.ts'
 import type { BucketRecord } from './bucket.ts'
 import type { ChecksumAlgorithm, ChecksumType } from './checksum.ts'
 import { type Content, drop } from './content.ts'
+import type { Encryption } from './encryption.ts'
 import type { Tag } from './tags.ts'
 
 /** What the uploader said of an object besides its bytes. */
@@ -30,10 +31,15 @@ type Place = {
 }
 
 export type ObjectFacts = {
-  /** Without quotes: MD5 in hexadecimal, or for a multipart upload that of the parts' MD5s and their number. */
+  /**
+   * Without quotes: MD5 in hexadecimal, or for a multipart upload that of the parts' tags and their number. Under a KMS or
+   * customer's key it only looks like one.
+   */
   readonly etag: string
   readonly size: number
   readonly content?: Content
+  /** Absent for what was stored before there was encryption at rest. */
+  readonly encryption?: Encryption
   readonly headers: Headers
   readonly metadata: Readonly<Record<string, string>>
   readonly tags?: readonly Tag[]
