@@ -2,7 +2,7 @@ import type { ReasonSummary } from '@aws-sdk/client-accessanalyzer'
 import { comparisonSize, grantingAccess, newAccess, questionSize } from './analysis/access.ts'
 import { publicStatements } from './analysis/external.ts'
 import { readDocument, UnreadablePolicy } from './analysis/read-document.ts'
-import { fail, type Operation } from './operation.ts'
+import { fail, invalid, type Operation } from './operation.ts'
 import { page } from './page.ts'
 import { validatePolicy } from './validation/validate.ts'
 
@@ -17,6 +17,8 @@ const read = (text: string, kind: 'identity' | 'resource') => {
   }
 }
 
+/** Characters: several times the largest policy of any service. */
+const LONGEST = 200_000
 /** Pairs of patterns that are compared at once: seconds of work at worst, milliseconds for policies that services accept. */
 const MOST_PAIRS = 200_000
 
@@ -44,6 +46,8 @@ const verdict = (found: ReasonSummary[], fine: string, wrong: string) =>
 
 /** Findings in AWS's words and order of checks; `locale` is accepted, texts are English. */
 const ValidatePolicy: Operation<'ValidatePolicy'> = async (_ctx, input) => {
+  if (input.policyDocument.length > LONGEST)
+    throw invalid(`The policy document must not be longer than ${LONGEST} characters.`)
   const findings = await validatePolicy({
     text: input.policyDocument,
     policyType: input.policyType,
@@ -98,14 +102,14 @@ const CheckAccessNotGranted: Operation<'CheckAccessNotGranted'> = (_ctx, input) 
 }
 
 /** Whether the resource policy lets the world in. Throws InvalidParameterException for what is no resource policy. */
-const CheckNoPublicAccess: Operation<'CheckNoPublicAccess'> = (_ctx, input) =>
-  verdict(
-    reasonsOf(
-      'Public access granted in the following statement',
-      publicStatements(read(input.policyDocument, 'resource')),
-    ),
+const CheckNoPublicAccess: Operation<'CheckNoPublicAccess'> = (_ctx, input) => {
+  const document = read(input.policyDocument, 'resource')
+  refuseBeyond(comparisonSize(document, document))
+  return verdict(
+    reasonsOf('Public access granted in the following statement', publicStatements(document)),
     'The resource policy does not grant public access for the given resource type.',
     'The resource policy grants public access for the given resource type.',
   )
+}
 
 export const checks = { ValidatePolicy, CheckNoNewAccess, CheckAccessNotGranted, CheckNoPublicAccess }

@@ -17,7 +17,7 @@ const distance = (a: string, b: string, most: number): number => {
 }
 
 /** The known word that was probably meant. */
-export const closest = (word: string, known: Iterable<string>): string | undefined => {
+const closest = (word: string, known: Iterable<string>): string | undefined => {
   if (word.length > 128) return undefined
   let best: string | undefined
   let least = Math.max(1, Math.min(3, Math.floor(word.length / 3))) + 1
@@ -33,6 +33,9 @@ export const closest = (word: string, known: Iterable<string>): string | undefin
 /** Actions that exist: service prefix and name, or a pattern that some action fits. */
 export const actionChecks = (serviceNames: readonly string[]): readonly Check[] => [
   ({ view, services, report }) => {
+    // Guessing what was meant is for people's mistakes, not for thousands of them.
+    let guesses = 20
+    const guess = (word: string, known: Iterable<string>) => (guesses-- > 0 ? closest(word, known) : undefined)
     for (const { actions } of view.statements)
       for (const spot of actions) {
         const { text } = spot.node
@@ -54,7 +57,7 @@ export const actionChecks = (serviceNames: readonly string[]): readonly Check[] 
         }
         const model = services.get(prefix.toLowerCase())
         if (!model) {
-          const meant = closest(prefix, serviceNames)
+          const meant = guess(prefix, serviceNames)
           report(
             'INVALID_SERVICE_IN_ACTION',
             `The service ${prefix} specified in the action does not exist.${meant ? ` Did you mean ${meant}?` : ''}`,
@@ -67,7 +70,7 @@ export const actionChecks = (serviceNames: readonly string[]): readonly Check[] 
         if (hasWildcard(name) && [...model.actions.keys()].some((one) => intersects(pattern, globOf(one)))) continue
         const meant = hasWildcard(name)
           ? undefined
-          : closest(
+          : guess(
               name,
               [...model.actions.values()].map((one) => one.name),
             )
