@@ -53,6 +53,7 @@ export const asks: Rows<string> = [
       'iam:UploadServerCertificate': 'iam:TagServerCertificate iam:UploadServerCertificate',
       'iam:CreateUser': 'iam:CreateUser iam:TagUser',
       'kms:CreateKey': 'kms:CreateKey kms:TagResource',
+      'secretsmanager:CreateSecret': 'secretsmanager:CreateSecret secretsmanager:TagResource',
       'ssm:PutParameter': 'ssm:AddTagsToResource ssm:PutParameter',
       'sts:GetWebIdentityToken': 'sts:GetWebIdentityToken sts:TagGetWebIdentityToken',
       'logs:CreateLogGroup': 'logs:CreateLogGroup logs:TagResource',
@@ -163,7 +164,7 @@ export const resources: Rows<RegExp> = [
 export const unset: readonly { readonly why: string; readonly keys: RegExp }[] = [
   {
     why: 'The resource is being made, and has no tags and no id yet.',
-    keys: /^(([\w-]+:(Create|Upload)\w+|organizations:PutResourcePolicy) [\w-]+:ResourceTag\/\$\{TagKey\}|ec2:CreateSecurityGroup ec2:SecurityGroupID|ec2:(RunInstances|CreateTags) ec2:(InstanceID|NetworkInterfaceID|VolumeID))$/,
+    keys: /^(([\w-]+:(Create|Upload)\w+|organizations:PutResourcePolicy) [\w-]+:ResourceTag\/(\$\{TagKey\}|tag-key)|ec2:CreateSecurityGroup ec2:SecurityGroupID|ec2:(RunInstances|CreateTags) ec2:(InstanceID|NetworkInterfaceID|VolumeID))$/,
   },
   {
     why: 'Service-linked roles have no tags here when their deletion is asked after.',
@@ -228,7 +229,15 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
   },
   {
     why: 'These calls give no tags.',
-    keys: /^access-analyzer:(Delete|Get)Analyzer aws:(RequestTag\/\$\{TagKey\}|TagKeys)$/,
+    keys: /^(access-analyzer:(Delete|Get)Analyzer|secretsmanager:(?!CreateSecret|TagResource|UntagResource)\w+) aws:(RequestTag\/\$\{TagKey\}|TagKeys)$|^secretsmanager:UntagResource aws:RequestTag/,
+  },
+  {
+    why: 'No secret of the contract’s world is rotated by a function, or has a partner’s type.',
+    keys: /^secretsmanager:\w+ secretsmanager:(ExternalSecretRotationRoleArn|resource\/AllowRotationLambdaArn|(resource\/)?Type)$/,
+  },
+  {
+    why: 'A policy is validated on its own, for no secret in particular.',
+    keys: /^secretsmanager:ValidateResourcePolicy secretsmanager:(SecretId|SecretPrimaryRegion)$/,
   },
   { why: 'Role templates are not here.', keys: /^iam:\w+ iam:RoleTemplateARN$/ },
   { why: 'Access grants of CloudWatch are not here.', keys: /^cloudwatch:\w+ cloudwatch:HasAccessGrant$/ },

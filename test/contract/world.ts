@@ -238,6 +238,7 @@ export const makeWorld = async (
     Target: { Id: '111122223333', Type: 'ACCOUNT' },
   })
 
+  await call('secretsmanager', 'CreateSecret', { Name: 'db', SecretString: 'x', Tags: tags })
   await call('ssm', 'PutParameter', { Name: '/app/one', Value: '1', Type: 'String', Tags: tags })
   await call('ssm', 'PutParameter', { Name: '/app', Value: '1', Type: 'String', Tags: tags })
   const { arn: analyzerArn } = await call('accessanalyzer', 'CreateAnalyzer', {
@@ -457,6 +458,7 @@ export const makeWorld = async (
         'PutObjectTagging.Tagging': { TagSet: tags },
         'PutBucketTagging.Tagging': { TagSet: tags },
       },
+      secretsmanager: { SecretId: 'db', SecretIdList: 'db' },
       ssm: {
         Name: '/app/one',
         Names: '/app/one',
