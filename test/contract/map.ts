@@ -235,10 +235,6 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
     why: 'No secret of the contract’s world is rotated by a function, or has a partner’s type.',
     keys: /^secretsmanager:\w+ secretsmanager:(ExternalSecretRotationRoleArn|resource\/AllowRotationLambdaArn|(resource\/)?Type)$/,
   },
-  {
-    why: 'A policy is validated on its own, for no secret in particular.',
-    keys: /^secretsmanager:ValidateResourcePolicy secretsmanager:(SecretId|SecretPrimaryRegion)$/,
-  },
   { why: 'Role templates are not here.', keys: /^iam:\w+ iam:RoleTemplateARN$/ },
   { why: 'Access grants of CloudWatch are not here.', keys: /^cloudwatch:\w+ cloudwatch:HasAccessGrant$/ },
 ]

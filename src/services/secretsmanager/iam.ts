@@ -94,9 +94,8 @@ export const access: AccessRules<NS> = {
       'secretsmanager:ForceOverwriteReplicaSecret': flag(ForceOverwriteReplicaSecret),
     })),
     RemoveRegionsFromReplication: plain,
-    ValidateResourcePolicy: async (input, ctx) => ({
-      resources: [input.SecretId === undefined ? '*' : await arnOfSecret(ctx, input.SecretId)],
-    }),
+    ValidateResourcePolicy: ({ SecretId }, ctx) =>
+      SecretId === undefined ? { resources: ['*'] } : plain({ SecretId }, ctx),
     ...{
       ListSecrets: () => ({ resources: ['*'] }),
       BatchGetSecretValue: () => ({ resources: ['*'] }),
