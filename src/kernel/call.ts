@@ -226,6 +226,15 @@ export const invoke = async (
     throw error
   } finally {
     const { resources, owners } = call
+    const answered = {
+      operation: operation.name,
+      input,
+      output,
+      error,
+      status: error?.status ?? (error ? 400 : 200),
+      bytes: 0,
+    }
+    await service.after?.(ctx, answered)
     await audit(kernel, { identified, principal, place, request, input, resources, owners, output, error, era })
   }
 }

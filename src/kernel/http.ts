@@ -34,14 +34,17 @@ export const httpListener = (kernel: Kernel): Listener => {
       service,
       route,
       pattern: new RegExp(`^(?:${route.path.source})$`, route.path.flags),
+      hosts: route.host && new RegExp(`^(?:${route.host.source})$`, route.host.flags),
     })),
   )
 
   const routeOf = (request: IncomingMessage, path: string, door: DoorRequest['door']) => {
-    for (const { service, route, pattern } of routes) {
+    const host = (request.headers.host ?? '').toLowerCase().replace(/:\d+$/, '')
+    for (const { service, route, pattern, hosts } of routes) {
       if ((route.door ?? 'endpoint') !== door || (route.method && route.method !== request.method)) continue
-      const match = pattern.exec(path)
-      if (match) return { service, route, params: { ...match.groups } }
+      const named = hosts ? hosts.exec(host) : undefined
+      const match = named === null ? undefined : pattern.exec(path)
+      if (match) return { service, route, params: { ...named?.groups, ...match.groups } }
     }
     return undefined
   }

@@ -62,6 +62,8 @@ const steps = [
     journey.input = await identified.protocol.decode(identified, wire, authenticated.body)
   },
   async function authorizeStep(journey: Journey) {
+    const { service, ctx, identified, input } = journey as Required<Journey>
+    await service.before?.(ctx, { operation: identified.operation.name, input })
     await authorizeCall(journey as Required<Journey>)
   },
   async function validateStep(journey: Journey) {
@@ -120,9 +122,26 @@ const encodeError = (journey: Journey): void => {
   Object.assign(journey.response.headers, journey.ctx?.response.headers)
 }
 
+const tellService = async ({
+  service,
+  ctx,
+  identified,
+  input = {},
+  output,
+  error,
+  response,
+}: Journey): Promise<void> => {
+  if (!service?.after || !ctx || !identified || !response) return
+  const { status, headers, body } = response
+  const bytes =
+    typeof body === 'string' || body instanceof Uint8Array ? body.length : Number(headers['content-length'] ?? 0)
+  await service.after(ctx, { operation: identified.operation.name, input, output, error, status, bytes })
+}
+
 const record = async (journey: Journey): Promise<void> => {
   const { kernel, era, identified, authenticated, place, facts, input, resources, owners, output, error } = journey
   if (!identified) return
+  await tellService(journey)
   const proven = journey.ctx?.response.caller
   await audit(kernel, {
     identified,

@@ -5,6 +5,7 @@ import type { DeliveredEvent } from '../work/outbox.ts'
 import type { Reconciler } from '../work/reconciler.ts'
 import type { Capability } from './capability.ts'
 import type { Ctx, RequestFacts } from './context.ts'
+import type { AwsError } from './errors.ts'
 import type { ServiceId } from './model/clients.ts'
 import type { Principal } from './principal.ts'
 import type { OperationInput, OperationName, OperationOutput } from './types.ts'
@@ -59,6 +60,8 @@ export type Route = {
   readonly name: string
   readonly door?: DoorRequest['door']
   readonly method?: string
+  /** A regular expression over the host name, without port and in lower case, anchored by us. Its named groups are `params` too. */
+  readonly host?: RegExp
   /** A regular expression over the path, anchored by us. Named groups become `params`. */
   readonly path: RegExp
   /** `ctx.principal` is anonymous: the route authenticates by itself through `authenticate` where it must. */
@@ -115,6 +118,17 @@ export type AuditFacts = {
   readonly additionalEventData?: unknown
 }
 
+/** A call that has its answer. */
+export type AnsweredCall = {
+  readonly operation: string
+  readonly input: Readonly<Record<string, unknown>>
+  readonly output: Readonly<Record<string, unknown>> | undefined
+  readonly error: AwsError | undefined
+  readonly status: number
+  /** Bytes of the answer's body, where they are known. */
+  readonly bytes: number
+}
+
 export type Provided = {
   readonly capability: Capability<unknown>
   readonly make: (ctx: (place: Ctx['place']) => Ctx) => unknown
@@ -136,6 +150,10 @@ export type ServiceDefinition<NS> = {
   readonly access?: AccessRules<NS>
   /** Operations that CloudTrail counts as data events: not in the event history. */
   readonly dataEvents?: readonly OperationName<NS>[]
+  /** Runs before a call from outside is authorized: for headers that every answer has, and refusals that come first. */
+  readonly before?: (ctx: Ctx, call: { operation: string; input: Readonly<Record<string, unknown>> }) => Promise<void>
+  /** Runs when a call has its answer, before that leaves. Must not throw. */
+  readonly after?: (ctx: Ctx, call: AnsweredCall) => Promise<void>
   /** What CloudTrail's record of a call says otherwise than the model would. */
   readonly auditFacts?: (call: AuditedCall) => AuditFacts
   /** Where CloudTrail records a call, if not where it was made: global services record theirs in us-east-1. */
@@ -165,6 +183,8 @@ export type Service = {
     readonly resourceTags?: AccessRules<unknown>['resourceTags']
   }
   readonly dataEvents: readonly string[]
+  readonly before?: ServiceDefinition<unknown>['before']
+  readonly after?: ServiceDefinition<unknown>['after']
   readonly auditFacts?: ServiceDefinition<unknown>['auditFacts']
   readonly eventRegion?: ServiceDefinition<unknown>['eventRegion']
   readonly routes: readonly Route[]

@@ -87,6 +87,7 @@ export const asks: Rows<string> = [
         's3:GetObject s3:GetObjectTagging s3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
       's3:CreateMultipartUpload':
         's3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
+      's3:DeleteBucketCors': 's3:PutBucketCORS',
       's3:DeleteBucketEncryption': 's3:PutEncryptionConfiguration',
       's3:DeleteBucketLifecycle': 's3:PutLifecycleConfiguration',
       's3:DeleteBucketTagging': 's3:PutBucketTagging',
@@ -114,6 +115,7 @@ export const asks: Rows<string> = [
       's3:ListObjects': 's3:ListBucket',
       's3:ListObjectsV2': 's3:ListBucket',
       's3:ListParts': 's3:ListMultipartUploadParts',
+      's3:PutBucketCors': 's3:PutBucketCORS',
       's3:PutBucketEncryption': 's3:PutEncryptionConfiguration',
       's3:PutBucketLifecycleConfiguration': 's3:PutLifecycleConfiguration',
       's3:PutBucketNotificationConfiguration': 's3:PutBucketNotification',

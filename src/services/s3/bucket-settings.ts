@@ -112,18 +112,6 @@ export const PutObjectAcl: Operation<'PutObjectAcl'> = async (ctx, input) => {
 
 // What cannot be configured here is never configured: the answers are those of a bucket without it.
 
-export const GetBucketCors: Operation<'GetBucketCors'> = async (ctx, input) => {
-  const { name } = await present(ctx, input)
-  throw fail('NoSuchCORSConfiguration', 'The CORS configuration does not exist', { BucketName: name })
-}
-
-export const GetBucketWebsite: Operation<'GetBucketWebsite'> = async (ctx, input) => {
-  const { name } = await present(ctx, input)
-  throw fail('NoSuchWebsiteConfiguration', 'The specified bucket does not have a website configuration', {
-    BucketName: name,
-  })
-}
-
 export const GetBucketReplication: Operation<'GetBucketReplication'> = async (ctx, input) => {
   const { name } = await present(ctx, input)
   throw fail('ReplicationConfigurationNotFoundError', 'The replication configuration was not found', {

@@ -75,7 +75,7 @@ test.each<[code: string, method: string, path: string, body?: string, headers?: 
   ],
   ['MalformedXML', 'PUT', '?encryption', '<ServerSideEncryptionConfiguration/>'],
   ['MalformedXML', 'PUT', '?publicAccessBlock', ''],
-  ['NotImplemented', 'PUT', '?cors', '<CORSConfiguration/>'],
+  ['MalformedXML', 'PUT', '?cors', '<CORSConfiguration/>'],
   ['MalformedXML', 'PUT', '?lifecycle', '<LifecycleConfiguration/>'],
   ['NotImplemented', 'POST', '/k?restore', ''],
   ['InvalidArgument', 'GET', '?list-type=2&max-keys=abc'],

@@ -18,7 +18,6 @@ import {
   DeleteBucketTagging,
   GetBucketAccelerateConfiguration,
   GetBucketAcl,
-  GetBucketCors,
   GetBucketLogging,
   GetBucketNotificationConfiguration,
   GetBucketOwnershipControls,
@@ -26,7 +25,6 @@ import {
   GetBucketRequestPayment,
   GetBucketTagging,
   GetBucketVersioning,
-  GetBucketWebsite,
   GetObjectAcl,
   GetObjectLockConfiguration,
   PutBucketAcl,
@@ -37,6 +35,7 @@ import {
   PutObjectAcl,
 } from './bucket-settings.ts'
 import { Bytes, Parts, UsedBlob, unusedBlobs } from './content.ts'
+import { DeleteBucketCors, GetBucketCors, PutBucketCors, preflightRoute, tellOrigin } from './cors.ts'
 import { BucketKey, bucketKeys } from './encryption.ts'
 import { access } from './iam.ts'
 import {
@@ -61,6 +60,7 @@ import { DeleteObjectTagging, GetObjectTagging, PutObjectTagging } from './objec
 import { GetObject, GetObjectAttributes, HeadObject } from './read.ts'
 import { Part, Upload } from './upload.ts'
 import { Current, Older } from './versions.ts'
+import { DeleteBucketWebsite, GetBucketWebsite, PutBucketWebsite, websiteByHost, websiteByPath } from './website.ts'
 
 const neverConfigured = 'This cannot be configured yet; the answer is that of a bucket without it.'
 const ownersOnly = 'Object ownership is BucketOwnerEnforced for every bucket: there are no access control lists.'
@@ -76,10 +76,12 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     CreateBucket,
     CreateMultipartUpload,
     DeleteBucket,
+    DeleteBucketCors,
     DeleteBucketEncryption,
     DeleteBucketLifecycle,
     DeleteBucketPolicy,
     DeleteBucketTagging,
+    DeleteBucketWebsite,
     DeleteObject,
     DeleteObjectTagging,
     DeleteObjects: intact(DeleteObjects),
@@ -115,6 +117,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     ListObjectsV2,
     ListParts,
     PutBucketAcl,
+    PutBucketCors: intact(PutBucketCors),
     PutBucketEncryption: intact(PutBucketEncryption),
     PutBucketLifecycleConfiguration: intact(PutBucketLifecycleConfiguration),
     PutBucketNotificationConfiguration: intact(PutBucketNotificationConfiguration),
@@ -122,6 +125,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutBucketPolicy: intact(PutBucketPolicy),
     PutBucketTagging: intact(PutBucketTagging),
     PutBucketVersioning: intact(PutBucketVersioning),
+    PutBucketWebsite: intact(PutBucketWebsite),
     PutObject,
     PutObjectAcl,
     PutObjectTagging: intact(PutObjectTagging),
@@ -144,8 +148,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutObjectAcl: ownersOnly,
     PutBucketVersioning: 'No MFA delete.',
     PutBucketPolicy: 'Principals named in the policy are not checked to exist.',
-    GetBucketCors: neverConfigured,
-    GetBucketWebsite: neverConfigured,
     GetBucketReplication: neverConfigured,
     GetObjectLockConfiguration: neverConfigured,
     GetBucketLogging: neverConfigured,
@@ -153,6 +155,10 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     GetBucketRequestPayment: neverConfigured,
   },
   access,
+  before: async (ctx, { input: { Bucket: bucket } }) => {
+    if (typeof bucket === 'string') await tellOrigin(ctx, bucket)
+  },
+  routes: [websiteByHost, websiteByPath, preflightRoute],
   auditFacts,
   dataEvents,
   reconcilers: [unusedBlobs, bucketKeys, expireAndMove],

@@ -11,6 +11,7 @@ export type Output<O extends OperationName<NS>> = OperationOutput<NS, O>
 const statuses = {
   AccessControlListNotSupported: 400,
   AccessDenied: 403,
+  AccessForbidden: 403,
   AuthorizationHeaderMalformed: 400,
   AuthorizationQueryParametersError: 400,
   BadDigest: 400,
