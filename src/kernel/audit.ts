@@ -68,6 +68,10 @@ const identityTypes: Record<Principal['kind'], string> = {
   anonymous: 'AWSAccount',
 }
 
+/** Who issued a session: a role, or for a federated user the user who asked for it. */
+const issuerType = ({ kind, roleArn }: Principal): string =>
+  kind !== 'federated' ? 'Role' : roleArn?.endsWith(':root') ? 'Root' : 'IAMUser'
+
 /** The `userIdentity` element. */
 export const userIdentity = (principal: Principal): Record<string, unknown> => {
   if (principal.kind === 'service') return { type: 'AWSService', invokedBy: principal.arn }
@@ -89,7 +93,7 @@ export const userIdentity = (principal: Principal): Record<string, unknown> => {
             ...(principal.roleArn
               ? {
                   sessionIssuer: {
-                    type: 'Role',
+                    type: issuerType(principal),
                     principalId: principal.id.split(':')[0],
                     arn: principal.roleArn,
                     accountId: principal.account,

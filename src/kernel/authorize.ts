@@ -80,7 +80,7 @@ const decide = async (
   resource: string,
   context: Record<string, readonly string[]>,
 ) => {
-  const owned = await access.resourcePolicy?.(ctx, resource)
+  const owned = await access.resourcePolicy?.(ctx, resource, action)
   const tags = resource === '*' ? undefined : await access.resourceTags?.(ctx, resource)
   for (const [key, value] of Object.entries(tags ?? {})) {
     context[`aws:resourcetag/${key.toLowerCase()}`] = [value]

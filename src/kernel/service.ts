@@ -48,6 +48,7 @@ export type AccessRules<NS> = {
   readonly resourcePolicy?: (
     ctx: Ctx,
     arn: string,
+    action: string,
   ) => Promise<{ account: string; document?: PolicyDocument; required?: boolean } | undefined>
   /** Tags of a resource, for `aws:ResourceTag/…`. */
   readonly resourceTags?: (ctx: Ctx, arn: string) => Promise<Readonly<Record<string, string>> | undefined>

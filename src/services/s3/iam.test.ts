@@ -227,6 +227,17 @@ test.each([
   })
 })
 
+test('a policy that shuts out everybody leaves the root user of the owner a way back', async () => {
+  const Bucket = await bucket('locked')
+  await setPolicy(Bucket, { Effect: 'Deny', Principal: '*', Action: 's3:*', Resource: `arn:aws:s3:::${Bucket}` })
+  const admin = await user('admin', allow('s3:*'))
+  await expect(s3.send(new ListObjectsV2Command({ Bucket }))).rejects.toMatchObject(denied)
+  await expect(admin.send(new DeleteBucketPolicyCommand({ Bucket }))).rejects.toMatchObject(denied)
+  await expect(s3.send(new GetBucketPolicyCommand({ Bucket }))).resolves.toBeDefined()
+  await s3.send(new DeleteBucketPolicyCommand({ Bucket }))
+  await expect(s3.send(new ListObjectsV2Command({ Bucket }))).resolves.toBeDefined()
+})
+
 test('another account needs both sides; names of buckets are taken for it too', async () => {
   const b = await bucket('shared')
   await put(b, 'k')

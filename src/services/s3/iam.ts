@@ -350,12 +350,15 @@ export const access: AccessRules<NS> = {
     GetBucketRequestPayment: onBucket('s3:GetBucketRequestPayment'),
   },
 
-  resourcePolicy: async (ctx, arn) => {
+  resourcePolicy: async (ctx, arn, action) => {
     const name = /^arn:aws:s3:::([^/*?]+)/.exec(arn)?.[1]
     const bucket = name === undefined ? undefined : await ctx.read((tx) => tx.get(Bucket, name))
     if (!bucket) return undefined
     const document = policyOf(bucket)
     if (!document) return { account: bucket.account }
+    // The owner's root user can always get at the policy: no bucket is lost by one ("DeleteBucketPolicy", S3 API reference).
+    const owner = ctx.principal.kind === 'root' && ctx.principal.account === bucket.account
+    if (owner && /^s3:(Get|Put|Delete)BucketPolicy$/.test(action)) return { account: bucket.account }
     // RestrictPublicBuckets: a public policy speaks to the owner's own users and to AWS services only.
     const stranger = ctx.principal.kind !== 'service' && ctx.principal.account !== bucket.account
     const restricted = stranger && bucket.publicAccessBlock?.restrictPublicBuckets && isPublic(document)
