@@ -131,6 +131,22 @@ export const makeWorld = async (
     serviceRole: passed,
   }
   await call('codebuild', 'CreateProject', { ...project, tags: [{ key: 'team', value: 'blue' }] })
+  const { reportGroup } = await call('codebuild', 'CreateReportGroup', {
+    ...{ name: 'units', type: 'TEST', exportConfig: { exportConfigType: 'NO_EXPORT' } },
+    tags: [{ key: 'team', value: 'blue' }],
+  })
+  const rawData = {
+    exportConfigType: 'S3',
+    s3Destination: {
+      bucket: 'papers',
+      bucketOwner: account,
+      path: 'raw',
+      encryptionKey: 'alias/x',
+      encryptionDisabled: false,
+    },
+  }
+  const reportGroupArn = (reportGroup as { arn: string }).arn
+  const reportArn = `${reportGroupArn.replace(':report-group/', ':report/')}:00000000-0000-0000-0000-000000000000`
 
   await call('codedeploy', 'CreateApplication', { applicationName: 'app', tags })
   const group = { applicationName: 'app', deploymentGroupName: 'all', serviceRoleArn: passed }
@@ -302,6 +318,14 @@ export const makeWorld = async (
         ids: 'app:00000000-0000-0000-0000-000000000000',
         serviceRole: passed,
         serviceRoleOverride: passed,
+        reportGroupArn,
+        reportGroupArns: reportGroupArn,
+        reportArn,
+        reportArns: reportArn,
+        'UpdateReportGroup.arn': reportGroupArn,
+        'DeleteReportGroup.arn': reportGroupArn,
+        'DeleteReport.arn': reportArn,
+        trendField: 'TOTAL',
       },
       codecommit: {
         repositoryName: 'app',
@@ -475,6 +499,8 @@ export const makeWorld = async (
     cases: {
       'codebuild:CreateProject': [{ ...project, name: 'other' }],
       'codebuild:UpdateProject': [project],
+      'codebuild:CreateReportGroup': [{ name: 'other', type: 'TEST', exportConfig: rawData }],
+      'codebuild:UpdateReportGroup': [{ arn: reportGroupArn, exportConfig: rawData }],
       'codebuild:StartBuild': [{ projectName: 'app', serviceRoleOverride: passed }],
       'codedeploy:CreateDeploymentGroup': [{ ...group, deploymentGroupName: 'some' }],
       'codedeploy:UpdateDeploymentGroup': [

@@ -49,11 +49,18 @@ export const artifactKey = (config: Artifacts, uuid: string, name: string, prefi
     .filter((part) => part !== '')
     .join('/')
 
-const put = async (role: Caller, bucket: string, key: string, file: string, type: string): Promise<void> => {
+/** Where a file goes. */
+export type Destination = { readonly Bucket: string; readonly Key: string; readonly ExpectedBucketOwner?: string }
+
+/**
+ * Puts a file into a bucket as the role may.
+ * @throws PhaseFailure with S3's words.
+ */
+export const putFile = async (role: Caller, to: Destination, file: string, type: string): Promise<void> => {
   const { size } = await stat(file)
   const body = createReadStream(file)
   try {
-    await role.s3.putObject({ Bucket: bucket, Key: key, Body: body, ContentLength: size, ContentType: type })
+    await role.s3.putObject({ ...to, Body: body, ContentLength: size, ContentType: type })
   } catch (error) {
     if (error instanceof AwsError && error.code !== 'InternalFailure')
       throw new PhaseFailure('CLIENT_ERROR', `Error in UPLOAD_ARTIFACTS phase: ${error.code}: ${error.message}`)
@@ -81,9 +88,10 @@ const store = async (
     overrideName: config.overrideArtifactName ?? false,
     encryptionDisabled: config.encryptionDisabled ?? false,
   }
+  const to = { Bucket: bucket }
   if (config.packaging !== 'ZIP') {
     for (const { path, source } of files)
-      await put(role, bucket, key === '' ? path : `${key}/${path}`, source, 'application/octet-stream')
+      await putFile(role, { ...to, Key: key === '' ? path : `${key}/${path}` }, source, 'application/octet-stream')
     return facts
   }
   if (key === '') throw new PhaseFailure('CLIENT_ERROR', 'the artifact has no name')
@@ -93,7 +101,7 @@ const store = async (
     files.map(({ path, ...file }) => ({ ...file, name: path })),
     archive,
   )
-  await put(role, bucket, key, archive, 'application/zip')
+  await putFile(role, { ...to, Key: key }, archive, 'application/zip')
   await rm(archive, { force: true })
   return { ...facts, sha256, md5 }
 }

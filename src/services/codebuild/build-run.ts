@@ -26,6 +26,7 @@ import { imageOf, PhaseFailure } from './environment.ts'
 import { publishMetrics } from './events.ts'
 import { follow } from './follow.ts'
 import { folders, Plan, type PlanRecord, prepare, secretsOf, sweep, taskOf } from './plan.ts'
+import { uploadReports } from './report-upload.ts'
 import { buildReconciler, retryAutomatically } from './start.ts'
 
 /** A running build is looked at this often (ms): the net below the follower, and what finds it again after a restart. */
@@ -281,8 +282,7 @@ const conclude = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefin
   }
   if (!ended('POST_BUILD')) return finish(ctx, build, (fresh) => fresh)
 
-  const uploading = await changeBuild(ctx, build.id, (fresh) => beginPhase(fresh, 'UPLOAD_ARTIFACTS', now(ctx)))
-  if (!uploading) return done()
+  if (!(await changeBuild(ctx, build.id, (fresh) => beginPhase(fresh, 'UPLOAD_ARTIFACTS', now(ctx))))) return done()
   const { view, abroad, scratch } = folders(ctx, build)
   const expand = (text: string) => {
     const index = plan.expansions.indexOf(text)
@@ -292,15 +292,25 @@ const conclude = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefin
     return value
   }
   const role = serviceRoleOf(ctx, build)
-  let stored: StoredArtifact[]
+  const reports: string[] = []
+  let stored: StoredArtifact[] = []
+  let failure: unknown
   try {
+    const at = { views: [view, abroad], sourceFolder: plan.sourceFolder, scratch }
+    await uploadReports(ctx, role, build, plan.spec, expand, at, log, (arn) => reports.push(arn)).catch((error) => {
+      // Artifacts are uploaded all the same.
+      failure = error
+    })
     stored = await uploadArtifacts(role, build, plan.spec, expand, [view, abroad], plan.sourceFolder, scratch, log)
   } catch (error) {
-    return giveUp(ctx, uploading, error, log)
+    failure ??= error
   }
+  const noted = await changeBuild(ctx, build.id, (fresh) => ({ ...fresh, stored, reports }))
+  if (!noted) return done()
+  if (failure !== undefined) return giveUp(ctx, noted, failure, log)
   log.say('Phase complete: UPLOAD_ARTIFACTS State: SUCCEEDED', 'Phase context status code:  Message: ')
   await log.flush()
-  return finish(ctx, uploading, (fresh) => endPhase({ ...fresh, stored }, 'UPLOAD_ARTIFACTS', 'SUCCEEDED', now(ctx)))
+  return finish(ctx, noted, (fresh) => endPhase(fresh, 'UPLOAD_ARTIFACTS', 'SUCCEEDED', now(ctx)))
 }
 
 /** How often a failed build is tried again: the project's limit, or what the failed phase's `on-failure` says. */

@@ -93,6 +93,8 @@ export type BuildRecord = {
   readonly timeoutInMinutes: number
   readonly queuedTimeoutInMinutes: number
   readonly encryptionKey: string
+  /** ARNs of its reports. */
+  readonly reports?: readonly string[]
   readonly exported: readonly { readonly name: string; readonly value: string }[]
   /** What ends it before its time. */
   readonly interrupted?: 'STOPPED' | 'TIMED_OUT'
@@ -286,6 +288,7 @@ export const toBuild = (ctx: Ctx, build: BuildRecord): Wire => {
     initiator: build.initiator,
     encryptionKey: build.encryptionKey,
     exportedEnvironmentVariables: build.exported.map(({ name, value }) => ({ name, value })),
+    reportArns: [...(build.reports ?? [])],
     ...(build.autoRetry
       ? {
           autoRetryConfig: {

@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from 'vitest'
-import { BuildspecError, parseBuildspec } from './buildspec.ts'
+import { parseBuildspec } from './buildspec.ts'
+import { BuildspecError } from './yaml-reader.ts'
 
 const complaint = (text: string) => {
   try {
@@ -79,8 +80,8 @@ reports:
       enableSymlinks: false,
     })
     expect(spec.secondaryArtifacts.docs).toMatchObject({ files: ['README.md'], discardPaths: true })
-    expect(spec.cachePaths).toEqual(['/root/.npm/**/*'])
-    expect(spec.reportGroups).toEqual(['units'])
+    expect(spec.cache.paths).toEqual(['/root/.npm/**/*'])
+    expect(spec.reports.map(({ group }) => group)).toEqual(['units'])
   })
 })
 

@@ -1,4 +1,4 @@
-import { isMap, isNode, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml'
+import { BuildspecError, isKeys, variableName, type YamlReader, yamlReader } from './yaml-reader.ts'
 
 // The build specification as a plan. Pure: text in, plan or `BuildspecError` out.
 // AWS documentation: "Build specification reference for CodeBuild".
@@ -46,118 +46,36 @@ export type Buildspec = {
   readonly phases: Readonly<Partial<Record<PhaseName, Phase>>>
   readonly artifacts?: ArtifactSpec
   readonly secondaryArtifacts: Readonly<Record<string, ArtifactSpec>>
-  readonly cachePaths: readonly string[]
-  readonly reportGroups: readonly string[]
+  readonly cache: CacheSpec
+  readonly reports: readonly ReportSpec[]
 }
 
-/** What CodeBuild shows as `YAML_FILE_ERROR` in the context of DOWNLOAD_SOURCE. */
-export class BuildspecError extends Error {}
+/** Paths and keys may hold `$VARIABLE` and `$(command)`, as those of artifacts may. */
+export type CacheSpec = {
+  readonly paths: readonly string[]
+  readonly key?: string
+  readonly fallbackKeys: readonly string[]
+  readonly action: 'save-restore' | 'save' | 'restore'
+}
+
+export const reportFormats = [
+  ...['CUCUMBERJSON', 'JUNITXML', 'NUNITXML', 'NUNIT3XML', 'TESTNGXML', 'VISUALSTUDIOTRX'],
+  ...['CLOVERXML', 'COBERTURAXML', 'JACOCOXML', 'LCOV', 'SIMPLECOV'],
+] as const
+export type ReportFormat = (typeof reportFormats)[number]
+
+export type ReportSpec = {
+  /** A name, or the ARN of a report group. */
+  readonly group: string
+  readonly files: readonly string[]
+  readonly baseDirectory?: string
+  readonly discardPaths: boolean
+  readonly format: ReportFormat
+}
 
 /** Bytes of a buildspec beyond which it is refused unread. */
 const sizeLimit = 512 * 1024
-const aliasLimit = 200
 const commandLimit = 2000
-
-type Keys = Readonly<Record<string, unknown>>
-
-const isKeys = (value: unknown): value is Keys => typeof value === 'object' && value !== null && !Array.isArray(value)
-const isEmpty = (value: unknown) => value === undefined || value === null || value === '' || value === '~'
-
-/** A variable's name as a shell takes it. */
-const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/
-
-/** Reads values of one document; every complaint names the line. */
-const reader = (text: string) => {
-  const lines = new LineCounter()
-  // The failsafe schema keeps scalars as written: `010`, `yes` and `1.10` are text, as for CodeBuild.
-  const document = parseDocument(text, {
-    schema: 'failsafe',
-    merge: true,
-    prettyErrors: false,
-    lineCounter: lines,
-    uniqueKeys: true,
-    strict: true,
-  })
-  const problem = document.errors[0]
-  if (problem) throw new BuildspecError(`${problem.message} at line ${lines.linePos(problem.pos[0]).line}`)
-
-  const nodeAt = (path: readonly (string | number)[]): Node | undefined => {
-    const node = document.getIn(path, true)
-    return isNode(node) ? node : undefined
-  }
-  const lineOf = (node: Node | undefined | null) => (node?.range ? lines.linePos(node.range[0]).line : undefined)
-  const at = (path: readonly (string | number)[]) => {
-    const line = lineOf(nodeAt(path))
-    return line === undefined ? '' : ` at line ${line}`
-  }
-
-  const content = (): unknown => {
-    try {
-      return document.toJS({ maxAliasCount: aliasLimit })
-    } catch (error) {
-      throw new BuildspecError(error instanceof Error ? error.message : String(error))
-    }
-  }
-
-  const fail = (message: string, path: readonly (string | number)[]) => new BuildspecError(`${message}${at(path)}`)
-
-  const section = (value: unknown, path: readonly (string | number)[]): Keys => {
-    if (isEmpty(value)) return {}
-    if (!isKeys(value)) throw fail(`Expected ${path.join('/')} to be a mapping`, path)
-    return value
-  }
-  const scalar = (value: unknown, path: readonly (string | number)[]): string | undefined => {
-    if (isEmpty(value)) return undefined
-    if (typeof value !== 'string') throw fail(`Expected ${path.join('/')} to be of string type`, path)
-    return value
-  }
-  const flag = (value: unknown, path: readonly (string | number)[]): boolean => {
-    const word = scalar(value, path)?.toLowerCase()
-    if (word === undefined || word === 'no' || word === 'false' || word === 'off') return false
-    if (word === 'yes' || word === 'true' || word === 'on') return true
-    throw fail(`Expected ${path.join('/')} to be yes or no: found ${word}`, path)
-  }
-  const strings = (value: unknown, path: readonly (string | number)[]): string[] => {
-    if (isEmpty(value)) return []
-    if (typeof value === 'string') return [value]
-    if (!Array.isArray(value)) throw fail(`Expected ${path.join('/')} to be a list of strings`, path)
-    return value.map((item: unknown, index) => {
-      if (typeof item !== 'string')
-        throw fail(`Expected ${path.join('/')}[${index}] to be of string type`, [...path, index])
-      return item
-    })
-  }
-  const texts = (value: unknown, path: readonly (string | number)[]): Record<string, string> => {
-    const found: Record<string, string> = {}
-    for (const [key, item] of Object.entries(section(value, path))) {
-      if (item !== null && typeof item !== 'string')
-        throw fail(`Expected ${[...path, key].join('/')} to be of string type`, [...path, key])
-      found[key] = item ?? ''
-    }
-    return found
-  }
-
-  /** CodeBuild's own complaint about `- echo "a: b"` unquoted, which YAML reads as a mapping. */
-  const commands = (value: unknown, path: readonly (string | number)[], title: string): string[] => {
-    if (isEmpty(value)) return []
-    if (typeof value === 'string') return [value]
-    if (!Array.isArray(value)) throw fail(`Expected ${title} to be a list of strings: found subkeys instead`, path)
-    return value.map((item: unknown, index) => {
-      if (typeof item === 'string') return item
-      if (item === null) return ''
-      const node = nodeAt([...path, index])
-      const line = lineOf(node)
-      const key = isMap(node) ? (node as YAMLMap).items[0]?.key : undefined
-      const name = isScalar(key) ? String(key.value) : ''
-      throw new BuildspecError(
-        `Expected ${title}[${index}] to be of string type: found subkeys instead at line ${line}, ` +
-          `value of the key ${name || 'tag'} on line ${line} might be empty`,
-      )
-    })
-  }
-
-  return { content, fail, section, scalar, flag, strings, texts, commands }
-}
 
 const retry = /^RETRY(?:-(\d{1,3}))?(?:-(.+))?$/s
 
@@ -172,6 +90,53 @@ const onFailureOf = (word: string | undefined): OnFailure | undefined => {
   return count > 100 ? undefined : { action: 'retry', count, pattern: found[2] ?? '.*' }
 }
 
+const cacheActions = ['save-restore', 'save', 'restore'] as const
+
+const cacheOf = (read: YamlReader, value: unknown): CacheSpec => {
+  const keys = read.section(value, ['cache'])
+  const key = read.scalar(keys.key, ['cache', 'key'])
+  const word = read.scalar(keys.action, ['cache', 'action']) ?? 'save-restore'
+  const action = cacheActions.find((one) => one === word)
+  if (!action)
+    throw read.fail(`Invalid cache action: ${word}. Expecting: restore, save, save-restore`, ['cache', 'action'])
+  return {
+    paths: read.strings(keys.paths, ['cache', 'paths']),
+    ...(key === undefined ? {} : { key }),
+    fallbackKeys: read.strings(keys['fallback-keys'], ['cache', 'fallback-keys']),
+    action,
+  }
+}
+
+/** Most report groups a build may write to: a quota of AWS's. */
+const reportLimit = 5
+
+const reportsOf = (read: YamlReader, value: unknown): ReportSpec[] => {
+  const reports = Object.entries(read.section(value, ['reports'])).map(([group, one]): ReportSpec => {
+    const path = ['reports', group]
+    const keys = read.section(one, path)
+    const files = read.strings(keys.files, [...path, 'files'])
+    if (files.length === 0) throw read.fail(`No files are given for the report group ${group}`, path)
+    const word = read.scalar(keys['file-format'], [...path, 'file-format']) ?? 'JUNITXML'
+    const format = reportFormats.find((one) => one === word.toUpperCase())
+    if (!format)
+      throw read.fail(`Invalid report file-format: ${word}. Expecting: ${reportFormats.join(', ')}`, [
+        ...path,
+        'file-format',
+      ])
+    const baseDirectory = read.scalar(keys['base-directory'], [...path, 'base-directory'])
+    return {
+      group,
+      files,
+      discardPaths: read.flag(keys['discard-paths'], [...path, 'discard-paths']),
+      format,
+      ...(baseDirectory === undefined ? {} : { baseDirectory }),
+    }
+  })
+  if (reports.length > reportLimit)
+    throw read.fail(`A build can write to at most ${reportLimit} report groups`, ['reports'])
+  return reports
+}
+
 /**
  * Reads a buildspec, version 0.1 or 0.2. What CodeBuild ignores (unknown keys) is ignored.
  * @throws BuildspecError with the sentence of the phase context; the line is in it where there is one.
@@ -179,7 +144,7 @@ const onFailureOf = (word: string | undefined): OnFailure | undefined => {
 export const parseBuildspec = (text: string): Buildspec => {
   if (Buffer.byteLength(text) > sizeLimit)
     throw new BuildspecError(`buildspec is larger than the maximum of ${sizeLimit} bytes`)
-  const read = reader(text)
+  const read = yamlReader(text)
   const root = read.content()
   if (!isKeys(root)) throw new BuildspecError('wrong number of container tags, expected 1')
 
@@ -282,7 +247,7 @@ export const parseBuildspec = (text: string): Buildspec => {
     phases,
     ...(artifacts ? { artifacts } : {}),
     secondaryArtifacts,
-    cachePaths: read.strings(read.section(root.cache, ['cache']).paths, ['cache', 'paths']),
-    reportGroups: Object.keys(read.section(root.reports, ['reports'])),
+    cache: cacheOf(read, root.cache),
+    reports: reportsOf(read, root.reports),
   }
 }

@@ -74,6 +74,19 @@ export const conditionKeys = (project: Said): Context => {
   return context
 }
 
+/** The condition keys of these members of a request, by their paths in it. */
+export const memberKeys = (input: object, paths: readonly string[]): Context =>
+  Object.fromEntries(paths.map((path) => [`codebuild:${path}`, told(at(input, path), path)]))
+
+/** The condition keys of a report group's export. */
+export const exportKeys = (input: object): Context =>
+  memberKeys(
+    input,
+    ['bucket', 'bucketOwner', 'encryptionDisabled', 'encryptionKey', 'path'].map(
+      (member) => `exportConfig.s3Destination.${member}`,
+    ),
+  )
+
 /** The condition keys of a build's overrides: those of the members of the project that they stand in for. */
 export const overrideKeys = (input: Input<'StartBuild'>): Requirement['context'] => {
   const some = <T extends object>(members: T): T | undefined =>

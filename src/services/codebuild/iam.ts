@@ -1,9 +1,10 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRules } from '../../kernel/service.ts'
 import { buildIdOf } from './build.ts'
-import { conditionKeys, overrideKeys } from './condition-keys.ts'
+import { conditionKeys, exportKeys, overrideKeys } from './condition-keys.ts'
 import type { Input, NS } from './operation.ts'
-import { Project, projectArn } from './project.ts'
+import { Project, type ProjectRecord, projectArn } from './project.ts'
+import { ReportGroup, reportGroupArn } from './report-group.ts'
 
 /** Builds have no ARN of their own in IAM: what may be done to one is said of its project. */
 const projectOfBuild = (ctx: Ctx, idOrArn: string) => projectArn(ctx, buildIdOf(idOrArn).split(':')[0] ?? '')
@@ -21,6 +22,12 @@ const projectNamed = ({ projectName }: { projectName: string }, ctx: Ctx) => ({
   resources: [projectOf(ctx, projectName)],
 })
 
+const ofArn = ({ arn }: { arn: string }) => ({ resources: [arn] })
+const ofGroup = ({ reportGroupArn: arn }: { reportGroupArn: string }) => ({ resources: [arn] })
+/** What may be done to a report is said of its group. */
+const groupOfReport = (arn: string) => arn.replace(/:report\/(.*):[^:]*$/, ':report-group/$1')
+const ofReport = ({ reportArn }: { reportArn: string }) => ({ resources: [groupOfReport(reportArn)] })
+
 export const access: AccessRules<NS> = {
   operations: {
     CreateProject: described,
@@ -34,12 +41,26 @@ export const access: AccessRules<NS> = {
     RetryBuild: ({ id }, ctx) => ({ resources: [projectOfBuild(ctx, id ?? '')] }),
     BatchGetBuilds: ({ ids }, ctx) => ({ resources: [...new Set(ids.map((id) => projectOfBuild(ctx, id)))] }),
     BatchDeleteBuilds: ({ ids }, ctx) => ({ resources: [...new Set(ids.map((id) => projectOfBuild(ctx, id)))] }),
+    CreateReportGroup: (input, ctx) => ({ resources: [reportGroupArn(ctx, input.name)], context: exportKeys(input) }),
+    UpdateReportGroup: (input) => ({ resources: [input.arn], context: exportKeys(input) }),
+    DeleteReportGroup: ofArn,
+    BatchGetReportGroups: ({ reportGroupArns }) => ({ resources: reportGroupArns }),
+    ListReportsForReportGroup: ofGroup,
+    GetReportGroupTrend: ofGroup,
+    BatchGetReports: ({ reportArns }) => ({ resources: [...new Set(reportArns.map(groupOfReport))] }),
+    DeleteReport: ({ arn }) => ({ resources: [groupOfReport(arn)] }),
+    DescribeTestCases: ofReport,
+    DescribeCodeCoverages: ofReport,
+    ListReportGroups: () => ({ resources: ['*'] }),
+    ListReports: () => ({ resources: ['*'] }),
     ListBuilds: () => ({ resources: ['*'] }),
     ListCuratedEnvironmentImages: () => ({ resources: ['*'] }),
   },
   resourceTags: async (ctx, arn) => {
-    const name = /:project\/([^/]+)$/.exec(arn)?.[1]
-    const project = name === undefined ? undefined : await ctx.read((tx) => tx.get(Project, name))
-    return project && Object.fromEntries(project.tags.map(({ key, value }) => [key ?? '', value ?? '']))
+    const [, kind, name = ''] = /:(project|report-group)\/([^/]+)$/.exec(arn) ?? []
+    const tagged = await ctx.read<{ tags: ProjectRecord['tags'] } | undefined>((tx) =>
+      kind === 'project' ? tx.get(Project, name) : tx.get(ReportGroup, name),
+    )
+    return tagged && Object.fromEntries(tagged.tags.map(({ key, value }) => [key ?? '', value ?? '']))
   },
 }

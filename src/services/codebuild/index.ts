@@ -9,6 +9,26 @@ import { ListCuratedEnvironmentImages } from './images.ts'
 import type { NS } from './operation.ts'
 import { Plan } from './plan.ts'
 import { BatchGetProjects, CreateProject, DeleteProject, ListProjects, Project, UpdateProject } from './project.ts'
+import {
+  BatchGetReports,
+  DeleteReport,
+  DeleteReportGroup,
+  DescribeCodeCoverages,
+  DescribeTestCases,
+  Detail,
+  GetReportGroupTrend,
+  ListReports,
+  ListReportsForReportGroup,
+  Report,
+  reportExpiry,
+} from './report.ts'
+import {
+  BatchGetReportGroups,
+  CreateReportGroup,
+  ListReportGroups,
+  ReportGroup,
+  UpdateReportGroup,
+} from './report-group.ts'
 import { RetryBuild, StartBuild, Token } from './start.ts'
 
 const projectGaps =
@@ -17,7 +37,7 @@ const projectGaps =
 
 export const service = defineService<NS>()({
   id: 'codebuild',
-  tables: [Project, Build, Plan, Token, Door],
+  tables: [Project, Build, Plan, Token, Door, ReportGroup, Report, Detail],
   operations: {
     CreateProject,
     UpdateProject,
@@ -32,12 +52,24 @@ export const service = defineService<NS>()({
     ListBuildsForProject,
     BatchDeleteBuilds,
     ListCuratedEnvironmentImages,
+    CreateReportGroup,
+    UpdateReportGroup,
+    DeleteReportGroup,
+    BatchGetReportGroups,
+    ListReportGroups,
+    BatchGetReports,
+    DeleteReport,
+    ListReports,
+    ListReportsForReportGroup,
+    DescribeTestCases,
+    DescribeCodeCoverages,
+    GetReportGroupTrend,
   },
   partial: {
     CreateProject: projectGaps,
     UpdateProject: projectGaps,
     StartBuild:
-      "Of a buildspec, reports, cache and runtime-versions are not carried out (the build's log says so) and run-as is refused; " +
+      "Of a buildspec, cache and runtime-versions are not carried out (the build's log says so) and run-as is refused; " +
       'the compute type sets no limits and privileged mode gives no privilege, artifacts are not encrypted with KMS, curated ' +
       'images stand for the host system.',
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
@@ -45,6 +77,6 @@ export const service = defineService<NS>()({
   },
   access,
   routes: [credentialsRoute],
-  reconcilers: [buildRun],
+  reconcilers: [buildRun, reportExpiry],
   uses: [repositoryObjects, vendedMetrics],
 })

@@ -6,11 +6,13 @@ import { table } from '../../store/store.ts'
 import type { View } from './artifact-files.ts'
 import { artifactPaths, artifactTexts } from './artifacts.ts'
 import type { BuildRecord } from './build.ts'
-import { type Buildspec, BuildspecError, parseBuildspec, phaseNames } from './buildspec.ts'
+import { type Buildspec, parseBuildspec, phaseNames } from './buildspec.ts'
 import { openDoor } from './credentials.ts'
 import { builtInVariables, gitHelperVariables, imageOf, PhaseFailure, userVariables } from './environment.ts'
+import { reportPaths } from './report-upload.ts'
 import { outsideFolder, planRunner } from './runner.ts'
 import { type Fetched, fetchSources, findBuildspec } from './source.ts'
+import { BuildspecError } from './yaml-reader.ts'
 
 /** What a running build needs beside its record: written once, gone with the build. */
 export type PlanRecord = {
@@ -103,9 +105,7 @@ const remarks = (build: BuildRecord, spec: Buildspec): string[] => {
     said.push(
       `Drydock installs no runtimes (${asked.map(([name, version]) => `${name}: ${version}`).join(', ')}): the image's own programs are used`,
     )
-  if (spec.reportGroups.length > 0)
-    said.push(`Drydock makes no test reports: the reports ${spec.reportGroups.join(', ')} are not uploaded`)
-  if (spec.cachePaths.length > 0 || build.cache.type !== 'NO_CACHE')
+  if (spec.cache.paths.length > 0 || build.cache.type !== 'NO_CACHE')
     said.push('Drydock keeps no build cache: every build starts without one')
   return said
 }
@@ -141,7 +141,12 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
     ...builtInVariables(ctx, build, fetched, door),
   }
   const nonce = ctx.random(16)
-  const runner = planRunner(spec, nonce, artifactTexts(spec), artifactPaths(spec))
+  const runner = planRunner(
+    spec,
+    nonce,
+    [...artifactTexts(spec), ...reportPaths(spec)],
+    [...artifactPaths(spec), ...reportPaths(spec)],
+  )
   for (const { path, content } of runner.files) {
     const file = join(view.outside, path)
     await mkdir(dirname(file), { recursive: true })

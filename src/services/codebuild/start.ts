@@ -104,7 +104,7 @@ const artifactsOf = (artifacts: Artifacts, project: string): Artifacts =>
 
 type Settings = Omit<
   BuildRecord,
-  'id' | 'uuid' | 'number' | 'created' | 'status' | 'phases' | 'stored' | 'exported' | 'stage' | 'logging'
+  'id' | 'uuid' | 'number' | 'created' | 'status' | 'phases' | 'stored' | 'exported' | 'stage' | 'logging' | 'reports'
 >
 
 const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'StartBuild'>): Settings => {
@@ -225,7 +225,8 @@ export const StartBuild: Operation<'StartBuild'> = async (ctx, input) => {
 }
 
 const settingsAgain = (build: BuildRecord, initiator: string): Settings => {
-  const { phases, stored, exported, ended, resolvedSourceVersion, interrupted, run, autoRetry, ...settings } = build
+  const { phases, stored, exported, reports, ended, resolvedSourceVersion, interrupted, run, autoRetry, ...settings } =
+    build
   return { ...settings, initiator }
 }
 
