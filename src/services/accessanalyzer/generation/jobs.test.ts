@@ -6,7 +6,7 @@ import {
   StartPolicyGenerationCommand,
   ValidatePolicyCommand,
 } from '@aws-sdk/client-accessanalyzer'
-import { CloudTrailClient, CreateTrailCommand, StartLoggingCommand } from '@aws-sdk/client-cloudtrail'
+import { CloudTrailClient, CreateTrailCommand, ListInsightsMetricDataCommand, StartLoggingCommand } from '@aws-sdk/client-cloudtrail'
 import { CloudWatchLogsClient, CreateLogGroupCommand, CreateLogStreamCommand } from '@aws-sdk/client-cloudwatch-logs'
 import { DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import {
@@ -187,6 +187,28 @@ test('denied calls and calls outside the times are not used', async () => {
   expect((await resultOf(second)).generatedPolicyResult?.generatedPolicies).toEqual([])
   const { policyGenerations } = await analyzer.send(new ListPolicyGenerationsCommand({ principalArn: worker }))
   expect(policyGenerations?.map(({ jobId }) => jobId)).toEqual([second, first])
+})
+
+test('a policy that lacks a call because IAM has no action for it is not complete', async () => {
+  const accessRole = await drydock.role('reader', 'access-analyzer.amazonaws.com', readsTrail)
+  const worker = await drydock.role('worker', trusting, [allow('*')])
+  const keys = await sessionOf(worker)
+  await drydock.client(S3Client, keys).send(new ListObjectsV2Command({ Bucket: 'work' }))
+  const first = await generate(worker, accessRole)
+  await drydock.settled()
+  expect((await resultOf(first)).generatedPolicyResult?.properties?.isComplete).toBe(true)
+  await drydock.client(CloudTrailClient, keys).send(
+    new ListInsightsMetricDataCommand({
+      EventSource: 's3.amazonaws.com',
+      EventName: 'PutObject',
+      InsightType: 'ApiCallRateInsight',
+    }),
+  )
+  const second = await generate(worker, accessRole)
+  await drydock.settled()
+  const { properties, generatedPolicies } = (await resultOf(second)).generatedPolicyResult ?? {}
+  expect(properties?.isComplete).toBe(false)
+  expect(generatedPolicies?.[0]?.policy).toContain('["s3:ListBucket"]')
 })
 
 test.each<[string, object[], string, string, string]>([

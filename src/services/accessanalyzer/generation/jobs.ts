@@ -28,6 +28,8 @@ type Job = {
   }
   readonly error?: { readonly code: ErrorCode; readonly message: string }
   readonly used?: readonly UsedAction[]
+  /** Every call that was found is in `used`. */
+  readonly whole?: boolean
   /** Service namespaces that IAM saw used. */
   readonly services?: readonly string[]
 }
@@ -137,9 +139,10 @@ const toDetails = ({ id, status, started, completed, error }: Job): JobDetails =
   ...(error ? { jobError: error } : {}),
 })
 
-const toProperties = ({ principalArn, source, status }: Job): GeneratedPolicyProperties => ({
+/** Complete: the policy has all actions of the calls in the trail (API reference, "GeneratedPolicyProperties"). */
+const toProperties = ({ principalArn, source, status, whole = false }: Job): GeneratedPolicyProperties => ({
   principalArn,
-  isComplete: status === 'SUCCEEDED',
+  isComplete: status === 'SUCCEEDED' && whole,
   ...(source
     ? {
         cloudTrailProperties: {
@@ -262,8 +265,9 @@ const usedBy = async (
   principalArn: string,
   { from, to }: { from: number; to: number },
   regions: readonly string[],
-): Promise<UsedAction[]> => {
+): Promise<Required<Pick<Job, 'used' | 'whole'>>> => {
   const uses: Use[] = []
+  let whole = true
   let looked = 0
   for (const region of regions) {
     let after: number | undefined
@@ -279,13 +283,16 @@ const usedBy = async (
         throw new JobFailure('SERVICE_QUOTA_EXCEEDED_ERROR', 'There are too many CloudTrail events in the time range.')
       for (const { body } of entries) {
         const record = body as AuditRecord
-        if (isBy(record, principalArn) && wasAllowed(record)) uses.push(...(await usesOf(record)))
+        if (!isBy(record, principalArn) || !wasAllowed(record)) continue
+        const found = await usesOf(record)
+        uses.push(...found.uses)
+        whole &&= found.whole
       }
       if (entries.length < 1000) break
       after = entries.at(-1)?.position
     }
   }
-  return gathered(uses)
+  return { used: gathered(uses), whole }
 }
 
 const servicesOf = async (ctx: Ctx, { principalArn, source }: Job): Promise<string[]> => {
@@ -300,11 +307,11 @@ const servicesOf = async (ctx: Ctx, { principalArn, source }: Job): Promise<stri
 
 const outcomeOf = async (ctx: Ctx, job: Job): Promise<Partial<Job>> => {
   try {
-    if (!job.source) return { status: 'SUCCEEDED', used: [], services: [] }
+    if (!job.source) return { status: 'SUCCEEDED', used: [], whole: true, services: [] }
     await under(() => ctx.as(job.source!.accessRole).principal())
     const services = await servicesOf(ctx, job)
     const regions = await regionsOf(ctx, job.source)
-    return { status: 'SUCCEEDED', services, used: await usedBy(ctx, job.principalArn, job.source, regions) }
+    return { status: 'SUCCEEDED', services, ...(await usedBy(ctx, job.principalArn, job.source, regions)) }
   } catch (error) {
     if (!(error instanceof JobFailure)) throw error
     return { status: 'FAILED', error: { code: error.code, message: error.message } }
