@@ -1,3 +1,9 @@
+import {
+  AccessAnalyzerClient,
+  GetGeneratedPolicyCommand,
+  StartPolicyGenerationCommand,
+} from '@aws-sdk/client-accessanalyzer'
+import { CloudTrailClient, CreateTrailCommand, LookupEventsCommand } from '@aws-sdk/client-cloudtrail'
 import { CloudWatchLogsClient, GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import {
   BatchGetBuildsCommand,
@@ -8,6 +14,8 @@ import {
   type StartBuildCommandInput,
 } from '@aws-sdk/client-codebuild'
 import { CodeCommitClient, CreateRepositoryCommand, PutFileCommand } from '@aws-sdk/client-codecommit'
+import { DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
+import { CreateBucketCommand, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
 import { runsOnHost } from './host-runner.ts'
@@ -107,4 +115,78 @@ it('needs codecommit:GitPull', async () => {
   expect(failure(build)?.message).toMatch(
     /not authorized to perform: codecommit:GitPull on resource: arn:aws:codecommit:us-east-1:\d+:site/,
   )
+})
+
+it('is recorded as the pull of a git client, by the role', async () => {
+  await run()
+  const serviceRoleOverride = await drydock.role('blind', 'codebuild.amazonaws.com', [policy(['logs:*'])])
+  await run({ serviceRoleOverride })
+  const { Events = [] } = await drydock
+    .client(CloudTrailClient)
+    .send(new LookupEventsCommand({ LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'GitPull' }] }))
+  const records = Events.map(({ CloudTrailEvent = '' }) => JSON.parse(CloudTrailEvent))
+  const recordOf = (role: string) =>
+    records.find(({ userIdentity }) => userIdentity.sessionContext.sessionIssuer.userName === role)
+  expect(records.length).toBe(2)
+  expect(recordOf('builder')).toMatchObject({
+    eventSource: 'codecommit.amazonaws.com',
+    readOnly: true,
+    managementEvent: true,
+    additionalEventData: { protocol: 'HTTP', dataTransferred: true, repositoryName: 'site' },
+    resources: [{ ARN: 'arn:aws:codecommit:us-east-1:000000000000:site' }],
+  })
+  expect(recordOf('blind')).toMatchObject({
+    errorCode: 'AccessDenied',
+    additionalEventData: { dataTransferred: false },
+  })
+})
+
+it('is in the policy generated of what a build did, with which it runs again', async () => {
+  const s3 = drydock.client(S3Client)
+  await s3.send(new CreateBucketCommand({ Bucket: 'trail' }))
+  const trailMay = { Effect: 'Allow', Principal: { Service: 'cloudtrail.amazonaws.com' } }
+  await s3.send(
+    new PutBucketPolicyCommand({
+      Bucket: 'trail',
+      Policy: JSON.stringify({
+        Version: '2012-10-17',
+        Statement: [
+          { ...trailMay, Action: 's3:GetBucketAcl', Resource: 'arn:aws:s3:::trail' },
+          { ...trailMay, Action: 's3:PutObject', Resource: 'arn:aws:s3:::trail/*' },
+        ],
+      }),
+    }),
+  )
+  const { TrailARN } = await drydock
+    .client(CloudTrailClient)
+    .send(new CreateTrailCommand({ Name: 'all', S3BucketName: 'trail' }))
+  const reads = ['s3:GetObject', 's3:ListBucket', 'cloudtrail:GetTrail', 'iam:*ServiceLastAccessedDetails']
+  const accessRole = await drydock.role('reader', 'access-analyzer.amazonaws.com', [policy(reads)])
+  expect((await run()).buildStatus).toBe('SUCCEEDED')
+
+  const analyzer = drydock.client(AccessAnalyzerClient)
+  const { jobId } = await analyzer.send(
+    new StartPolicyGenerationCommand({
+      policyGenerationDetails: { principalArn: 'arn:aws:iam::000000000000:role/builder' },
+      cloudTrailDetails: {
+        accessRole,
+        startTime: new Date('2026-11-23T00:00:00Z'),
+        trails: [{ cloudTrailArn: TrailARN }],
+      },
+    }),
+  )
+  await drydock.settled()
+  const { generatedPolicyResult } = await analyzer.send(new GetGeneratedPolicyCommand({ jobId }))
+  const PolicyDocument = generatedPolicyResult?.generatedPolicies?.[0]?.policy ?? ''
+  expect(generatedPolicyResult?.properties?.isComplete).toBe(true)
+  expect(JSON.parse(PolicyDocument).Statement).toContainEqual({
+    Sid: expect.any(String),
+    Effect: 'Allow',
+    Action: ['codecommit:GitPull'],
+    Resource: 'arn:aws:codecommit:us-east-1:000000000000:site',
+  })
+  const iam = drydock.client(IAMClient)
+  await iam.send(new PutRolePolicyCommand({ RoleName: 'builder', PolicyName: 'generated', PolicyDocument }))
+  await iam.send(new DeleteRolePolicyCommand({ RoleName: 'builder', PolicyName: 'policy-0' }))
+  expect((await run()).buildStatus).toBe('SUCCEEDED')
 })

@@ -10,6 +10,7 @@ import { repositoryObjects } from '../capabilities.ts'
 import { locate, type View } from './artifact-files.ts'
 import type { BuildRecord } from './build.ts'
 import { PhaseFailure } from './environment.ts'
+import { authorizePull, recordPull } from './git-pull.ts'
 import { isInlineBuildspec, parseCodeCommitLocation, parseS3Location } from './location.ts'
 import type { Source } from './project.ts'
 
@@ -94,8 +95,7 @@ const fetchSource = async (
     const found = parseCodeCommitLocation(source.location ?? '')
     if (!found) throw failure('repository not found', source, version)
     const place = { account: ctx.account, region: found.region ?? ctx.region }
-    const arn = `arn:aws:codecommit:${place.region}:${place.account}:${found.repository}`
-    await role.authorize('codecommit:GitPull', arn)
+    await authorizePull(ctx, role, place, found.repository)
     const objects = ctx.use(repositoryObjects)
     const commit = await objects.resolve(place, found.repository, version ?? 'HEAD')
     if (!commit) throw failure('reference not found', source, version)
@@ -106,6 +106,7 @@ const fetchSource = async (
       ...(depth > 0 ? { depth } : {}),
       originUrl,
     })
+    await recordPull(ctx, role, place, found.repository)
     return commit.commitId
   }
   const place = parseS3Location(source.location ?? '')

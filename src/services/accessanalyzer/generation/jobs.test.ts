@@ -6,7 +6,12 @@ import {
   StartPolicyGenerationCommand,
   ValidatePolicyCommand,
 } from '@aws-sdk/client-accessanalyzer'
-import { CloudTrailClient, CreateTrailCommand, ListInsightsMetricDataCommand, StartLoggingCommand } from '@aws-sdk/client-cloudtrail'
+import {
+  CloudTrailClient,
+  CreateTrailCommand,
+  ListInsightsMetricDataCommand,
+  StartLoggingCommand,
+} from '@aws-sdk/client-cloudtrail'
 import { CloudWatchLogsClient, CreateLogGroupCommand, CreateLogStreamCommand } from '@aws-sdk/client-cloudwatch-logs'
 import { DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import {
