@@ -82,9 +82,9 @@ export const calls = async (
   const keys = await user(clients(ours.endpoint))
   const small: Case[] = [
     {
-      name: 'JSON call, codecommit GetRepository',
-      service: 'codecommit',
-      plain: json('CodeCommit_20150413.GetRepository', { repositoryName: 'bench' }),
+      name: 'JSON call, ssm GetParameter',
+      service: 'ssm',
+      plain: json('AmazonSSM.GetParameter', { Name: '/bench/small' }),
       peers: 30,
     },
     {
@@ -161,9 +161,10 @@ const prepare = async (program: Program, service: string, ready: Map<Program, st
   if (done.includes(service)) return
   ready.set(program, `${done} ${service}`)
   const { ec2, s3 } = clients(program.endpoint)
-  // Not by the SDK: it cannot read the times in moto's answer.
-  if (service === 'codecommit')
-    await answerSize(program, service, root, json('CodeCommit_20150413.CreateRepository', { repositoryName: 'bench' }))
+  if (service === 'ssm') {
+    const parameter = { Name: '/bench/small', Type: 'String', Value: 'a value of some length', Overwrite: true }
+    await answerSize(program, service, root, json('AmazonSSM.PutParameter', parameter))
+  }
   if (service === 's3') {
     await s3.send(new CreateBucketCommand({ Bucket: 'bench' }))
     const objects = Array.from({ length: distinct }, (_, i) =>

@@ -24,7 +24,7 @@ export const user = async ({ iam }: Clients): Promise<Keys> => {
   const PolicyDocument = JSON.stringify({
     Version: '2012-10-17',
     Statement: [
-      statement('Code', 'codecommit:Get*', 'codecommit:List*'),
+      statement('Parameters', 'ssm:Get*', 'ssm:Describe*'),
       statement('Logs', 'logs:*'),
       statement('Machines', 'ec2:Describe*'),
       statement('Objects', 's3:GetObject', 's3:PutObject'),
