@@ -27,9 +27,8 @@ beforeAll(async () => {
   await organizations.send(new CreateOrganizationCommand({ FeatureSet: 'ALL' }))
   const { Roots } = await organizations.send(new ListRootsCommand({}))
   // Service control policies come with an organization of all features.
-  await organizations.send(
-    new EnablePolicyTypeCommand({ RootId: Roots?.[0]?.Id, PolicyType: 'RESOURCE_CONTROL_POLICY' }),
-  )
+  for (const PolicyType of ['RESOURCE_CONTROL_POLICY', 'SERVICE_CONTROL_POLICY'] as const)
+    await organizations.send(new EnablePolicyTypeCommand({ RootId: Roots?.[0]?.Id, PolicyType }))
   member = await createAccount(drydock, 'member')
   const admin = await drydock.user('admin', [allow('sts:AssumeRole')])
   const iam = drydock.client(IAMClient, await enter(drydock, admin, member))
