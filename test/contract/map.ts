@@ -90,6 +90,7 @@ export const asks: Rows<string> = [
       's3:DeleteBucketCors': 's3:PutBucketCORS',
       's3:DeleteBucketEncryption': 's3:PutEncryptionConfiguration',
       's3:DeleteBucketLifecycle': 's3:PutLifecycleConfiguration',
+      's3:DeleteBucketOwnershipControls': 's3:PutBucketOwnershipControls',
       's3:DeleteBucketTagging': 's3:PutBucketTagging',
       's3:DeleteObject': 's3:DeleteObject s3:DeleteObjectVersion',
       's3:DeleteObjectTagging': 's3:DeleteObjectTagging s3:DeleteObjectVersionTagging s3:ListBucket',

@@ -1,5 +1,6 @@
 import { PolicyFinding, parsePolicy } from '../../policy/parse.ts'
 import type { PolicyDocument, Statement } from '../../policy/policy.ts'
+import { publicAccessOf } from './account.ts'
 import { Bucket, type BucketRecord, bucketArn, bucketOf, type PublicAccessBlock } from './bucket.ts'
 import { fail, type Operation } from './operation.ts'
 import { isPublic } from './public-policy.ts'
@@ -49,7 +50,7 @@ export const PutBucketPolicy: Operation<'PutBucketPolicy'> = (ctx, input) =>
     const bucket = await bucketOf(ctx, tx, input)
     if (!input.Policy) throw fail('MissingRequestBodyError', 'Request Body is empty')
     const document = parseBucketPolicy(input.Policy, bucket.name)
-    if (bucket.publicAccessBlock?.blockPublicPolicy && isPublic(document))
+    if (isPublic(document) && (await publicAccessOf(tx, bucket)).blockPublicPolicy)
       throw fail(
         'AccessDenied',
         `User: ${ctx.principal.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "${bucketArn(bucket.name)}" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.`,

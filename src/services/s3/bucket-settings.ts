@@ -1,7 +1,6 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
-import { Bucket, type BucketRecord, bucketOf, ownerOf } from './bucket.ts'
-import { find, missing } from './object.ts'
+import { Bucket, type BucketRecord, bucketOf } from './bucket.ts'
 import { fail, malformedXml, type Operation } from './operation.ts'
 import { checkTags, toTagSet } from './tags.ts'
 
@@ -61,54 +60,6 @@ export const GetBucketNotificationConfiguration: Operation<'GetBucketNotificatio
   ctx,
   input,
 ) => ((await present(ctx, input)).eventBridge ? { EventBridgeConfiguration: {} } : {})
-
-export const PutBucketOwnershipControls: Operation<'PutBucketOwnershipControls'> = async (ctx, input) => {
-  const ownership = input.OwnershipControls.Rules[0]?.ObjectOwnership
-  if (input.OwnershipControls.Rules.length !== 1 || ownership === undefined) throw malformedXml()
-  await present(ctx, input)
-  if (ownership !== 'BucketOwnerEnforced') throw notImplemented(`S3 object ownership ${ownership}`)
-  return {}
-}
-
-export const GetBucketOwnershipControls: Operation<'GetBucketOwnershipControls'> = async (ctx, input) => {
-  await present(ctx, input)
-  return { OwnershipControls: { Rules: [{ ObjectOwnership: 'BucketOwnerEnforced' }] } }
-}
-
-const ownersOnly = (account: string) => ({
-  Owner: ownerOf(account),
-  Grants: [{ Grantee: { Type: 'CanonicalUser' as const, ...ownerOf(account) }, Permission: 'FULL_CONTROL' as const }],
-})
-
-export const GetBucketAcl: Operation<'GetBucketAcl'> = async (ctx, input) =>
-  ownersOnly((await present(ctx, input)).account)
-
-export const GetObjectAcl: Operation<'GetObjectAcl'> = async (ctx, input) => {
-  const found = await ctx.read((tx) => find(ctx, tx, input))
-  if (!found.record) throw await missing(ctx, found, input)
-  return ownersOnly(found.bucket.account)
-}
-
-const noAcls = () => fail('AccessControlListNotSupported', 'The bucket does not allow ACLs')
-
-/** With BucketOwnerEnforced, which every bucket here has, only what changes nothing is accepted. */
-export const PutBucketAcl: Operation<'PutBucketAcl'> = async (ctx, input) => {
-  await present(ctx, input)
-  throw noAcls()
-}
-
-export const PutObjectAcl: Operation<'PutObjectAcl'> = async (ctx, input) => {
-  const found = await ctx.read((tx) => find(ctx, tx, input))
-  if (!found.record) throw await missing(ctx, found, input)
-  const grants = [input.GrantFullControl, input.GrantRead, input.GrantReadACP, input.GrantWrite, input.GrantWriteACP]
-  if (
-    input.ACL !== 'bucket-owner-full-control' ||
-    input.AccessControlPolicy ||
-    grants.some((grant) => grant !== undefined)
-  )
-    throw noAcls()
-  return {}
-}
 
 // What cannot be configured here is never configured: the answers are those of a bucket without it.
 

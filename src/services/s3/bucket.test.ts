@@ -19,7 +19,6 @@ import {
   PutBucketAclCommand,
   PutBucketEncryptionCommand,
   PutBucketNotificationConfigurationCommand,
-  PutBucketOwnershipControlsCommand,
   PutBucketTaggingCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
@@ -228,14 +227,6 @@ test('settings are answered as they are, and what is not done is refused', async
   expect((await s3.send(new GetBucketOwnershipControlsCommand({ Bucket }))).OwnershipControls?.Rules).toEqual([
     { ObjectOwnership: 'BucketOwnerEnforced' },
   ])
-  await expect(
-    s3.send(
-      new PutBucketOwnershipControlsCommand({
-        Bucket,
-        OwnershipControls: { Rules: [{ ObjectOwnership: 'ObjectWriter' }] },
-      }),
-    ),
-  ).rejects.toMatchObject({ name: 'NotImplemented' })
   await expect(s3.send(new CreateBucketCommand({ Bucket: 'open', ACL: 'public-read' }))).rejects.toMatchObject({
     name: 'InvalidBucketAclWithObjectOwnership',
   })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { type ReadTx, table } from '../../store/store.ts'
+import { type Acl, aclAsked, grantsOthers, hasGrantHeaders, isPublicAcl } from './acl.ts'
 import { dropConfigurations } from './bucket-configuration.ts'
 import { fail, type Operation } from './operation.ts'
 import { checkTags, type Tag } from './tags.ts'
@@ -32,6 +33,10 @@ export type BucketRecord = {
   /** What objects are encrypted with when nobody says otherwise; AES256 where there is none. */
   readonly encryption?: { readonly algorithm: 'aws:kms' | 'aws:kms:dsse'; readonly keyId?: string }
   readonly bucketKey?: boolean
+  /** Absent: BucketOwnerEnforced, under which lists do not count. `none`: its controls were deleted. */
+  readonly ownership?: 'BucketOwnerPreferred' | 'ObjectWriter' | 'none'
+  /** Absent: the owner has full control, nobody else anything. */
+  readonly acl?: Acl
   /** Kinds of configuration it has, in rows of their own. */
   readonly configured?: readonly string[]
   /** New buckets block SSE-C. */
@@ -156,12 +161,17 @@ export const CreateBucket: Operation<'CreateBucket'> = async (ctx, input) => {
     throw notImplemented('S3 account regional bucket namespaces')
   if (input.ObjectLockEnabledForBucket) throw notImplemented('S3 Object Lock')
   const ownership = input.ObjectOwnership ?? 'BucketOwnerEnforced'
-  if (ownership !== 'BucketOwnerEnforced') throw notImplemented(`S3 object ownership ${ownership}`)
-  const grants = [input.GrantFullControl, input.GrantRead, input.GrantReadACP, input.GrantWrite, input.GrantWriteACP]
-  if ((input.ACL !== undefined && input.ACL !== 'private') || grants.some((grant) => grant !== undefined))
+  const acl = aclAsked(input, ctx.account)
+  if (ownership === 'BucketOwnerEnforced' && acl && (hasGrantHeaders(input) || grantsOthers(acl, ctx.account)))
     throw fail(
       'InvalidBucketAclWithObjectOwnership',
       "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+    )
+  // Every new bucket has the whole block.
+  if (acl && isPublicAcl(acl))
+    throw fail(
+      'InvalidBucketAclWithBlockPublicAccessError',
+      'Bucket cannot have public ACLs set with BlockPublicAccess enabled',
     )
   const tags = configuration?.Tags && checkTags(configuration.Tags, 'bucket')
   const region = regionAsked(ctx, configuration?.LocationConstraint)
@@ -177,6 +187,7 @@ export const CreateBucket: Operation<'CreateBucket'> = async (ctx, input) => {
       restrictPublicBuckets: true,
     },
     ...(tags?.length ? { tags } : {}),
+    ...(ownership === 'BucketOwnerEnforced' ? {} : { ownership, ...(acl ? { acl } : {}) }),
   }
   await ctx.write(async (tx) => {
     const existing = await tx.get(Bucket, name)

@@ -77,6 +77,9 @@ export const emitDeleted = (
     { reason, 'deletion-type': deletionType },
   )
 
+export const emitAclUpdated = (ctx: Ctx, tx: WriteTx, bucket: BucketRecord, record: ObjectRecord): void =>
+  emit(ctx, tx, bucket, 'Object ACL Updated', { key: record.key, etag: record.etag, ...versionOf(bucket, record) }, {})
+
 export const emitMoved = (
   ctx: Ctx,
   tx: WriteTx,

@@ -2,11 +2,10 @@ import { requestTags } from '../../kernel/authorize.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.ts'
 import { Bucket, bucketAlreadyExists, bucketArn } from './bucket.ts'
-import { policyOf } from './bucket-policy.ts'
 import { parseCopySource } from './object.ts'
 import type { Input, NS } from './operation.ts'
-import { isPublic } from './public-policy.ts'
 import { bucketKeys, type Keys, requestKeys } from './request-keys.ts'
+import { resourcePolicy } from './resource-policy.ts'
 import { parseTagging, type Tag } from './tags.ts'
 import { findCurrent, findVersion } from './versions.ts'
 
@@ -324,6 +323,7 @@ export const access: AccessRules<NS> = {
     DeletePublicAccessBlock: onBucket('s3:PutBucketPublicAccessBlock'),
     GetBucketOwnershipControls: onBucket('s3:GetBucketOwnershipControls'),
     PutBucketOwnershipControls: onBucket('s3:PutBucketOwnershipControls'),
+    DeleteBucketOwnershipControls: onBucket('s3:PutBucketOwnershipControls'),
     GetBucketVersioning: onBucket('s3:GetBucketVersioning'),
     PutBucketVersioning: onBucket('s3:PutBucketVersioning'),
     GetBucketTagging: onBucket('s3:GetBucketTagging'),
@@ -350,18 +350,5 @@ export const access: AccessRules<NS> = {
     GetBucketRequestPayment: onBucket('s3:GetBucketRequestPayment'),
   },
 
-  resourcePolicy: async (ctx, arn, action) => {
-    const name = /^arn:aws:s3:::([^/*?]+)/.exec(arn)?.[1]
-    const bucket = name === undefined ? undefined : await ctx.read((tx) => tx.get(Bucket, name))
-    if (!bucket) return undefined
-    const document = policyOf(bucket)
-    if (!document) return { account: bucket.account }
-    // The owner's root user can always get at the policy: no bucket is lost by one ("DeleteBucketPolicy", S3 API reference).
-    const owner = ctx.principal.kind === 'root' && ctx.principal.account === bucket.account
-    if (owner && /^s3:(Get|Put|Delete)BucketPolicy$/.test(action)) return { account: bucket.account }
-    // RestrictPublicBuckets: a public policy speaks to the owner's own users and to AWS services only.
-    const stranger = ctx.principal.kind !== 'service' && ctx.principal.account !== bucket.account
-    const restricted = stranger && bucket.publicAccessBlock?.restrictPublicBuckets && isPublic(document)
-    return restricted ? { account: bucket.account } : { account: bucket.account, document }
-  },
+  resourcePolicy,
 }

@@ -1,5 +1,6 @@
 import { defineService } from '../../kernel/service.ts'
 import { awsManagedKeys } from '../capabilities.ts'
+import { AccountBlock } from './account.ts'
 import { auditFacts, dataEvents } from './audit.ts'
 import { intact } from './body-integrity.ts'
 import { Bucket, CreateBucket, DeleteBucket, GetBucketLocation, HeadBucket, ListBuckets } from './bucket.ts'
@@ -17,22 +18,16 @@ import {
 import {
   DeleteBucketTagging,
   GetBucketAccelerateConfiguration,
-  GetBucketAcl,
   GetBucketLogging,
   GetBucketNotificationConfiguration,
-  GetBucketOwnershipControls,
   GetBucketReplication,
   GetBucketRequestPayment,
   GetBucketTagging,
   GetBucketVersioning,
-  GetObjectAcl,
   GetObjectLockConfiguration,
-  PutBucketAcl,
   PutBucketNotificationConfiguration,
-  PutBucketOwnershipControls,
   PutBucketTagging,
   PutBucketVersioning,
-  PutObjectAcl,
 } from './bucket-settings.ts'
 import { Bytes, Parts, UsedBlob, unusedBlobs } from './content.ts'
 import { DeleteBucketCors, GetBucketCors, PutBucketCors, preflightRoute, tellOrigin } from './cors.ts'
@@ -57,18 +52,39 @@ import {
 import { CopyObject, DeleteObject, DeleteObjects, PutObject } from './object.ts'
 import { UpdateObjectEncryption } from './object-encryption.ts'
 import { DeleteObjectTagging, GetObjectTagging, PutObjectTagging } from './object-tagging.ts'
+import {
+  DeleteBucketOwnershipControls,
+  GetBucketAcl,
+  GetBucketOwnershipControls,
+  GetObjectAcl,
+  PutBucketAcl,
+  PutBucketOwnershipControls,
+  PutObjectAcl,
+} from './ownership.ts'
 import { GetObject, GetObjectAttributes, HeadObject } from './read.ts'
 import { Part, Upload } from './upload.ts'
 import { Current, Older } from './versions.ts'
 import { DeleteBucketWebsite, GetBucketWebsite, PutBucketWebsite, websiteByHost, websiteByPath } from './website.ts'
 
 const neverConfigured = 'This cannot be configured yet; the answer is that of a bucket without it.'
-const ownersOnly = 'Object ownership is BucketOwnerEnforced for every bucket: there are no access control lists.'
 const notYet = 'No storage classes other than STANDARD, no Object Lock.'
 
 export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   id: 's3',
-  tables: [Bucket, Configuration, LifecyclePass, Current, Older, Bytes, UsedBlob, Parts, Upload, Part, BucketKey],
+  tables: [
+    AccountBlock,
+    Bucket,
+    Configuration,
+    LifecyclePass,
+    Current,
+    Older,
+    Bytes,
+    UsedBlob,
+    Parts,
+    Upload,
+    Part,
+    BucketKey,
+  ],
   operations: {
     AbortMultipartUpload,
     CompleteMultipartUpload,
@@ -79,6 +95,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     DeleteBucketCors,
     DeleteBucketEncryption,
     DeleteBucketLifecycle,
+    DeleteBucketOwnershipControls,
     DeleteBucketPolicy,
     DeleteBucketTagging,
     DeleteBucketWebsite,
@@ -135,17 +152,11 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     UploadPartCopy,
   },
   partial: {
-    CreateBucket: `${ownersOnly} No Object Lock, no directory buckets.`,
+    CreateBucket: `No Object Lock, no directory buckets.`,
     PutObject: `${notYet} Checksums CRC32, CRC32C, CRC64NVME, SHA1, SHA256.`,
     CopyObject: notYet,
     CreateMultipartUpload: notYet,
     PutBucketNotificationConfiguration: 'Events to EventBridge only; SNS, SQS and Lambda targets are refused.',
-    PutBucketOwnershipControls: ownersOnly,
-    GetBucketOwnershipControls: ownersOnly,
-    GetBucketAcl: ownersOnly,
-    GetObjectAcl: ownersOnly,
-    PutBucketAcl: ownersOnly,
-    PutObjectAcl: ownersOnly,
     PutBucketVersioning: 'No MFA delete.',
     PutBucketPolicy: 'Principals named in the policy are not checked to exist.',
     GetBucketReplication: neverConfigured,

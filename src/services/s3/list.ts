@@ -98,7 +98,12 @@ export const ListObjects: Operation<'ListObjects'> = async (ctx, input) => {
     // Without a delimiter the last key is the next marker, and S3 leaves it at that.
     ...(page.truncated && delimiter && last !== undefined ? { NextMarker: encode(last) } : {}),
     ...(page.items.length > 0
-      ? { Contents: page.items.map((record) => ({ ...toContents(record, encode), Owner: ownerOf(bucket.account) })) }
+      ? {
+          Contents: page.items.map((record) => ({
+            ...toContents(record, encode),
+            Owner: ownerOf(record.owner ?? bucket.account),
+          })),
+        }
       : {}),
     ...toPrefixes(page.prefixes, encode),
   }
@@ -142,7 +147,7 @@ export const ListObjectsV2: Operation<'ListObjectsV2'> = async (ctx, input) => {
       ? {
           Contents: page.items.map((record) => ({
             ...toContents(record, encode),
-            ...(input.FetchOwner ? { Owner: ownerOf(bucket.account) } : {}),
+            ...(input.FetchOwner ? { Owner: ownerOf(record.owner ?? bucket.account) } : {}),
           })),
         }
       : {}),

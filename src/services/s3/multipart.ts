@@ -29,6 +29,7 @@ import {
   withTags,
 } from './object.ts'
 import { fail, type Input, malformedXml, type Operation } from './operation.ts'
+import { ownedAs } from './ownership.ts'
 import type { ObjectKey } from './segments.ts'
 import { parseTagging } from './tags.ts'
 import {
@@ -101,7 +102,11 @@ export const CreateMultipartUpload: Operation<'CreateMultipartUpload'> = async (
     metadata: metadataOf(input.Metadata),
     ...withTags(parseTagging(input.Tagging)),
   }
-  const bucket = await ctx.read((tx) => bucketOf(ctx, tx, input))
+  const bucket = await ctx.read(async (tx) => {
+    const bucket = await bucketOf(ctx, tx, input)
+    await ownedAs(ctx, tx, bucket, input)
+    return bucket
+  })
   const { encryption } = await newKey(ctx, bucket, input.Key, input)
   const now = ctx.now()
   const upload: UploadRecord = {
@@ -116,7 +121,7 @@ export const CreateMultipartUpload: Operation<'CreateMultipartUpload'> = async (
   }
   const abortion = await ctx.write(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
-    tx.put(Upload, upload)
+    tx.put(Upload, { ...upload, ...(await ownedAs(ctx, tx, bucket, input)) })
     return abortionOf(tx, bucket, upload)
   })
   return {
@@ -344,11 +349,13 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
       parts: parts.map(({ number, size, content, checksum }) => ({ number, size, checksum, ...withContent(content) })),
     })
     await endUpload(tx, upload, new Set(parts.map((part) => part.number)))
-    const { headers, metadata, tags, encryption } = upload
+    const { headers, metadata, tags, encryption, owner, acl } = upload
     const record = await putCurrent(ctx, tx, bucket, upload.key, {
       etag,
       size,
       content: { in: 'parts', id },
+      ...(owner ? { owner } : {}),
+      ...(acl ? { acl } : {}),
       headers,
       metadata,
       ...withTags(tags ?? []),

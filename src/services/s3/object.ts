@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { AwsError } from '../../kernel/errors.ts'
 import type { ReadTx, WriteTx } from '../../store/store.ts'
+import type { AclAsked } from './acl.ts'
 import { type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
 import { memberOf } from './checksum.ts'
 import { namesEtag, readCondition } from './conditions.ts'
@@ -9,6 +10,7 @@ import { copySourceKey, etagOf, newKey, openKey, toNewEncryption } from './encry
 import { emitCreated, emitDeleted } from './events.ts'
 import { expirationOf } from './lifecycle.ts'
 import { fail, type Input, malformedXml, type Operation } from './operation.ts'
+import { ownedAs } from './ownership.ts'
 import { present, requestKeys } from './request-keys.ts'
 import { checkReadable } from './storage-class.ts'
 import { parseTagging } from './tags.ts'
@@ -158,7 +160,9 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
     ctx.write(async (tx) => {
       const bucket = await bucketOf(ctx, tx, input)
       await checkWriteConditions(tx, bucket, input)
-      const record = await putCurrent(ctx, tx, bucket, input.Key, { ...facts, ...withContent(received.keep(tx)) })
+      const owned = await ownedAs(ctx, tx, bucket, input)
+      const content = withContent(received.keep(tx))
+      const record = await putCurrent(ctx, tx, bucket, input.Key, { ...facts, ...owned, ...content })
       emitCreated(ctx, tx, bucket, record, 'PutObject')
       return { bucket, record, expiration: await expirationOf(tx, bucket, record) }
     }),
@@ -173,10 +177,11 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
 }
 
 /** The bucket of an object to be, its conditions checked a first time. */
-const target = (ctx: Ctx, input: Addressed & WriteConditions): Promise<BucketRecord> =>
+const target = (ctx: Ctx, input: Addressed & WriteConditions & AclAsked): Promise<BucketRecord> =>
   ctx.read(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
     await checkWriteConditions(tx, bucket, input)
+    await ownedAs(ctx, tx, bucket, input)
     return bucket
   })
 
@@ -340,7 +345,9 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
     ctx.write(async (tx) => {
       const bucket = await bucketOf(ctx, tx, input)
       await checkWriteConditions(tx, bucket, input)
-      const record = await putCurrent(ctx, tx, bucket, input.Key, { ...facts, ...withContent(received.keep(tx)) })
+      const owned = await ownedAs(ctx, tx, bucket, input)
+      const content = withContent(received.keep(tx))
+      const record = await putCurrent(ctx, tx, bucket, input.Key, { ...facts, ...owned, ...content })
       emitCreated(ctx, tx, bucket, record, 'CopyObject')
       return { bucket, record, expiration: await expirationOf(tx, bucket, record) }
     }),

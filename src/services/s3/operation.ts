@@ -24,6 +24,7 @@ const statuses = {
   IllegalLocationConstraintException: 400,
   IncompleteBody: 400,
   InvalidArgument: 400,
+  InvalidBucketAclWithBlockPublicAccessError: 400,
   InvalidBucketAclWithObjectOwnership: 400,
   InvalidBucketName: 400,
   InvalidBucketState: 409,
@@ -39,6 +40,7 @@ const statuses = {
   InvalidStorageClass: 400,
   InvalidTag: 400,
   KeyTooLongError: 400,
+  MalformedACLError: 400,
   MalformedPolicy: 400,
   MalformedTrailerError: 400,
   MalformedXML: 400,
@@ -46,6 +48,7 @@ const statuses = {
   MethodNotAllowed: 405,
   MissingContentLength: 411,
   MissingRequestBodyError: 400,
+  MissingSecurityHeader: 400,
   NoSuchBucket: 404,
   NoSuchBucketPolicy: 404,
   NoSuchCORSConfiguration: 404,
@@ -65,6 +68,7 @@ const statuses = {
   ReplicationConfigurationNotFoundError: 404,
   RequestTimeout: 400,
   TooManyBuckets: 400,
+  UnexpectedContent: 400,
 } as const
 
 /** An error of S3. `members` are the elements beside `Code` and `Message`. */

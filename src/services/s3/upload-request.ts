@@ -130,15 +130,6 @@ export const refuseUnsupported = (input: Given & EncryptionAsked): void => {
     )
   )
     throw fail('InvalidRequest', 'Bucket is missing Object Lock Configuration')
-  refuseAcl(input)
-}
-
-/** Every bucket here has the setting BucketOwnerEnforced: access control lists that would grant anything are refused. */
-export const refuseAcl = (input: Given): void => {
-  const grants = [input.GrantFullControl, input.GrantRead, input.GrantReadACP, input.GrantWrite, input.GrantWriteACP]
-  const canned = input.ACL === undefined || input.ACL === 'private' || input.ACL === 'bucket-owner-full-control'
-  if (!canned || grants.some((grant) => grant !== undefined))
-    throw fail('AccessControlListNotSupported', 'The bucket does not allow ACLs')
 }
 
 const largestMetadata = 2048

@@ -1,4 +1,5 @@
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
+import type { Acl } from './acl.ts'
 import type { ChecksumAlgorithm, ChecksumType } from './checksum.ts'
 import { type Content, drop } from './content.ts'
 import type { Encryption } from './encryption.ts'
@@ -20,6 +21,9 @@ export type UploadRecord = {
   readonly tags?: readonly Tag[]
   /** Absent for uploads that began before there was encryption at rest. */
   readonly encryption?: Encryption
+  /** Whose the object will be, and its list. */
+  readonly owner?: string
+  readonly acl?: Acl
   /** `asked`: the caller named the algorithm, and must stay with it. */
   readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly type: ChecksumType; readonly asked: boolean }
 }

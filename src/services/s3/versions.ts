@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { afterPrefix } from '../../store/text-order.ts'
+import type { Acl } from './acl.ts'
 import type { BucketRecord } from './bucket.ts'
 import type { ChecksumAlgorithm, ChecksumType } from './checksum.ts'
 import { type Content, drop } from './content.ts'
@@ -44,6 +45,10 @@ export type ObjectFacts = {
   readonly metadata: Readonly<Record<string, string>>
   readonly tags?: readonly Tag[]
   readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly type: ChecksumType; readonly value: string }
+  /** The account that owns it, where that is not the bucket's. */
+  readonly owner?: string
+  /** Absent: the owner has full control, nobody else anything. */
+  readonly acl?: Acl
   /** STANDARD unless told. */
   readonly storageClass?: string
   /** Number of parts, for an object that was uploaded in parts. */
