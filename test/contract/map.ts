@@ -92,7 +92,7 @@ export const asks: Rows<string> = [
       's3:DeleteBucketLifecycle': 's3:PutLifecycleConfiguration',
       's3:DeleteBucketOwnershipControls': 's3:PutBucketOwnershipControls',
       's3:DeleteBucketTagging': 's3:PutBucketTagging',
-      's3:DeleteObject': 's3:DeleteObject s3:DeleteObjectVersion',
+      's3:DeleteObject': 's3:BypassGovernanceRetention s3:DeleteObject s3:DeleteObjectVersion',
       's3:DeleteObjectTagging': 's3:DeleteObjectTagging s3:DeleteObjectVersionTagging s3:ListBucket',
       's3:DeleteObjects': 's3:DeleteObject s3:DeleteObjectVersion',
       's3:DeletePublicAccessBlock': 's3:PutBucketPublicAccessBlock',
@@ -122,6 +122,8 @@ export const asks: Rows<string> = [
       's3:PutBucketNotificationConfiguration': 's3:PutBucketNotification',
       's3:PutObject': 's3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
       's3:PutObjectAcl': 's3:PutObjectAcl s3:PutObjectVersionAcl',
+      's3:PutObjectLockConfiguration': 's3:PutBucketObjectLockConfiguration',
+      's3:PutObjectRetention': 's3:BypassGovernanceRetention s3:PutObjectRetention',
       's3:PutObjectTagging': 's3:PutObjectTagging s3:PutObjectVersionTagging',
       's3:PutPublicAccessBlock': 's3:PutBucketPublicAccessBlock',
       's3:UploadPart': 's3:PutObject',
@@ -192,6 +194,10 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
   {
     why: 'The API has no such parameter: x-amz-grant-write is for buckets, the storage class of an object is no part of its access control list.',
     keys: /^s3:PutObject(Acl s3:x-amz-(grant-write|storage-class)| s3:x-amz-grant-write|VersionAcl s3:x-amz-storage-class)$/,
+  },
+  {
+    why: 'Governance is overruled by requests that delete, or that set retention; the reference lists what uploads carry.',
+    keys: /^s3:BypassGovernanceRetention s3:(RequestObjectTag(\/<key>|Keys)|x-amz-[\w-]+)$/,
   },
   {
     why: 'Event holds and annotations of objects are not here.',

@@ -481,6 +481,7 @@ export const makeWorld = async (
         Tagging: 'team=blue',
         'PutObjectTagging.Tagging': { TagSet: tags },
         'PutBucketTagging.Tagging': { TagSet: tags },
+        'PutBucketVersioning.VersioningConfiguration': { Status: 'Enabled' },
       },
       secretsmanager: { SecretId: 'db', SecretIdList: 'db' },
       ssm: {

@@ -1,7 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { Bucket, type BucketRecord, bucketOf } from './bucket.ts'
-import { fail, malformedXml, type Operation } from './operation.ts'
+import { fail, type Operation } from './operation.ts'
 import { checkTags, toTagSet } from './tags.ts'
 
 type Addressed = Parameters<typeof bucketOf>[2]
@@ -17,18 +17,6 @@ const change = (
     tx.put(Bucket, to(await bucketOf(ctx, tx, input)))
     return {}
   })
-
-export const PutBucketVersioning: Operation<'PutBucketVersioning'> = (ctx, input) => {
-  const { Status, MFADelete } = input.VersioningConfiguration
-  if (MFADelete !== undefined && MFADelete !== 'Disabled') throw notImplemented('S3 MFA delete')
-  if (Status !== 'Enabled' && Status !== 'Suspended') throw malformedXml()
-  return change(ctx, input, (bucket) => ({ ...bucket, versioning: Status }))
-}
-
-export const GetBucketVersioning: Operation<'GetBucketVersioning'> = async (ctx, input) => {
-  const { versioning } = await present(ctx, input)
-  return versioning ? { Status: versioning } : {}
-}
 
 export const PutBucketTagging: Operation<'PutBucketTagging'> = async (ctx, input) => {
   const tags = checkTags(input.Tagging.TagSet, 'bucket')
@@ -66,13 +54,6 @@ export const GetBucketNotificationConfiguration: Operation<'GetBucketNotificatio
 export const GetBucketReplication: Operation<'GetBucketReplication'> = async (ctx, input) => {
   const { name } = await present(ctx, input)
   throw fail('ReplicationConfigurationNotFoundError', 'The replication configuration was not found', {
-    BucketName: name,
-  })
-}
-
-export const GetObjectLockConfiguration: Operation<'GetObjectLockConfiguration'> = async (ctx, input) => {
-  const { name } = await present(ctx, input)
-  throw fail('ObjectLockConfigurationNotFoundError', 'Object Lock configuration does not exist for this bucket', {
     BucketName: name,
   })
 }

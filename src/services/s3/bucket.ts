@@ -5,6 +5,7 @@ import { type ReadTx, table } from '../../store/store.ts'
 import { type Acl, aclAsked, grantsOthers, hasGrantHeaders, isPublicAcl } from './acl.ts'
 import { dropConfigurations } from './bucket-configuration.ts'
 import { fail, type Operation } from './operation.ts'
+import type { BucketLock } from './retention.ts'
 import { checkTags, type Tag } from './tags.ts'
 import { dropUploads } from './upload.ts'
 import { isBucketEmpty } from './versions.ts'
@@ -39,6 +40,10 @@ export type BucketRecord = {
   readonly acl?: Acl
   /** Kinds of configuration it has, in rows of their own. */
   readonly configured?: readonly string[]
+  /** Deleting a version for good takes a code of an MFA device. */
+  readonly mfaDelete?: boolean | undefined
+  /** Object Lock is on. */
+  readonly objectLock?: BucketLock
   /** New buckets block SSE-C. */
   readonly customerKeys?: 'allowed'
 }
@@ -159,7 +164,6 @@ export const CreateBucket: Operation<'CreateBucket'> = async (ctx, input) => {
   if (configuration?.Location || configuration?.Bucket) throw notImplemented('S3 directory buckets')
   if (input.BucketNamespace && input.BucketNamespace !== 'global')
     throw notImplemented('S3 account regional bucket namespaces')
-  if (input.ObjectLockEnabledForBucket) throw notImplemented('S3 Object Lock')
   const ownership = input.ObjectOwnership ?? 'BucketOwnerEnforced'
   const acl = aclAsked(input, ctx.account)
   if (ownership === 'BucketOwnerEnforced' && acl && (hasGrantHeaders(input) || grantsOthers(acl, ctx.account)))
@@ -188,6 +192,7 @@ export const CreateBucket: Operation<'CreateBucket'> = async (ctx, input) => {
     },
     ...(tags?.length ? { tags } : {}),
     ...(ownership === 'BucketOwnerEnforced' ? {} : { ownership, ...(acl ? { acl } : {}) }),
+    ...(input.ObjectLockEnabledForBucket ? { versioning: 'Enabled' as const, objectLock: {} } : {}),
   }
   await ctx.write(async (tx) => {
     const existing = await tx.get(Bucket, name)

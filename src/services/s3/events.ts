@@ -96,6 +96,29 @@ export const emitMoved = (
     { 'destination-storage-class': storageClass },
   )
 
+export const emitRestore = (
+  ctx: Ctx,
+  tx: WriteTx,
+  bucket: BucketRecord,
+  record: ObjectRecord,
+  what: 'Initiated' | 'Completed' | 'Expired',
+): void =>
+  emit(
+    ctx,
+    tx,
+    bucket,
+    `Object Restore ${what}`,
+    { key: record.key, size: record.size, etag: record.etag, ...versionOf(bucket, record) },
+    what === 'Expired'
+      ? {}
+      : {
+          'source-storage-class': record.storageClass,
+          ...(record.restore?.expires === undefined
+            ? {}
+            : { 'restore-expiry-time': new Date(record.restore.expires).toISOString() }),
+        },
+  )
+
 export const emitTagsChanged = (
   ctx: Ctx,
   tx: WriteTx,

@@ -77,7 +77,7 @@ test.each<[code: string, method: string, path: string, body?: string, headers?: 
   ['MalformedXML', 'PUT', '?publicAccessBlock', ''],
   ['MalformedXML', 'PUT', '?cors', '<CORSConfiguration/>'],
   ['MalformedXML', 'PUT', '?lifecycle', '<LifecycleConfiguration/>'],
-  ['NotImplemented', 'POST', '/k?restore', ''],
+  ['MalformedXML', 'POST', '/k?restore', ''],
   ['InvalidArgument', 'GET', '?list-type=2&max-keys=abc'],
   ['InvalidArgument', 'GET', '?list-type=2&max-keys=99999999999999'],
   ['InvalidArgument', 'GET', '?list-type=2&continuation-token=%00'],

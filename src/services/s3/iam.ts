@@ -218,6 +218,45 @@ const tagging: AccessRule<Input<'PutObjectTagging'>> = async (input, ctx) => {
   return [objectRequirement(keys, input, ['s3:PutObjectTagging', 's3:PutObjectVersionTagging'], context)]
 }
 
+/** Overruling governance needs the right to, whether or not the version is governed. */
+const bypassing = (
+  input: OfObject & { BypassGovernanceRetention?: boolean | undefined },
+  context: Requirement['context'],
+) =>
+  input.BypassGovernanceRetention
+    ? [{ action: 's3:BypassGovernanceRetention', resources: [objectArn(input)], context }]
+    : []
+
+const deleting: AccessRule<Input<'DeleteObject'>> = async (input, ctx) => {
+  const requirement = objectRequirement(
+    await bucketKeys(ctx, input.Bucket),
+    input,
+    ['s3:DeleteObject', 's3:DeleteObjectVersion'],
+    { 's3:if-match': input.IfMatch },
+  )
+  return [requirement, ...bypassing(input, requirement.context)]
+}
+
+const retaining: AccessRule<Input<'PutObjectRetention'>> = async (input, ctx) => {
+  const { keys, tags } = await existing(ctx, input)
+  const { Mode, RetainUntilDate } = input.Retention ?? {}
+  const context = {
+    ...tagKeys('ExistingObjectTag', tags),
+    ...lockKeys(ctx, { ...input, ObjectLockMode: Mode, ObjectLockRetainUntilDate: RetainUntilDate }),
+  }
+  const requirement = objectRequirement(keys, input, ['s3:PutObjectRetention', 's3:PutObjectRetention'], context)
+  return [requirement, ...bypassing(input, requirement.context)]
+}
+
+const holding: AccessRule<Input<'PutObjectLegalHold'>> = async (input, ctx) => {
+  const { keys, tags } = await existing(ctx, input)
+  const context = {
+    ...tagKeys('ExistingObjectTag', tags),
+    ...lockKeys(ctx, { ...input, ObjectLockLegalHoldStatus: input.LegalHold?.Status }),
+  }
+  return [objectRequirement(keys, input, ['s3:PutObjectLegalHold', 's3:PutObjectLegalHold'], context)]
+}
+
 const reencrypting: AccessRule<Input<'UpdateObjectEncryption'>> = async (input, ctx) => {
   const { keys, tags } = await existing(ctx, input)
   // Not validated yet.
@@ -286,7 +325,12 @@ export const access: AccessRules<NS> = {
     ),
     PutObject: putObject,
     CopyObject: (input, ctx) => copying(ctx, input),
-    DeleteObject: onObject('s3:DeleteObject', 's3:DeleteObjectVersion'),
+    DeleteObject: deleting,
+    GetObjectRetention: onTagged(['s3:GetObjectRetention', 's3:GetObjectRetention']),
+    GetObjectLegalHold: onTagged(['s3:GetObjectLegalHold', 's3:GetObjectLegalHold']),
+    PutObjectRetention: retaining,
+    PutObjectLegalHold: holding,
+    RestoreObject: onTagged(['s3:RestoreObject', 's3:RestoreObject']),
     // Each key is authorized by itself, and its denial is part of the answer.
     DeleteObjects: () => [],
     GetObjectAcl: onTagged(['s3:GetObjectAcl', 's3:GetObjectVersionAcl']),
@@ -344,6 +388,7 @@ export const access: AccessRules<NS> = {
     PutBucketWebsite: onBucket('s3:PutBucketWebsite'),
     DeleteBucketWebsite: onBucket('s3:DeleteBucketWebsite'),
     GetBucketReplication: onBucket('s3:GetReplicationConfiguration'),
+    PutObjectLockConfiguration: onBucket('s3:PutBucketObjectLockConfiguration'),
     GetObjectLockConfiguration: onBucket('s3:GetBucketObjectLockConfiguration'),
     GetBucketLogging: onBucket('s3:GetBucketLogging'),
     GetBucketAccelerateConfiguration: onBucket('s3:GetAccelerateConfiguration'),

@@ -23,11 +23,8 @@ import {
   GetBucketReplication,
   GetBucketRequestPayment,
   GetBucketTagging,
-  GetBucketVersioning,
-  GetObjectLockConfiguration,
   PutBucketNotificationConfiguration,
   PutBucketTagging,
-  PutBucketVersioning,
 } from './bucket-settings.ts'
 import { Bytes, Parts, UsedBlob, unusedBlobs } from './content.ts'
 import { DeleteBucketCors, GetBucketCors, PutBucketCors, preflightRoute, tellOrigin } from './cors.ts'
@@ -51,6 +48,14 @@ import {
 } from './multipart.ts'
 import { CopyObject, DeleteObject, DeleteObjects, PutObject } from './object.ts'
 import { UpdateObjectEncryption } from './object-encryption.ts'
+import {
+  GetObjectLegalHold,
+  GetObjectLockConfiguration,
+  GetObjectRetention,
+  PutObjectLegalHold,
+  PutObjectLockConfiguration,
+  PutObjectRetention,
+} from './object-lock.ts'
 import { DeleteObjectTagging, GetObjectTagging, PutObjectTagging } from './object-tagging.ts'
 import {
   DeleteBucketOwnershipControls,
@@ -62,12 +67,14 @@ import {
   PutObjectAcl,
 } from './ownership.ts'
 import { GetObject, GetObjectAttributes, HeadObject } from './read.ts'
+import { RestoreObject, restores } from './restore.ts'
 import { Part, Upload } from './upload.ts'
+import { GetBucketVersioning, PutBucketVersioning } from './versioning.ts'
 import { Current, Older } from './versions.ts'
 import { DeleteBucketWebsite, GetBucketWebsite, PutBucketWebsite, websiteByHost, websiteByPath } from './website.ts'
 
+const checksums = 'Checksums are CRC32, CRC32C, CRC64NVME, SHA1 and SHA256; others are refused.'
 const neverConfigured = 'This cannot be configured yet; the answer is that of a bucket without it.'
-const notYet = 'No storage classes other than STANDARD, no Object Lock.'
 
 export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   id: 's3',
@@ -123,6 +130,8 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     GetObjectAcl,
     GetObjectAttributes,
     GetObjectLockConfiguration,
+    GetObjectLegalHold,
+    GetObjectRetention,
     GetObjectTagging,
     GetPublicAccessBlock,
     HeadBucket,
@@ -145,22 +154,28 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutBucketWebsite: intact(PutBucketWebsite),
     PutObject,
     PutObjectAcl,
+    PutObjectLegalHold: intact(PutObjectLegalHold),
+    PutObjectLockConfiguration: intact(PutObjectLockConfiguration),
+    PutObjectRetention: intact(PutObjectRetention),
     PutObjectTagging: intact(PutObjectTagging),
     PutPublicAccessBlock: intact(PutPublicAccessBlock),
+    RestoreObject: intact(RestoreObject),
     UpdateObjectEncryption: intact(UpdateObjectEncryption),
     UploadPart,
     UploadPartCopy,
   },
   partial: {
-    CreateBucket: `No Object Lock, no directory buckets.`,
-    PutObject: `${notYet} Checksums CRC32, CRC32C, CRC64NVME, SHA1, SHA256.`,
-    CopyObject: notYet,
-    CreateMultipartUpload: notYet,
+    CreateBucket: 'No directory buckets.',
+    PutObject: `${checksums} No appends.`,
+    CopyObject: checksums,
+    CreateMultipartUpload: checksums,
+    UploadPart: checksums,
     PutBucketNotificationConfiguration: 'Events to EventBridge only; SNS, SQS and Lambda targets are refused.',
-    PutBucketVersioning: 'No MFA delete.',
+    PutBucketVersioning: 'MFA delete cannot be turned on: it takes an MFA device of the root user, who has none here.',
+    RestoreObject: 'No restores that select. Every tier takes as long as AWS says it may.',
+    PutObjectRetention: 'No event holds.',
     PutBucketPolicy: 'Principals named in the policy are not checked to exist.',
     GetBucketReplication: neverConfigured,
-    GetObjectLockConfiguration: neverConfigured,
     GetBucketLogging: neverConfigured,
     GetBucketAccelerateConfiguration: neverConfigured,
     GetBucketRequestPayment: neverConfigured,
@@ -172,6 +187,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   routes: [websiteByHost, websiteByPath, preflightRoute],
   auditFacts,
   dataEvents,
-  reconcilers: [unusedBlobs, bucketKeys, expireAndMove],
+  reconcilers: [unusedBlobs, bucketKeys, restores, expireAndMove],
   uses: [awsManagedKeys],
 })

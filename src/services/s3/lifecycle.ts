@@ -18,6 +18,7 @@ import {
   transitionOf,
 } from './lifecycle-rules.ts'
 import { fail, type Operation, type Output } from './operation.ts'
+import { isProtected } from './retention.ts'
 import { endUpload, Upload, type UploadRecord } from './upload.ts'
 import {
   Current,
@@ -142,6 +143,8 @@ const expire = async ({ ctx, bucket }: Looking, tx: WriteTx, key: string): Promi
 }
 
 const remove = async ({ ctx, bucket }: Looking, tx: WriteTx, { key, versionId }: VersionRecord): Promise<void> => {
+  const doomed = await findVersion(tx, bucket.name, key, versionId)
+  if (doomed && !doomed.marker && isProtected(doomed, { now: ctx.now().getTime(), bypass: false })) return
   const gone = await removeVersion(tx, bucket.name, key, versionId)
   if (gone) emitDeleted(ctx, tx, bucket, gone, 'Permanently Deleted', 'Lifecycle Expiration')
 }

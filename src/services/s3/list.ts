@@ -5,7 +5,7 @@ import { type From, listPage, type Page, rolledUp, type Source, urlEncoded } fro
 import { toInitiator } from './multipart.ts'
 import { quoted } from './object.ts'
 import { fail, type Operation } from './operation.ts'
-import { storageClassOf } from './storage-class.ts'
+import { storageClassOf, toRestoreStatus } from './storage-class.ts'
 import { Upload, type UploadRecord } from './upload.ts'
 import {
   beyondKey,
@@ -74,6 +74,11 @@ const toContents = (record: ObjectRecord, encode: (text: string) => string) => (
   ChecksumType: record.checksum.type,
 })
 
+const restoreStatus = (
+  input: { readonly OptionalObjectAttributes?: readonly string[] | undefined },
+  record: ObjectRecord,
+) => (input.OptionalObjectAttributes?.includes('RestoreStatus') ? toRestoreStatus(record) : {})
+
 const toPrefixes = (prefixes: readonly string[], encode: (text: string) => string) =>
   prefixes.length > 0 ? { CommonPrefixes: prefixes.map((prefix) => ({ Prefix: encode(prefix) })) } : {}
 
@@ -101,6 +106,7 @@ export const ListObjects: Operation<'ListObjects'> = async (ctx, input) => {
       ? {
           Contents: page.items.map((record) => ({
             ...toContents(record, encode),
+            ...restoreStatus(input, record),
             Owner: ownerOf(record.owner ?? bucket.account),
           })),
         }
@@ -147,6 +153,7 @@ export const ListObjectsV2: Operation<'ListObjectsV2'> = async (ctx, input) => {
       ? {
           Contents: page.items.map((record) => ({
             ...toContents(record, encode),
+            ...restoreStatus(input, record),
             ...(input.FetchOwner ? { Owner: ownerOf(record.owner ?? bucket.account) } : {}),
           })),
         }
@@ -318,11 +325,11 @@ export const ListMultipartUploads: Operation<'ListMultipartUploads'> = async (ct
       : {}),
     ...(page.items.length > 0
       ? {
-          Uploads: page.items.map(({ key, id, initiated, initiator, checksum }) => ({
+          Uploads: page.items.map(({ key, id, initiated, initiator, checksum, storageClass }) => ({
             Key: encode(key),
             UploadId: id,
             Initiated: new Date(initiated),
-            StorageClass: 'STANDARD' as const,
+            StorageClass: storageClassOf({ storageClass }) as 'STANDARD',
             Owner: ownerOf(bucket.account),
             Initiator: toInitiator(initiator),
             ...(checksum.asked ? { ChecksumAlgorithm: checksum.algorithm, ChecksumType: checksum.type } : {}),

@@ -30,7 +30,9 @@ import {
 } from './object.ts'
 import { fail, type Input, malformedXml, type Operation } from './operation.ts'
 import { ownedAs } from './ownership.ts'
+import { type LockAsked, lockOf } from './retention.ts'
 import type { ObjectKey } from './segments.ts'
+import { storageClassOf, withStorageClass } from './storage-class.ts'
 import { parseTagging } from './tags.ts'
 import {
   endUpload,
@@ -116,6 +118,8 @@ export const CreateMultipartUpload: Operation<'CreateMultipartUpload'> = async (
     initiated: secondsOf(now),
     initiator: initiatorOf(ctx.principal),
     ...described,
+    ...withStorageClass(input.StorageClass),
+    ...askedLock(bucket, input, now.getTime()),
     encryption,
     checksum: { algorithm, type, asked: asked !== undefined },
   }
@@ -132,6 +136,12 @@ export const CreateMultipartUpload: Operation<'CreateMultipartUpload'> = async (
     ...abortion,
     ...(asked ? { ChecksumAlgorithm: algorithm, ChecksumType: type } : {}),
   }
+}
+
+/** What the upload itself asks for; the bucket's default is given when it becomes an object. */
+const askedLock = (bucket: BucketRecord, input: LockAsked, now: number) => {
+  const asked = lockOf(bucket, input, now)
+  return input.ObjectLockMode === undefined && input.ObjectLockLegalHoldStatus === undefined ? {} : asked
 }
 
 const checkPartNumber = (number: number): void => {
@@ -349,7 +359,7 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
       parts: parts.map(({ number, size, content, checksum }) => ({ number, size, checksum, ...withContent(content) })),
     })
     await endUpload(tx, upload, new Set(parts.map((part) => part.number)))
-    const { headers, metadata, tags, encryption, owner, acl } = upload
+    const { headers, metadata, tags, encryption, owner, acl, storageClass, lock } = upload
     const record = await putCurrent(ctx, tx, bucket, upload.key, {
       etag,
       size,
@@ -360,6 +370,8 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
       metadata,
       ...withTags(tags ?? []),
       ...(encryption ? { encryption } : {}),
+      ...withStorageClass(storageClass),
+      ...(lock ? { lock } : lockOf(bucket, {}, ctx.now().getTime())),
       checksum,
       parts: parts.length,
       upload: upload.id,
@@ -410,7 +422,7 @@ export const ListParts: Operation<'ListParts'> = async (ctx, input) => {
       })),
       Initiator: toInitiator(upload.initiator),
       Owner: ownerOf(bucket.account),
-      StorageClass: 'STANDARD' as const,
+      StorageClass: storageClassOf(upload),
       ...(asked ? { ChecksumAlgorithm: algorithm, ChecksumType: type } : {}),
     }
   })

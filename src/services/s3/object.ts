@@ -12,9 +12,11 @@ import { expirationOf } from './lifecycle.ts'
 import { fail, type Input, malformedXml, type Operation } from './operation.ts'
 import { ownedAs } from './ownership.ts'
 import { present, requestKeys } from './request-keys.ts'
-import { checkReadable } from './storage-class.ts'
+import { isProtected, type LockAsked, lockDenied, lockOf } from './retention.ts'
+import { checkReadable, withStorageClass } from './storage-class.ts'
 import { parseTagging } from './tags.ts'
 import { algorithmNamed, checkKey, headersOf, integrityOf, metadataOf, refuseUnsupported } from './upload-request.ts'
+import { checkMfa } from './versioning.ts'
 import {
   findCurrent,
   findMarker,
@@ -140,9 +142,11 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
   refuseUnsupported(input)
   checkWriteConditionForm(input)
   const { algorithm = 'CRC64NVME', check } = integrityOf(ctx, input)
+  requireDigest(ctx, input)
   const described = {
     headers: headersOf(ctx, input),
     metadata: metadataOf(input.Metadata),
+    ...withStorageClass(input.StorageClass),
     ...withTags(parseTagging(input.Tagging)),
   }
   checkLength(ctx)
@@ -162,7 +166,12 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
       await checkWriteConditions(tx, bucket, input)
       const owned = await ownedAs(ctx, tx, bucket, input)
       const content = withContent(received.keep(tx))
-      const record = await putCurrent(ctx, tx, bucket, input.Key, { ...facts, ...owned, ...content })
+      const record = await putCurrent(ctx, tx, bucket, input.Key, {
+        ...facts,
+        ...owned,
+        ...lockOf(bucket, input, ctx.now().getTime()),
+        ...content,
+      })
       emitCreated(ctx, tx, bucket, record, 'PutObject')
       return { bucket, record, expiration: await expirationOf(tx, bucket, record) }
     }),
@@ -176,12 +185,24 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
   }
 }
 
+/** With a lock of its own, an object must be proved to be what was sent. Throws InvalidRequest. */
+const requireDigest = ({ request: { headers } }: Ctx, input: Input<'PutObject'>): void => {
+  const locks = input.ObjectLockMode !== undefined || input.ObjectLockLegalHoldStatus !== undefined
+  const proved = Object.keys(headers).some((name) => /^(content-md5|x-amz-checksum-.*|x-amz-trailer)$/.test(name))
+  if (locks && !proved && Object.keys(headers).length > 0)
+    throw fail(
+      'InvalidRequest',
+      'Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters',
+    )
+}
+
 /** The bucket of an object to be, its conditions checked a first time. */
-const target = (ctx: Ctx, input: Addressed & WriteConditions & AclAsked): Promise<BucketRecord> =>
+const target = (ctx: Ctx, input: Addressed & WriteConditions & AclAsked & LockAsked): Promise<BucketRecord> =>
   ctx.read(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
     await checkWriteConditions(tx, bucket, input)
     await ownedAs(ctx, tx, bucket, input)
+    lockOf(bucket, input, ctx.now().getTime())
     return bucket
   })
 
@@ -312,6 +333,7 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
     !replaceMetadata &&
     source.address.VersionId === undefined &&
     !input.WebsiteRedirectLocation &&
+    !input.StorageClass &&
     !input.ServerSideEncryption &&
     !input.SSECustomerAlgorithm
   )
@@ -328,6 +350,7 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
           ...(input.WebsiteRedirectLocation ? { websiteRedirectLocation: input.WebsiteRedirectLocation } : {}),
         },
     metadata: replaceMetadata ? metadataOf(input.Metadata) : from.metadata,
+    ...withStorageClass(input.StorageClass),
     ...withTags(input.TaggingDirective === 'REPLACE' ? parseTagging(input.Tagging) : (from.tags ?? [])),
   }
   const algorithm = algorithmNamed(input.ChecksumAlgorithm) ?? from.checksum.algorithm
@@ -347,7 +370,12 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
       await checkWriteConditions(tx, bucket, input)
       const owned = await ownedAs(ctx, tx, bucket, input)
       const content = withContent(received.keep(tx))
-      const record = await putCurrent(ctx, tx, bucket, input.Key, { ...facts, ...owned, ...content })
+      const record = await putCurrent(ctx, tx, bucket, input.Key, {
+        ...facts,
+        ...owned,
+        ...lockOf(bucket, input, ctx.now().getTime()),
+        ...content,
+      })
       emitCreated(ctx, tx, bucket, record, 'CopyObject')
       return { bucket, record, expiration: await expirationOf(tx, bucket, record) }
     }),
@@ -361,12 +389,19 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
   }
 }
 
+type Deletion = {
+  Key: string
+  VersionId?: string | undefined
+  IfMatch?: string | undefined
+  BypassGovernanceRetention?: boolean | undefined
+}
+
 /** What a deletion did: the version it removed or the marker it placed. */
 export const deleteOne = async (
   ctx: Ctx,
   tx: WriteTx,
   bucket: BucketRecord,
-  { Key, VersionId, IfMatch }: { Key: string; VersionId?: string | undefined; IfMatch?: string | undefined },
+  { Key, VersionId, IfMatch, BypassGovernanceRetention: bypass }: Deletion,
 ): Promise<{ VersionId?: string; DeleteMarker?: boolean }> => {
   if (IfMatch !== undefined) {
     const there =
@@ -382,6 +417,9 @@ export const deleteOne = async (
     return result.marker ? { DeleteMarker: true, VersionId: result.versionId } : {}
   }
   checkVersionId(VersionId)
+  const doomed = await findVersion(tx, bucket.name, Key, VersionId)
+  if (doomed && !doomed.marker && isProtected(doomed, { now: ctx.now().getTime(), bypass: bypass === true }))
+    throw lockDenied()
   const removed = await removeVersion(tx, bucket.name, Key, VersionId)
   if (removed) emitDeleted(ctx, tx, bucket, removed, 'Permanently Deleted')
   return { VersionId, ...(removed?.marker ? { DeleteMarker: true } : {}) }
@@ -390,6 +428,7 @@ export const deleteOne = async (
 export const DeleteObject: Operation<'DeleteObject'> = async (ctx, input) => {
   checkKey(input.Key)
   refuseDirectoryConditions(input.IfMatchLastModifiedTime, input.IfMatchSize)
+  if (input.VersionId !== undefined) await checkMfa(ctx, await ctx.read((tx) => bucketOf(ctx, tx, input)), input.MFA)
   return ctx.write(async (tx) => deleteOne(ctx, tx, await bucketOf(ctx, tx, input), input))
 }
 
@@ -401,7 +440,9 @@ const refuseDirectoryConditions = (...conditions: unknown[]) => {
 export const DeleteObjects: Operation<'DeleteObjects'> = async (ctx, input) => {
   const { Objects, Quiet } = input.Delete
   if (Objects.length > 1000 || Objects.length === 0) throw malformedXml()
-  const { account } = await ctx.read((tx) => bucketOf(ctx, tx, input))
+  const before = await ctx.read((tx) => bucketOf(ctx, tx, input))
+  const { account } = before
+  if (Objects.some(({ VersionId }) => VersionId !== undefined)) await checkMfa(ctx, before, input.MFA)
   const errors = new Map<number, { Code: string; Message: string }>()
   for (const [at, { Key, VersionId, ETag, LastModifiedTime, Size }] of Objects.entries()) {
     const error = await refusal(async () => {
@@ -416,6 +457,8 @@ export const DeleteObjects: Operation<'DeleteObjects'> = async (ctx, input) => {
         's3:if-match': ETag,
       }
       await ctx.authorize(action, `${bucketArn(input.Bucket)}/${Key}`, present(keys))
+      if (input.BypassGovernanceRetention)
+        await ctx.authorize('s3:BypassGovernanceRetention', `${bucketArn(input.Bucket)}/${Key}`, present(keys))
     })
     if (error) errors.set(at, error)
   }
@@ -429,7 +472,11 @@ export const DeleteObjects: Operation<'DeleteObjects'> = async (ctx, input) => {
       let error = errors.get(at)
       let result: { VersionId?: string; DeleteMarker?: boolean } = {}
       error ??= await refusal(async () => {
-        result = await deleteOne(ctx, tx, bucket, { ...named, IfMatch: ETag })
+        result = await deleteOne(ctx, tx, bucket, {
+          ...named,
+          IfMatch: ETag,
+          BypassGovernanceRetention: input.BypassGovernanceRetention,
+        })
       })
       if (error) failed.push({ ...named, ...error })
       else

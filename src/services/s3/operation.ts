@@ -37,6 +37,7 @@ const statuses = {
   InvalidPartOrder: 400,
   InvalidRange: 416,
   InvalidRequest: 400,
+  InvalidRetentionPeriod: 400,
   InvalidStorageClass: 400,
   InvalidTag: 400,
   KeyTooLongError: 400,
@@ -55,6 +56,7 @@ const statuses = {
   NoSuchKey: 404,
   NoSuchLifecycleConfiguration: 404,
   NoSuchPublicAccessBlockConfiguration: 404,
+  NoSuchObjectLockConfiguration: 404,
   NoSuchTagSet: 404,
   NoSuchUpload: 404,
   NoSuchVersion: 404,
@@ -67,6 +69,7 @@ const statuses = {
   PreconditionFailed: 412,
   ReplicationConfigurationNotFoundError: 404,
   RequestTimeout: 400,
+  RestoreAlreadyInProgress: 409,
   TooManyBuckets: 400,
   UnexpectedContent: 400,
 } as const

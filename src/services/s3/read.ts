@@ -6,8 +6,9 @@ import { type Loaded, load, Parts, stream } from './content.ts'
 import { checkCustomerKey, openKey, toEncryption } from './encryption.ts'
 import { expirationOf } from './lifecycle.ts'
 import { find, missing, preconditionFailed, quoted, toChecksum, versionIdOf } from './object.ts'
+import { toLock } from './object-lock.ts'
 import { fail, type Input, type Operation } from './operation.ts'
-import { checkReadable, storageClassOf, toStorageClass } from './storage-class.ts'
+import { checkReadable, storageClassOf, toRestore, toStorageClass } from './storage-class.ts'
 import type { ObjectRecord } from './versions.ts'
 
 type ReadInput = Input<'GetObject'> | Input<'HeadObject'>
@@ -42,6 +43,8 @@ const readObject = async (ctx: Ctx, input: ReadInput, { head } = { head: false }
       ...versionIdOf(bucket, record),
       ...expiration,
       ...toStorageClass(record),
+      ...toRestore(record),
+      ...(await toLock(ctx, bucket, record)),
       AcceptRanges: 'bytes',
       ContentLength: end - start,
       ...(range ? { ContentRange: `bytes ${start}-${end - 1}/${record.size}` } : {}),

@@ -3,6 +3,7 @@ import { notImplemented } from '../../kernel/errors.ts'
 import { type ChecksumAlgorithm, checksumAlgorithms, headerOf, isChecksum, memberOf } from './checksum.ts'
 import { checkEncryptionAsked, type EncryptionAsked } from './encryption.ts'
 import { fail } from './operation.ts'
+import { isStorageClass } from './storage-class.ts'
 import type { Headers } from './versions.ts'
 
 // What the requests that bring bytes or describe an object have in common.
@@ -109,27 +110,14 @@ export const checkKey = (key: string): void => {
     throw fail('KeyTooLongError', 'Your key is too long', { Size: size, MaxSizeAllowed: longestKey })
 }
 
-const storageClasses = [
-  ...['STANDARD', 'REDUCED_REDUNDANCY', 'STANDARD_IA', 'ONEZONE_IA', 'INTELLIGENT_TIERING', 'GLACIER', 'DEEP_ARCHIVE'],
-  ...['OUTPOSTS', 'GLACIER_IR', 'SNOW', 'EXPRESS_ONEZONE', 'FSX_OPENZFS', 'FSX_ONTAP'],
-]
-
 /** Throws for what a request asks and Drydock does not do; what AWS itself would refuse gets AWS's error. */
 export const refuseUnsupported = (input: Given & EncryptionAsked): void => {
   checkEncryptionAsked(input)
-  if (input.StorageClass !== undefined && !storageClasses.includes(String(input.StorageClass)))
+  if (input.StorageClass !== undefined && !isStorageClass(input.StorageClass))
     throw fail('InvalidStorageClass', 'The storage class you specified is not valid', {
       StorageClassRequested: input.StorageClass,
     })
-  if (input.StorageClass !== undefined && input.StorageClass !== 'STANDARD')
-    throw notImplemented(`S3 storage class ${input.StorageClass}`)
   if (input.WriteOffsetBytes !== undefined) throw notImplemented('S3 appends to objects')
-  if (
-    [input.ObjectLockMode, input.ObjectLockRetainUntilDate, input.ObjectLockLegalHoldStatus].some(
-      (lock) => lock !== undefined,
-    )
-  )
-    throw fail('InvalidRequest', 'Bucket is missing Object Lock Configuration')
 }
 
 const largestMetadata = 2048

@@ -3,6 +3,7 @@ import type { Acl } from './acl.ts'
 import type { ChecksumAlgorithm, ChecksumType } from './checksum.ts'
 import { type Content, drop } from './content.ts'
 import type { Encryption } from './encryption.ts'
+import type { Lock } from './retention.ts'
 import type { Tag } from './tags.ts'
 import { type Headers, placeOf } from './versions.ts'
 
@@ -24,6 +25,8 @@ export type UploadRecord = {
   /** Whose the object will be, and its list. */
   readonly owner?: string
   readonly acl?: Acl
+  readonly storageClass?: string
+  readonly lock?: Lock
   /** `asked`: the caller named the algorithm, and must stay with it. */
   readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly type: ChecksumType; readonly asked: boolean }
 }

@@ -6,6 +6,7 @@ import type { BucketRecord } from './bucket.ts'
 import type { ChecksumAlgorithm, ChecksumType } from './checksum.ts'
 import { type Content, drop } from './content.ts'
 import type { Encryption } from './encryption.ts'
+import type { Lock } from './retention.ts'
 import type { Tag } from './tags.ts'
 
 /** What the uploader said of an object besides its bytes. */
@@ -51,6 +52,16 @@ export type ObjectFacts = {
   readonly acl?: Acl
   /** STANDARD unless told. */
   readonly storageClass?: string
+  /** Retention and legal hold, in a bucket with Object Lock. */
+  readonly lock?: Lock
+  /** An archived object that is being brought back, or has been. Times in epoch milliseconds. */
+  readonly restore?: {
+    readonly tier: string
+    readonly days: number
+    readonly ready: number
+    /** When the copy goes again; absent until it is there. */
+    readonly expires?: number
+  }
   /** Number of parts, for an object that was uploaded in parts. */
   readonly parts?: number
   /** The multipart upload it came from. */

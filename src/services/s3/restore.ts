@@ -1,0 +1,102 @@
+import type { Ctx } from '../../kernel/context.ts'
+import { notImplemented } from '../../kernel/errors.ts'
+import type { WriteTx } from '../../store/store.ts'
+import { again, done, type Reconciler } from '../../work/reconciler.ts'
+import { bucketOf } from './bucket.ts'
+import { emitRestore } from './events.ts'
+import { find, missing } from './object.ts'
+import { fail, malformedXml, type Operation } from './operation.ts'
+import { isArchived } from './storage-class.ts'
+import { findVersion, type ObjectRecord, replaceVersion } from './versions.ts'
+
+// Archived objects come back for some days ("Restoring an archived object", "Archive retrieval options", S3 user guide).
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+
+/** How long each tier takes here: the longest that S3 says it typically takes. */
+const waits: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  GLACIER: { Expedited: HOUR / 12, Standard: 5 * HOUR, Bulk: 12 * HOUR },
+  DEEP_ARCHIVE: { Standard: 12 * HOUR, Bulk: 48 * HOUR },
+}
+const faster = ['Bulk', 'Standard', 'Expedited']
+
+/** The end of the day in which the last of `days` days ends, in UTC. */
+const expiryAfter = (time: number, days: number): number => Math.ceil((time + days * DAY) / DAY) * DAY
+
+/**
+ * Has an archived object brought back for some days, prolongs how long it stays, or hurries what is under way. Throws
+ * InvalidObjectState, RestoreAlreadyInProgress, MalformedXML.
+ */
+export const RestoreObject: Operation<'RestoreObject'> = async (ctx, input) => {
+  const request = input.RestoreRequest
+  if (!request) throw malformedXml()
+  if (request.Type !== undefined || request.SelectParameters || request.OutputLocation)
+    throw notImplemented('S3 restores that select')
+  const { Days: days } = request
+  const tier = request.GlacierJobParameters?.Tier ?? request.Tier ?? 'Standard'
+  if (!faster.includes(tier) || days === undefined || days < 1) throw malformedXml()
+  const now = ctx.now().getTime()
+  const found = await ctx.write(async (tx) => {
+    const found = await find(ctx, tx, input)
+    const { bucket, record } = found
+    if (!record) return { ...found, status: 0 }
+    const wait = waits[record.storageClass ?? '']
+    if (!isArchived(record) || !wait)
+      throw fail('InvalidObjectState', "Restore is not allowed for the object's current storage class", {
+        StorageClass: record.storageClass ?? 'STANDARD',
+      })
+    const { restore } = record
+    if (restore?.expires !== undefined) {
+      await restored(ctx, tx, { ...record, restore: { ...restore, days, expires: expiryAfter(now, days) } })
+      return { ...found, status: 200 }
+    }
+    if (restore && faster.indexOf(tier) <= faster.indexOf(restore.tier))
+      throw fail('RestoreAlreadyInProgress', 'Object restore is already in progress')
+    const length = wait[tier]
+    if (length === undefined)
+      throw fail('InvalidArgument', `The ${tier} retrieval tier is not available for ${record.storageClass} objects.`, {
+        ArgumentName: 'Tier',
+        ArgumentValue: tier,
+      })
+    await replaceVersion(tx, { ...record, restore: { tier, days, ready: now + length } })
+    tx.wake(restores.name, nameOf(record), { in: length })
+    if (!restore) emitRestore(ctx, tx, bucket, record, 'Initiated')
+    return { ...found, status: 202 }
+  })
+  if (!found.record) throw await missing(ctx, found, input)
+  ctx.response.status = found.status
+  return {}
+}
+
+const nameOf = ({ bucket, key, versionId }: ObjectRecord): string => JSON.stringify([bucket, key, versionId])
+
+const restored = async (ctx: Ctx, tx: WriteTx, record: ObjectRecord): Promise<void> => {
+  await replaceVersion(tx, record)
+  tx.wake(restores.name, nameOf(record), { in: Math.max(0, (record.restore?.expires ?? 0) - ctx.now().getTime()) })
+}
+
+/** Brings an object back once its tier's time is over, and takes the copy away after its days. */
+export const restores: Reconciler = {
+  name: 's3.restores',
+  step: (ctx, name) =>
+    ctx.write(async (tx) => {
+      const [bucketName = '', key = '', versionId = ''] = JSON.parse(name) as string[]
+      const record = await findVersion(tx, bucketName, key, versionId)
+      if (!record || record.marker || !record.restore) return done()
+      const bucket = await bucketOf(ctx, tx, { Bucket: bucketName }, { anyRegion: true })
+      const now = ctx.now().getTime()
+      const { restore, ...archived } = record
+      if (restore.expires === undefined) {
+        if (now < restore.ready) return again({ in: restore.ready - now })
+        const back = { ...record, restore: { ...restore, expires: expiryAfter(now, restore.days) } }
+        await restored(ctx, tx, back)
+        emitRestore(ctx, tx, bucket, back, 'Completed')
+        return done()
+      }
+      if (now < restore.expires) return again({ in: restore.expires - now })
+      await replaceVersion(tx, archived)
+      emitRestore(ctx, tx, bucket, record, 'Expired')
+      return done()
+    }),
+}
