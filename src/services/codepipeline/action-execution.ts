@@ -1,5 +1,5 @@
 import { table } from '../../store/store.ts'
-import type { Artifact, External, Revision } from './actions/action.ts'
+import type { Artifact, External, Revision, WorkerJob } from './actions/action.ts'
 import { getExecution } from './execution.ts'
 import type { ActionDeclaration, Declaration, Operation, Output } from './operation.ts'
 import { pageOf, positionOf } from './page.ts'
@@ -33,6 +33,7 @@ export type ActionRecord = {
   readonly percent?: number
   /** Of a manual approval; it stays, so that whoever answers too late is told so. */
   readonly token?: string
+  readonly job?: WorkerJob
   /** How often a step failed through no fault of the pipeline's author. */
   readonly faults: number
 }
@@ -47,6 +48,9 @@ export const ActionExecution = table<ActionRecord>('codepipeline.action', {
     action: ({ pipeline, stage, action, sequence }) => `${pipeline}/${stage}/${action}/${ordered(sequence)}`,
     /** Builds and deployments that are waited for. */
     external: ({ status, external }) => (status === 'InProgress' ? external?.id : undefined),
+    /** Jobs of workers, by id; those that wait for one, by type of action. */
+    job: ({ job }) => job?.id,
+    queue: ({ status, job }) => (status === 'InProgress' && job && job.status !== 'InProgress' ? job.type : undefined),
   },
 })
 
@@ -89,6 +93,7 @@ const toActionExecution = (record: ActionRecord, declaration: ActionDeclaration,
         ...(external?.id ? { externalExecutionId: external.id } : {}),
         ...(external?.summary ? { externalExecutionSummary: external.summary } : {}),
         ...(external?.url ? { externalExecutionUrl: external.url } : {}),
+        ...(external?.log ? { logStreamARN: external.log } : {}),
         ...toErrorDetails(record),
       },
       outputVariables: { ...record.variables },

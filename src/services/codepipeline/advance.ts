@@ -1,26 +1,34 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
+import type { Table, WriteTx } from '../../store/store.ts'
 import { ActionExecution, type ActionRecord } from './action-execution.ts'
-import { ActionFailure, type ActionKind, type Job, type Progress } from './actions/action.ts'
+import { ActionFailure, type Job, type Progress, type TaskKind } from './actions/action.ts'
 import { kindOf } from './actions/kinds.ts'
+import type { Scene } from './attempts.ts'
+import { RuleExecution, type RuleRecord, ruleIn } from './condition.ts'
 import { actionChange } from './events.ts'
 import { Execution, type ExecutionRecord } from './execution.ts'
-import type { ActionDeclaration, Declaration } from './operation.ts'
+import type { Task } from './operation.ts'
 import { callerOf } from './role.ts'
+import { ruleKindOf } from './rules/kinds.ts'
 import { resolve, UnresolvedVariableError } from './variables.ts'
 import { noteRevision } from './watch.ts'
 
 /** After so many failures of a step that are nobody's fault the action fails. */
 const mostFaults = 5
 
-type Scene = {
-  readonly execution: ExecutionRecord
-  readonly declaration: Declaration
-  readonly stage: Declaration['stages'][number]
-}
-
 /** How often a provider is asked that has not told by an event; milliseconds. */
 const patience = 5_000
+
+/** An attempt under way: what its author wrote, how that is carried out, where it is written down. */
+type Attempt<R extends ActionRecord> = {
+  readonly task: Task
+  readonly kind: TaskKind
+  readonly record: R
+  readonly table: Table<R>
+  /** What else follows when it has ended, in the same commit. */
+  readonly ended: (ctx: Ctx, tx: WriteTx, execution: ExecutionRecord, after: R) => Promise<void>
+}
 
 /**
  * Asks the provider of an action that runs, and writes down what it says. Returns when to look again, in milliseconds;
@@ -31,25 +39,55 @@ export const advance = async (ctx: Ctx, scene: Scene, record: ActionRecord): Pro
   const kind = action && kindOf(action.actionTypeId)
   if (!action || !kind)
     throw new Error(`The action ${record.action} of ${record.pipeline} is of a kind that is not known.`)
-  const outcome = await ask(ctx, scene, action, kind, record)
-  if ('fault' in outcome) return faulted(ctx, action, record, outcome.fault)
-  await settle(ctx, action, record, outcome)
-  if (outcome.progress.state !== 'running') return undefined
-  if (!kind.poll) return Math.max(0, deadlineOf(action, kind, record) - ctx.now().getTime())
-  // What ended before its id was written down has woken nobody: it is asked once more, at once.
-  return record.begun ? patience : 0
+  return step(ctx, scene, {
+    task: action,
+    kind,
+    record,
+    table: ActionExecution,
+    ended: async (ctx, tx, execution, after) => {
+      tx.emit(actionChange(ctx, execution, action, after, after.status === 'Failed' ? 'FAILED' : 'SUCCEEDED'))
+      if (after.status === 'Failed') return
+      tx.put(Execution, gained(execution, action, after))
+      if (after.revision) await noteRevision(tx, record.pipeline, action.name, after.revision.id)
+    },
+  })
 }
 
-const deadlineOf = (action: ActionDeclaration, kind: ActionKind, { started }: ActionRecord): number =>
-  started + (action.timeoutInMinutes ?? kind.timeoutMinutes) * 60_000
+/** The same for a rule of the condition that is being looked at. */
+export const advanceRule = async (ctx: Ctx, scene: Scene, record: RuleRecord): Promise<number | undefined> => {
+  const rule = ruleIn(scene.stage, record.condition, record.action)
+  const kind = rule && ruleKindOf(rule.ruleTypeId)
+  if (!rule || !kind) throw new Error(`The rule ${record.action} of ${record.pipeline} is of a kind that is not known.`)
+  return step(ctx, scene, { task: rule, kind, record, table: RuleExecution, ended: async () => {} })
+}
+
+const step = async <R extends ActionRecord>(
+  ctx: Ctx,
+  scene: Scene,
+  attempt: Attempt<R>,
+): Promise<number | undefined> => {
+  const { task, kind, record } = attempt
+  const outcome = await ask(ctx, scene, attempt)
+  if ('fault' in outcome) return faulted(ctx, attempt, outcome.fault)
+  await settle(ctx, attempt, outcome)
+  if (outcome.progress.state !== 'running') return undefined
+  const left = Math.max(0, deadlineOf(task, kind, record) - ctx.now().getTime())
+  if (!kind.poll) return left
+  // What ended before its id was written down has woken nobody: it is asked once more, at once.
+  if (!record.begun) return 0
+  return Math.min(left, kind.pause?.({ ctx, configuration: outcome.resolved ?? {} }) ?? patience)
+}
+
+const deadlineOf = (task: Task, kind: TaskKind, { started }: ActionRecord): number =>
+  started + (task.timeoutInMinutes ?? kind.timeoutMinutes) * 60_000
 
 /** Nobody's fault: tried again, ever more slowly, and not for ever. */
-const faulted = async (
+const faulted = async <R extends ActionRecord>(
   ctx: Ctx,
-  action: ActionDeclaration,
-  record: ActionRecord,
+  attempt: Attempt<R>,
   fault: unknown,
 ): Promise<number | undefined> => {
+  const { record, table } = attempt
   const faults = record.faults + 1
   ctx.log.warn('an action of a pipeline could not be stepped', {
     pipeline: record.pipeline,
@@ -59,12 +97,12 @@ const faulted = async (
   })
   if (faults >= mostFaults) {
     const message = 'An internal error occurred. Retry the action; the server log has the cause.'
-    await settle(ctx, action, record, { progress: failed('SystemUnavailable', message) })
+    await settle(ctx, attempt, { progress: failed('SystemUnavailable', message) })
     return undefined
   }
   await ctx.write(async (tx) => {
-    const present = await tx.get(ActionExecution, ActionExecution.key(record))
-    if (present?.status === 'InProgress') tx.put(ActionExecution, { ...present, faults })
+    const present = await tx.get(table, table.key(record))
+    if (present?.status === 'InProgress') tx.put<R>(table, { ...present, faults })
   })
   return 1000 * 2 ** record.faults
 }
@@ -73,32 +111,32 @@ type Outcome = { readonly progress: Progress; readonly resolved?: Readonly<Recor
 
 const failed = (code: string, message: string): Progress => ({ state: 'failed', code, message })
 
-const ask = async (
+const ask = async <R extends ActionRecord>(
   ctx: Ctx,
-  { execution, declaration }: Scene,
-  action: ActionDeclaration,
-  kind: ActionKind,
-  record: ActionRecord,
+  { execution, declaration, stage }: Scene,
+  { task, kind, record }: Attempt<R>,
 ): Promise<Outcome | { readonly fault: unknown }> => {
-  const limit = deadlineOf(action, kind, record)
+  const limit = deadlineOf(task, kind, record)
   if (record.begun && ctx.now().getTime() >= limit)
     return {
       progress: failed('JobTimedOut', `The action timed out after ${(limit - record.started) / 60_000} minutes.`),
     }
   let resolved = record.resolved
   try {
-    resolved ??= configurationOf(execution, action)
-    const override = execution.overrides.find((one) => one.action === action.name)
+    resolved ??= configurationOf(execution, task)
+    const override = execution.overrides.find((one) => one.action === task.name)
     const job: Job = {
-      ctx,
+      ctx: task.region === undefined ? ctx : ctx.at({ account: ctx.account, region: task.region }),
       id: record.id,
       pipeline: record.pipeline,
+      stage: stage.name,
       execution: execution.id,
+      task,
       started: record.started,
       configuration: resolved,
       inputs: record.inputs,
       outputs: record.outputs,
-      role: (session) => callerOf(ctx, declaration, action, session ?? execution.id),
+      role: (session) => callerOf(ctx, declaration, task, session ?? execution.id),
       ...(override ? { override } : {}),
       ...(record.external ? { external: record.external } : {}),
     }
@@ -110,10 +148,7 @@ const ask = async (
   }
 }
 
-const configurationOf = (
-  execution: ExecutionRecord,
-  { configuration = {} }: ActionDeclaration,
-): Record<string, string> => {
+const configurationOf = (execution: ExecutionRecord, { configuration = {} }: Task): Record<string, string> => {
   const variables = {
     ...execution.outputs,
     variables: execution.variables,
@@ -139,14 +174,13 @@ const failureOf = (error: unknown): Progress | undefined => {
 }
 
 /** Writes down what the provider said, and what the execution gains by it. */
-const settle = (
+const settle = <R extends ActionRecord>(
   ctx: Ctx,
-  action: ActionDeclaration,
-  record: ActionRecord,
+  { record, table, ended }: Attempt<R>,
   { progress, resolved }: Outcome,
 ): Promise<void> =>
   ctx.write(async (tx) => {
-    const present = await tx.get(ActionExecution, ActionExecution.key(record))
+    const present = await tx.get(table, table.key(record))
     const execution = await tx.get(Execution, record.execution)
     // Approved, abandoned or deleted in the meantime.
     if (present?.status !== 'InProgress' || !execution) return
@@ -157,43 +191,42 @@ const settle = (
       faults: 0,
       ...(resolved ? { resolved } : {}),
       ...(progress.external ? { external: { ...present.external, ...progress.external } } : {}),
-    }
+    } as R
     if (progress.state === 'running') {
-      const next: ActionRecord = {
+      const next: R = {
         ...known,
         ...(progress.token === undefined ? {} : { token: progress.token }),
+        ...(progress.job === undefined ? {} : { job: progress.job }),
         ...(progress.percent === undefined ? {} : { percent: progress.percent }),
       }
-      if (JSON.stringify(next) !== JSON.stringify(present))
-        tx.put(ActionExecution, { ...next, updated: ctx.now().getTime() })
+      if (JSON.stringify(next) !== JSON.stringify(present)) tx.put<R>(table, { ...next, updated: ctx.now().getTime() })
       return
     }
-    const updated = ctx.now().getTime()
-    if (progress.state === 'failed') {
-      const { code, message } = progress
-      const after = tx.put<ActionRecord>(ActionExecution, {
-        ...known,
-        status: 'Failed',
-        updated,
-        error: { code, message },
-      })
-      tx.emit(actionChange(ctx, execution, action, after, 'FAILED'))
-      return
-    }
-    const { revision, variables } = progress
-    const after = tx.put<ActionRecord>(ActionExecution, {
-      ...known,
-      status: 'Succeeded',
-      updated,
-      ...(variables ? { variables } : {}),
-      ...(revision ? { revision } : {}),
-    })
-    tx.emit(actionChange(ctx, execution, action, after, 'SUCCEEDED'))
-    tx.put(Execution, gained(execution, action, after))
-    if (revision) await noteRevision(tx, record.pipeline, action.name, revision.id)
+    await ended(ctx, tx, execution, tx.put<R>(table, endedBy(known, progress, ctx.now().getTime())))
   })
 
-const gained = (execution: ExecutionRecord, action: ActionDeclaration, record: ActionRecord): ExecutionRecord => {
+/** The record of what has ended. */
+export const endedBy = <R extends ActionRecord>(
+  record: R,
+  progress: Exclude<Progress, { state: 'running' }>,
+  updated: number,
+): R => {
+  if (progress.state === 'failed') {
+    const { code, message } = progress
+    return { ...record, status: 'Failed', updated, error: { code, message } }
+  }
+  const { revision, variables } = progress
+  return {
+    ...record,
+    status: 'Succeeded',
+    updated,
+    ...(variables ? { variables } : {}),
+    ...(revision ? { revision } : {}),
+  }
+}
+
+/** The execution with what this action has given it. */
+export const gained = (execution: ExecutionRecord, action: Task, record: ActionRecord): ExecutionRecord => {
   const { revision, variables, outputs } = record
   const others = execution.revisions.filter((one) => one.action !== action.name)
   const [output] = outputs

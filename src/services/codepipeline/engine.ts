@@ -1,28 +1,24 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx, WriteTx } from '../../store/store.ts'
 import { again, done, type Reconciler, type StepResult } from '../../work/reconciler.ts'
-import { ActionExecution, type ActionRecord } from './action-execution.ts'
-import type { Artifact } from './actions/action.ts'
-import { advance } from './advance.ts'
-import { actionChange, pipelineChange, stageChange } from './events.ts'
+import type { ActionRecord } from './action-execution.ts'
+import { advance, advanceRule } from './advance.ts'
+import { abandon, attemptsOf, begin, resume, type Scene } from './attempts.ts'
+import { abandonRules, beginRules, conditionOf, noteCondition, runningRules, verdictOf } from './condition.ts'
+import { pipelineChange, stageChange } from './events.ts'
 import { Execution, type ExecutionRecord, type ExecutionStatus, executionReconciler, isActive } from './execution.ts'
-import type { ActionDeclaration, Declaration, StageDeclaration } from './operation.ts'
 import { declarationOf, Pipeline } from './pipeline.ts'
-import { arrive, enter, isOpenTo, leave, type StageStatus, stageOf } from './stage.ts'
-import { bucketOf, groupsOf } from './structure.ts'
+import { rollBackAfter } from './rollback.ts'
+import { arrive, type ConditionKind, enter, isOpenTo, leave, type StageStatus, stageOf } from './stage.ts'
+import { groupsOf } from './structure.ts'
 
-// An execution waits before a stage, goes in, runs the stage's actions group by group, and goes on to the next one.
-// Every step reads the rows, asks the providers of what runs, and takes one decision in one commit; so it may die
-// between any two, and a restart goes on from the rows.
+// An execution waits before a stage, goes in, has the stage's entry condition looked at, runs its actions group by group,
+// has the condition of success or failure looked at, and goes on to the next stage. Every step reads the rows, asks the
+// providers of what runs, and takes one decision in one commit; so it may die between any two, and a restart goes on from
+// the rows.
 
 /** An execution that runs is looked at this often at least; milliseconds. */
 const longest = 24 * 60 * 60_000
-
-type Scene = {
-  readonly execution: ExecutionRecord
-  readonly declaration: Declaration
-  readonly stage: StageDeclaration
-}
 
 const sceneOf = async (tx: ReadTx, id: string): Promise<Scene | undefined> => {
   const execution = await tx.get(Execution, id)
@@ -32,16 +28,6 @@ const sceneOf = async (tx: ReadTx, id: string): Promise<Scene | undefined> => {
   return stage && { execution, declaration, stage }
 }
 
-/** The latest attempt at each action of the stage the execution is in. */
-const attemptsOf = async (tx: ReadTx, { execution, stage }: Scene): Promise<Map<string, ActionRecord>> => {
-  const records = await tx.list(ActionExecution, { prefix: `${execution.id}/` })
-  return new Map(
-    records
-      .filter((record) => record.stage === stage.name && record.sequence >= execution.since)
-      .map((record) => [record.action, record]),
-  )
-}
-
 /** Carries out one execution. Key: its id. */
 export const executions: Reconciler = {
   name: executionReconciler,
@@ -49,15 +35,18 @@ export const executions: Reconciler = {
     const found = await ctx.read(async (tx) => {
       const scene = await sceneOf(tx, id)
       if (!scene) return undefined
-      const running = scene.execution.entered
-        ? [...(await attemptsOf(tx, scene)).values()].filter(({ status }) => status === 'InProgress')
-        : []
-      return { ...scene, running }
+      const inside = scene.execution.entered
+      const actions = inside ? [...(await attemptsOf(tx, scene)).values()] : []
+      const rules = inside ? await runningRules(tx, scene.execution) : []
+      return { ...scene, actions: actions.filter(isRunning), rules: rules.filter(isRunning) }
     })
     if (!found) return done()
     const pauses = found.execution.stop?.abandon
       ? []
-      : await Promise.all(found.running.map((record) => advance(ctx, found, record)))
+      : await Promise.all([
+          ...found.actions.map((record) => advance(ctx, found, record)),
+          ...found.rules.map((record) => advanceRule(ctx, found, record)),
+        ])
     const decision = await ctx.write((tx) => decide(ctx, tx, id))
     if (decision === 'on') return again({ in: 0 })
     if (decision !== 'running') return done()
@@ -65,37 +54,51 @@ export const executions: Reconciler = {
   },
 }
 
-/** What the rows say comes next. `waiting`: something else will wake the execution. */
-const decide = async (ctx: Ctx, tx: WriteTx, id: string): Promise<'on' | 'running' | 'waiting' | 'over'> => {
+const isRunning = ({ status }: Pick<ActionRecord, 'status'>) => status === 'InProgress'
+
+/** What comes next. `waiting`: something else will wake the execution. */
+type Next = 'on' | 'running' | 'waiting' | 'over'
+
+/** What the rows say comes next. */
+const decide = async (ctx: Ctx, tx: WriteTx, id: string): Promise<Next> => {
   const scene = await sceneOf(tx, id)
   if (!scene) return 'over'
   const { execution, stage } = scene
   const pipeline = await tx.get(Pipeline, execution.pipeline)
+  const outdated = pipeline?.version !== execution.version
   if (!execution.entered) {
     if (execution.stop) return end(ctx, tx, scene, 'Stopped')
-    if (pipeline?.version !== execution.version) return end(ctx, tx, scene, 'Cancelled')
+    if (outdated) return end(ctx, tx, scene, 'Cancelled')
     return (await goIn(ctx, tx, scene)) ? 'on' : 'waiting'
   }
   const attempts = await attemptsOf(tx, scene)
   const all = [...attempts.values()]
+  const rules = await runningRules(tx, execution)
   if (execution.stop?.abandon) {
-    for (const record of all) if (record.status === 'InProgress') abandon(ctx, tx, scene, record)
+    for (const record of all) if (isRunning(record)) abandon(ctx, tx, scene, record)
+    abandonRules(ctx, tx, rules)
+    if (execution.check) await noteCondition(ctx, tx, execution, stage.name, execution.check.condition, 'Abandoned')
     return end(ctx, tx, scene, 'Stopped')
   }
-  if (all.some(({ status }) => status === 'InProgress')) return 'running'
+  if (all.some(isRunning) || rules.some(isRunning)) return 'running'
+  if (execution.check) return judge(ctx, tx, scene, execution.check.condition)
   if (execution.stop) return end(ctx, tx, scene, 'Stopped')
-  if (all.some(({ status }) => status !== 'Succeeded')) return end(ctx, tx, scene, 'Failed')
+  if (all.some(({ status }) => status !== 'Succeeded')) return failed(ctx, tx, scene)
   const next = groupsOf(stage).find((group) => group.some(({ name }) => !attempts.has(name)))
-  if (!next) return goOn(ctx, tx, scene)
-  if (pipeline?.version !== execution.version) return end(ctx, tx, scene, 'Cancelled')
-  await begin(
-    ctx,
-    tx,
-    scene,
-    next.filter(({ name }) => !attempts.has(name)),
-  )
-  return 'on'
+  if (next && outdated) return end(ctx, tx, scene, 'Cancelled')
+  if (isAhead(scene, 'beforeEntry')) return check(ctx, tx, scene, 'beforeEntry')
+  if (next) {
+    const ahead = next.filter(({ name }) => !attempts.has(name))
+    await begin(ctx, tx, scene, ahead)
+    return 'on'
+  }
+  if (isAhead(scene, 'onSuccess')) return check(ctx, tx, scene, 'onSuccess')
+  return goOn(ctx, tx, scene, 'Succeeded')
 }
+
+/** There is such a condition, and it is neither met nor overridden. */
+const isAhead = ({ execution, stage }: Scene, kind: ConditionKind): boolean =>
+  conditionOf(stage, kind) !== undefined && !execution.passed?.includes(kind)
 
 const goIn = async (ctx: Ctx, tx: WriteTx, { execution, stage }: Scene): Promise<boolean> => {
   const record = await stageOf(tx, execution.pipeline, stage.name)
@@ -104,55 +107,60 @@ const goIn = async (ctx: Ctx, tx: WriteTx, { execution, stage }: Scene): Promise
   const pipeline = await tx.get(Pipeline, execution.pipeline)
   const since = (pipeline?.actions ?? 0) + 1
   const inside = tx.put(Execution, { ...execution, entered: true, since, updated: ctx.now().getTime() })
-  tx.emit(stageChange(ctx, inside, stage.name, 'STARTED'))
+  if (!conditionOf(stage, 'beforeEntry')) tx.emit(stageChange(ctx, inside, stage.name, 'STARTED'))
   return true
 }
 
-/** Twenty characters of the pipeline's name, ten of the artifact's, seven at random: as AWS names them. */
-const artifactAt = (ctx: Ctx, declaration: Declaration, name: string): Artifact => {
-  const random = ctx.random(7, 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789')
-  const key = `${declaration.name.slice(0, 20)}/${name.slice(0, 10)}/${random}`
-  return { name, bucket: bucketOf(declaration, ctx.region), key }
+/** The rules of a condition are asked. */
+const check = async (ctx: Ctx, tx: WriteTx, { execution, stage }: Scene, kind: ConditionKind): Promise<'on'> => {
+  const since = await beginRules(ctx, tx, execution, stage, kind)
+  tx.put(Execution, { ...execution, check: { condition: kind, since }, updated: ctx.now().getTime() })
+  return 'on'
 }
 
-/** Action executions of these actions: InProgress, their providers not asked yet. */
-export const begin = async (
-  ctx: Ctx,
-  tx: WriteTx,
-  { execution, declaration, stage }: Scene,
-  actions: readonly ActionDeclaration[],
-): Promise<void> => {
-  const pipeline = await tx.get(Pipeline, execution.pipeline)
-  if (!pipeline) return
-  const now = ctx.now().getTime()
-  let sequence = pipeline.actions
-  for (const action of actions) {
-    sequence += 1
-    const record = tx.put<ActionRecord>(ActionExecution, {
-      id: ctx.newId(),
-      sequence,
-      pipeline: pipeline.name,
-      execution: execution.id,
-      version: execution.version,
-      stage: stage.name,
-      action: action.name,
-      status: 'InProgress',
-      begun: false,
-      started: now,
-      updated: now,
-      inputs: (action.inputArtifacts ?? []).flatMap(({ name }) => execution.artifacts[name] ?? []),
-      outputs: (action.outputArtifacts ?? []).map(({ name }) => artifactAt(ctx, declaration, name)),
-      faults: 0,
+/** All rules of the condition have ended: it is met or not, and what follows is its result. */
+const judge = async (ctx: Ctx, tx: WriteTx, scene: Scene, kind: ConditionKind): Promise<Next> => {
+  const { stage } = scene
+  const { check: _check, ...rest } = scene.execution
+  const { status, why } = verdictOf(await runningRules(tx, scene.execution))
+  await noteCondition(ctx, tx, rest, stage.name, kind, status, why)
+  const met = status === 'Succeeded'
+  const result = conditionOf(stage, kind)?.result
+  if (rest.stop) return end(ctx, tx, { ...scene, execution: rest }, 'Stopped')
+  if (kind === 'onFailure') return fall(ctx, tx, { ...scene, execution: rest }, met && result === 'ROLLBACK')
+  if (met) {
+    const passed = tx.put<ExecutionRecord>(Execution, {
+      ...rest,
+      passed: [...(rest.passed ?? []), kind],
+      updated: ctx.now().getTime(),
     })
-    tx.emit(actionChange(ctx, execution, action, record, 'STARTED'))
+    if (kind === 'beforeEntry') tx.emit(stageChange(ctx, passed, stage.name, 'STARTED'))
+    return 'on'
   }
-  tx.put(Pipeline, { ...pipeline, actions: sequence })
+  if (kind === 'beforeEntry' && result === 'SKIP') return goOn(ctx, tx, { ...scene, execution: rest }, 'Skipped')
+  const summary = `The ${kind} condition of the stage ${stage.name} is not met. ${why ?? ''}`.trim()
+  return fall(ctx, tx, { ...scene, execution: { ...rest, failedBy: kind, summary } }, result === 'ROLLBACK')
 }
 
-const abandon = (ctx: Ctx, tx: WriteTx, { execution, stage }: Scene, record: ActionRecord): void => {
-  const after = tx.put<ActionRecord>(ActionExecution, { ...record, status: 'Abandoned', updated: ctx.now().getTime() })
-  const action = stage.actions.find(({ name }) => name === record.action)
-  if (action) tx.emit(actionChange(ctx, execution, action, after, 'ABANDONED'))
+/** An action failed: a retry that the stage is told to do by itself, its failure condition, or the end. */
+const failed = async (ctx: Ctx, tx: WriteTx, scene: Scene): Promise<Next> => {
+  const { execution, stage } = scene
+  const { result, retryConfiguration } = stage.onFailure ?? {}
+  const pipeline = await tx.get(Pipeline, execution.pipeline)
+  if (result === 'RETRY' && !execution.retried && pipeline?.version === execution.version) {
+    const mode = retryConfiguration?.retryMode ?? 'FAILED_ACTIONS'
+    await resume(ctx, tx, scene, { mode, why: 'AutomatedStageRetry', change: { retried: true } })
+    return 'on'
+  }
+  if (isAhead(scene, 'onFailure')) return check(ctx, tx, scene, 'onFailure')
+  return fall(ctx, tx, scene, result === 'ROLLBACK')
+}
+
+/** The execution fails in its stage, which is rolled back where that is wanted. */
+const fall = async (ctx: Ctx, tx: WriteTx, scene: Scene, rollBack: boolean): Promise<'over'> => {
+  await end(ctx, tx, scene, 'Failed')
+  if (rollBack) await rollBackAfter(ctx, tx, scene.execution, scene.declaration, scene.stage.name)
+  return 'over'
 }
 
 const states = { Succeeded: 'SUCCEEDED', Failed: 'FAILED', Stopped: 'STOPPED', Cancelled: 'CANCELED' } as const
@@ -171,13 +179,20 @@ const end = async (
   return 'over'
 }
 
-/** The stage succeeded: to the next one, or to the end. */
-const goOn = async (ctx: Ctx, tx: WriteTx, { execution, declaration, stage }: Scene): Promise<'on' | 'over'> => {
-  await leave(tx, execution, stage.name, 'Succeeded')
-  tx.emit(stageChange(ctx, execution, stage.name, 'SUCCEEDED'))
+/** The stage succeeded or is skipped: to the next one, or to the end. A rollback ends with its stage. */
+const goOn = async (
+  ctx: Ctx,
+  tx: WriteTx,
+  { execution, declaration, stage }: Scene,
+  how: 'Skipped' | 'Succeeded',
+): Promise<'on' | 'over'> => {
+  await leave(tx, execution, stage.name, how)
+  if (how === 'Succeeded') tx.emit(stageChange(ctx, execution, stage.name, 'SUCCEEDED'))
+  const { passed: _passed, retried: _retried, ...rest } = execution
   const updated = ctx.now().getTime()
-  const after: ExecutionRecord = { ...execution, updated, succeeded: [...execution.succeeded, stage.name] }
-  const next = declaration.stages[execution.stage + 1]
+  const succeeded = how === 'Succeeded' ? [...execution.succeeded, stage.name] : execution.succeeded
+  const after: ExecutionRecord = { ...rest, updated, succeeded }
+  const next = execution.rollbackTo === undefined ? declaration.stages[execution.stage + 1] : undefined
   if (!next) {
     const ended = tx.put<ExecutionRecord>(Execution, { ...after, status: 'Succeeded' })
     tx.emit(pipelineChange(ctx, ended, 'SUCCEEDED'))

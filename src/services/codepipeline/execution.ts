@@ -3,6 +3,7 @@ import type { Artifact, Revision } from './actions/action.ts'
 import { fail, type Operation, type Output } from './operation.ts'
 import { pageOf, positionOf } from './page.ts'
 import { getPipeline, ordered } from './pipeline.ts'
+import type { ConditionKind } from './stage.ts'
 
 export type ExecutionStatus =
   | 'Cancelled'
@@ -14,7 +15,15 @@ export type ExecutionStatus =
   | 'Superseded'
 
 export type Trigger = {
-  readonly type: 'CreatePipeline' | 'StartPipelineExecution' | 'PollForSourceChanges' | 'CloudWatchEvent'
+  readonly type:
+    | 'AutomatedRollback'
+    | 'CloudWatchEvent'
+    | 'CreatePipeline'
+    | 'ManualRollback'
+    | 'PollForSourceChanges'
+    | 'PutActionRevision'
+    | 'StartPipelineExecution'
+    | 'Webhook'
   readonly detail: string
 }
 
@@ -44,6 +53,16 @@ export type ExecutionRecord = {
   /** Action executions of this stage before this one no longer count: the stage was begun anew. */
   readonly since: number
   readonly succeeded: readonly string[]
+  /** The condition of its stage whose rules run: those from this sequence on. */
+  readonly check?: { readonly condition: ConditionKind; readonly since: number }
+  /** Conditions of its stage that are met or overridden. */
+  readonly passed?: readonly ConditionKind[]
+  /** The condition that it failed by. */
+  readonly failedBy?: ConditionKind
+  /** The stage has been retried by itself: once is all. */
+  readonly retried?: boolean
+  /** A rollback of one stage, to what this execution had there. */
+  readonly rollbackTo?: string
   /** 1, and one more with each retry of a stage. */
   readonly attempt: number
   readonly stop?: { readonly abandon: boolean; readonly reason?: string }
@@ -86,6 +105,16 @@ export const getExecution = async (tx: ReadTx, pipeline: string, id: string): Pr
 type Wire = NonNullable<Output<'GetPipelineExecution'>['pipelineExecution']>
 type WireSummary = NonNullable<Output<'ListPipelineExecutions'>['pipelineExecutionSummaries']>[number]
 
+export const executionType = ({ rollbackTo }: Pick<ExecutionRecord, 'rollbackTo'>) =>
+  rollbackTo === undefined ? ('STANDARD' as const) : ('ROLLBACK' as const)
+
+const toType = (execution: ExecutionRecord) => ({
+  executionType: executionType(execution),
+  ...(execution.rollbackTo === undefined
+    ? {}
+    : { rollbackMetadata: { rollbackTargetPipelineExecutionId: execution.rollbackTo } }),
+})
+
 const toTrigger = ({ trigger }: ExecutionRecord) => ({ triggerType: trigger.type, triggerDetail: trigger.detail })
 
 const toExecution = (execution: ExecutionRecord): Wire => ({
@@ -105,7 +134,7 @@ const toExecution = (execution: ExecutionRecord): Wire => ({
   variables: Object.entries(execution.variables).map(([name, resolvedValue]) => ({ name, resolvedValue })),
   trigger: toTrigger(execution),
   executionMode: execution.mode,
-  executionType: 'STANDARD',
+  ...toType(execution),
 })
 
 const toSummary = (execution: ExecutionRecord): WireSummary => ({
@@ -123,7 +152,7 @@ const toSummary = (execution: ExecutionRecord): WireSummary => ({
   trigger: toTrigger(execution),
   ...(execution.stop?.reason ? { stopTrigger: { reason: execution.stop.reason } } : {}),
   executionMode: execution.mode,
-  executionType: 'STANDARD',
+  ...toType(execution),
 })
 
 export const GetPipelineExecution: Operation<'GetPipelineExecution'> = (ctx, { pipelineName, pipelineExecutionId }) =>

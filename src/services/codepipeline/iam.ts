@@ -24,6 +24,13 @@ export const access: AccessRules<NS> = {
     DisableStageTransition: ({ pipelineName, stageName }, ctx) => ({
       resources: [pipelineArn(ctx, `${pipelineName}/${stageName}`)],
     }),
+    OverrideStageCondition: ({ pipelineName, stageName }, ctx) => ({
+      resources: [pipelineArn(ctx, `${pipelineName}/${stageName}`)],
+    }),
+    RollbackStage: ({ pipelineName, stageName }, ctx) => ({
+      resources: [pipelineArn(ctx, `${pipelineName}/${stageName}`)],
+    }),
+    ListRuleExecutions: ({ pipelineName }, ctx) => ({ resources: [pipelineArn(ctx, pipelineName)] }),
     PutApprovalResult: ({ pipelineName, stageName, actionName }, ctx) => ({
       resources: [pipelineArn(ctx, `${pipelineName}/${stageName}/${actionName}`)],
     }),

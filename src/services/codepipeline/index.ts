@@ -4,13 +4,16 @@ import { repositoryObjects } from '../capabilities.ts'
 import { ActionExecution, ListActionExecutions } from './action-execution.ts'
 import { ListActionTypes } from './action-types.ts'
 import { PutApprovalResult } from './approval.ts'
+import { RuleExecution } from './condition.ts'
 import { executions } from './engine.ts'
 import { Execution, GetPipelineExecution, ListPipelineExecutions } from './execution.ts'
 import { access } from './iam.ts'
 import type { NS } from './operation.ts'
 import { Pipeline, Version } from './pipeline.ts'
 import { CreatePipeline, DeletePipeline, GetPipeline, ListPipelines, UpdatePipeline } from './pipelines.ts'
-import { RetryStageExecution } from './retry.ts'
+import { OverrideStageCondition, RetryStageExecution } from './retry.ts'
+import { RollbackStage } from './rollback.ts'
+import { ListRuleExecutions, ListRuleTypes } from './rule-executions.ts'
 import { DisableStageTransition, EnableStageTransition, Stage } from './stage.ts'
 import { StartPipelineExecution, StopPipelineExecution } from './start.ts'
 import { GetPipelineState } from './state.ts'
@@ -18,11 +21,11 @@ import { ListTagsForResource, TagResource, UntagResource } from './tags.ts'
 import { onEvent, polling, Watch } from './watch.ts'
 
 const structure =
-  'Actions: Source CodeCommit and S3, Build and Test CodeBuild, Deploy CodeDeploy and S3, manual approval. Triggers with filters, stage conditions, automatic retry, rollback, actions in other Regions and KMS keys are refused.'
+  'Actions: Source CodeCommit and S3, Build and Test CodeBuild, Deploy CodeDeploy and S3, manual approval. Rules of conditions: CodeBuild, DeploymentWindow, VariableCheck. Triggers with filters, actions in other Regions and KMS keys are refused.'
 
 export const service = defineService<NS>()({
   id: 'codepipeline',
-  tables: [Pipeline, Version, Stage, Execution, ActionExecution, Watch],
+  tables: [Pipeline, Version, Stage, Execution, ActionExecution, RuleExecution, Watch],
   operations: {
     CreatePipeline,
     DeletePipeline,
@@ -36,6 +39,10 @@ export const service = defineService<NS>()({
     StartPipelineExecution,
     StopPipelineExecution,
     RetryStageExecution,
+    RollbackStage,
+    OverrideStageCondition,
+    ListRuleTypes,
+    ListRuleExecutions,
     DisableStageTransition,
     EnableStageTransition,
     PutApprovalResult,
@@ -48,6 +55,7 @@ export const service = defineService<NS>()({
     CreatePipeline: structure,
     UpdatePipeline: structure,
     ListActionTypes: 'Lists the action types that work here, not every one of AWS.',
+    ListRuleTypes: 'Lists the rule types that work here, not every one of AWS.',
   },
   access,
   reconcilers: [executions, polling],

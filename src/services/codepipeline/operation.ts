@@ -12,4 +12,26 @@ export type Declaration = Input<'CreatePipeline'>['pipeline']
 export type StageDeclaration = Declaration['stages'][number]
 export type ActionDeclaration = StageDeclaration['actions'][number]
 
+export type RuleDeclaration = NonNullable<
+  NonNullable<StageDeclaration['onSuccess']>['conditions'][number]['rules']
+>[number]
+
+/** What an execution has carried out: an action, or a rule of a stage's condition, which is like one in all that matters. */
+export type Task = Pick<ActionDeclaration, 'name'> &
+  Partial<
+    Pick<
+      ActionDeclaration,
+      | 'commands'
+      | 'configuration'
+      | 'environmentVariables'
+      | 'inputArtifacts'
+      | 'namespace'
+      | 'outputArtifacts'
+      | 'outputVariables'
+      | 'region'
+      | 'roleArn'
+      | 'timeoutInMinutes'
+    >
+  >
+
 export const fail = errorsOf<NS>()

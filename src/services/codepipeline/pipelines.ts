@@ -2,6 +2,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { WriteTx } from '../../store/store.ts'
 import { ActionExecution } from './action-execution.ts'
+import { RuleExecution } from './condition.ts'
 import { Execution, executionReconciler } from './execution.ts'
 import { type Declaration, fail, type Operation, type Output } from './operation.ts'
 import { pageOf, positionOf } from './page.ts'
@@ -164,6 +165,8 @@ export const DeletePipeline: Operation<'DeletePipeline'> = (ctx, { name }) =>
     for (const one of await tx.list(Execution, { index: 'pipeline', prefix })) tx.delete(Execution, Execution.key(one))
     for (const one of await tx.list(ActionExecution, { index: 'pipeline', prefix }))
       tx.delete(ActionExecution, ActionExecution.key(one))
+    for (const one of await tx.list(RuleExecution, { index: 'pipeline', prefix }))
+      tx.delete(RuleExecution, RuleExecution.key(one))
     for (const one of await tx.list(Stage, { prefix })) tx.delete(Stage, Stage.key(one))
     for (const one of await tx.list(Version, { prefix })) tx.delete(Version, Version.key(one))
     await unwatchSources(tx, name)

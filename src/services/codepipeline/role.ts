@@ -1,6 +1,6 @@
 import type { ActAs, Caller, Ctx } from '../../kernel/context.ts'
 import { identity } from '../../kernel/identity.ts'
-import type { ActionDeclaration, Declaration } from './operation.ts'
+import type { Declaration, Task } from './operation.ts'
 import { pipelineArn } from './pipeline.ts'
 
 /** For whom CodePipeline assumes a role, as its trust policy may ask ("Cross-service confused deputy prevention"). */
@@ -12,12 +12,13 @@ export const onBehalfOf = (ctx: Ctx, pipeline: string): Pick<ActAs, 'context'> =
 export const callerOf = async (
   ctx: Ctx,
   { name, roleArn }: Declaration,
-  action: ActionDeclaration,
+  { roleArn: actionRole, region }: Pick<Task, 'region' | 'roleArn'>,
   sessionName: string,
 ): Promise<Caller> => {
-  const pipeline = ctx.as(roleArn, { sessionName, ...onBehalfOf(ctx, name) })
-  if (action.roleArn === undefined) return pipeline
+  const there = region === undefined ? {} : { region }
+  const pipeline = ctx.as(roleArn, { sessionName, ...there, ...onBehalfOf(ctx, name) })
+  if (actionRole === undefined) return pipeline
   const by = await pipeline.principal()
-  const principal = await ctx.use(identity).assume({ roleArn: action.roleArn, sessionName, by })
-  return ctx.as(principal, { account: principal.account })
+  const principal = await ctx.use(identity).assume({ roleArn: actionRole, sessionName, by })
+  return ctx.as(principal, { account: principal.account, ...there })
 }

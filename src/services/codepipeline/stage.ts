@@ -5,7 +5,26 @@ import { Execution, type ExecutionRecord, executionReconciler, isActive } from '
 import { fail, type Operation } from './operation.ts'
 import { declarationOf, getPipeline } from './pipeline.ts'
 
-export type StageStatus = 'Cancelled' | 'Failed' | 'InProgress' | 'Stopped' | 'Stopping' | 'Succeeded'
+export type StageStatus = 'Cancelled' | 'Failed' | 'InProgress' | 'Skipped' | 'Stopped' | 'Stopping' | 'Succeeded'
+
+export type ConditionKind = 'beforeEntry' | 'onSuccess' | 'onFailure'
+export type ConditionStatus =
+  | 'Abandoned'
+  | 'Cancelled'
+  | 'Errored'
+  | 'Failed'
+  | 'InProgress'
+  | 'Overridden'
+  | 'Succeeded'
+
+/** How a condition of the stage last turned out. */
+export type ConditionState = {
+  readonly execution: string
+  readonly status: ConditionStatus
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly summary?: string
+}
 
 /** What a stage holds: the execution that locks it, those that wait before it, and its door. */
 export type StageRecord = {
@@ -24,8 +43,11 @@ export type StageRecord = {
   /** Executions that wait, the oldest first; at most one in SUPERSEDED mode. */
   readonly inbound: readonly string[]
   readonly latest?: { readonly execution: string; readonly status: StageStatus }
-  /** Manual retries of the latest execution. */
+  readonly conditions?: Partial<Record<ConditionKind, ConditionState>>
+  /** Retries of the latest execution by hand and by itself, and which came last. */
   readonly retries?: number
+  readonly autoRetries?: number
+  readonly lastRetry?: 'AutomatedStageRetry' | 'ManualStageRetry'
 }
 
 const stageKey = (pipeline: string, stage: string) => `${pipeline}/${stage}`
@@ -76,7 +98,13 @@ export const isOpenTo = (stage: StageRecord, { id, mode }: ExecutionRecord): boo
 
 /** The execution is inside. */
 export const enter = (tx: WriteTx, stage: StageRecord, { id, mode }: ExecutionRecord): void => {
-  const { retries: _retries, ...rest } = stage
+  const {
+    retries: _retries,
+    autoRetries: _autoRetries,
+    lastRetry: _lastRetry,
+    conditions: _conditions,
+    ...rest
+  } = stage
   tx.put(Stage, {
     ...rest,
     ...(mode === 'PARALLEL' ? {} : { occupant: id }),

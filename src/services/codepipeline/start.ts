@@ -21,6 +21,8 @@ type Request = {
   readonly variables?: readonly { readonly name: string; readonly value: string }[]
   readonly overrides?: readonly SourceOverride[]
   readonly token?: string
+  /** One stage anew, by index, with what this execution had. */
+  readonly rollback?: { readonly target: ExecutionRecord; readonly stage: number }
 }
 
 /** Pipeline variables that have neither a value nor a default. */
@@ -37,14 +39,14 @@ export const startExecution = async (
   ctx: Ctx,
   tx: WriteTx,
   pipeline: PipelineRecord,
-  { trigger, variables = [], overrides = [], token }: Request,
+  { trigger, variables = [], overrides = [], token, rollback }: Request,
 ): Promise<ExecutionRecord> => {
   if (token !== undefined) {
     const [known] = await tx.list(Execution, { index: 'token', equals: `${pipeline.name}/${token}`, limit: 1 })
     if (known) return known
   }
   const declaration = await declarationOf(tx, pipeline.name, pipeline.version)
-  checkVariables(declaration, variables)
+  if (!rollback) checkVariables(declaration, variables)
   const active = await tx.list(Execution, { index: 'active', equals: pipeline.name, limit: mostActive })
   if (active.length >= mostActive)
     throw fail(
@@ -65,20 +67,23 @@ export const startExecution = async (
     updated: now,
     trigger,
     ...(token === undefined ? {} : { token }),
-    variables: Object.fromEntries([...defaults, ...variables.map(({ name, value }) => [name, value] as const)]),
+    variables:
+      rollback?.target.variables ??
+      Object.fromEntries([...defaults, ...variables.map(({ name, value }) => [name, value] as const)]),
     overrides,
-    stage: 0,
+    stage: rollback?.stage ?? 0,
     entered: false,
     since: 0,
     succeeded: [],
     attempt: 1,
-    artifacts: {},
-    revisions: [],
-    outputs: {},
+    artifacts: rollback?.target.artifacts ?? {},
+    revisions: rollback?.target.revisions ?? [],
+    outputs: rollback?.target.outputs ?? {},
+    ...(rollback ? { rollbackTo: rollback.target.id } : {}),
   })
   tx.put(Pipeline, { ...pipeline, executions: ordinal })
   tx.emit(pipelineChange(ctx, execution, 'STARTED'))
-  const [first] = declaration.stages
+  const first = declaration.stages[execution.stage]
   if (first) await arrive(ctx, tx, execution, first.name)
   return execution
 }

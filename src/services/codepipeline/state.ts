@@ -2,9 +2,11 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { ActionExecution, type ActionRecord, toErrorDetails } from './action-execution.ts'
 import { kindOf } from './actions/kinds.ts'
-import type { ActionDeclaration, Operation, Output } from './operation.ts'
+import { conditionOf, RuleExecution, rulesOf } from './condition.ts'
+import { Execution, executionType } from './execution.ts'
+import type { ActionDeclaration, Operation, Output, StageDeclaration } from './operation.ts'
 import { declarationOf, getPipeline } from './pipeline.ts'
-import { stageOf } from './stage.ts'
+import { type ConditionKind, type StageRecord, stageOf } from './stage.ts'
 
 type StageState = NonNullable<Output<'GetPipelineState'>['stageStates']>[number]
 type ActionState = NonNullable<StageState['actionStates']>[number]
@@ -21,6 +23,7 @@ const toLatest = (record: ActionRecord): NonNullable<ActionState['latestExecutio
     ...(record.updatedBy ? { lastUpdatedBy: record.updatedBy } : {}),
     ...(external?.id ? { externalExecutionId: external.id } : {}),
     ...(external?.url ? { externalExecutionUrl: external.url } : {}),
+    ...(external?.log ? { logStreamARN: external.log } : {}),
     ...(record.percent === undefined ? {} : { percentComplete: record.percent }),
     ...toErrorDetails(record),
   }
@@ -55,6 +58,54 @@ const toActionState = async (
   }
 }
 
+type ConditionState = NonNullable<StageState['onSuccessConditionState']>
+
+/** How the condition turned out for the execution that was in the stage last. */
+const toConditionState = async (
+  tx: ReadTx,
+  { pipeline, name, conditions }: StageRecord,
+  declared: StageDeclaration,
+  kind: ConditionKind,
+): Promise<ConditionState | undefined> => {
+  const condition = conditionOf(declared, kind)
+  if (!condition) return undefined
+  const state = conditions?.[kind]
+  const ruleStates: NonNullable<NonNullable<ConditionState['conditionStates']>[number]['ruleStates']> = []
+  for (const rule of rulesOf(condition)) {
+    const prefix = `${pipeline}/${name}/${kind}/${rule.name}/`
+    const [latest] = await tx.list(RuleExecution, { index: 'rule', prefix, reverse: true, limit: 1 })
+    if (!latest || latest.execution !== state?.execution) {
+      ruleStates.push({ ruleName: rule.name })
+      continue
+    }
+    const { actionExecutionId, percentComplete: _percent, logStreamARN: _log, ...rest } = toLatest(latest)
+    ruleStates.push({
+      ruleName: rule.name,
+      latestExecution: { ruleExecutionId: actionExecutionId, ...rest },
+    })
+  }
+  if (!state) return { conditionStates: [{ ruleStates }] }
+  const { status, summary, at } = state
+  const told = { status, ...(summary === undefined ? {} : { summary }) }
+  return {
+    latestExecution: told,
+    conditionStates: [{ latestExecution: { ...told, lastStatusChange: new Date(at) }, ruleStates }],
+  }
+}
+
+const toRetries = ({ retries, autoRetries, lastRetry }: StageRecord): Pick<StageState, 'retryStageMetadata'> =>
+  retries || autoRetries
+    ? {
+        retryStageMetadata: {
+          ...(autoRetries ? { autoStageRetryAttempt: autoRetries } : {}),
+          ...(retries ? { manualStageRetryAttempt: retries } : {}),
+          latestRetryTrigger: lastRetry ?? 'ManualStageRetry',
+        },
+      }
+    : {}
+
+const typeOf = async (tx: ReadTx, id: string) => executionType((await tx.get(Execution, id)) ?? {})
+
 /** AWS API: "GetPipelineState". */
 export const GetPipelineState: Operation<'GetPipelineState'> = (ctx, { name }) =>
   ctx.read(async (tx) => {
@@ -63,15 +114,18 @@ export const GetPipelineState: Operation<'GetPipelineState'> = (ctx, { name }) =
     const stageStates: StageState[] = []
     for (const declared of stages) {
       const stage = await stageOf(tx, name, declared.name)
-      const inbound = stage.inbound.map((id) => ({
-        pipelineExecutionId: id,
-        status: 'InProgress' as const,
-        type: 'STANDARD' as const,
-      }))
+      const inbound: NonNullable<StageState['inboundExecutions']> = []
+      for (const id of stage.inbound)
+        inbound.push({ pipelineExecutionId: id, status: 'InProgress', type: await typeOf(tx, id) })
+      const [beforeEntry, onSuccess, onFailure] = [
+        await toConditionState(tx, stage, declared, 'beforeEntry'),
+        await toConditionState(tx, stage, declared, 'onSuccess'),
+        await toConditionState(tx, stage, declared, 'onFailure'),
+      ]
       const actionStates: ActionState[] = []
       for (const action of declared.actions)
         actionStates.push(await toActionState(ctx, tx, name, declared.name, action))
-      const { transition, latest, retries } = stage
+      const { transition, latest } = stage
       stageStates.push({
         stageName: declared.name,
         ...(inbound[0] ? { inboundExecution: inbound[0] } : {}),
@@ -92,15 +146,14 @@ export const GetPipelineState: Operation<'GetPipelineState'> = (ctx, { name }) =
               latestExecution: {
                 pipelineExecutionId: latest.execution,
                 status: latest.status,
-                type: 'STANDARD' as const,
+                type: await typeOf(tx, latest.execution),
               },
             }
           : {}),
-        ...(retries
-          ? {
-              retryStageMetadata: { manualStageRetryAttempt: retries, latestRetryTrigger: 'ManualStageRetry' as const },
-            }
-          : {}),
+        ...(beforeEntry ? { beforeEntryConditionState: beforeEntry } : {}),
+        ...(onSuccess ? { onSuccessConditionState: onSuccess } : {}),
+        ...(onFailure ? { onFailureConditionState: onFailure } : {}),
+        ...toRetries(stage),
       })
     }
     return {

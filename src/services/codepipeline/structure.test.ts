@@ -240,7 +240,7 @@ describe('a pipeline that is refused', () => {
     ],
     [
       'InvalidStructureException',
-      'Stage Stage1 has onFailure: conditions, automatic retry and rollback are not implemented by Drydock',
+      'Stage Stage1 has onFailure, which is only supported for pipelines of type V2',
       pipeline({
         stages: [...stages([source()]), { name: 'Stage1', actions: [build()], onFailure: { result: 'ROLLBACK' } }],
       }),

@@ -1,5 +1,9 @@
+import type { TaskKind } from './actions/action.ts'
 import { kindOf } from './actions/kinds.ts'
-import { type ActionDeclaration, type Declaration, fail, type StageDeclaration } from './operation.ts'
+import { rulesOf } from './condition.ts'
+import { type ActionDeclaration, type Declaration, fail, type StageDeclaration, type Task } from './operation.ts'
+import { ruleKindOf } from './rules/kinds.ts'
+import type { ConditionKind } from './stage.ts'
 import { referencesIn } from './variables.ts'
 
 // What makes a declaration a pipeline ("CodePipeline pipeline structure reference", user guide).
@@ -48,7 +52,10 @@ export const checkStructure = (declaration: Declaration, region: string): void =
     throw structure(`Stage names must be unique within a pipeline: ${twice} is used more than once`)
   if (stages.flatMap(({ actions }) => actions).length > mostActions)
     throw structure(`Pipeline has more than ${mostActions} actions`)
-  for (const stage of stages) checkStage(stage, region)
+  for (const [index, stage] of stages.entries()) {
+    checkStage(stage, region)
+    checkConditions(declaration, stage, index)
+  }
   checkSources(stages)
   checkArtifacts(stages)
   checkVariables(declaration)
@@ -86,14 +93,9 @@ const checkFrame = (declaration: Declaration, region: string): void => {
 }
 
 const checkStage = (stage: StageDeclaration, region: string): void => {
-  const { name, actions, blockers, onFailure, onSuccess, beforeEntry } = stage
+  const { name, actions, blockers } = stage
   if (blockers?.length)
     throw fail('InvalidBlockerDeclarationException', `Stage ${name} has blockers: they are reserved for future use`)
-  for (const [member, value] of Object.entries({ onFailure, onSuccess, beforeEntry }))
-    if (value !== undefined)
-      throw structure(
-        `Stage ${name} has ${member}: conditions, automatic retry and rollback are not implemented by Drydock`,
-      )
   if (actions.length === 0) throw stageError(`Stage ${name} must have at least one action`)
   if (actions.length > mostActionsOfStage) throw stageError(`Stage ${name} has more than ${mostActionsOfStage} actions`)
   const twice = duplicate(actions.map((action) => action.name))
@@ -102,8 +104,66 @@ const checkStage = (stage: StageDeclaration, region: string): void => {
   for (const action of actions) checkAction(action, region)
 }
 
+const allowed: Readonly<Record<ConditionKind, readonly string[]>> = {
+  beforeEntry: ['FAIL', 'SKIP'],
+  onSuccess: ['FAIL', 'ROLLBACK'],
+  onFailure: ['FAIL', 'ROLLBACK'],
+}
+
+/** Rules that a stage may be skipped by ("Considerations for the results configured for stage conditions"). */
+const skipping = ['LambdaInvoke', 'VariableCheck']
+
+/** AWS's rules that stand on services which are not here. */
+const missing: Readonly<Record<string, string>> = {
+  CloudWatchAlarm: 'Amazon CloudWatch alarms',
+  LambdaInvoke: 'AWS Lambda',
+}
+
+const checkConditions = (declaration: Declaration, stage: StageDeclaration, index: number): void => {
+  const { name, onFailure } = stage
+  const kinds = (['beforeEntry', 'onSuccess', 'onFailure'] as const).filter((kind) => stage[kind] !== undefined)
+  const [first] = kinds
+  if (first === undefined) return
+  if ((declaration.pipelineType ?? 'V1') !== 'V2')
+    throw structure(`Stage ${name} has ${first}, which is only supported for pipelines of type V2`)
+  const rollsBack =
+    onFailure?.result === 'ROLLBACK' ||
+    kinds.some((kind) => stage[kind]?.conditions?.some(({ result }) => result === 'ROLLBACK'))
+  if (rollsBack && declaration.executionMode === 'PARALLEL')
+    throw structure(`Stage ${name} has the result ROLLBACK, which the execution mode PARALLEL does not support`)
+  if (rollsBack && index === 0) throw structure(`Stage ${name} is a source stage, which cannot be rolled back`)
+  if (index === 0 && stage.beforeEntry) throw structure(`Stage ${name} is a source stage: it has no entry conditions`)
+  if (onFailure?.result !== undefined && !['RETRY', 'ROLLBACK'].includes(onFailure.result))
+    throw structure(`The result ${onFailure.result} is not valid for onFailure of stage ${name}`)
+  if (onFailure?.retryConfiguration && onFailure.result !== 'RETRY')
+    throw structure(`Stage ${name} has a retryConfiguration, which needs the result RETRY`)
+  for (const kind of kinds)
+    for (const condition of stage[kind]?.conditions ?? []) {
+      const { result } = condition
+      if (result !== undefined && !allowed[kind].includes(result))
+        throw structure(`The result ${result} is not valid for a ${kind} condition of stage ${name}`)
+      const rules = rulesOf(condition)
+      if (rules.length === 0) throw structure(`The ${kind} condition of stage ${name} must have at least one rule`)
+      const twice = duplicate(rules.map((rule) => rule.name))
+      if (twice !== undefined)
+        throw structure(`Rule names must be unique within a condition: ${twice} is used more than once`)
+      for (const rule of rules) {
+        const { provider } = rule.ruleTypeId
+        if (result === 'SKIP' && !skipping.includes(provider))
+          throw structure(`The result SKIP is only supported with the rules ${skipping.join(' and ')}: stage ${name}`)
+        const service = missing[provider]
+        if (service !== undefined)
+          throw structure(`Rules of ${provider} are not implemented by Drydock: there is no ${service} yet`)
+        const ruleKind = ruleKindOf(rule.ruleTypeId)
+        if (!ruleKind) throw structure(`Rule type (Provider: '${provider}') in rule '${rule.name}' is not available`)
+        if (rule.region !== undefined) checkRegion(declaration, rule)
+        checkTask(rule, ruleKind, 'Rule')
+      }
+    }
+}
+
 const checkAction = (action: ActionDeclaration, region: string): void => {
-  const { name, actionTypeId, configuration = {} } = action
+  const { name, actionTypeId } = action
   const { category, owner, provider, version } = actionTypeId
   const kind = kindOf(actionTypeId)
   if (!kind)
@@ -125,18 +185,28 @@ const checkAction = (action: ActionDeclaration, region: string): void => {
     throw actionError(`Action ${name} cannot have timeoutInMinutes: only manual approval actions do`)
   if (action.outputArtifacts?.some(({ files }) => files?.length))
     throw actionError(`Action ${name} names files of an output artifact, which only Commands actions do`)
+  checkTask(action, kind, 'Action')
+}
+
+/** Configuration and artifacts of an action or rule. */
+const checkTask = (task: Task, kind: TaskKind, what: 'Action' | 'Rule'): void => {
+  const { name, configuration = {} } = task
+  const its = `${what} configuration for ${what.toLowerCase()} '${name}'`
   for (const property of kind.properties)
     if (property.required && !configuration[property.name])
-      throw actionError(
-        `Action configuration for action '${name}' is missing required configuration '${property.name}'`,
-      )
+      throw actionError(`${its} is missing required configuration '${property.name}'`)
   for (const key of Object.keys(configuration))
     if (!kind.properties.some((property) => property.name === key))
-      throw actionError(`Action configuration for action '${name}' contains unknown configuration '${key}'`)
-  checkCount(name, 'input', action.inputArtifacts?.length ?? 0, kind.inputs)
-  checkCount(name, 'output', action.outputArtifacts?.length ?? 0, kind.outputs)
-  const wrong = kind.check?.(action)
-  if (wrong !== undefined) throw actionError(`Action configuration for action '${name}' is not valid: ${wrong}`)
+      throw actionError(`${its} contains unknown configuration '${key}'`)
+  checkCount(name, 'input', task.inputArtifacts?.length ?? 0, kind.inputs)
+  checkCount(name, 'output', task.outputArtifacts?.length ?? 0, kind.outputs)
+  const wrong = kind.check?.(task)
+  if (wrong !== undefined) throw actionError(`${its} is not valid: ${wrong}`)
+}
+
+const checkRegion = (declaration: Declaration, { name, region = '' }: Pick<Task, 'name' | 'region'>): void => {
+  if (!declaration.artifactStores?.[region])
+    throw structure(`Action ${name} is in Region ${region}: artifactStores must have an artifact store for it`)
 }
 
 const checkCount = (name: string, what: string, count: number, [min, max]: readonly [number, number]): void => {

@@ -4,6 +4,7 @@ import { table, type WriteTx } from '../../store/store.ts'
 import type { DeliveredEvent } from '../../work/outbox.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { ActionExecution } from './action-execution.ts'
+import { RuleExecution } from './condition.ts'
 import { Execution, executionReconciler } from './execution.ts'
 import type { Declaration } from './operation.ts'
 import { declarationOf, Pipeline } from './pipeline.ts'
@@ -159,7 +160,9 @@ export const onEvent = async (ctx: Ctx, event: DeliveredEvent): Promise<void> =>
 /** Wakes the execution that waits for this build or deployment. */
 const wakeFor = (ctx: Ctx, external: string): Promise<void> =>
   ctx.write(async (tx) => {
-    for (const record of await tx.list(ActionExecution, { index: 'external', equals: external })) {
+    const actions = await tx.list(ActionExecution, { index: 'external', equals: external })
+    const rules = await tx.list(RuleExecution, { index: 'external', equals: external })
+    for (const record of [...actions, ...rules]) {
       const execution = await tx.get(Execution, record.execution)
       if (execution) tx.wake(executionReconciler, execution.id)
     }

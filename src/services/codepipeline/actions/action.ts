@@ -1,5 +1,5 @@
 import type { Caller, Ctx } from '../../../kernel/context.ts'
-import type { ActionDeclaration } from '../operation.ts'
+import type { Task } from '../operation.ts'
 
 /** An artifact in the pipeline's artifact bucket. */
 export type Artifact = { readonly name: string; readonly bucket: string; readonly key: string }
@@ -23,7 +23,10 @@ export type Job = {
   /** The action execution's id: a UUID, the same over repeated steps, so that a provider can be asked idempotently. */
   readonly id: string
   readonly pipeline: string
+  readonly stage: string
   readonly execution: string
+  /** As its author wrote it. */
+  readonly task: Task
   /** Milliseconds since the epoch. */
   readonly started: number
   readonly configuration: Readonly<Record<string, string>>
@@ -36,10 +39,40 @@ export type Job = {
 }
 
 /** The provider's own run: a build, a deployment. */
-export type External = { readonly id?: string; readonly url?: string; readonly summary?: string }
+export type External = {
+  readonly id?: string
+  readonly url?: string
+  readonly summary?: string
+  /** ARN of the log stream of what ran. */
+  readonly log?: string
+}
+
+/** A job that waits for a worker, or that one works on. */
+export type WorkerJob = {
+  readonly id: string
+  /** `Owner/Category/Provider/Version`. */
+  readonly type: string
+  readonly status: 'Dispatched' | 'InProgress' | 'Queued'
+  /** Changes with every dispatch, so that one worker only takes the job on. */
+  readonly nonce?: string
+  /** When it was handed out; milliseconds since the epoch. */
+  readonly dispatched?: number
+  /** What the worker wants to be told of the run that it continues. */
+  readonly continuation?: string
+  /** Of a third party's job: what its worker must know. */
+  readonly client?: string
+}
 
 export type Progress =
-  | { readonly state: 'running'; readonly external?: External; readonly percent?: number; readonly token?: string }
+  | {
+      readonly state: 'running'
+      readonly external?: External
+      readonly percent?: number
+      /** Of an approval. */
+      readonly token?: string
+      /** For a worker to fetch. */
+      readonly job?: WorkerJob
+    }
   | {
       readonly state: 'succeeded'
       readonly external?: External
@@ -56,9 +89,8 @@ export type Progress =
 
 export type Property = { readonly name: string; readonly required: boolean; readonly description: string }
 
-/** One kind of action: what a pipeline may declare of it, and how it is carried out. */
-export type ActionKind = {
-  readonly category: 'Source' | 'Build' | 'Test' | 'Deploy' | 'Approval'
+/** One kind of action or rule: what a pipeline may declare of it, and how it is carried out. */
+export type TaskKind = {
   readonly provider: string
   readonly properties: readonly Property[]
   readonly inputs: readonly [min: number, max: number]
@@ -68,12 +100,18 @@ export type ActionKind = {
   /** The declaration may say how long it may take. */
   readonly timeoutSettable?: boolean
   /** What is wrong with a declaration beyond missing and unknown keys, or not done here: a sentence for its author. */
-  readonly check?: (action: ActionDeclaration) => string | undefined
+  readonly check?: (task: Task) => string | undefined
   /** Begins the work. Called again after a crash, so asking the provider twice must do it once. Throws what the provider answers. */
   readonly start: (job: Job) => Promise<Progress>
   /** Looks how far it is; `undefined` for what `start` always ends, or what only an answer from outside ends. */
   readonly poll?: (job: Job) => Promise<Progress>
+  /** When to look again, in milliseconds: for what no event tells of. */
+  readonly pause?: (job: Pick<Job, 'ctx' | 'configuration'>) => number
   readonly urls?: { readonly entity?: (ctx: Ctx, configuration: Readonly<Record<string, string>>) => string }
+}
+
+export type ActionKind = TaskKind & {
+  readonly category: 'Source' | 'Build' | 'Test' | 'Deploy' | 'Invoke' | 'Approval' | 'Compute'
 }
 
 /** A failure of an action, thrown where that reads better than returning it. */

@@ -12,6 +12,8 @@ const job = (codedeploy: Partial<Record<keyof Caller['codedeploy'], (input: neve
   ctx: { region: 'us-east-1' } as Ctx,
   id: 'a',
   pipeline: 'release',
+  stage: 'Deploy',
+  task: { name: 'Deploy' },
   execution: 'e',
   started,
   configuration: { ApplicationName: 'app', DeploymentGroupName: 'blue' },

@@ -1,0 +1,13 @@
+import type { TaskKind } from '../actions/action.ts'
+import { codebuildTest } from '../actions/codebuild.ts'
+import type { RuleDeclaration } from '../operation.ts'
+import { deploymentWindow } from './deployment-window.ts'
+import { variableCheck } from './variable-check.ts'
+
+const codebuildRule: TaskKind = { ...codebuildTest, inputs: [0, 5], outputs: [0, 0] }
+
+/** Every kind of rule that works here, all of owner AWS and version 1. */
+export const ruleKinds: readonly TaskKind[] = [variableCheck, deploymentWindow, codebuildRule]
+
+export const ruleKindOf = ({ owner = 'AWS', provider, version = '1' }: RuleDeclaration['ruleTypeId']) =>
+  owner === 'AWS' && version === '1' ? ruleKinds.find((kind) => kind.provider === provider) : undefined
