@@ -10,6 +10,7 @@ export const asks: Rows<string> = [
     rows: {
       'codebuild:CreateProject': 'codebuild:CreateProject iam:PassRole',
       'codebuild:StartBuild': 'codebuild:StartBuild iam:PassRole',
+      'codebuild:StartBuildBatch': 'codebuild:StartBuildBatch iam:PassRole',
       'codebuild:UpdateProject': 'codebuild:UpdateProject iam:PassRole',
       'codedeploy:CreateDeploymentGroup': 'codedeploy:CreateDeploymentGroup iam:PassRole',
       'codedeploy:UpdateDeploymentGroup': 'codedeploy:UpdateDeploymentGroup iam:PassRole',

@@ -129,6 +129,7 @@ export const makeWorld = async (
       computeType: 'BUILD_GENERAL1_SMALL',
     },
     serviceRole: passed,
+    buildBatchConfig: { serviceRole: passed },
   }
   await call('codebuild', 'CreateProject', { ...project, tags: [{ key: 'team', value: 'blue' }] })
   const { reportGroup } = await call('codebuild', 'CreateReportGroup', {
@@ -503,6 +504,7 @@ export const makeWorld = async (
       'codebuild:CreateReportGroup': [{ name: 'other', type: 'TEST', exportConfig: rawData }],
       'codebuild:UpdateReportGroup': [{ arn: reportGroupArn, exportConfig: rawData }],
       'codebuild:StartBuild': [{ projectName: 'app', serviceRoleOverride: passed }],
+      'codebuild:StartBuildBatch': [{ projectName: 'app', serviceRoleOverride: passed }],
       'codedeploy:CreateDeploymentGroup': [{ ...group, deploymentGroupName: 'some' }],
       'codedeploy:UpdateDeploymentGroup': [
         { applicationName: 'app', currentDeploymentGroupName: 'all', serviceRoleArn: passed },

@@ -27,7 +27,7 @@ import { publishMetrics } from './events.ts'
 import { follow } from './follow.ts'
 import { folders, Plan, type PlanRecord, prepare, secretsOf, sweep, taskOf } from './plan.ts'
 import { uploadReports } from './report-upload.ts'
-import { buildReconciler, retryAutomatically } from './start.ts'
+import { batchReconciler, buildReconciler, retryAutomatically } from './start.ts'
 
 /** A running build is looked at this often (ms): the net below the follower, and what finds it again after a restart. */
 const lookEvery = 1000
@@ -367,6 +367,7 @@ const finish = async (ctx: Ctx, build: BuildRecord, last: (fresh: BuildRecord) =
     }
     tx.put(Build, after)
     emitChanges(ctx, tx, before, after)
+    if (after.batch) tx.wake(batchReconciler, after.batch.id)
     const [next] = await tx.list(Build, { index: 'queued', limit: 1 })
     if (next) tx.wake(buildReconciler, next.id)
     return after

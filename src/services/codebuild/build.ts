@@ -65,6 +65,12 @@ export type Run = {
   readonly values: Readonly<Record<string, string>>
 }
 
+/** What a source is fetched for: a build, or the batch whose builds' source it is. */
+export type Sourced = Pick<
+  BuildRecord,
+  'uuid' | 'source' | 'secondarySources' | 'secondarySourceVersions' | 'sourceVersion'
+>
+
 export type BuildRecord = {
   /** `project:uuid`. */
   readonly id: string
@@ -101,6 +107,8 @@ export type BuildRecord = {
   /** `ready`: everything lies in the build folder, the task may be started. `over`: the task has ended. `done`: nothing is left of it. */
   readonly stage: 'new' | 'ready' | 'running' | 'over' | 'done'
   readonly run?: Run
+  /** The batch it belongs to, and which of its builds it is. */
+  readonly batch?: { readonly id: string; readonly identifier: string }
   readonly autoRetry?: {
     readonly limit: number
     readonly number: number
@@ -131,7 +139,7 @@ export const Build = table<BuildRecord>('codebuild.build', {
 })
 
 /** AWS's services under a build's service role. */
-export const serviceRoleOf = (ctx: Ctx, build: BuildRecord): Caller =>
+export const serviceRoleOf = (ctx: Ctx, build: Pick<BuildRecord, 'serviceRole' | 'uuid' | 'project'>): Caller =>
   ctx.as(build.serviceRole, {
     sessionName: `AWSCodeBuild-${build.uuid}`,
     context: trustContext(ctx, build.project),
@@ -218,7 +226,7 @@ export const logNames = (build: BuildRecord): { group: string; stream: string } 
   }
 }
 
-const toArtifacts = (build: BuildRecord, config: Artifacts): WireArtifacts => {
+export const toArtifacts = (build: Pick<BuildRecord, 'stored'>, config: Artifacts): WireArtifacts => {
   const stored = build.stored.find(({ identifier }) => identifier === config.artifactIdentifier)
   return {
     location: stored?.location ?? '',
@@ -289,6 +297,7 @@ export const toBuild = (ctx: Ctx, build: BuildRecord): Wire => {
     encryptionKey: build.encryptionKey,
     exportedEnvironmentVariables: build.exported.map(({ name, value }) => ({ name, value })),
     reportArns: [...(build.reports ?? [])],
+    ...(build.batch ? { buildBatchArn: ctx.arn(`build-batch/${build.batch.id}`) } : {}),
     ...(build.autoRetry
       ? {
           autoRetryConfig: {

@@ -54,9 +54,12 @@ export const onBench = (): void => {
   })
 }
 
-export const project = async (more: Partial<CreateProjectCommandInput> & { buildspec?: string } = {}) => {
+export const project = async (
+  more: Partial<CreateProjectCommandInput> & { buildspec?: string } = {},
+  server = codebuild,
+) => {
   const { buildspec = 'version: 0.2\nphases: {build: {commands: [echo hello]}}', ...rest } = more
-  const { project } = await codebuild.send(
+  const { project } = await server.send(
     new CreateProjectCommand({
       name: 'app',
       source: { type: 'NO_SOURCE', buildspec },

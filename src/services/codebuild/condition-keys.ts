@@ -88,7 +88,13 @@ export const exportKeys = (input: object): Context =>
   )
 
 /** The condition keys of a build's overrides: those of the members of the project that they stand in for. */
-export const overrideKeys = (input: Input<'StartBuild'>): Requirement['context'] => {
+export const overrideKeys = (input: Input<'StartBuild'>): Requirement['context'] => conditionKeys(overridden(input))
+
+/** The same of a batch, with what it says of batches. */
+export const batchKeys = (input: Input<'StartBuildBatch'>): Requirement['context'] =>
+  conditionKeys({ ...overridden(input), ...{ buildBatchConfig: input.buildBatchConfigOverride } } as Said)
+
+const overridden = (input: Input<'StartBuild'>): Said => {
   const some = <T extends object>(members: T): T | undefined =>
     Object.values(members).some((value) => value !== undefined) ? members : undefined
   const said = {
@@ -120,5 +126,5 @@ export const overrideKeys = (input: Input<'StartBuild'>): Requirement['context']
     secondarySources: input.secondarySourcesOverride,
     serviceRole: input.serviceRoleOverride,
   }
-  return conditionKeys(said as Said)
+  return said as Said
 }

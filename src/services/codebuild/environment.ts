@@ -115,6 +115,7 @@ export const builtInVariables = (
     CODEBUILD_BUILD_ARN: buildArn(ctx, build.id),
     CODEBUILD_BUILD_ID: build.id,
     CODEBUILD_BUILD_IMAGE: image,
+    ...(build.batch ? { CODEBUILD_BATCH_BUILD_IDENTIFIER: build.batch.identifier } : {}),
     CODEBUILD_BUILD_NUMBER: String(build.number),
     CODEBUILD_INITIATOR: build.initiator,
     CODEBUILD_KMS_KEY_ID: build.encryptionKey,

@@ -1,7 +1,8 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRules } from '../../kernel/service.ts'
+import { batchIdOf } from './batch.ts'
 import { buildIdOf } from './build.ts'
-import { conditionKeys, exportKeys, overrideKeys } from './condition-keys.ts'
+import { batchKeys, conditionKeys, exportKeys, overrideKeys } from './condition-keys.ts'
 import type { Input, NS } from './operation.ts'
 import { Project, type ProjectRecord, projectArn } from './project.ts'
 import { ReportGroup, reportGroupArn } from './report-group.ts'
@@ -53,6 +54,15 @@ export const access: AccessRules<NS> = {
     DescribeCodeCoverages: ofReport,
     ListReportGroups: () => ({ resources: ['*'] }),
     ListReports: () => ({ resources: ['*'] }),
+    StartBuildBatch: (input, ctx) => ({ ...projectNamed(input, ctx), context: batchKeys(input) }),
+    StopBuildBatch: ({ id }, ctx) => ({ resources: [projectOfBuild(ctx, batchIdOf(id))] }),
+    RetryBuildBatch: ({ id }, ctx) => ({ resources: [projectOfBuild(ctx, batchIdOf(id ?? ''))] }),
+    DeleteBuildBatch: ({ id }, ctx) => ({ resources: [projectOfBuild(ctx, batchIdOf(id))] }),
+    BatchGetBuildBatches: ({ ids }, ctx) => ({
+      resources: [...new Set(ids.map((id) => projectOfBuild(ctx, batchIdOf(id))))],
+    }),
+    ListBuildBatchesForProject: ({ projectName = '' }, ctx) => projectNamed({ projectName }, ctx),
+    ListBuildBatches: () => ({ resources: ['*'] }),
     ListBuilds: () => ({ resources: ['*'] }),
     ListCuratedEnvironmentImages: () => ({ resources: ['*'] }),
   },

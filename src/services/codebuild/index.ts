@@ -1,5 +1,16 @@
 import { defineService } from '../../kernel/service.ts'
 import { repositoryObjects, vendedMetrics } from '../capabilities.ts'
+import { Batch } from './batch.ts'
+import { batchRun } from './batch-run.ts'
+import {
+  BatchGetBuildBatches,
+  DeleteBuildBatch,
+  ListBuildBatches,
+  ListBuildBatchesForProject,
+  RetryBuildBatch,
+  StartBuildBatch,
+  StopBuildBatch,
+} from './batches.ts'
 import { Build } from './build.ts'
 import { buildRun } from './build-run.ts'
 import { BatchDeleteBuilds, BatchGetBuilds, ListBuilds, ListBuildsForProject, StopBuild } from './builds.ts'
@@ -33,11 +44,11 @@ import { RetryBuild, StartBuild, Token } from './start.ts'
 
 const projectGaps =
   'Refused with NotImplemented: sources other than CODECOMMIT, S3, CODEPIPELINE and NO_SOURCE, source credentials, submodules, ' +
-  'VPCs, file systems, batches, badges, fleets, logs in S3, other environments than Linux containers. A cache is recorded and not kept.'
+  'VPCs, file systems, badges, fleets, logs in S3, other environments than Linux containers. A cache is recorded and not kept.'
 
 export const service = defineService<NS>()({
   id: 'codebuild',
-  tables: [Project, Build, Plan, Token, Door, ReportGroup, Report, Detail],
+  tables: [Project, Build, Plan, Token, Door, ReportGroup, Report, Detail, Batch],
   operations: {
     CreateProject,
     UpdateProject,
@@ -64,6 +75,13 @@ export const service = defineService<NS>()({
     DescribeTestCases,
     DescribeCodeCoverages,
     GetReportGroupTrend,
+    StartBuildBatch,
+    StopBuildBatch,
+    RetryBuildBatch,
+    DeleteBuildBatch,
+    BatchGetBuildBatches,
+    ListBuildBatches,
+    ListBuildBatchesForProject,
   },
   partial: {
     CreateProject: projectGaps,
@@ -73,10 +91,13 @@ export const service = defineService<NS>()({
       'the compute type sets no limits and privileged mode gives no privilege, artifacts are not encrypted with KMS, curated ' +
       'images stand for the host system.',
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
+    StartBuildBatch:
+      "As StartBuild. Tasks of a batch have no fleets and no debug sessions, and batches report no status to a source's provider.",
+    RetryBuildBatch: 'As StartBuildBatch.',
     ListCuratedEnvironmentImages: 'Lists only images that run on this host.',
   },
   access,
   routes: [credentialsRoute],
-  reconcilers: [buildRun, reportExpiry],
+  reconcilers: [buildRun, batchRun, reportExpiry],
   uses: [repositoryObjects, vendedMetrics],
 })

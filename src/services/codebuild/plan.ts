@@ -38,7 +38,10 @@ export const secretsOf = (ctx: Ctx, plan: PlanRecord): readonly string[] => seal
  * A build's folder on this host: `view` is what the build sees of it, `scratch` what it does not, `abroad` holds copies of
  * artifacts from elsewhere in the build's file system.
  */
-export const folders = (ctx: Ctx, build: BuildRecord): { all: string; view: View; abroad: View; scratch: string } => {
+export const folders = (
+  ctx: Ctx,
+  build: Pick<BuildRecord, 'uuid'>,
+): { all: string; view: View; abroad: View; scratch: string } => {
   const all = join(ctx.folder(), 'builds', build.uuid)
   const root = join(all, 'root')
   return {

@@ -13,6 +13,7 @@ export type Environment = Settings['environment']
 export type EnvironmentVariable = NonNullable<Environment['environmentVariables']>[number]
 export type LogsConfig = NonNullable<Settings['logsConfig']>
 export type Cache = NonNullable<Settings['cache']>
+export type BatchConfig = NonNullable<Settings['buildBatchConfig']>
 type Tag = NonNullable<Settings['tags']>[number]
 
 export type ProjectRecord = {
@@ -34,10 +35,13 @@ export type ProjectRecord = {
   readonly logsConfig?: LogsConfig
   readonly concurrentBuildLimit?: number
   readonly autoRetryLimit?: number
+  readonly buildBatchConfig?: BatchConfig
   readonly created: string
   readonly modified: string
   /** Number of the last build started. */
   readonly builds: number
+  /** Number of the last batch started. */
+  readonly batches?: number
 }
 
 export const Project = table<ProjectRecord>('codebuild.project', { scope: 'region', key: ({ name }) => name })
@@ -53,7 +57,7 @@ export const projectArn = (ctx: Pick<Ctx, 'arn'>, name: string) => ctx.arn(`proj
 type Wire = NonNullable<NonNullable<Awaited<ReturnType<Operation<'CreateProject'>>>['project']>>
 
 const toProject = (ctx: Ctx, project: ProjectRecord): Wire => {
-  const { created, modified, builds: _builds, ...settings } = project
+  const { created, modified, builds: _builds, batches: _batches, ...settings } = project
   return {
     ...settings,
     arn: projectArn(ctx, project.name),
@@ -186,8 +190,24 @@ export const checkRole = async (ctx: Ctx, role: string, project: string): Promis
 const refuse = (input: Present<Partial<Settings>>): void => {
   if (input.vpcConfig?.vpcId) throw notImplemented('builds inside a VPC (vpcConfig)')
   if (input.fileSystemLocations?.length) throw notImplemented('fileSystemLocations')
-  if (input.buildBatchConfig) throw notImplemented('batch builds (buildBatchConfig)')
   if (input.badgeEnabled) throw notImplemented('build badges (badgeEnabled)')
+}
+
+const without = (config: BatchConfig | undefined): BatchConfig | undefined =>
+  config && Object.values(config).some((member) => member !== undefined) ? config : undefined
+
+/** Most builds of a batch: a quota of AWS's. */
+export const batchLimit = 100
+
+/** Checks the configuration of batches, its role as the service role is checked. */
+export const checkBatchConfig = async (ctx: Ctx, config: BatchConfig | undefined, project: string): Promise<void> => {
+  const most = config?.restrictions?.maximumBuildsAllowed
+  if (most !== undefined && (most < 1 || most > batchLimit))
+    throw invalid(`Invalid build batch config: maximumBuildsAllowed must be between 1 and ${batchLimit}`)
+  const timeout = config?.timeoutInMins
+  if (timeout !== undefined && (timeout < 5 || timeout > 2160))
+    throw invalid('Invalid build batch config: timeoutInMins must be between 5 and 2160')
+  if (config?.serviceRole) await checkRole(ctx, config.serviceRole, project)
 }
 
 const withDefaults = (environment: Environment): Environment => ({
@@ -259,12 +279,14 @@ export const CreateProject: Operation<'CreateProject'> = async (ctx, input) => {
     logsConfig: input.logsConfig,
     concurrentBuildLimit: input.concurrentBuildLimit,
     autoRetryLimit: input.autoRetryLimit,
+    buildBatchConfig: input.buildBatchConfig,
     created: now,
     modified: now,
     builds: 0,
   }) as ProjectRecord
   check(project)
   await checkRole(ctx, project.serviceRole, name)
+  await checkBatchConfig(ctx, project.buildBatchConfig, name)
   await ctx.write(async (tx) => {
     if (await tx.get(Project, name))
       throw fail('ResourceAlreadyExistsException', `Project already exists: ${projectArn(ctx, name)}`)
@@ -302,11 +324,14 @@ export const UpdateProject: Operation<'UpdateProject'> = async (ctx, input) => {
       tags: input.tags ?? before.tags,
       logsConfig: input.logsConfig ?? before.logsConfig,
       autoRetryLimit: input.autoRetryLimit ?? before.autoRetryLimit,
+      // As with a limit, what is empty takes the configuration away.
+      buildBatchConfig: without(input.buildBatchConfig ?? before.buildBatchConfig),
       modified: ctx.now().toISOString(),
     }) as ProjectRecord
   }
   check(change(present))
   if (input.serviceRole) await checkRole(ctx, input.serviceRole, name)
+  await checkBatchConfig(ctx, input.buildBatchConfig, name)
   const project = await ctx.write(async (tx) => {
     const before = await tx.get(Project, name)
     if (!before) throw fail('ResourceNotFoundException', `Project cannot be found: ${projectArn(ctx, name)}`)

@@ -8,7 +8,7 @@ import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { repositoryObjects } from '../capabilities.ts'
 import { locate, type View } from './artifact-files.ts'
-import type { BuildRecord } from './build.ts'
+import type { Sourced } from './build.ts'
 import { PhaseFailure } from './environment.ts'
 import { authorizePull, recordPull } from './git-pull.ts'
 import { isInlineBuildspec, parseCodeCommitLocation, parseS3Location } from './location.ts'
@@ -65,7 +65,7 @@ const saveObject = async (
 }
 
 /** The folder of a source, as the build sees it. */
-const folderOf = (ctx: Ctx, build: BuildRecord, source: Source, index: number): string => {
+const folderOf = (ctx: Ctx, build: Sourced, source: Source, index: number): string => {
   const base = `/codebuild/output/src${Number.parseInt(build.uuid.slice(0, 8), 16)}/src`
   if (source.type === 'CODECOMMIT') {
     const found = parseCodeCommitLocation(source.location ?? '')
@@ -150,7 +150,7 @@ const fetchFolder = async (role: Caller, { bucket, key }: { bucket: string; key:
 export const fetchSources = async (
   ctx: Ctx,
   role: Caller,
-  build: BuildRecord,
+  build: Sourced,
   view: View,
   scratch: string,
 ): Promise<Fetched> => {
@@ -192,7 +192,7 @@ export type FoundBuildspec = { readonly where: string; readonly text: string }
  */
 export const findBuildspec = async (
   role: Caller,
-  build: BuildRecord,
+  build: Sourced,
   fetched: Fetched,
   view: View,
   scratch: string,

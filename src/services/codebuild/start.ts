@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
-import { table, type WriteTx } from '../../store/store.ts'
+import { type Table, table, type WriteTx } from '../../store/store.ts'
 import { Build, type BuildRecord, beginPhase, emitChanges, endPhase, getBuild, toBuild } from './build.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import {
@@ -31,10 +31,13 @@ export const Token = table<TokenRecord>('codebuild.token', { scope: 'region', ke
 /** The reconciler that carries builds out. */
 export const buildReconciler = 'codebuild.build'
 
+/** The reconciler that carries batches out. */
+export const batchReconciler = 'codebuild.batch'
+
 const invalid = (message: string) => fail('InvalidInputException', message)
 
 /** Who started it, as `initiator` and `CODEBUILD_INITIATOR` show it. */
-const initiatorOf = (ctx: Ctx): string => {
+export const initiatorOf = (ctx: Ctx): string => {
   const { principal } = ctx
   if (
     principal.session?.invokedBy === 'codepipeline.amazonaws.com' ||
@@ -47,7 +50,7 @@ const initiatorOf = (ctx: Ctx): string => {
 }
 
 /** What of StartBuild's input this CodeBuild does not do: refused, never ignored. */
-const refuse = (input: Input<'StartBuild'>): void => {
+export const refuse = (input: Omit<Input<'StartBuild'>, 'projectName'>): void => {
   if (input.sourceAuthOverride) throw notImplemented('sourceAuthOverride')
   if (input.gitSubmodulesConfigOverride?.fetchSubmodules) throw notImplemented('git submodules in sources')
   if (input.insecureSslOverride) throw notImplemented('insecureSslOverride')
@@ -102,12 +105,12 @@ const artifactsOf = (artifacts: Artifacts, project: string): Artifacts =>
       }
     : artifacts
 
-type Settings = Omit<
+export type Settings = Omit<
   BuildRecord,
   'id' | 'uuid' | 'number' | 'created' | 'status' | 'phases' | 'stored' | 'exported' | 'stage' | 'logging' | 'reports'
 >
 
-const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'StartBuild'>): Settings => {
+export const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'StartBuild'>): Settings => {
   const source = sourceOf(project, input)
   const artifacts = artifactsOf(input.artifactsOverride ?? project.artifacts, project.name)
   const secondarySources = input.secondarySourcesOverride ?? project.secondarySources
@@ -155,7 +158,7 @@ const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'StartBuild'>
 }
 
 /** A new build of these settings, submitted and queued, its reconciler woken. */
-const submit = async (ctx: Ctx, tx: WriteTx, settings: Settings): Promise<BuildRecord> => {
+export const submit = async (ctx: Ctx, tx: WriteTx, settings: Settings): Promise<BuildRecord> => {
   const project = await tx.get(Project, settings.project)
   if (!project) throw fail('ResourceNotFoundException', `Project cannot be found: ${projectArn(ctx, settings.project)}`)
   const limit = project.concurrentBuildLimit
@@ -190,27 +193,28 @@ const submit = async (ctx: Ctx, tx: WriteTx, settings: Settings): Promise<BuildR
   return build
 }
 
-/** The same request within five minutes is the same build; another one with the same token is refused. */
-const once = async (
+/** The same request within five minutes is the same build or batch; another one with the same token is refused. */
+export const once = async <R extends { readonly id: string }>(
   ctx: Ctx,
+  made: Table<R>,
   token: string | undefined,
   input: object,
-  make: (tx: WriteTx) => Promise<BuildRecord>,
-): Promise<BuildRecord> => {
+  make: (tx: WriteTx) => Promise<R>,
+): Promise<R> => {
   if (token === undefined) return ctx.write(make)
   const digest = createHash('sha256').update(JSON.stringify(input)).digest('hex')
   return ctx.write(async (tx) => {
     const now = ctx.now().getTime()
     const known = await tx.get(Token, token)
     if (known && known.expires > now) {
-      const build = await tx.get(Build, known.build)
+      const before = await tx.get(made, known.build)
       if (known.digest !== digest)
         throw invalid('Idempotency token was used with different parameters: parameter mismatch')
-      if (build) return build
+      if (before) return before
     }
-    const build = await make(tx)
-    tx.put(Token, { token, digest, build: build.id, expires: now + tokenLife })
-    return build
+    const record = await make(tx)
+    tx.put(Token, { token, digest, build: record.id, expires: now + tokenLife })
+    return record
   })
 }
 
@@ -220,7 +224,7 @@ export const StartBuild: Operation<'StartBuild'> = async (ctx, input) => {
   const project = await getProject(ctx, input.projectName)
   const settings = settingsOf(ctx, project, input)
   if (input.serviceRoleOverride) await checkRole(ctx, input.serviceRoleOverride, project.name)
-  const build = await once(ctx, input.idempotencyToken, input, (tx) => submit(ctx, tx, settings))
+  const build = await once(ctx, Build, input.idempotencyToken, input, (tx) => submit(ctx, tx, settings))
   return { build: toBuild(ctx, build) }
 }
 
@@ -238,7 +242,7 @@ export const RetryBuild: Operation<'RetryBuild'> = async (ctx, input) => {
     throw invalid('Cannot retry a build that was started by CodePipeline')
   if (before.ended === undefined) throw invalid(`Build ${before.id} has not completed`)
   const settings = settingsAgain(before, initiatorOf(ctx))
-  const build = await once(ctx, input.idempotencyToken, input, (tx) => submit(ctx, tx, settings))
+  const build = await once(ctx, Build, input.idempotencyToken, input, (tx) => submit(ctx, tx, settings))
   return { build: toBuild(ctx, build) }
 }
 
