@@ -78,6 +78,10 @@ const onKey =
     requirement(ctx, input.KeyId, more(input))
 
 const plain = onKey()
+const onStores: AccessRule<unknown> = (_, { principal }) => ({
+  resources: ['*'],
+  context: { 'kms:CallerAccount': principal.account || undefined },
+})
 
 const onGrants = onKey(() => ({ 'kms:GrantIsForAWSResource': 'false' }))
 
@@ -179,6 +183,8 @@ export const access: AccessRules<NS> = {
     ...{ TagResource: plain, UntagResource: plain, DisableKeyRotation: plain, GetKeyRotationStatus: plain },
     ...{ ListKeyRotations: plain, RotateKeyOnDemand: plain, DeleteImportedKeyMaterial: plain, GetKeyLastUsage: plain },
     ...{ Encapsulate: plain, Decapsulate: plain },
+    ...{ CreateCustomKeyStore: onStores, DescribeCustomKeyStores: onStores, UpdateCustomKeyStore: onStores },
+    ...{ DeleteCustomKeyStore: onStores, ConnectCustomKeyStore: onStores, DisconnectCustomKeyStore: onStores },
     ListKeys: () => ({ resources: ['*'] }),
     ListAliases: () => ({ resources: ['*'] }),
     ListRetirableGrants: () => ({ resources: ['*'] }),

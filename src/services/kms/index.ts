@@ -4,6 +4,14 @@ import { Decapsulate, DeriveSharedSecret, Encapsulate, GetPublicKey } from './ag
 import { CreateAlias, DeleteAlias, ListAliases, UpdateAlias } from './aliases.ts'
 import { managedKeysProvider } from './aws-managed.ts'
 import {
+  ConnectCustomKeyStore,
+  CreateCustomKeyStore,
+  DeleteCustomKeyStore,
+  DescribeCustomKeyStores,
+  DisconnectCustomKeyStore,
+  UpdateCustomKeyStore,
+} from './custom-key-stores.ts'
+import {
   GenerateDataKey,
   GenerateDataKeyPair,
   GenerateDataKeyPairWithoutPlaintext,
@@ -26,6 +34,7 @@ import {
   ScheduleKeyDeletion,
   UpdateKeyDescription,
 } from './keys.ts'
+import { GetKeyLastUsage, LastUsage, noted } from './last-usage.ts'
 import { GenerateMac, VerifyMac } from './mac.ts'
 import { ReplicateKey, UpdatePrimaryRegion } from './multi-region.ts'
 import type { NS } from './operation.ts'
@@ -40,28 +49,52 @@ import { Sign, Verify } from './signing.ts'
 import { ListResourceTags, TagResource, UntagResource } from './tags.ts'
 import { upkeep } from './upkeep.ts'
 
+const noStores = 'There are no CloudHSM clusters here, and external key stores are refused: no store is ever made.'
 const recipient = 'Answers for Nitro enclaves (Recipient) are refused.'
 
 /** KMS: keys that never leave, sealed under the server's master key; grants, policies, rotation, import, several Regions. */
 export const service = defineService<NS>()({
   id: 'kms',
-  tables: [Key, Alias, Grant],
+  tables: [Key, Alias, Grant, LastUsage],
   operations: {
     ...{ CreateKey, DescribeKey, ListKeys, EnableKey, DisableKey, UpdateKeyDescription },
     ...{ ScheduleKeyDeletion, CancelKeyDeletion },
     ...{ CreateAlias, UpdateAlias, DeleteAlias, ListAliases },
-    ...{ Encrypt, Decrypt, ReEncrypt },
-    ...{ GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext },
-    GenerateRandom,
-    ...{ Sign, Verify, GenerateMac, VerifyMac, DeriveSharedSecret, Encapsulate, Decapsulate, GetPublicKey },
+    Encrypt: noted('Encrypt', Encrypt),
+    Decrypt: noted('Decrypt', Decrypt),
+    ReEncrypt: noted('ReEncrypt', ReEncrypt),
+    GenerateDataKey: noted('GenerateDataKey', GenerateDataKey),
+    GenerateDataKeyWithoutPlaintext: noted('GenerateDataKeyWithoutPlaintext', GenerateDataKeyWithoutPlaintext),
+    GenerateDataKeyPair: noted('GenerateDataKeyPair', GenerateDataKeyPair),
+    GenerateDataKeyPairWithoutPlaintext: noted(
+      'GenerateDataKeyPairWithoutPlaintext',
+      GenerateDataKeyPairWithoutPlaintext,
+    ),
+    Sign: noted('Sign', Sign),
+    Verify: noted('Verify', Verify),
+    GenerateMac: noted('GenerateMac', GenerateMac),
+    VerifyMac: noted('VerifyMac', VerifyMac),
+    DeriveSharedSecret: noted('DeriveSharedSecret', DeriveSharedSecret),
+    Encapsulate: noted('Encapsulate', Encapsulate),
+    Decapsulate: noted('Decapsulate', Decapsulate),
+    ...{ GenerateRandom, GetPublicKey, GetKeyLastUsage },
     ...{ GetKeyPolicy, PutKeyPolicy, ListKeyPolicies },
     ...{ CreateGrant, ListGrants, ListRetirableGrants, RevokeGrant, RetireGrant },
     ...{ EnableKeyRotation, DisableKeyRotation, GetKeyRotationStatus, RotateKeyOnDemand, ListKeyRotations },
     ...{ GetParametersForImport, ImportKeyMaterial, DeleteImportedKeyMaterial },
     ...{ ReplicateKey, UpdatePrimaryRegion },
+    ...{ CreateCustomKeyStore, DescribeCustomKeyStores, UpdateCustomKeyStore, DeleteCustomKeyStore },
+    ...{ ConnectCustomKeyStore, DisconnectCustomKeyStore },
     ...{ TagResource, UntagResource, ListResourceTags },
   },
   partial: {
+    ConnectCustomKeyStore: noStores,
+    CreateCustomKeyStore: noStores,
+    DeleteCustomKeyStore: noStores,
+    DescribeCustomKeyStores: noStores,
+    DisconnectCustomKeyStore: noStores,
+    UpdateCustomKeyStore: noStores,
+    GetKeyLastUsage: 'CloudTrailEventId is not told; the time is exact to the minute.',
     CreateKey: 'Keys in custom key stores (CloudHSM, external key store) are refused.',
     Decrypt: recipient,
     DeriveSharedSecret: recipient,

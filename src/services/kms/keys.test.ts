@@ -293,3 +293,38 @@ test('a multi-Region key opens in each of its Regions what one of them sealed; t
   await drydock.advance({ days: 7 })
   await expect(west.send(new sdk.DescribeKeyCommand({ KeyId }))).rejects.toMatchObject({ name: 'NotFoundException' })
 })
+
+test('the last use of a key, of each of those that moved a ciphertext', async () => {
+  const [one, two] = [await create(), await create()]
+  const lastUse = async (KeyId: string) => (await kms.send(new sdk.GetKeyLastUsageCommand({ KeyId }))).KeyLastUsage
+  expect(await lastUse(one.KeyId)).toEqual({})
+  const { CiphertextBlob } = await encrypt(one.KeyId)
+  expect(await lastUse(one.KeyId)).toMatchObject({ Operation: 'Encrypt', Timestamp: drydock.clock.now() })
+  await drydock.advance({ hours: 1 })
+  await kms.send(new sdk.ReEncryptCommand({ CiphertextBlob, DestinationKeyId: two.KeyId }))
+  const use = { Operation: 'ReEncrypt', Timestamp: drydock.clock.now() }
+  expect([await lastUse(one.KeyId), await lastUse(two.KeyId)]).toMatchObject([use, use])
+  await drydock.advance({ hours: 1 })
+  await expect(
+    kms.send(new sdk.SignCommand({ KeyId: one.KeyId, Message: Buffer.from('x'), SigningAlgorithm: 'ECDSA_SHA_256' })),
+  ).rejects.toBeDefined()
+  expect(await lastUse(one.KeyId)).toMatchObject(use)
+})
+
+test('no key store is ever made, and none is found', async () => {
+  const store = { CustomKeyStoreName: 'mine' }
+  await expect(
+    kms.send(
+      new sdk.CreateCustomKeyStoreCommand({
+        ...store,
+        CloudHsmClusterId: 'cluster-1a23b4cdefghij5',
+        KeyStorePassword: 'password',
+        TrustAnchorCertificate: 'x',
+      }),
+    ),
+  ).rejects.toMatchObject({ name: 'CloudHsmClusterNotFoundException' })
+  expect((await kms.send(new sdk.DescribeCustomKeyStoresCommand({}))).CustomKeyStores).toEqual([])
+  await expect(
+    kms.send(new sdk.DeleteCustomKeyStoreCommand({ CustomKeyStoreId: 'cks-1234567890abcdef0' })),
+  ).rejects.toMatchObject({ name: 'CustomKeyStoreNotFoundException' })
+})

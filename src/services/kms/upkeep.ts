@@ -4,6 +4,7 @@ import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { Grant } from './grants.ts'
 import { Alias, copiesOf, currentMaterial, Key, type KeyRecord, keyArn, materialOf, placeOf, stateOf } from './key.ts'
 import { keySpecs, newMaterial } from './key-spec.ts'
+import { LastUsage } from './last-usage.ts'
 
 const DAY = 86_400_000
 
@@ -34,6 +35,7 @@ const emit = (tx: WriteTx, key: KeyRecord, detailType: string) =>
 /** A key and all that hangs on it is gone, its material for ever. */
 const deleteKey = async (ctx: Ctx, tx: WriteTx, key: KeyRecord): Promise<void> => {
   tx.delete(Key, key.id)
+  tx.delete(LastUsage, key.id)
   for (const { name } of await tx.list(Alias, { index: 'key', equals: key.id })) tx.delete(Alias, name)
   for (const { id } of await tx.list(Grant, { index: 'key', equals: keyArn(key) })) tx.delete(Grant, id)
   emit(tx, key, 'KMS CMK Deletion')
