@@ -317,7 +317,7 @@ test('no key store is ever made, and none is found', async () => {
     kms.send(
       new sdk.CreateCustomKeyStoreCommand({
         ...store,
-        CloudHsmClusterId: 'cluster-1a23b4cdefghij5',
+        CloudHsmClusterId: 'cluster-a234b5cdefg',
         KeyStorePassword: 'password',
         TrustAnchorCertificate: 'x',
       }),
