@@ -118,6 +118,17 @@ export const makeWorld = async (
     filePath: 'readme',
     fileContent: new TextEncoder().encode('Read me'),
   })
+  const inApp = { repositoryName: 'app' }
+  await call('codecommit', 'CreateBranch', { ...inApp, branchName: 'feature', commitId: commit.commitId })
+  const ahead = await call('codecommit', 'PutFile', {
+    ...{ ...inApp, branchName: 'feature', filePath: 'feature', parentCommitId: commit.commitId },
+    fileContent: new TextEncoder().encode('New'),
+  })
+  const opened = await call('codecommit', 'CreatePullRequest', {
+    title: 'A feature',
+    targets: [{ ...inApp, sourceReference: 'feature', destinationReference: 'main' }],
+  })
+  const { pullRequestId, revisionId } = opened.pullRequest as Record<string, unknown>
 
   const project = {
     name: 'app',
@@ -337,6 +348,14 @@ export const makeWorld = async (
         commitId: commit.commitId,
         commitIds: commit.commitId,
         parentCommitId: commit.commitId,
+        beforeCommitId: commit.commitId,
+        afterCommitId: ahead.commitId,
+        sourceCommitId: ahead.commitId,
+        sourceCommitSpecifier: 'feature',
+        destinationCommitSpecifier: 'main',
+        targetBranch: 'main',
+        pullRequestId,
+        revisionId,
         filePath: 'readme',
       },
       codedeploy: {

@@ -28,9 +28,9 @@ const parentsOf = (path: string): string[] =>
 /**
  * Applies changes, each path at most once. Raises SamePathRequestException, FileDoesNotExistException for what is
  * deleted or whose mode is set, and the exceptions for a file where a folder is, a folder where a file is, and
- * submodules. `keepFolders` puts a `.gitkeep` where the last file of a folder goes.
+ * submodules. `keepEmptyFolders` puts a `.gitkeep` where the last file of a folder goes.
  */
-export const applyChanges = (before: Files, changes: readonly Change[], keepFolders: boolean): Outcome => {
+export const applyChanges = (before: Files, changes: readonly Change[], keepEmptyFolders: boolean): Outcome => {
   const after = new Map(before)
   const seen = new Set<string>()
   for (const { path } of changes) {
@@ -48,8 +48,8 @@ export const applyChanges = (before: Files, changes: readonly Change[], keepFold
     else if (change.kind === 'put')
       after.set(change.path, { id: change.id, mode: change.mode ?? present?.mode ?? '100644' })
   }
+  if (keepEmptyFolders) for (const [path, entry] of keepFolders(after, before, changes)) after.set(path, entry)
   const folders = new Set([...after.keys()].flatMap(parentsOf))
-  if (keepFolders) keep(after, folders, before, changes)
   for (const change of changes) {
     if (change.kind !== 'put') continue
     if (folders.has(change.path))
@@ -73,12 +73,16 @@ export const applyChanges = (before: Files, changes: readonly Change[], keepFold
 /** git's empty file: what a `.gitkeep` holds. */
 export const emptyBlobId = 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391'
 
-const keep = (after: Map<string, Entry>, folders: Set<string>, before: Files, changes: readonly Change[]) => {
+/** The files after some deletions, with a `.gitkeep` where the last file of a folder went. */
+export const keepFolders = (after: Files, before: Files, changes: readonly Change[]): Files => {
+  const kept = new Map(after)
+  const folders = new Set([...after.keys()].flatMap(parentsOf))
   for (const { kind, path } of changes) {
     if (kind !== 'delete' || !before.has(path)) continue
     const parent = path.slice(0, path.lastIndexOf('/'))
     if (!path.includes('/') || folders.has(parent)) continue
-    after.set(`${parent}/.gitkeep`, { id: emptyBlobId, mode: '100644' })
+    kept.set(`${parent}/.gitkeep`, { id: emptyBlobId, mode: '100644' })
     for (const folder of [...parentsOf(parent), parent]) folders.add(folder)
   }
+  return kept
 }

@@ -1,24 +1,22 @@
 // Commits made through the API: CreateCommit, PutFile, DeleteFile.
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { FileMetadata } from '@aws-sdk/client-codecommit'
 import type { Ctx } from '../../kernel/context.ts'
+import { type Author, checkAuthor, signatureOf } from './author.ts'
 import { checkBranchName, findBranch, isEmpty } from './branches.ts'
 import { applyChanges, type Change, type Entry, type Outcome } from './changes.ts'
 import { type NewCommit, writeCommitObject } from './commit-object.ts'
 import { checkPath, fileMode, largestFile, modeOf } from './files.ts'
-import { git, zeroId } from './git.ts'
+import { zeroId } from './git.ts'
 import { isObjectId } from './names.ts'
 import { listFiles, lookUp, readReference, writeObject } from './object-database.ts'
+import { editTree } from './object-merges.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import { move } from './references.ts'
 import { databaseOf, getRepository, type Repository } from './repositories.ts'
 
 /** Bytes. "The combined file content change size is 7 MB" (FileContentSizeLimitExceededException). */
 const largestChange = 7 * 1024 * 1024
-const longestMessage = 256 * 1024
-const longestName = 256
 const mostFiles = 100
 
 type Target = {
@@ -66,22 +64,7 @@ const getTarget = async (
   return { ...target, parent: tip }
 }
 
-type Author = {
-  readonly name?: string | undefined
-  readonly email?: string | undefined
-  readonly message?: string | undefined
-}
-
-const checkAuthor = ({ name, email, message }: Author): void => {
-  if (name !== undefined && name.length > longestName)
-    throw fail('NameLengthExceededException', `The name must have at most ${longestName} characters.`)
-  if (email !== undefined && (email.length > longestName || /[<>\s\0]/.test(email)))
-    throw fail('InvalidEmailException', 'The email address is not valid.')
-  if (message !== undefined && Buffer.byteLength(message) > longestMessage)
-    throw fail('CommitMessageLengthExceededException', 'The commit message must have at most 256 KB.')
-}
-
-const checkSizes = (contents: readonly Uint8Array[]): void => {
+export const checkSizes = (contents: readonly Uint8Array[]): void => {
   const sizes = contents.map((content) => content.byteLength)
   if (sizes.some((size) => size > largestFile) || sizes.reduce((sum, size) => sum + size, 0) > largestChange)
     throw fail('FileContentSizeLimitExceededException', 'A file can have at most 6 MB, all of a commit together 7 MB.')
@@ -92,25 +75,9 @@ const readParent = async ({ folder, parent }: Target): Promise<Map<string, Entry
     parent === undefined ? [] : (await listFiles(folder, parent)).map(({ path, mode, id }) => [path, { mode, id }]),
   )
 
-/** Writes the tree of the changed files, all else taken from the parent. */
-const writeTree = async ({ folder, parent }: Target, { files, added, updated, deleted }: Outcome): Promise<string> => {
-  const scratch = await mkdtemp(join(folder, 'index-'))
-  try {
-    const env = { GIT_INDEX_FILE: join(scratch, 'index') }
-    const at = `--git-dir=${folder}`
-    if (parent !== undefined) await git([at, 'read-tree', '--', parent], { env })
-    const line = (path: string, { mode, id }: Entry) => `${mode} ${id}\t${path}\0`
-    const input = [
-      // Removals first, so that a folder may take the place of a file.
-      ...deleted.map((path) => line(path, { mode: '0', id: zeroId })),
-      ...[...added, ...updated].map((path) => line(path, files.get(path) ?? { mode: '0', id: zeroId })),
-    ]
-    await git([at, 'update-index', '-z', '--index-info'], { env, input: input.join('') })
-    return (await git([at, 'write-tree'], { env })).toString('utf8').trim()
-  } finally {
-    await rm(scratch, { recursive: true, force: true })
-  }
-}
+/** The tree of the changed files, all else taken from the parent. */
+const writeTree = ({ folder, parent }: Target, { files, added, updated, deleted }: Outcome): Promise<string> =>
+  editTree(folder, parent, new Map([...deleted, ...added, ...updated].map((path) => [path, files.get(path)])))
 
 /** Makes the commit and moves the branch to it. A branch that moved meanwhile is ParentCommitIdOutdatedException. */
 const commit = async (ctx: Ctx, target: Target, outcome: Outcome, author: Author & { message: string }) => {
@@ -118,9 +85,7 @@ const commit = async (ctx: Ctx, target: Target, outcome: Outcome, author: Author
   const facts: NewCommit = {
     tree: treeId,
     parents: target.parent === undefined ? [] : [target.parent],
-    name: author.name ?? ctx.principal.sessionName ?? ctx.principal.name ?? 'root',
-    email: author.email ?? '',
-    time: ctx.now(),
+    ...signatureOf(ctx, author),
     message: author.message,
   }
   const commitId = await writeObject(target.folder, 'commit', writeCommitObject(facts))

@@ -1,10 +1,54 @@
+import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRules } from '../../kernel/service.ts'
+import { targetOf } from './branch-merges.ts'
 import type { NS } from './operation.ts'
+import { getPullRequest } from './pull-request.ts'
 import { Repository } from './repositories.ts'
+
+const onReference = (reference: string | undefined) =>
+  reference === undefined ? {} : { context: { 'codecommit:References': reference } }
 
 /** Changes of a branch are checked with the branch as `codecommit:References`. */
 const onBranch = ({ branchName }: { branchName?: string }) =>
-  branchName === undefined ? {} : { context: { 'codecommit:References': `refs/heads/${branchName}` } }
+  onReference(branchName === undefined ? undefined : `refs/heads/${branchName}`)
+
+type MergeInput = { repositoryName?: string; targetBranch?: string; destinationCommitSpecifier?: string }
+
+/** Merges are checked with the branch they go to. */
+const onTarget = async (input: MergeInput, ctx: Ctx) => {
+  const { repositoryName } = input
+  const repository =
+    typeof repositoryName === 'string' ? await ctx.read((tx) => tx.get(Repository, repositoryName)) : undefined
+  const name = targetOf(input, repository?.defaultBranch)
+  return onReference(name === undefined ? undefined : `refs/heads/${name}`)
+}
+
+type PullRequestInput = { pullRequestId?: string }
+
+/** A pull request is its repository's; without one, no repository in particular is asked about. */
+const findPullRequest = async ({ pullRequestId }: PullRequestInput, ctx: Ctx) =>
+  typeof pullRequestId === 'string'
+    ? await ctx.read((tx) => getPullRequest(tx, pullRequestId)).catch(() => undefined)
+    : undefined
+
+const onPullRequest = async (input: PullRequestInput, ctx: Ctx) => {
+  const found = await findPullRequest(input, ctx)
+  return { resources: [found ? ctx.arn(found.repository.name) : '*'] }
+}
+
+const onPullRequestTarget = async (input: PullRequestInput, ctx: Ctx) => {
+  const found = await findPullRequest(input, ctx)
+  return { resources: [found ? ctx.arn(found.repository.name) : '*'], ...onReference(found?.pullRequest.destination) }
+}
+
+const onTargets = ({ targets }: { targets?: readonly { repositoryName?: string }[] }, ctx: Ctx) => {
+  const names = (targets ?? []).flatMap((target) => (target?.repositoryName ? [target.repositoryName] : []))
+  return { resources: names.length > 0 ? [...new Set(names)].map((name) => ctx.arn(name)) : ['*'] }
+}
+
+const onNames = ({ repositoryNames }: { repositoryNames?: readonly string[] }, ctx: Ctx) => ({
+  resources: (repositoryNames ?? []).map((name) => ctx.arn(name)),
+})
 
 /** Members are not yet checked when access is: what is missing is told by `validate`, to those who may ask at all. */
 const onArn = ({ resourceArn = '*' }: { resourceArn?: string }) => ({ resources: [resourceArn] })
@@ -12,9 +56,9 @@ const onArn = ({ resourceArn = '*' }: { resourceArn?: string }) => ({ resources:
 /** Repository ARNs are `arn:aws:codecommit:REGION:ACCOUNT:NAME`. */
 export const access: AccessRules<NS> = {
   operations: {
-    BatchGetRepositories: ({ repositoryNames }, ctx) => ({
-      resources: (repositoryNames ?? []).map((name) => ctx.arn(name)),
-    }),
+    BatchGetRepositories: onNames,
+    BatchAssociateApprovalRuleTemplateWithRepositories: onNames,
+    BatchDisassociateApprovalRuleTemplateFromRepositories: onNames,
     UpdateRepositoryName: ({ oldName = '*' }, ctx) => ({ resources: [ctx.arn(oldName)] }),
     TagResource: onArn,
     UntagResource: onArn,
@@ -24,6 +68,28 @@ export const access: AccessRules<NS> = {
     CreateCommit: onBranch,
     PutFile: onBranch,
     DeleteFile: onBranch,
+    CreateUnreferencedMergeCommit: onTarget,
+    GetMergeCommit: onTarget,
+    MergeBranchesByFastForward: onTarget,
+    MergeBranchesBySquash: onTarget,
+    MergeBranchesByThreeWay: onTarget,
+    CreatePullRequest: onTargets,
+    CreatePullRequestApprovalRule: onPullRequest,
+    DeletePullRequestApprovalRule: onPullRequest,
+    DescribePullRequestEvents: onPullRequest,
+    EvaluatePullRequestApprovalRules: onPullRequest,
+    GetPullRequest: onPullRequest,
+    GetPullRequestApprovalStates: onPullRequest,
+    GetPullRequestOverrideState: onPullRequest,
+    MergePullRequestByFastForward: onPullRequestTarget,
+    MergePullRequestBySquash: onPullRequestTarget,
+    MergePullRequestByThreeWay: onPullRequestTarget,
+    OverridePullRequestApprovalRules: onPullRequest,
+    UpdatePullRequestApprovalRuleContent: onPullRequest,
+    UpdatePullRequestApprovalState: onPullRequest,
+    UpdatePullRequestDescription: onPullRequest,
+    UpdatePullRequestStatus: onPullRequest,
+    UpdatePullRequestTitle: onPullRequest,
   },
   resourceTags: async (ctx, arn) => {
     const name = arn.slice(arn.lastIndexOf(':') + 1)

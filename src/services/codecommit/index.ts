@@ -1,5 +1,10 @@
 import { defineService, provide } from '../../kernel/service.ts'
 import { gitCredentials, repositoryObjects } from '../capabilities.ts'
+import * as approvalRules from './approval-rules.ts'
+import * as associations from './approval-template-associations.ts'
+import * as templates from './approval-templates.ts'
+import * as approvals from './approvals.ts'
+import * as branchMerges from './branch-merges.ts'
 import { CreateBranch, DeleteBranch, GetBranch, ListBranches, UpdateDefaultBranch } from './branches.ts'
 import { CreateCommit, DeleteFile, PutFile } from './commit-changes.ts'
 import { BatchGetCommits, GetCommit } from './commits.ts'
@@ -8,7 +13,17 @@ import { GetBlob, GetFile, GetFolder } from './files.ts'
 import { lacksGit } from './git.ts'
 import { gitDoor } from './git-door.ts'
 import { access } from './iam.ts'
+import { MergeCommit } from './merge-commits.ts'
+import {
+  BatchDescribeMergeConflicts,
+  DescribeMergeConflicts,
+  GetMergeConflicts,
+  GetMergeOptions,
+} from './merge-conflicts.ts'
 import type { NS } from './operation.ts'
+import { HistoryEntry, Numbering, PullRequest, Revision } from './pull-request.ts'
+import * as pullRequestMerges from './pull-request-merges.ts'
+import * as pullRequests from './pull-requests.ts'
 import { announcement, maintenance, PendingMoves } from './references.ts'
 import * as repositories from './repositories.ts'
 import { makeRepositoryObjects } from './repository-objects.ts'
@@ -16,30 +31,81 @@ import { ListTagsForResource, TagResource, UntagResource } from './tags.ts'
 
 export const service = defineService<NS>()({
   id: 'codecommit',
-  tables: [repositories.Repository, PendingMoves],
+  tables: [
+    repositories.Repository,
+    PendingMoves,
+    PullRequest,
+    Revision,
+    HistoryEntry,
+    Numbering,
+    templates.Template,
+    templates.Association,
+    MergeCommit,
+  ],
   operations: {
+    AssociateApprovalRuleTemplateWithRepository: associations.AssociateApprovalRuleTemplateWithRepository,
+    BatchAssociateApprovalRuleTemplateWithRepositories: associations.BatchAssociateApprovalRuleTemplateWithRepositories,
+    BatchDescribeMergeConflicts,
+    BatchDisassociateApprovalRuleTemplateFromRepositories:
+      associations.BatchDisassociateApprovalRuleTemplateFromRepositories,
     BatchGetCommits,
     BatchGetRepositories: repositories.BatchGetRepositories,
+    CreateApprovalRuleTemplate: templates.CreateApprovalRuleTemplate,
     CreateBranch,
     CreateCommit,
+    CreatePullRequest: pullRequests.CreatePullRequest,
+    CreatePullRequestApprovalRule: approvalRules.CreatePullRequestApprovalRule,
     CreateRepository: repositories.CreateRepository,
+    CreateUnreferencedMergeCommit: branchMerges.CreateUnreferencedMergeCommit,
+    DeleteApprovalRuleTemplate: templates.DeleteApprovalRuleTemplate,
     DeleteBranch,
     DeleteFile,
+    DeletePullRequestApprovalRule: approvalRules.DeletePullRequestApprovalRule,
     DeleteRepository: repositories.DeleteRepository,
+    DescribeMergeConflicts,
+    DescribePullRequestEvents: pullRequests.DescribePullRequestEvents,
+    DisassociateApprovalRuleTemplateFromRepository: associations.DisassociateApprovalRuleTemplateFromRepository,
+    EvaluatePullRequestApprovalRules: approvalRules.EvaluatePullRequestApprovalRules,
+    GetApprovalRuleTemplate: templates.GetApprovalRuleTemplate,
     GetBlob,
     GetBranch,
     GetCommit,
     GetDifferences,
     GetFile,
     GetFolder,
+    GetMergeCommit: branchMerges.GetMergeCommit,
+    GetMergeConflicts,
+    GetMergeOptions,
+    GetPullRequest: pullRequests.GetPullRequest,
+    GetPullRequestApprovalStates: approvals.GetPullRequestApprovalStates,
+    GetPullRequestOverrideState: approvals.GetPullRequestOverrideState,
     GetRepository: repositories.GetRepository,
+    ListApprovalRuleTemplates: templates.ListApprovalRuleTemplates,
+    ListAssociatedApprovalRuleTemplatesForRepository: associations.ListAssociatedApprovalRuleTemplatesForRepository,
     ListBranches,
+    ListPullRequests: pullRequests.ListPullRequests,
     ListRepositories: repositories.ListRepositories,
+    ListRepositoriesForApprovalRuleTemplate: associations.ListRepositoriesForApprovalRuleTemplate,
     ListTagsForResource,
+    MergeBranchesByFastForward: branchMerges.MergeBranchesByFastForward,
+    MergeBranchesBySquash: branchMerges.MergeBranchesBySquash,
+    MergeBranchesByThreeWay: branchMerges.MergeBranchesByThreeWay,
+    MergePullRequestByFastForward: pullRequestMerges.MergePullRequestByFastForward,
+    MergePullRequestBySquash: pullRequestMerges.MergePullRequestBySquash,
+    MergePullRequestByThreeWay: pullRequestMerges.MergePullRequestByThreeWay,
+    OverridePullRequestApprovalRules: approvals.OverridePullRequestApprovalRules,
     PutFile,
     TagResource,
     UntagResource,
+    UpdateApprovalRuleTemplateContent: templates.UpdateApprovalRuleTemplateContent,
+    UpdateApprovalRuleTemplateDescription: templates.UpdateApprovalRuleTemplateDescription,
+    UpdateApprovalRuleTemplateName: templates.UpdateApprovalRuleTemplateName,
     UpdateDefaultBranch,
+    UpdatePullRequestApprovalRuleContent: approvalRules.UpdatePullRequestApprovalRuleContent,
+    UpdatePullRequestApprovalState: approvals.UpdatePullRequestApprovalState,
+    UpdatePullRequestDescription: pullRequests.UpdatePullRequestDescription,
+    UpdatePullRequestStatus: pullRequests.UpdatePullRequestStatus,
+    UpdatePullRequestTitle: pullRequests.UpdatePullRequestTitle,
     UpdateRepositoryDescription: repositories.UpdateRepositoryDescription,
     UpdateRepositoryName: repositories.UpdateRepositoryName,
   },

@@ -1,3 +1,5 @@
+import { fail } from './operation.ts'
+
 /** One page of a list that stands still, and the token for the next one; `undefined` for a token that is not ours. */
 export const pageOf = <T>(
   items: readonly T[],
@@ -8,6 +10,22 @@ export const pageOf = <T>(
   if (start === undefined || start > items.length) return undefined
   const end = start + size
   return { page: items.slice(start, end), nextToken: end < items.length ? tokenOf(end) : undefined }
+}
+
+/**
+ * The page that a request asks for; `most` is the default size and the largest. Raises InvalidMaxResultsException and
+ * InvalidContinuationTokenException.
+ */
+export const getPage = <T>(
+  items: readonly T[],
+  { nextToken, maxResults }: { nextToken?: string | undefined; maxResults?: number | undefined },
+  { usual, most = usual }: { usual: number; most?: number },
+): { page: T[]; nextToken: string | undefined } => {
+  if (maxResults !== undefined && (maxResults < 1 || maxResults > most))
+    throw fail('InvalidMaxResultsException', `The maximum number of results must be between 1 and ${most}.`)
+  const found = pageOf(items, nextToken, maxResults ?? usual)
+  if (!found) throw fail('InvalidContinuationTokenException', 'The specified continuation token is not valid.')
+  return found
 }
 
 const tokenOf = (offset: number): string => Buffer.from(`offset:${offset}`).toString('base64url')

@@ -1,11 +1,18 @@
 // What happens to references, and how it is told: every move is an event, also when the server dies in between.
 
+import type {
+  ConflictDetailLevelTypeEnum,
+  ConflictResolutionStrategyTypeEnum,
+  MergeOptionTypeEnum,
+} from '@aws-sdk/client-codecommit'
 import type { Ctx } from '../../kernel/context.ts'
 import { table, type WriteTx } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
+import { type Caller, callerOf, senderOf } from './events.ts'
 import { zeroId } from './git.ts'
 import { moveReference, readReference, setHead, tidy } from './object-database.ts'
 import type { Command } from './pkt-line.ts'
+import { followBranches, type Merged } from './pull-request-branches.ts'
 import { arnOf, change, databaseOf, findRepositoryById, type Repository } from './repositories.ts'
 
 /**
@@ -16,9 +23,25 @@ export type PendingMoves = {
   readonly id: string
   readonly repositoryId: string
   readonly callerArn: string
+  /** What session tags say of the caller. */
+  readonly callerTags?: Omit<Caller, 'arn'>
   /** ISO 8601. */
   readonly since: string
   readonly moves: readonly Command[]
+  readonly cause?: Cause
+}
+
+/** Why a reference moves: a merge, as its event tells it, and the pull request that is merged by it. */
+export type Cause = {
+  readonly merge: {
+    readonly baseCommitId?: string
+    readonly sourceCommitId: string
+    readonly destinationCommitId: string
+    readonly mergeOption: MergeOptionTypeEnum
+    readonly conflictDetailsLevel?: ConflictDetailLevelTypeEnum
+    readonly conflictResolutionStrategy?: ConflictResolutionStrategyTypeEnum
+  }
+  readonly pullRequest?: Merged
 }
 
 export const PendingMoves = table<PendingMoves>('codecommit.pendingMoves', {
@@ -28,8 +51,10 @@ export const PendingMoves = table<PendingMoves>('codecommit.pendingMoves', {
 
 const referenceTypes = { 'refs/heads/': 'branch', 'refs/tags/': 'tag' } as const
 
+const callerOfPending = ({ callerArn, callerTags }: PendingMoves): Caller => ({ arn: callerArn, ...callerTags })
+
 /** CodeCommit user guide, "Monitoring CodeCommit events": a branch or tag was created, updated or deleted. */
-const stateChange = (ctx: Ctx, repository: Repository, callerArn: string, { reference, from, to }: Command) => {
+const stateChange = (ctx: Ctx, repository: Repository, pending: PendingMoves, { reference, from, to }: Command) => {
   const type = Object.entries(referenceTypes).find(([prefix]) => reference.startsWith(prefix))
   if (!type) return undefined
   const [prefix, referenceType] = type
@@ -49,7 +74,8 @@ const stateChange = (ctx: Ctx, repository: Repository, callerArn: string, { refe
       referenceFullName: reference,
       ...(to === zeroId ? {} : { commitId: to }),
       ...(from === zeroId ? {} : { oldCommitId: from }),
-      callerUserArn: callerArn,
+      ...pending.cause?.merge,
+      ...senderOf(callerOfPending(pending)),
     },
   }
 }
@@ -67,6 +93,12 @@ const announce = async (ctx: Ctx, pending: PendingMoves, made: readonly Command[
   const repository = await ctx.read((tx) => findRepositoryById(tx, pending.repositoryId))
   const first = repository?.defaultBranch === undefined ? firstBranch(made) : undefined
   if (repository && first !== undefined) await setHead(databaseOf(ctx, repository.id), first)
+  if (repository && made.length > 0)
+    await followBranches(ctx, repository, {
+      caller: callerOfPending(pending),
+      references: new Set(made.map(({ reference }) => reference)),
+      merged: pending.cause?.pullRequest,
+    })
   await ctx.write(async (tx) => {
     const key = PendingMoves.key(pending)
     if (!(await tx.get(PendingMoves, key))) return
@@ -76,12 +108,12 @@ const announce = async (ctx: Ctx, pending: PendingMoves, made: readonly Command[
     const defaultBranch = present.defaultBranch ?? first
     change(ctx, tx, present, defaultBranch === undefined ? {} : { defaultBranch })
     tx.wake(maintenance.name, present.id, { in: calm })
-    for (const move of made) emit(ctx, tx, present, pending.callerArn, move)
+    for (const move of made) emit(ctx, tx, present, pending, move)
   })
 }
 
-const emit = (ctx: Ctx, tx: WriteTx, repository: Repository, callerArn: string, move: Command): void => {
-  const event = stateChange(ctx, repository, callerArn, move)
+const emit = (ctx: Ctx, tx: WriteTx, repository: Repository, pending: PendingMoves, move: Command): void => {
+  const event = stateChange(ctx, repository, pending, move)
   if (event) tx.emit(event)
 }
 
@@ -94,13 +126,17 @@ export const withAnnouncement = async (
   repository: Repository,
   moves: readonly Command[],
   make: () => Promise<readonly Command[]>,
+  cause?: Cause,
 ): Promise<readonly Command[]> => {
+  const { arn, ...callerTags } = callerOf(ctx)
   const pending: PendingMoves = {
     id: ctx.newId(),
     repositoryId: repository.id,
-    callerArn: ctx.principal.arn,
+    callerArn: arn,
+    callerTags,
     since: ctx.now().toISOString(),
     moves,
+    ...(cause ? { cause } : {}),
   }
   await ctx.write(async (tx) => {
     tx.put(PendingMoves, pending)
@@ -113,10 +149,9 @@ export const withAnnouncement = async (
 }
 
 /** Moves one reference for the caller, if it still is at `from`. Says whether it did. */
-export const move = async (ctx: Ctx, repository: Repository, command: Command): Promise<boolean> => {
-  const made = await withAnnouncement(ctx, repository, [command], async () =>
-    (await moveReference(databaseOf(ctx, repository.id), command)) ? [command] : [],
-  )
+export const move = async (ctx: Ctx, repository: Repository, command: Command, cause?: Cause): Promise<boolean> => {
+  const make = async () => ((await moveReference(databaseOf(ctx, repository.id), command)) ? [command] : [])
+  const made = await withAnnouncement(ctx, repository, [command], make, cause)
   return made.length > 0
 }
 
