@@ -209,13 +209,12 @@ describe('pull requests', () => {
       'MultipleRepositoriesInPullRequestException',
       { targets: [{ sourceReference: 'feature' }, { repositoryName: 'other', sourceReference: 'feature' }] },
     ],
-  ])('are refused: %s', async (name, changes: { title?: string; targets?: object[] }) => {
-    const targets = changes.targets?.map((target) => ({ repositoryName, sourceReference: '', ...target }))
-    await expect(open({ ...changes, ...(targets ? { targets } : {}) })).rejects.toMatchObject({
-      $metadata: { httpStatusCode: 400 },
-    })
-    if (name !== 'InvalidTitleException')
-      await expect(open({ ...changes, ...(targets ? { targets } : {}) })).rejects.toEqual(refused(name))
+  ])('are refused: %s', async (name, { targets, ...changes }: { title?: string; targets?: object[] }) => {
+    const inRepository = targets?.map((target) => ({ repositoryName, sourceReference: '', ...target }))
+    await expect(open({ ...changes, ...(inRepository ? { targets: inRepository } : {}) })).rejects.toMatchObject(
+      // The model itself bounds titles.
+      name === 'InvalidTitleException' ? { $metadata: { httpStatusCode: 400 } } : { name },
+    )
   })
 
   it('follow their branches, and end with them', async () => {
