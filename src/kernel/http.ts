@@ -42,6 +42,7 @@ export const httpListener = (kernel: Kernel): Listener => {
     const host = (request.headers.host ?? '').toLowerCase().replace(/:\d+$/, '')
     for (const { service, route, pattern, hosts } of routes) {
       if ((route.door ?? 'endpoint') !== door || (route.method && route.method !== request.method)) continue
+      if (route.target && !String(request.headers['x-amz-target'] ?? '').startsWith(route.target)) continue
       const named = hosts ? hosts.exec(host) : undefined
       const match = named === null ? undefined : pattern.exec(path)
       if (match) return { service, route, params: { ...named?.groups, ...match.groups } }

@@ -65,6 +65,8 @@ export type Route = {
   readonly host?: RegExp
   /** A regular expression over the path, anchored by us. Named groups become `params`. */
   readonly path: RegExp
+  /** How `x-amz-target` begins, for AWS JSON services that no SDK has. */
+  readonly target?: string
   /** `ctx.principal` is anonymous: the route authenticates by itself through `authenticate` where it must. */
   readonly handle: (ctx: Ctx, exchange: Exchange) => Promise<void>
 }

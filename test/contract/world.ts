@@ -167,6 +167,10 @@ export const makeWorld = async (
     deploymentConfigName: 'careful',
     minimumHealthyHosts: { type: 'HOST_COUNT', value: 1 },
   })
+  await call('codedeploy', 'RegisterOnPremisesInstance', {
+    instanceName: 'rack',
+    iamUserArn: `arn:aws:iam::${account}:user/rack`,
+  })
   const { deploymentId } = await call('codedeploy', 'CreateDeployment', {
     applicationName: 'app',
     deploymentGroupName: 'all',
@@ -369,6 +373,8 @@ export const makeWorld = async (
         deploymentIds: deploymentId,
         ResourceArn: arn('codedeploy', 'application:app'),
         serviceRoleArn: passed,
+        instanceName: 'rack',
+        instanceNames: 'rack',
       },
       codepipeline: {
         name: 'release',

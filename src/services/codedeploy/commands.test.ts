@@ -116,5 +116,5 @@ test('a host has its own commands and nobody else’s', async () => {
     endpoint: it.story.endpoint,
     keys: async () => ({ ...it.story.root, expires: Number.POSITIVE_INFINITY }),
   }
-  await expect(poll(root, 'one')).rejects.toThrow('Only an instance under its instance profile has host commands.')
+  await expect(poll(root, 'one')).rejects.toThrow('Only an instance under its instance profile, or a registered')
 })

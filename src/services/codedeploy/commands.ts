@@ -6,12 +6,15 @@ import { instances } from '../capabilities.ts'
 import type { Specification } from './agent/specification.ts'
 import { Deployment } from './deployment.ts'
 import { targetChanged } from './events.ts'
-import { failedAt, type LifecycleEvent, presentEvent, Target } from './target.ts'
+import { machineOf } from './on-premises.ts'
+import type { Revision } from './revisions.ts'
+import { endedAt, failedAt, type LifecycleEvent, presentEvent, Target } from './target.ts'
 
 // The host command service: what the agent inside a machine talks to. Operations and members have the names that AWS's
 // agent uses. A host may ask for its own commands and nothing else.
 
-type Host = { readonly ctx: Ctx; readonly instanceId: string }
+/** The machine that asks: an instance by its id, an on-premises one by its name. */
+type Host = { readonly ctx: Ctx; readonly machine: string }
 type Message = Readonly<Record<string, unknown>>
 
 const denied = (message: string) => new AwsError('AccessDeniedException', message, { status: 403 })
@@ -22,43 +25,67 @@ const text = (message: Message, name: string): string => {
   return value
 }
 
-/** Which machine asks: by its signature an instance-profile session, by its door the very machine. Throws AccessDenied. */
+/**
+ * Which machine asks: an instance by its profile's session and by its door, an on-premises machine by the IAM user or
+ * session it was registered with. Throws AccessDenied.
+ */
 const hostOf = async (exchange: Exchange): Promise<Host> => {
   const ctx = await exchange.authenticate()
   const { principal } = ctx
+  if (principal.session?.invokedBy !== 'ec2.amazonaws.com') {
+    const machine = await ctx.read((tx) => machineOf(tx, principal.arn))
+    if (!machine)
+      throw denied(
+        'Only an instance under its instance profile, or a registered on-premises instance, has host commands.',
+      )
+    return { ctx, machine: machine.name }
+  }
   const instanceId = principal.kind === 'role' ? (principal.sessionName ?? '') : ''
-  if (!/^i-[0-9a-f]{17}$/.test(instanceId) || principal.session?.invokedBy !== 'ec2.amazonaws.com')
-    throw denied('Only an instance under its instance profile has host commands.')
+  if (!/^i-[0-9a-f]{17}$/.test(instanceId)) throw denied('The session is not that of an instance.')
   const machine = exchange.from && (await ctx.use(instances).ofTask(exchange.from.task))
   if (machine && machine.instanceId !== instanceId) throw denied('The credentials are those of another instance.')
   const place = machine?.place ?? ctx.place
-  return { ctx: ctx.at(place), instanceId }
+  return { ctx: ctx.at(place), machine: instanceId }
 }
 
-/** The host command service: POST with a JSON body, signed for `codedeploy-commands` by the instance profile's session. */
+const targetPrefix = 'CodeDeployCommandService_v20141006.'
+
+/**
+ * The host command service, `codedeploy-commands`: AWS JSON 1.1 that no SDK has, as AWS's agent speaks it. Signed by the
+ * instance profile's session or the on-premises machine's own credentials.
+ */
 export const hostCommands: Route = {
   name: 'host commands',
   method: 'POST',
-  path: /\/_drydock\/codedeploy\/(?<operation>[A-Za-z]+)/,
+  path: /\/?/,
+  target: targetPrefix,
   handle: async (_ctx, exchange) => {
-    const { response, params } = exchange
-    const operation = Object.hasOwn(operations, params.operation ?? '') ? operations[params.operation ?? ''] : undefined
-    if (!operation)
-      throw new AwsError('UnknownOperationException', 'The host command service has no such operation.', {
-        status: 404,
-      })
-    const host = await hostOf(exchange)
-    let message: unknown
+    const { request, response } = exchange
+    const answer = (status: number, body: object) =>
+      response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(body))
     try {
-      message = JSON.parse(Buffer.from(await exchange.body()).toString('utf8'))
-    } catch {
-      throw new AwsError('SerializationException', 'The body is not JSON.')
+      const name = String(request.headers['x-amz-target']).slice(targetPrefix.length)
+      const operation = Object.hasOwn(operations, name) ? operations[name] : undefined
+      if (!operation) throw new AwsError('UnknownOperationException', 'The host command service has no such operation.')
+      const host = await hostOf(exchange)
+      answer(200, await operation(host, readMessage(await exchange.body())))
+    } catch (error) {
+      if (!(error instanceof AwsError)) throw error
+      answer(error.status ?? 400, { __type: error.code, message: error.message })
     }
-    if (typeof message !== 'object' || message === null)
-      throw new AwsError('SerializationException', 'The body is not a JSON object.')
-    const answer = await operation(host, message as Message)
-    response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(answer))
   },
+}
+
+const readMessage = (body: Uint8Array): Message => {
+  let message: unknown
+  try {
+    message = JSON.parse(Buffer.from(body).toString('utf8'))
+  } catch {
+    throw new AwsError('SerializationException', 'The body is not JSON.')
+  }
+  if (typeof message !== 'object' || message === null)
+    throw new AwsError('SerializationException', 'The body is not a JSON object.')
+  return message as Message
 }
 
 const identifierOf = ({ deploymentId, instanceId }: Target, event: string): string =>
@@ -73,7 +100,7 @@ const commandOf = (host: Host, identifier: string): { key: string; event: string
     parts = undefined
   }
   const [deploymentId, instanceId, event] = Array.isArray(parts) ? parts : []
-  if (typeof deploymentId !== 'string' || instanceId !== host.instanceId || typeof event !== 'string')
+  if (typeof deploymentId !== 'string' || instanceId !== host.machine || typeof event !== 'string')
     throw denied('The command is not one of this host.')
   return { key: `${deploymentId}/${instanceId}`, event, deploymentId }
 }
@@ -83,7 +110,7 @@ type Waiting = { readonly target: Target; readonly at: number; readonly event: L
 /** What deployments want of the host now, one event each; nothing of a deployment that somebody stops. */
 const waitingFor = async (tx: ReadTx, host: Host): Promise<Waiting[]> => {
   const found: Waiting[] = []
-  for (const target of await tx.list(Target, { index: 'active', equals: host.instanceId })) {
+  for (const target of await tx.list(Target, { index: 'active', equals: host.machine })) {
     const at = presentEvent(target)
     const event = target.events[at]
     if (event && !(await tx.get(Deployment, target.deploymentId))?.stop) found.push({ target, at, event })
@@ -92,14 +119,20 @@ const waitingFor = async (tx: ReadTx, host: Host): Promise<Waiting[]> => {
   return found
 }
 
+/** Which run of Drydock's own agent asks; AWS's agent does not say. */
+const sessionOf = ({ AgentSession }: Message): string | undefined =>
+  typeof AgentSession === 'string' && AgentSession !== '' ? AgentSession.slice(0, 100) : undefined
+
 /**
  * The host's present event, if a deployment waits for it. An agent that polls is idle: what it has acknowledged itself it
  * is given again, for then the answer to its acknowledgement was lost; what an earlier run of it left is failed, as
  * AWS's agent does after a restart.
  */
 const PollHostCommand = async (host: Host, message: Message) => {
-  const session = text(message, 'AgentSession')
-  const waiting = await host.ctx.read((tx) => waitingFor(tx, host))
+  const session = sessionOf(message)
+  const all = await host.ctx.read((tx) => waitingFor(tx, host))
+  // AWS's agent asks for more while it works, and fails what an earlier run of it left by itself.
+  const waiting = session === undefined ? all.filter(({ event }) => event.status === 'Pending') : all
   const left = waiting.filter(({ event }) => event.status === 'InProgress' && event.session !== session)
   if (left.length > 0)
     await host.ctx.write(async (tx) => {
@@ -120,6 +153,7 @@ const PollHostCommand = async (host: Host, message: Message) => {
       HostIdentifier: message.HostIdentifier,
       DeploymentExecutionId: next.target.deploymentId,
       CommandName: next.event.name,
+      Nonce: next.at,
     },
   }
 }
@@ -127,7 +161,7 @@ const PollHostCommand = async (host: Host, message: Message) => {
 const PutHostCommandAcknowledgement = (host: Host, message: Message) =>
   host.ctx.write(async (tx) => {
     const { key, event: name } = commandOf(host, text(message, 'HostCommandIdentifier'))
-    const session = text(message, 'AgentSession')
+    const session = sessionOf(message)
     const target = await tx.get(Target, key)
     const event = target?.events.find((one) => one.name === name)
     if (!target || !event || target.status !== 'InProgress') return { CommandStatus: 'Failed' }
@@ -139,7 +173,9 @@ const PutHostCommandAcknowledgement = (host: Host, message: Message) =>
       ...target,
       updated: now,
       events: target.events.map((one) =>
-        one.name === name ? { ...one, status: 'InProgress' as const, started: now, session } : one,
+        one.name === name
+          ? { ...one, status: 'InProgress' as const, started: now, ...(session ? { session } : {}) }
+          : one,
       ),
     })
     return { CommandStatus: 'InProgress' }
@@ -149,31 +185,34 @@ const GetDeploymentSpecification = (host: Host, message: Message) =>
   host.ctx.read(async (tx) => {
     const id = text(message, 'DeploymentExecutionId')
     const deployment = await tx.get(Deployment, id)
-    if (!deployment || !(await tx.get(Target, `${id}/${host.instanceId}`)))
+    if (!deployment || !(await tx.get(Target, `${id}/${host.machine}`)))
       throw denied('The deployment is not one of this host.')
-    const { bucket, key, bundleType, version, eTag } = deployment.revision
     const specification: Specification = {
       DeploymentId: id,
       DeploymentGroupId: deployment.groupId,
       DeploymentGroupName: deployment.group,
       ApplicationName: deployment.application,
-      Revision: {
-        RevisionType: 'S3',
-        S3Revision: {
-          Bucket: bucket,
-          Key: key,
-          BundleType: bundleType,
-          ...(version ? { Version: version } : {}),
-          ...(eTag ? { ETag: eTag } : {}),
-        },
-      },
-      FileExistsBehavior: deployment.fileExists,
+      DeploymentCreator: deployment.creator,
+      DeploymentType: deployment.style.type,
+      Revision: toSpecification(deployment.revision),
+      AgentActionOverrides: { AgentOverrides: { FileExistsBehavior: deployment.fileExists } },
     }
     return {
       DeploymentSystem: 'CodeDeploy',
       DeploymentSpecification: { GenericEnvelope: { Format: 'TEXT/JSON', Payload: JSON.stringify(specification) } },
     }
   })
+
+const toSpecification = ({ bucket, key, bundleType, version, eTag }: Revision): Specification['Revision'] => ({
+  RevisionType: 'S3',
+  S3Revision: {
+    Bucket: bucket,
+    Key: key,
+    BundleType: bundleType,
+    ...(version ? { Version: version } : {}),
+    ...(eTag ? { ETag: eTag } : {}),
+  },
+})
 
 const PutHostCommandComplete = (host: Host, message: Message) =>
   host.ctx.write(async (tx) => {
@@ -185,23 +224,20 @@ const PutHostCommandComplete = (host: Host, message: Message) =>
     const diagnostics = readDiagnostics(message)
     const forgiven = name === 'ApplicationStop' && deployment?.ignoreStopFailures
     if (message.CommandStatus !== 'Succeeded' && !forgiven) return fail(host, tx, target, at, diagnostics)
-    const now = host.ctx.now().getTime()
-    const events = target.events.map((event, index) =>
-      index === at
-        ? {
-            ...event,
-            status: message.CommandStatus === 'Succeeded' ? ('Succeeded' as const) : ('Failed' as const),
-            ended: now,
-            diagnostics,
-          }
-        : event,
-    )
-    const last = at === events.length - 1
-    const changed: Target = { ...target, updated: now, events, status: last ? 'Succeeded' : target.status }
-    tx.put(Target, changed)
+    const status = message.CommandStatus === 'Succeeded' ? ('Succeeded' as const) : ('Failed' as const)
+    const changed = tx.put(Target, endedAt(target, at, host.ctx.now().getTime(), { status, diagnostics }))
+    const last = changed.status !== 'InProgress'
     if (last && deployment) tx.emit(targetChanged(host.ctx, deployment, changed))
     if (last || deployment?.stop) tx.wake('codedeploy.deployment', deploymentId)
     return {}
+  })
+
+/** What a host says of an event that is under way: nothing that AWS shows. */
+const PostHostCommandUpdate = (host: Host, message: Message) =>
+  host.ctx.read(async (tx) => {
+    const { key, event: name } = commandOf(host, text(message, 'HostCommandIdentifier'))
+    const event = (await tx.get(Target, key))?.events.find((one) => one.name === name)
+    return { CommandStatus: event?.status === 'InProgress' ? 'InProgress' : 'Failed' }
   })
 
 const fail = async (
@@ -240,4 +276,5 @@ const operations: Readonly<Record<string, (host: Host, message: Message) => Prom
   PutHostCommandAcknowledgement,
   GetDeploymentSpecification,
   PutHostCommandComplete,
+  PostHostCommandUpdate,
 }

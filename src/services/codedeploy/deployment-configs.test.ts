@@ -11,7 +11,5 @@ test.each([
   ['40 percent', 'FLEET_PERCENT', 40, [1, 1, 2, 4]],
   ['all', 'FLEET_PERCENT', 100, [1, 2, 3, 9]],
 ] as const)('%s: of 1, 2, 3 and 9 instances so many stay healthy', (_what, type, value, minimums) => {
-  expect([1, 2, 3, 9].map((total) => healthyMinimum({ minimumHealthyHosts: { type, value } }, total))).toEqual([
-    ...minimums,
-  ])
+  expect([1, 2, 3, 9].map((total) => healthyMinimum({ type, value }, total))).toEqual([...minimums])
 })

@@ -1,18 +1,23 @@
 import { type ReadTx, table } from '../../store/store.ts'
 import { Group } from './deployment-groups.ts'
-import { checkName, fail, type Operation } from './operation.ts'
+import { checkName, fail, type Input, type Operation } from './operation.ts'
 import { page } from './page.ts'
 
 /** `MOST_CONCURRENCY`, which only CodeDeployDefault.OneAtATime has: all but this many stay healthy. */
-type MinimumHealthyHosts = {
+export type MinimumHealthyHosts = {
   readonly type: 'HOST_COUNT' | 'FLEET_PERCENT' | 'MOST_CONCURRENCY'
   readonly value: number
 }
+/** One Availability Zone after the other. Pauses after a zone in seconds. */
+type Zonal = { readonly firstMonitor?: number; readonly monitor?: number; readonly hosts?: MinimumHealthyHosts }
+/** How many instances must stay healthy while a deployment goes on. */
+export type Health = { readonly hosts: MinimumHealthyHosts; readonly zonal?: Zonal }
 export type DeploymentConfig = {
   readonly name: string
   readonly id: string
   readonly created: number
   readonly minimumHealthyHosts: MinimumHealthyHosts
+  readonly zonal?: Zonal
 }
 export const DeploymentConfig = table<DeploymentConfig>('codedeploy.deployment-config', {
   scope: 'region',
@@ -43,15 +48,47 @@ export const getConfig = async (tx: ReadTx, name: string): Promise<DeploymentCon
  * How many of `total` instances must stay healthy: percentages are rounded up ("CodeDeploy instance health", user guide).
  * The rest may be worked on at a time, and may fail: so with CodeDeployDefault.OneAtATime the last one may.
  */
-export const healthyMinimum = (
-  { minimumHealthyHosts: { type, value } }: Pick<DeploymentConfig, 'minimumHealthyHosts'>,
-  total: number,
-): number =>
+export const healthyMinimum = ({ type, value }: MinimumHealthyHosts, total: number): number =>
   type === 'HOST_COUNT'
     ? value
     : type === 'FLEET_PERCENT'
       ? Math.ceil((total * value) / 100)
       : Math.max(0, total - value)
+
+/** `undefined` for what is no minimum of healthy hosts. */
+const readHosts = (
+  hosts: { readonly type?: string | undefined; readonly value?: number | undefined } | undefined,
+): MinimumHealthyHosts | undefined => {
+  const { type, value } = hosts ?? {}
+  if ((type !== 'HOST_COUNT' && type !== 'FLEET_PERCENT') || value === undefined || value < 0) return undefined
+  return type === 'FLEET_PERCENT' && value > 100 ? undefined : { type, value }
+}
+
+/** Reads a zonal configuration. Throws InvalidZonalDeploymentConfigurationException. */
+const readZonal = (wire: Input<'CreateDeploymentConfig'>['zonalConfig']): Zonal | undefined => {
+  if (!wire) return undefined
+  const { firstZoneMonitorDurationInSeconds: firstMonitor, monitorDurationInSeconds: monitor } = wire
+  const hosts = readHosts(wire.minimumHealthyHostsPerZone)
+  if (wire.minimumHealthyHostsPerZone && !hosts)
+    throw fail('InvalidZonalDeploymentConfigurationException', 'The minimum of healthy hosts per zone is not valid.')
+  for (const seconds of [firstMonitor, monitor])
+    if (seconds !== undefined && (!Number.isInteger(seconds) || seconds < 0))
+      throw fail('InvalidZonalDeploymentConfigurationException', 'The monitor duration is not valid.')
+  return {
+    ...(firstMonitor === undefined ? {} : { firstMonitor }),
+    ...(monitor === undefined ? {} : { monitor }),
+    ...(hosts ? { hosts } : {}),
+  }
+}
+
+// MOST_CONCURRENCY, which the documentation has, is not among the SDK's values.
+const toHosts = ({ type, value }: MinimumHealthyHosts) => ({ type: type as 'HOST_COUNT', value })
+
+const toZonal = ({ firstMonitor, monitor, hosts }: Zonal) => ({
+  firstZoneMonitorDurationInSeconds: firstMonitor,
+  monitorDurationInSeconds: monitor,
+  ...(hosts ? { minimumHealthyHostsPerZone: toHosts(hosts) } : {}),
+})
 
 export const CreateDeploymentConfig: Operation<'CreateDeploymentConfig'> = (ctx, input) => {
   const { deploymentConfigName: name, minimumHealthyHosts: hosts } = input
@@ -68,16 +105,10 @@ export const CreateDeploymentConfig: Operation<'CreateDeploymentConfig'> = (ctx,
       'InvalidTrafficRoutingConfigurationException',
       'The compute platform Server has no traffic routing configuration.',
     )
-  if (input.zonalConfig)
-    throw fail('InvalidZonalDeploymentConfigurationException', 'Drydock does not deploy zone by zone.')
-  if (
-    !hosts?.type ||
-    hosts.value === undefined ||
-    hosts.value < 0 ||
-    (hosts.type === 'FLEET_PERCENT' && hosts.value > 100)
-  )
+  const minimumHealthyHosts = readHosts(hosts)
+  if (!minimumHealthyHosts)
     throw fail('InvalidMinimumHealthyHostValueException', 'The minimum healthy hosts value is not valid.')
-  const minimumHealthyHosts = { type: hosts.type, value: hosts.value }
+  const zonal = readZonal(input.zonalConfig)
   return ctx.write(async (tx) => {
     if (await tx.get(DeploymentConfig, name))
       throw fail('DeploymentConfigAlreadyExistsException', `Deployment configuration already exists: ${name}`)
@@ -86,6 +117,7 @@ export const CreateDeploymentConfig: Operation<'CreateDeploymentConfig'> = (ctx,
       id: ctx.newId(),
       created: ctx.now().getTime(),
       minimumHealthyHosts,
+      ...(zonal ? { zonal } : {}),
     })
     return { deploymentConfigId: id }
   })
@@ -93,14 +125,14 @@ export const CreateDeploymentConfig: Operation<'CreateDeploymentConfig'> = (ctx,
 
 export const GetDeploymentConfig: Operation<'GetDeploymentConfig'> = (ctx, { deploymentConfigName }) =>
   ctx.read(async (tx) => {
-    const { name, id, created, minimumHealthyHosts } = await getConfig(tx, deploymentConfigName)
+    const { name, id, created, minimumHealthyHosts, zonal } = await getConfig(tx, deploymentConfigName)
     return {
       deploymentConfigInfo: {
         deploymentConfigName: name,
         deploymentConfigId: id,
         createTime: new Date(created),
-        // The documentation's MOST_CONCURRENCY is not among the SDK's values.
-        minimumHealthyHosts: { ...minimumHealthyHosts, type: minimumHealthyHosts.type as 'HOST_COUNT' },
+        minimumHealthyHosts: toHosts(minimumHealthyHosts),
+        ...(zonal ? { zonalConfig: toZonal(zonal) } : {}),
         computePlatform: 'Server' as const,
       },
     }

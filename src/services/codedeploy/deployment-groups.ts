@@ -1,18 +1,15 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { getApplication } from './applications.ts'
+import { type BlueGreen, inPlace, readBlueGreen, readStyle, type Style, toBlueGreen, toStyle } from './blue-green.ts'
 import { Deployment, unfinished } from './deployment.ts'
 import { defaultConfig, getConfig } from './deployment-configs.ts'
 import { checkName, fail, type Input, type Operation } from './operation.ts'
 import { checkBatch, page } from './page.ts'
 import { Registered, type Revision, revisionsOf, toRevision } from './revisions.ts'
+import { readTagSet, type TagSet, toFilter } from './tag-filters.ts'
 import { moveTags, putTags, Tags } from './tags.ts'
 
-export type TagFilter = {
-  readonly key?: string
-  readonly value?: string
-  readonly type: 'KEY_ONLY' | 'VALUE_ONLY' | 'KEY_AND_VALUE'
-}
 export type AutoRollback = {
   readonly enabled: boolean
   readonly events: readonly ('DEPLOYMENT_FAILURE' | 'DEPLOYMENT_STOP_ON_REQUEST')[]
@@ -25,10 +22,11 @@ export type Group = {
   readonly id: string
   readonly config: string
   readonly serviceRoleArn: string
-  /** Groups of filters: an instance must match one filter of each. */
-  readonly tagSet: readonly (readonly TagFilter[])[]
-  /** The user wrote `ec2TagFilters`, and is shown them again. */
-  readonly flat: boolean
+  /** Which machines it is for: EC2's by their tags, on-premises ones by theirs. */
+  readonly ec2: TagSet
+  readonly onPremises: TagSet
+  readonly style: Style
+  readonly blueGreen?: BlueGreen
   readonly autoRollback: AutoRollback
   /** Kept and shown. */
   readonly outdatedInstances?: 'IGNORE' | 'UPDATE'
@@ -39,7 +37,13 @@ export type Group = {
 export const Group = table<Group>('codedeploy.deployment-group', {
   scope: 'region',
   key: ({ application, name }) => `${application}/${name}`,
+  version: 2,
+  upgrade: (old) => {
+    const { tagSet, flat, ...rest } = old as Group & { tagSet: TagSet['groups']; flat: boolean }
+    return { ...rest, ec2: { groups: tagSet, flat }, onPremises: noTags, style: inPlace }
+  },
 })
+const noTags: TagSet = { groups: [], flat: true }
 
 /** Throws DeploymentGroupDoesNotExistException. */
 export const getGroup = async (tx: ReadTx, application: string, name: string): Promise<Group> => {
@@ -81,13 +85,9 @@ type Settings = Partial<
 const refuseUnsupported = (input: Settings): void => {
   if (input.autoScalingGroups?.length)
     throw fail('InvalidAutoScalingGroupException', 'Auto Scaling groups come with their service.')
-  if (input.onPremisesInstanceTagFilters?.length || input.onPremisesTagSet?.onPremisesTagSetList?.length)
-    throw fail('InvalidOnPremisesTagCombinationException', 'Drydock does not deploy to on-premises instances yet.')
   if (input.alarmConfiguration?.alarms?.length)
     throw fail('InvalidAlarmConfigException', 'Alarms do not stop deployments yet.')
   if (input.triggerConfigurations?.length) throw fail('InvalidTriggerConfigException', 'Triggers come with Amazon SNS.')
-  if (input.blueGreenDeploymentConfiguration || input.deploymentStyle?.deploymentType === 'BLUE_GREEN')
-    throw fail('InvalidBlueGreenDeploymentConfigurationException', 'Blue/green deployments come with load balancers.')
   if (input.loadBalancerInfo || input.deploymentStyle?.deploymentOption === 'WITH_TRAFFIC_CONTROL')
     throw fail('InvalidLoadBalancerInfoException', 'Traffic control comes with load balancers.')
   if (input.ecsServices?.length)
@@ -96,39 +96,32 @@ const refuseUnsupported = (input: Settings): void => {
     throw fail('InvalidAutoScalingGroupException', 'Auto Scaling groups come with their service.')
 }
 
-const readFilter = ({
-  Key,
-  Value,
-  Type,
-}: {
-  Key?: string | undefined
-  Value?: string | undefined
-  Type?: string | undefined
-}): TagFilter => {
-  if (Type !== 'KEY_ONLY' && Type !== 'VALUE_ONLY' && Type !== 'KEY_AND_VALUE')
-    throw fail('InvalidEC2TagException', 'The tag was specified in an invalid format.')
-  if ((Type !== 'VALUE_ONLY' && Key === undefined) || (Type !== 'KEY_ONLY' && Value === undefined))
-    throw fail('InvalidEC2TagException', 'The tag was specified in an invalid format.')
-  return { ...(Key === undefined ? {} : { key: Key }), ...(Value === undefined ? {} : { value: Value }), type: Type }
+/** The parts of a group that say which machines it is for, as far as the request names them. */
+const readTags = (input: Settings): Partial<Pick<Group, 'ec2' | 'onPremises'>> => {
+  const ec2 = readTagSet(input.ec2TagFilters, input.ec2TagSet?.ec2TagSetList, {
+    filter: 'InvalidEC2TagException',
+    both: 'InvalidEC2TagCombinationException',
+  })
+  const onPremises = readTagSet(input.onPremisesInstanceTagFilters, input.onPremisesTagSet?.onPremisesTagSetList, {
+    filter: 'InvalidTagException',
+    both: 'InvalidOnPremisesTagCombinationException',
+  })
+  return { ...(ec2 ? { ec2 } : {}), ...(onPremises ? { onPremises } : {}) }
 }
 
-const readTags = ({ ec2TagFilters, ec2TagSet }: Settings): Pick<Group, 'tagSet' | 'flat'> | undefined => {
-  if (ec2TagFilters?.length && ec2TagSet?.ec2TagSetList?.length)
+/** What must hold of a group as a whole. Throws InvalidBlueGreenDeploymentConfigurationException. */
+const checkStyle = ({ style, blueGreen, onPremises }: Pick<Group, 'style' | 'blueGreen' | 'onPremises'>): void => {
+  if (style.type !== 'BLUE_GREEN') return
+  if (!blueGreen)
     throw fail(
-      'InvalidEC2TagCombinationException',
-      'The request specified both EC2 tag filters and an EC2 tag set. Only one is allowed.',
+      'InvalidBlueGreenDeploymentConfigurationException',
+      'A blue/green deployment group needs a blue/green deployment configuration.',
     )
-  if (ec2TagSet?.ec2TagSetList) {
-    if (ec2TagSet.ec2TagSetList.length > 3)
-      throw fail(
-        'TagSetListLimitExceededException',
-        'The number of tag groups included in the tag set list exceeded the maximum allowed limit of 3.',
-      )
-    return { tagSet: ec2TagSet.ec2TagSetList.map((filters) => filters.map(readFilter)), flat: false }
-  }
-  return ec2TagFilters
-    ? { tagSet: ec2TagFilters.length > 0 ? [ec2TagFilters.map(readFilter)] : [], flat: true }
-    : undefined
+  if (onPremises.groups.length > 0)
+    throw fail(
+      'InvalidBlueGreenDeploymentConfigurationException',
+      'Blue/green deployments are not available to on-premises instances.',
+    )
 }
 
 /** Reads an automatic rollback configuration. Throws InvalidAutoRollbackConfigException. */
@@ -168,7 +161,15 @@ export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (
   } = input
   checkName('InvalidDeploymentGroupNameException', 'Deployment group', name)
   refuseUnsupported(input)
-  const tags = readTags(input) ?? { tagSet: [], flat: true }
+  const blueGreen = readBlueGreen(input.blueGreenDeploymentConfiguration)
+  const settings = {
+    ec2: noTags,
+    onPremises: noTags,
+    ...readTags(input),
+    style: readStyle(input.deploymentStyle) ?? inPlace,
+    ...(blueGreen ? { blueGreen } : {}),
+  }
+  checkStyle(settings)
   const autoRollback = readRollback(input.autoRollbackConfiguration) ?? { enabled: false, events: [] }
   await passRole(ctx, serviceRoleArn, applicationName, name)
   return ctx.write(async (tx) => {
@@ -184,7 +185,7 @@ export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (
       serviceRoleArn,
       autoRollback,
       ...(input.outdatedInstancesStrategy ? { outdatedInstances: input.outdatedInstancesStrategy } : {}),
-      ...tags,
+      ...settings,
     })
     await putTags(tx, ctx.arn(`deploymentgroup:${applicationName}/${name}`), input.tags)
     return { deploymentGroupId: group.id }
@@ -193,7 +194,9 @@ export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (
 
 export const UpdateDeploymentGroup: Operation<'UpdateDeploymentGroup'> = async (ctx, input) => {
   refuseUnsupported(input)
-  const tags = readTags(input)
+  const blueGreen = readBlueGreen(input.blueGreenDeploymentConfiguration)
+  const style = readStyle(input.deploymentStyle)
+  const changed = { ...readTags(input), ...(style ? { style } : {}), ...(blueGreen ? { blueGreen } : {}) }
   const autoRollback = readRollback(input.autoRollbackConfiguration)
   if (input.newDeploymentGroupName !== undefined)
     checkName('InvalidDeploymentGroupNameException', 'Deployment group', input.newDeploymentGroupName)
@@ -209,9 +212,10 @@ export const UpdateDeploymentGroup: Operation<'UpdateDeploymentGroup'> = async (
         throw fail('DeploymentGroupAlreadyExistsException', `Deployment group already exists: ${name}`)
       group = await renameGroup(ctx, tx, group, { name })
     }
+    checkStyle({ ...group, ...changed })
     tx.put(Group, {
       ...group,
-      ...tags,
+      ...changed,
       ...(autoRollback ? { autoRollback } : {}),
       ...(input.outdatedInstancesStrategy ? { outdatedInstances: input.outdatedInstancesStrategy } : {}),
       ...(input.deploymentConfigName ? { config: input.deploymentConfigName } : {}),
@@ -231,8 +235,6 @@ export const DeleteDeploymentGroup: Operation<'DeleteDeploymentGroup'> = (
     return { hooksNotCleanedUp: [] }
   })
 
-const toFilter = ({ key, value, type }: TagFilter) => ({ Key: key, Value: value, Type: type })
-
 const toInfo = async (tx: ReadTx, group: Group) => {
   const summary = async (id: string | undefined) => {
     const deployment = id === undefined ? undefined : await tx.get(Deployment, id)
@@ -251,15 +253,18 @@ const toInfo = async (tx: ReadTx, group: Group) => {
     deploymentGroupName: group.name,
     deploymentConfigName: group.config,
     serviceRoleArn: group.serviceRoleArn,
-    ...(group.flat
-      ? { ec2TagFilters: group.tagSet.flat().map(toFilter) }
-      : { ec2TagSet: { ec2TagSetList: group.tagSet.map((filters) => filters.map(toFilter)) } }),
-    onPremisesInstanceTagFilters: [],
+    ...(group.ec2.flat
+      ? { ec2TagFilters: group.ec2.groups.flat().map(toFilter) }
+      : { ec2TagSet: { ec2TagSetList: group.ec2.groups.map((filters) => filters.map(toFilter)) } }),
+    ...(group.onPremises.flat
+      ? { onPremisesInstanceTagFilters: group.onPremises.groups.flat().map(toFilter) }
+      : { onPremisesTagSet: { onPremisesTagSetList: group.onPremises.groups.map((some) => some.map(toFilter)) } }),
     autoScalingGroups: [],
     triggerConfigurations: [],
     ...(group.target ? { targetRevision: toRevision(group.target) } : {}),
     autoRollbackConfiguration: { enabled: group.autoRollback.enabled, events: [...group.autoRollback.events] },
-    deploymentStyle: { deploymentType: 'IN_PLACE' as const, deploymentOption: 'WITHOUT_TRAFFIC_CONTROL' as const },
+    deploymentStyle: toStyle(group.style),
+    ...(group.blueGreen ? { blueGreenDeploymentConfiguration: toBlueGreen(group.blueGreen) } : {}),
     outdatedInstancesStrategy: group.outdatedInstances ?? 'UPDATE',
     lastSuccessfulDeployment: await summary(group.lastSuccessful),
     lastAttemptedDeployment: await summary(group.lastAttempted),

@@ -1,23 +1,20 @@
-import type { Ctx } from '../../kernel/context.ts'
+import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
-import type { ReadTx, WriteTx } from '../../store/store.ts'
+import type { ReadTx } from '../../store/store.ts'
 import type { DeliveredEvent } from '../../work/outbox.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { instances } from '../capabilities.ts'
+import { advance } from './advance.ts'
 import { Application } from './applications.ts'
 import { Deployment, type ErrorCode, unfinished } from './deployment.ts'
-import { getConfig, healthyMinimum } from './deployment-configs.ts'
-import { Group, getGroup, type TagFilter } from './deployment-groups.ts'
-import { begin } from './deployments.ts'
-import { deploymentChanged, targetChanged } from './events.ts'
+import { getConfig, type Health, healthyMinimum } from './deployment-configs.ts'
+import { Group } from './deployment-groups.ts'
+import { deploymentChanged } from './events.ts'
+import { finish, stopped } from './finish.ts'
+import { ec2Machines, groupMachines } from './machines.ts'
+import { isRegistered } from './on-premises.ts'
 import { findRevision } from './revisions.ts'
-import { failedAt, newTarget, presentEvent, Target, targetsOf } from './target.ts'
-
-/** An instance whose agent takes up nothing for this long has none ("Troubleshoot deployment issues", user guide). */
-const pickUpTime = 5 * 60_000
-/** The scripts of one lifecycle event have an hour; the agent ends them before that. */
-const eventTime = 65 * 60_000
-const lookAgain = 30_000
+import { allowing, blocking, installing, newTarget, Target, targetsOf } from './target.ts'
 
 /** Brings a deployment forward: finds its instances, sends as many on their way as health allows, and sums up. */
 export const deploymentReconciler: Reconciler = {
@@ -29,87 +26,108 @@ export const deploymentReconciler: Reconciler = {
       await ctx.write((tx) => finish(ctx, tx, id, 'Stopped', stopped))
       return done()
     }
-    if (deployment.status === 'Created') await findInstances(ctx, deployment)
+    if (deployment.status === 'Created') await start(ctx, deployment)
     const gone = await goneInstances(ctx, id)
-    return (await ctx.write((tx) => advance(ctx, tx, id, gone))) ? done() : again({ in: lookAgain })
+    const step = await ctx.write((tx) => advance(ctx, tx, id, gone))
+    if (step === 'ended') return done()
+    if (step === 'terminate') {
+      await terminateOriginals(ctx, deployment)
+      return done()
+    }
+    return again(step)
   },
 }
 
-const stopped = { code: 'MANUAL_STOP' as const, message: 'The deployment was stopped by a user.' }
-const tooFewHealthy = {
-  code: 'HEALTH_CONSTRAINTS' as const,
-  message:
-    'The overall deployment failed because too many individual instances failed deployment, too few healthy instances are available for deployment, or some instances in your deployment group are experiencing problems.',
-}
+type Problem = { readonly code: ErrorCode; readonly message: string }
 
-/** The running instances that the group's tags choose, asked for under its service role. */
-const findInstances = async (ctx: Ctx, deployment: Deployment): Promise<void> => {
-  const tagSet = await ctx.read(
-    async (tx) => (await tx.get(Group, `${deployment.application}/${deployment.group}`))?.tagSet ?? [],
-  )
-  const found: string[] = []
-  let error: { code: ErrorCode; message: string } | undefined
-  const role = ctx.as(deployment.serviceRoleArn, { sessionName: deployment.id })
+/** Does something under a deployment's service role; what the role or its rights are wanting is a problem, not an error. */
+const underRole = async <T>(
+  ctx: Ctx,
+  { id, serviceRoleArn }: Deployment,
+  work: (role: Caller) => Promise<T>,
+): Promise<{ found: T } | { problem: Problem }> => {
+  const role = ctx.as(serviceRoleArn, { sessionName: id })
   try {
     await role.principal()
   } catch (thrown) {
     if (!(thrown instanceof AwsError)) throw thrown
-    await ctx.write((tx) =>
-      finish(ctx, tx, deployment.id, 'Failed', {
-        code: 'IAM_ROLE_MISSING',
-        message: `The service role ${deployment.serviceRoleArn} cannot be accessed. ${thrown.message}`,
-      }),
-    )
-    return
+    const message = `The service role ${serviceRoleArn} cannot be accessed. ${thrown.message}`
+    return { problem: { code: 'IAM_ROLE_MISSING', message } }
   }
   try {
-    let NextToken: string | undefined
-    do {
-      const page = await role.ec2.describeInstances({
-        Filters: [{ Name: 'instance-state-name', Values: ['running'] }],
-        ...(NextToken ? { NextToken } : {}),
-      })
-      const instances = (page.Reservations ?? []).flatMap(({ Instances = [] }) => Instances)
-      for (const { InstanceId, Tags = [] } of instances)
-        if (InstanceId && tagSet.length > 0 && tagSet.every((filters) => filters.some((one) => matches(one, Tags))))
-          found.push(InstanceId)
-      NextToken = page.NextToken
-    } while (NextToken)
-    if (found.length === 0)
-      error = {
-        code: 'NO_INSTANCES',
-        message:
-          'The deployment failed because no instances were found for your deployment group. Check your deployment group settings to make sure the tags for your EC2 instances or Auto Scaling groups correctly identify the instances you want to deploy to, and then try again.',
-      }
+    return { found: await work(role) }
   } catch (thrown) {
     if (!(thrown instanceof AwsError)) throw thrown
-    error = {
-      code: 'IAM_ROLE_PERMISSIONS',
-      message: `The IAM role ${deployment.serviceRoleArn} does not give you permission to perform operations in the following AWS service: AmazonEC2. ${thrown.message}`,
-    }
+    const message = `The IAM role ${serviceRoleArn} does not give you permission to perform operations in the following AWS service: AmazonEC2. ${thrown.message}`
+    return { problem: { code: 'IAM_ROLE_PERMISSIONS', message } }
   }
+}
+
+/** Finds the instances of a deployment, each with what it is to go through. */
+const findTargets = async (ctx: Ctx, deployment: Deployment, role: Caller): Promise<Target[]> => {
+  const { id, application, group: name, style, replacements, creator, rollback } = deployment
+  const group = await ctx.read((tx) => tx.get(Group, `${application}/${name}`))
+  if (!group) return []
+  if (style.type === 'IN_PLACE')
+    return (await groupMachines(ctx, role, group)).map((machine) => newTarget(ctx, id, machine, installing))
+  if (creator === 'codeDeployRollback') {
+    // The same machines the other way round: traffic goes back to the originals.
+    const before = await ctx.read((tx) => targetsOf(tx, rollback?.triggeringId ?? ''))
+    return before.map(({ label = 'Blue', instanceId, zone }) =>
+      newTarget(ctx, id, { instanceId, ...(zone ? { zone } : {}) }, label === 'Blue' ? allowing : blocking, { label }),
+    )
+  }
+  const green = replacements ? await ec2Machines(role, replacements) : []
+  const blue = await groupMachines(ctx, role, group)
+  return [
+    ...green.map((machine) =>
+      newTarget(ctx, id, machine, [...installing, ...allowing], { label: 'Green', pause: installing.length }),
+    ),
+    // Whatever is a replacement is none of the originals, which may be terminated.
+    ...blue
+      .filter(({ instanceId }) => !green.some((one) => one.instanceId === instanceId))
+      .map((machine) => newTarget(ctx, id, machine, blocking, { label: 'Blue' })),
+  ]
+}
+
+const noInstances: Problem = {
+  code: 'NO_INSTANCES',
+  message:
+    'The deployment failed because no instances were found for your deployment group. Check your deployment group settings to make sure the tags for your EC2 instances or Auto Scaling groups correctly identify the instances you want to deploy to, and then try again.',
+}
+
+/** Finds the instances and sets out, or fails the deployment. */
+const start = async (ctx: Ctx, deployment: Deployment): Promise<void> => {
+  const outcome = await underRole(ctx, deployment, (role) => findTargets(ctx, deployment, role))
   await ctx.write(async (tx) => {
     const now = await tx.get(Deployment, deployment.id)
     if (now?.status !== 'Created') return
-    if (error) return finish(ctx, tx, now.id, 'Failed', error)
+    if ('problem' in outcome) return finish(ctx, tx, now.id, 'Failed', outcome.problem)
+    const targets = outcome.found
+    const first = now.creator === 'codeDeployRollback' && now.style.type === 'BLUE_GREEN' ? 'allow' : 'install'
+    const count = targets.filter(({ label }) => first === 'allow' || label !== 'Blue' || now.style.type === 'IN_PLACE')
     const missing = await missingPart(tx, now)
     if (missing) return finish(ctx, tx, now.id, 'Failed', missing)
-    const minimum = healthyMinimum(await getConfig(tx, now.config), found.length)
+    if (count.length === 0) return finish(ctx, tx, now.id, 'Failed', noInstances)
+    const { minimumHealthyHosts: hosts, zonal } = await getConfig(tx, now.config)
+    const health: Health = { hosts, ...(zonal ? { zonal } : {}) }
+    const minimum = healthyMinimum(hosts, count.length)
     // With none to spare not one instance could be worked on.
-    if (minimum >= found.length)
+    if (minimum >= count.length)
       return finish(ctx, tx, now.id, 'Failed', {
         code: 'HEALTH_CONSTRAINTS_INVALID',
-        message: `The revision cannot be successfully deployed within the instance health constraints specified: ${minimum} instances must stay healthy, and the deployment has ${found.length}.`,
+        message: `The revision cannot be successfully deployed within the instance health constraints specified: ${minimum} instances must stay healthy, and the deployment has ${count.length}.`,
       })
-    const started: Deployment = {
+    const at = ctx.now().getTime()
+    const started = tx.put(Deployment, {
       ...now,
       status: 'InProgress',
-      started: ctx.now().getTime(),
-      healthyMinimum: minimum,
-    }
-    tx.put(Deployment, started)
+      started: at,
+      health,
+      phase: { name: first, since: at },
+    })
     tx.emit(deploymentChanged(ctx, started))
-    for (const instanceId of found) tx.put(Target, newTarget(ctx, now.id, instanceId))
+    for (const target of targets) tx.put(Target, target)
   })
 }
 
@@ -124,22 +142,38 @@ const missingPart = async (tx: ReadTx, { application, group, revision }: Deploym
   return undefined
 }
 
-const matches = (
-  { key, value, type }: TagFilter,
-  tags: readonly { Key?: string | undefined; Value?: string | undefined }[],
-): boolean =>
-  tags.some(({ Key, Value }) => (type === 'VALUE_ONLY' || Key === key) && (type === 'KEY_ONLY' || Value === value))
-
-/** Instances that a deployment is working on and that do not run any more. */
+/** Machines that a deployment is working on and that do not run any more, or are registered no longer. */
 const goneInstances = async (ctx: Ctx, id: string): Promise<Set<string>> => {
   const targets = await ctx.read((tx) => targetsOf(tx, id))
   const gone = new Set<string>()
-  for (const { instanceId, status } of targets)
-    if (status === 'InProgress') {
-      const found = await ctx.use(instances).describe(ctx.place, instanceId)
-      if (found?.state !== 'running' && found?.state !== 'pending') gone.add(instanceId)
+  for (const { instanceId, arn, status } of targets) {
+    if (status !== 'InProgress') continue
+    if (arn) {
+      if (!(await ctx.read((tx) => isRegistered(tx, instanceId)))) gone.add(instanceId)
+      continue
     }
+    const found = await ctx.use(instances).describe(ctx.place, instanceId)
+    if (found?.state !== 'running' && found?.state !== 'pending') gone.add(instanceId)
+  }
   return gone
+}
+
+/** The last step of a blue/green deployment whose original instances are not to be kept. */
+const terminateOriginals = async (ctx: Ctx, deployment: Deployment): Promise<void> => {
+  const targets = await ctx.read((tx) => targetsOf(tx, deployment.id))
+  const alive: string[] = []
+  for (const { instanceId, label } of targets) {
+    const found = label === 'Blue' && (await ctx.use(instances).describe(ctx.place, instanceId))
+    if (found && found.state !== 'terminated' && found.state !== 'shutting-down') alive.push(instanceId)
+  }
+  const outcome = await underRole(ctx, deployment, async (role) => {
+    if (alive.length > 0) await role.ec2.terminateInstances({ InstanceIds: alive })
+  })
+  await ctx.write((tx) =>
+    'problem' in outcome
+      ? finish(ctx, tx, deployment.id, 'Failed', outcome.problem)
+      : finish(ctx, tx, deployment.id, 'Succeeded'),
+  )
 }
 
 /** A stopped or ended instance wakes the deployments that work on it: it counts as failed at once. */
@@ -150,125 +184,5 @@ export const onInstanceEvent = async (ctx: Ctx, { source, detail, ...event }: De
   await ctx.write(async (tx) => {
     for (const { deploymentId } of await tx.list(Target, { index: 'active', equals: instanceId }))
       tx.wake('codedeploy.deployment', deploymentId)
-  })
-}
-
-/** One look at a deployment in progress. Returns whether it has ended. */
-const advance = async (ctx: Ctx, tx: WriteTx, id: string, gone: ReadonlySet<string>): Promise<boolean> => {
-  const deployment = await tx.get(Deployment, id)
-  if (!deployment || !unfinished(deployment)) return true
-  if (deployment.status !== 'InProgress') return false
-  const targets = await targetsOf(tx, id)
-  const change = (changed: Target): void => {
-    tx.put(Target, changed)
-    tx.emit(targetChanged(ctx, deployment, changed))
-    targets[targets.findIndex(({ instanceId }) => instanceId === changed.instanceId)] = changed
-  }
-  const of = (status: Target['status']) => targets.filter((target) => target.status === status)
-  const now = ctx.now().getTime()
-
-  for (const target of of('InProgress')) {
-    const ended = deployment.stop ? interrupted(target, now) : overdue(target, now, gone)
-    if (ended) change(ended)
-  }
-  const spare = targets.length - (deployment.healthyMinimum ?? 0)
-  if (deployment.stop) for (const target of of('Pending')) change(skipped(target, now))
-  for (const target of of('Pending'))
-    if (of('InProgress').length + of('Failed').length < spare) change({ ...target, status: 'InProgress', updated: now })
-  if (of('InProgress').length > 0) return false
-  // Those that failed take all the room there is, and yet none too many: the others are not tried.
-  for (const target of of('Pending')) change(skipped(target, now))
-
-  const succeeded = of('Succeeded').length
-  if (deployment.stop) await finish(ctx, tx, id, 'Stopped', stopped)
-  else if (succeeded >= Math.max(1, deployment.healthyMinimum ?? 0)) await finish(ctx, tx, id, 'Succeeded')
-  else await finish(ctx, tx, id, 'Failed', tooFewHealthy)
-  return true
-}
-
-const skipped = (target: Target, now: number): Target => ({
-  ...target,
-  status: 'Skipped',
-  updated: now,
-  events: target.events.map((event) => ({ ...event, status: 'Skipped' })),
-})
-
-/** In a deployment that is stopped, an instance ends after the event it is in; those that follow are skipped. */
-const interrupted = (target: Target, now: number): Target | undefined => {
-  if (target.events.some(({ status }) => status === 'InProgress')) return undefined
-  if (target.events.every(({ status }) => status === 'Pending')) return skipped(target, now)
-  const events = target.events.map((event) =>
-    event.status === 'Pending' ? { ...event, status: 'Skipped' as const } : event,
-  )
-  return { ...target, status: 'Failed', updated: now, events }
-}
-
-const noAgent =
-  'CodeDeploy agent was not able to receive the lifecycle event. Check the CodeDeploy agent logs on your host and make sure the agent is running and can connect to the CodeDeploy server.'
-
-/** An instance that is silent for too long, or that does not run any more, has failed. */
-const overdue = (target: Target, now: number, gone: ReadonlySet<string>): Target | undefined => {
-  const at = presentEvent(target)
-  const event = target.events[at]
-  if (!event) return undefined
-  const silent =
-    event.status === 'Pending' ? now - target.updated > pickUpTime : now - (event.started ?? now) > eventTime
-  if (!silent && !gone.has(target.instanceId)) return undefined
-  return failedAt(target, at, now, { errorCode: 'UnknownError', scriptName: '', message: noAgent, logTail: '' })
-}
-
-/** Ends a deployment, and rolls back where that is asked for. */
-const finish = async (
-  ctx: Ctx,
-  tx: WriteTx,
-  id: string,
-  status: 'Succeeded' | 'Failed' | 'Stopped',
-  error?: Deployment['error'],
-): Promise<void> => {
-  const deployment = await tx.get(Deployment, id)
-  if (!deployment) return
-  const group = await tx.get(Group, `${deployment.application}/${deployment.group}`)
-  const now = ctx.now().getTime()
-  const ended: Deployment = {
-    ...deployment,
-    status,
-    completed: now,
-    started: deployment.started ?? now,
-    ...(error ? { error } : {}),
-  }
-  tx.put(Deployment, ended)
-  tx.emit(deploymentChanged(ctx, ended))
-  if (status === 'Succeeded') {
-    if (group) tx.put(Group, { ...group, lastSuccessful: id })
-    return
-  }
-  const { enabled, events } = deployment.autoRollback
-  const wanted = status === 'Stopped' ? deployment.stop?.rollback : enabled && events.includes('DEPLOYMENT_FAILURE')
-  if (!wanted || deployment.creator === 'codeDeployRollback' || !group) return
-  await rollBack(ctx, tx, ended, group)
-}
-
-const rollBack = async (ctx: Ctx, tx: WriteTx, failed: Deployment, group: Group): Promise<void> => {
-  const last = group.lastSuccessful === undefined ? undefined : await tx.get(Deployment, group.lastSuccessful)
-  if (!last) {
-    tx.put(Deployment, {
-      ...failed,
-      rollback: { message: 'The rollback failed: there is no previous successful deployment to roll back to.' },
-    })
-    return
-  }
-  const deployment = await begin(ctx, tx, await getGroup(tx, failed.application, failed.group), last.revision, {
-    config: failed.config,
-    creator: 'codeDeployRollback',
-    // A version that does not run need not stop properly.
-    ignoreStopFailures: true,
-    fileExists: failed.fileExists,
-    autoRollback: { enabled: false, events: [] },
-    description: `Automatic rollback of ${failed.id} to the revision of ${last.id}`,
-    rollback: { triggeringId: failed.id, message: `Rollback of the deployment ${failed.id}` },
-  })
-  tx.put(Deployment, {
-    ...failed,
-    rollback: { deploymentId: deployment.id, message: `Deployment ${failed.id} was rolled back by ${deployment.id}` },
   })
 }

@@ -1,9 +1,12 @@
 import { type ReadTx, table } from '../../store/store.ts'
+import { type BlueGreen, inPlace, type Style } from './blue-green.ts'
+import type { Health } from './deployment-configs.ts'
 import type { AutoRollback } from './deployment-groups.ts'
 import { fail } from './operation.ts'
 import type { Revision } from './revisions.ts'
+import type { TagSet } from './tag-filters.ts'
 
-export type DeploymentStatus = 'Created' | 'Queued' | 'InProgress' | 'Succeeded' | 'Failed' | 'Stopped'
+export type DeploymentStatus = 'Created' | 'Queued' | 'InProgress' | 'Ready' | 'Succeeded' | 'Failed' | 'Stopped'
 export type ErrorCode =
   | 'APPLICATION_MISSING'
   | 'DEPLOYMENT_GROUP_MISSING'
@@ -14,6 +17,16 @@ export type ErrorCode =
   | 'IAM_ROLE_PERMISSIONS'
   | 'REVISION_MISSING'
   | 'MANUAL_STOP'
+  | 'TIMEOUT'
+
+export type Phase =
+  | 'install'
+  /** The replacements have the revision; somebody is to look at them. */
+  | 'ready'
+  | 'allow'
+  | 'block'
+  /** The originals are done with; they live until their time is over. */
+  | 'termination'
 
 /** A deployment. Times in epoch milliseconds. */
 export type Deployment = {
@@ -38,8 +51,16 @@ export type Deployment = {
   readonly rollback?: { readonly deploymentId?: string; readonly triggeringId?: string; readonly message: string }
   /** Somebody asked to stop it; `rollback` if it is to be rolled back for that. */
   readonly stop?: { readonly rollback: boolean }
-  /** How many instances must stay healthy, once they are counted. */
-  readonly healthyMinimum?: number
+  readonly style: Style
+  readonly blueGreen?: BlueGreen
+  /** The replacement instances of a blue/green deployment. */
+  readonly replacements?: TagSet
+  /** How many instances must stay healthy, as the configuration had it when the instances were counted. */
+  readonly health?: Health
+  /** Where it is since when; a deployment in place installs and no more. */
+  readonly phase?: { readonly name: Phase; readonly since: number }
+  /** Somebody said that it need not wait any longer: for the traffic to be rerouted, for the originals to be terminated. */
+  readonly goOn?: { readonly ready?: boolean; readonly termination?: boolean }
 }
 export const Deployment = table<Deployment>('codedeploy.deployment', {
   scope: 'region',
@@ -48,11 +69,16 @@ export const Deployment = table<Deployment>('codedeploy.deployment', {
     created: ({ created, id }) => `${String(created).padStart(15, '0')} ${id}`,
     group: ({ groupId }) => groupId,
   },
+  version: 2,
+  upgrade: (old) => {
+    const { healthyMinimum: value = 0, ...rest } = old as Deployment & { healthyMinimum?: number }
+    return { ...rest, style: inPlace, health: { hosts: { type: 'HOST_COUNT', value } } }
+  },
 })
 
 /** Whether it has yet to come to its end. */
 export const unfinished = ({ status }: Pick<Deployment, 'status'>): boolean =>
-  status === 'Created' || status === 'Queued' || status === 'InProgress'
+  status === 'Created' || status === 'Queued' || status === 'InProgress' || status === 'Ready'
 
 /** Throws InvalidDeploymentIdException for what is no id, DeploymentDoesNotExistException. */
 export const getDeployment = async (tx: ReadTx, id: string): Promise<Deployment> => {

@@ -1,13 +1,15 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx, WriteTx } from '../../store/store.ts'
 import { getApplication } from './applications.ts'
+import { toBlueGreen, toStyle } from './blue-green.ts'
 import { Deployment, type Deployment as DeploymentRecord, getDeployment, unfinished } from './deployment.ts'
 import { getConfig } from './deployment-configs.ts'
 import { Group, getGroup, readRollback, underWay } from './deployment-groups.ts'
 import { deploymentChanged } from './events.ts'
-import { fail, type Operation } from './operation.ts'
+import { fail, type Input, type Operation } from './operation.ts'
 import { checkBatch, page } from './page.ts'
 import { noteUse, type Revision, readRevision, toRevision } from './revisions.ts'
+import { readTagSet, type TagSet, toFilter } from './tag-filters.ts'
 import { targetsOf } from './target.ts'
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
@@ -18,8 +20,8 @@ export const begin = async (
   tx: WriteTx,
   group: Group,
   revision: Revision,
-  more: Pick<DeploymentRecord, 'config' | 'creator' | 'ignoreStopFailures' | 'fileExists' | 'autoRollback'> &
-    Partial<Pick<DeploymentRecord, 'description' | 'rollback'>>,
+  more: Pick<DeploymentRecord, 'config' | 'creator' | 'style' | 'ignoreStopFailures' | 'fileExists' | 'autoRollback'> &
+    Partial<Pick<DeploymentRecord, 'blueGreen' | 'replacements' | 'description' | 'rollback'>>,
 ): Promise<DeploymentRecord> => {
   const last = group.lastSuccessful === undefined ? undefined : await tx.get(Deployment, group.lastSuccessful)
   const deployment: DeploymentRecord = {
@@ -46,8 +48,7 @@ export const CreateDeployment: Operation<'CreateDeployment'> = (ctx, input) => {
   const { applicationName, deploymentGroupName, revision: wire, deploymentConfigName } = input
   if (!deploymentGroupName)
     throw fail('DeploymentGroupNameRequiredException', 'The deployment group name was not specified.')
-  if (input.targetInstances)
-    throw fail('InvalidTargetInstancesException', 'Target instances are for blue/green deployments.')
+  const replacements = readReplacements(input.targetInstances)
   if (input.overrideAlarmConfiguration?.alarms?.length)
     throw fail('InvalidAlarmConfigException', 'Alarms do not stop deployments yet.')
   if (input.updateOutdatedInstancesOnly)
@@ -58,7 +59,13 @@ export const CreateDeployment: Operation<'CreateDeployment'> = (ctx, input) => {
     await getApplication(tx, applicationName)
     const group = await getGroup(tx, applicationName, deploymentGroupName)
     const config = deploymentConfigName ?? group.config
-    await getConfig(tx, config)
+    const { zonal } = await getConfig(tx, config)
+    checkReplacements(group, replacements)
+    if (zonal && (group.style.type === 'BLUE_GREEN' || group.onPremises.groups.length > 0))
+      throw fail(
+        'InvalidDeploymentConfigNameException',
+        `The zonal configuration of ${config} is for deployments in place to Amazon EC2 instances only.`,
+      )
     const running = await underWay(tx, group)
     if (running)
       throw fail(
@@ -71,6 +78,9 @@ export const CreateDeployment: Operation<'CreateDeployment'> = (ctx, input) => {
     const deployment = await begin(ctx, tx, group, revision, {
       config,
       creator: 'user',
+      style: group.style,
+      ...(group.style.type === 'BLUE_GREEN' && group.blueGreen ? { blueGreen: group.blueGreen } : {}),
+      ...(replacements ? { replacements } : {}),
       ignoreStopFailures: input.ignoreApplicationStopFailures ?? false,
       fileExists: input.fileExistsBehavior ?? 'DISALLOW',
       autoRollback: autoRollback ?? group.autoRollback,
@@ -78,6 +88,37 @@ export const CreateDeployment: Operation<'CreateDeployment'> = (ctx, input) => {
     })
     return { deploymentId: deployment.id }
   })
+}
+
+/** Reads which instances are to be the replacements. Throws InvalidTargetInstancesException. */
+const readReplacements = (targets: Input<'CreateDeployment'>['targetInstances']): TagSet | undefined => {
+  if (!targets) return undefined
+  if (targets.autoScalingGroups?.length)
+    throw fail('InvalidTargetInstancesException', 'Auto Scaling groups come with their service.')
+  try {
+    return readTagSet(targets.tagFilters, targets.ec2TagSet?.ec2TagSetList, {
+      filter: 'InvalidEC2TagException',
+      both: 'InvalidEC2TagCombinationException',
+    })
+  } catch (error) {
+    throw fail('InvalidTargetInstancesException', error instanceof Error ? error.message : String(error))
+  }
+}
+
+const toReplacements = ({ groups, flat }: TagSet) =>
+  flat
+    ? { tagFilters: groups.flat().map(toFilter) }
+    : { ec2TagSet: { ec2TagSetList: groups.map((filters) => filters.map(toFilter)) } }
+
+/** Replacements are there for blue/green deployments, and for them only. */
+const checkReplacements = ({ style }: Group, replacements: TagSet | undefined): void => {
+  if (style.type === 'IN_PLACE' && replacements)
+    throw fail('InvalidTargetInstancesException', 'Target instances are for blue/green deployments.')
+  if (style.type === 'BLUE_GREEN' && !replacements?.groups.length)
+    throw fail(
+      'InvalidTargetInstancesException',
+      'A blue/green deployment to existing instances must say which ones are its replacements.',
+    )
 }
 
 const toInfo = async (tx: ReadTx, deployment: DeploymentRecord) => {
@@ -103,7 +144,7 @@ const toInfo = async (tx: ReadTx, deployment: DeploymentRecord) => {
       Succeeded: count('Succeeded'),
       Failed: count('Failed'),
       Skipped: count('Skipped'),
-      Ready: 0,
+      Ready: count('Ready'),
     },
     description: deployment.description,
     creator: deployment.creator,
@@ -122,8 +163,10 @@ const toInfo = async (tx: ReadTx, deployment: DeploymentRecord) => {
           },
         }
       : {}),
-    deploymentStyle: { deploymentType: 'IN_PLACE' as const, deploymentOption: 'WITHOUT_TRAFFIC_CONTROL' as const },
-    instanceTerminationWaitTimeStarted: false,
+    deploymentStyle: toStyle(deployment.style),
+    ...(deployment.blueGreen ? { blueGreenDeploymentConfiguration: toBlueGreen(deployment.blueGreen) } : {}),
+    ...(deployment.replacements ? { targetInstances: toReplacements(deployment.replacements) } : {}),
+    instanceTerminationWaitTimeStarted: deployment.phase?.name === 'termination',
     fileExistsBehavior: deployment.fileExists,
     deploymentStatusMessages: [],
     computePlatform: 'Server' as const,
@@ -189,4 +232,54 @@ export const StopDeployment: Operation<'StopDeployment'> = (ctx, { deploymentId,
       status: working ? 'Pending' : 'Succeeded',
       statusMessage: 'No more commands will be scheduled for execution in the deployment instances',
     }
+  })
+
+/** Throws what ContinueDeployment and SkipWaitTimeForInstanceTermination have in common; returns the blue/green deployment. */
+const waitingDeployment = async (tx: ReadTx, deploymentId: string | undefined): Promise<DeploymentRecord> => {
+  if (!deploymentId) throw fail('DeploymentIdRequiredException', 'A deployment ID must be specified.')
+  const deployment = await getDeployment(tx, deploymentId)
+  if (deployment.style.type !== 'BLUE_GREEN')
+    throw fail('UnsupportedActionForDeploymentTypeException', 'The action is for blue/green deployments only.')
+  if (!unfinished(deployment))
+    throw fail('DeploymentAlreadyCompletedException', `The deployment ${deploymentId} is already completed`)
+  return deployment
+}
+
+const putGoOn = (tx: WriteTx, deployment: DeploymentRecord, more: NonNullable<DeploymentRecord['goOn']>): void => {
+  tx.put(Deployment, { ...deployment, goOn: { ...deployment.goOn, ...more } })
+  tx.wake('codedeploy.deployment', deployment.id)
+}
+
+/** Has traffic rerouted to replacement instances that are ready, or original instances terminated, without more waiting. */
+export const ContinueDeployment: Operation<'ContinueDeployment'> = (
+  ctx,
+  { deploymentId, deploymentWaitType = 'READY_WAIT' },
+) =>
+  ctx.write(async (tx) => {
+    if (deploymentWaitType !== 'READY_WAIT' && deploymentWaitType !== 'TERMINATION_WAIT')
+      throw fail('InvalidDeploymentWaitTypeException', `The wait type is not valid: ${deploymentWaitType}`)
+    const deployment = await waitingDeployment(tx, deploymentId)
+    const ready = deploymentWaitType === 'READY_WAIT'
+    if (deployment.phase?.name !== (ready ? 'ready' : 'termination'))
+      throw fail(
+        'DeploymentIsNotInReadyStateException',
+        `The deployment ${deployment.id} does not wait for its ${ready ? 'traffic to be rerouted' : 'original instances to be terminated'}.`,
+      )
+    putGoOn(tx, deployment, ready ? { ready } : { termination: true })
+    return {}
+  })
+
+export const SkipWaitTimeForInstanceTermination: Operation<'SkipWaitTimeForInstanceTermination'> = (
+  ctx,
+  { deploymentId },
+) =>
+  ctx.write(async (tx) => {
+    const deployment = await waitingDeployment(tx, deploymentId)
+    if (deployment.phase?.name !== 'termination')
+      throw fail(
+        'DeploymentNotStartedException',
+        `The deployment ${deployment.id} has not begun to wait for the termination of its original instances.`,
+      )
+    putGoOn(tx, deployment, { termination: true })
+    return {}
   })

@@ -1,12 +1,13 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { DomainEvent } from '../../work/outbox.ts'
 import type { Deployment } from './deployment.ts'
-import type { Target } from './target.ts'
+import { arnOf, type Target } from './target.ts'
 
 const states = {
   Created: 'CREATED',
   Queued: 'QUEUED',
   InProgress: 'START',
+  Ready: 'READY',
   Succeeded: 'SUCCESS',
   Failed: 'FAILURE',
   Stopped: 'STOP',
@@ -14,6 +15,7 @@ const states = {
 const targetStates = {
   Pending: 'READY',
   InProgress: 'START',
+  Ready: 'READY',
   Succeeded: 'SUCCESS',
   Failed: 'FAILURE',
   Skipped: 'STOP',
@@ -50,14 +52,8 @@ export const deploymentChanged = (ctx: Ctx, deployment: Deployment): DomainEvent
 
 /** `CodeDeploy Instance State-change Notification`. */
 export const targetChanged = (ctx: Ctx, deployment: Deployment, target: Target): DomainEvent =>
-  about(
-    ctx,
-    deployment,
-    'CodeDeploy Instance State-change Notification',
-    [`arn:aws:ec2:${ctx.region}:${ctx.account}:instance/${target.instanceId}`],
-    {
-      instanceId: target.instanceId,
-      state: targetStates[target.status],
-      instanceGroupId: deployment.groupId,
-    },
-  )
+  about(ctx, deployment, 'CodeDeploy Instance State-change Notification', [arnOf(ctx, target)], {
+    instanceId: target.instanceId,
+    state: targetStates[target.status],
+    instanceGroupId: deployment.groupId,
+  })

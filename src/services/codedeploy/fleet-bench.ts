@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import {
+  AddTagsToOnPremisesInstancesCommand,
   BatchGetDeploymentTargetsCommand,
   CodeDeployClient,
   CreateApplicationCommand,
@@ -17,10 +18,12 @@ import {
   type DeploymentInfo,
   GetDeploymentCommand,
   ListDeploymentTargetsCommand,
+  RegisterOnPremisesInstanceCommand,
 } from '@aws-sdk/client-codedeploy'
 import { DescribeImagesCommand, EC2Client, RunInstancesCommand } from '@aws-sdk/client-ec2'
 import { AddRoleToInstanceProfileCommand, CreateInstanceProfileCommand, IAMClient } from '@aws-sdk/client-iam'
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts'
 import { ZipFile } from 'yazl'
 import { allow, type Story, type StoryOptions, story } from '../../../test/story.ts'
 import type { Door } from '../../compute/driver.ts'
@@ -67,13 +70,14 @@ export const fleet = async (options: StoryOptions = {}) => {
   const { server, base } = await doors(() => door)
   const rootOf = (instanceId: string) => join(folder, instanceId)
 
-  const startAgent = (instanceId: string) => {
+  /** Runs an agent on a machine's folder: on premises when told where the server is, or else behind the instance's doors. */
+  const startAgent = (instanceId: string, endpoint?: string) => {
     const task = `ec2-${instanceId}`
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', agentProgram, rootOf(instanceId)], {
       env: {
         PATH: process.env.PATH,
         ROOT: rootOf(instanceId),
-        AWS_ENDPOINT_URL: `${base}/${task}/endpoint`,
+        AWS_ENDPOINT_URL: endpoint ?? `${base}/${task}/endpoint`,
         AWS_EC2_METADATA_SERVICE_ENDPOINT: `${base}/${task}/metadata`,
       },
       stdio: process.env.DRYDOCK_STORY_LOG ? 'inherit' : 'ignore',
@@ -112,9 +116,25 @@ export const fleet = async (options: StoryOptions = {}) => {
   const iam = drydock.client(IAMClient)
   await iam.send(new CreateInstanceProfileCommand({ InstanceProfileName: 'machine' }))
   await iam.send(new AddRoleToInstanceProfileCommand({ InstanceProfileName: 'machine', RoleName: 'machine' }))
-  const serviceRole = await drydock.role('deployer', 'codedeploy.amazonaws.com', [allow('ec2:DescribeInstances')])
+  const serviceRole = await drydock.role('deployer', 'codedeploy.amazonaws.com', [
+    allow(['ec2:DescribeInstances', 'ec2:TerminateInstances']),
+  ])
   await drydock.client(S3Client).send(new CreateBucketCommand({ Bucket: 'bundles' }))
   await drydock.client(CodeDeployClient).send(new CreateApplicationCommand({ applicationName: 'app' }))
+
+  const register = async (name: string, identity: { iamUserArn: string } | { iamSessionArn: string }) => {
+    const client = drydock.client(CodeDeployClient)
+    await client.send(new RegisterOnPremisesInstanceCommand({ instanceName: name, ...identity }))
+    const tags = [{ Key: 'Application', Value: 'app' }]
+    await client.send(new AddTagsToOnPremisesInstancesCommand({ instanceNames: [name], tags }))
+  }
+  /** Writes the configuration file that `aws deploy install` would write. */
+  const configure = (name: string, settings: Readonly<Record<string, string>>) => {
+    const conf = join(rootOf(name), 'etc/codedeploy-agent/conf')
+    mkdirSync(conf, { recursive: true })
+    const lines = Object.entries(settings).map(([key, value]) => `${key}: ${value}\n`)
+    writeFileSync(join(conf, 'codedeploy.onpremises.yml'), `---\n${lines.join('')}`)
+  }
 
   const it = {
     get story() {
@@ -135,8 +155,46 @@ export const fleet = async (options: StoryOptions = {}) => {
     killAgent,
     agentOf: (instanceId: string) => agents.get(instanceId),
     read: (instanceId: string, path: string) => readFile(join(rootOf(instanceId), path), 'utf8'),
-    /** Launches instances with the tag `app`. */
-    launch: async (count = 1, more: { agent?: boolean; profile?: boolean } = {}): Promise<string[]> => {
+    /** Registers an on-premises machine by an IAM user of its own, with the tag `Application=app`, and runs its agent. */
+    onPremises: async (name: string): Promise<void> => {
+      const keys = await drydock.user(name, [allow('s3:GetObject*', 'arn:aws:s3:::bundles/*')])
+      const iamUserArn = `arn:aws:iam::${drydock.account}:user/${name}`
+      await register(name, { iamUserArn })
+      configure(name, {
+        region: drydock.region,
+        iam_user_arn: iamUserArn,
+        aws_access_key_id: keys.accessKeyId,
+        aws_secret_access_key: keys.secretAccessKey,
+      })
+      startAgent(name, drydock.endpoint)
+    },
+    /** The same by a role's session, whose keys lie in a credentials file. */
+    onPremisesSession: async (name: string): Promise<void> => {
+      const user = await drydock.user(`${name}-operator`, [allow('sts:AssumeRole')])
+      const trust = { AWS: `arn:aws:iam::${drydock.account}:user/${name}-operator` }
+      const RoleArn = await drydock.role(
+        `${name}-role`,
+        { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: trust, Action: 'sts:AssumeRole' }] },
+        [allow('s3:GetObject*', 'arn:aws:s3:::bundles/*')],
+      )
+      const { Credentials, AssumedRoleUser } = await drydock
+        .client(STSClient, user)
+        .send(new AssumeRoleCommand({ RoleArn, RoleSessionName: name }))
+      const iamSessionArn = AssumedRoleUser?.Arn ?? ''
+      await register(name, { iamSessionArn })
+      const file = join(rootOf(name), 'credentials')
+      configure(name, { region: drydock.region, iam_session_arn: iamSessionArn, aws_credentials_file: file })
+      writeFileSync(
+        file,
+        `[other]\naws_access_key_id = no\n[default]\naws_access_key_id = ${Credentials?.AccessKeyId}\naws_secret_access_key=${Credentials?.SecretAccessKey}\naws_session_token = ${Credentials?.SessionToken}\n`,
+      )
+      startAgent(name, drydock.endpoint)
+    },
+    /** Launches instances with the tag `Application`, `app` unless told. */
+    launch: async (
+      count = 1,
+      more: { agent?: boolean; profile?: boolean; tag?: string; zone?: string } = {},
+    ): Promise<string[]> => {
       agentless = more.agent === false
       const ec2 = drydock.client(EC2Client)
       const { Images } = await ec2.send(new DescribeImagesCommand({ Owners: ['amazon'] }))
@@ -146,7 +204,8 @@ export const fleet = async (options: StoryOptions = {}) => {
           MinCount: count,
           MaxCount: count,
           ...(more.profile === false ? {} : { IamInstanceProfile: { Name: 'machine' } }),
-          TagSpecifications: [{ ResourceType: 'instance', Tags: [{ Key: 'Application', Value: 'app' }] }],
+          TagSpecifications: [{ ResourceType: 'instance', Tags: [{ Key: 'Application', Value: more.tag ?? 'app' }] }],
+          ...(more.zone ? { Placement: { AvailabilityZone: more.zone } } : {}),
         }),
       )
       await drydock.settled()

@@ -20,6 +20,14 @@ const groupOf = async ({ deploymentId = '' }: { readonly deploymentId?: string |
   const deployment = await ctx.read((tx) => tx.get(Deployment, deploymentId))
   return { resources: [ctx.arn(`deploymentgroup:${deployment?.application ?? '*'}/${deployment?.group ?? '*'}`)] }
 }
+/** On-premises instances have ARNs of their own in policies, by name. */
+const machine = ({ instanceName = '*' }: { readonly instanceName?: string | undefined }, ctx: Ctx) => ({
+  resources: [ctx.arn(`instance:${instanceName}`)],
+})
+const machines = ({ instanceNames }: { readonly instanceNames: readonly string[] }, ctx: Ctx) => ({
+  resources: [...new Set(instanceNames)].map((name) => ctx.arn(`instance:${name}`)),
+})
+const anything = () => ({ resources: ['*'] })
 const tagged = ({ ResourceArn }: { readonly ResourceArn: string }) => ({ resources: [ResourceArn] })
 
 export const access: AccessRules<NS> = {
@@ -47,7 +55,16 @@ export const access: AccessRules<NS> = {
     ListDeploymentGroups: application,
     CreateDeployment: group,
     GetDeployment: groupOf,
-    StopDeployment: () => ({ resources: ['*'] }),
+    StopDeployment: anything,
+    ContinueDeployment: anything,
+    SkipWaitTimeForInstanceTermination: anything,
+    RegisterOnPremisesInstance: machine,
+    DeregisterOnPremisesInstance: machine,
+    GetOnPremisesInstance: machine,
+    BatchGetOnPremisesInstances: machines,
+    AddTagsToOnPremisesInstances: machines,
+    RemoveTagsFromOnPremisesInstances: machines,
+    ListOnPremisesInstances: anything,
     BatchGetDeployments: async ({ deploymentIds }, ctx) => {
       const found = await ctx.read((tx) => Promise.all(deploymentIds.map((id) => tx.get(Deployment, id))))
       const groups = found.map((one) => ctx.arn(`deploymentgroup:${one?.application ?? '*'}/${one?.group ?? '*'}`))

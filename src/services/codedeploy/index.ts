@@ -12,9 +12,10 @@ import {
 } from './deployment-configs.ts'
 import * as groups from './deployment-groups.ts'
 import { deploymentReconciler, onInstanceEvent } from './deployment-run.ts'
-import { BatchGetDeployments, CreateDeployment, GetDeployment, ListDeployments, StopDeployment } from './deployments.ts'
+import * as deployments from './deployments.ts'
 import { access } from './iam.ts'
 import { codedeployAgent } from './machine-agent.ts'
+import * as onPremises from './on-premises.ts'
 import type { NS } from './operation.ts'
 import * as revisions from './revisions.ts'
 import { ListTagsForResource, TagResource, Tags, UntagResource } from './tags.ts'
@@ -27,19 +28,29 @@ export const service = defineService<NS>()({
     Deployment,
     DeploymentConfig,
     groups.Group,
+    onPremises.OnPremisesInstance,
     revisions.Registered,
     Tags,
     targets.Target,
   ],
   operations: {
+    AddTagsToOnPremisesInstances: onPremises.AddTagsToOnPremisesInstances,
+    BatchGetOnPremisesInstances: onPremises.BatchGetOnPremisesInstances,
+    ContinueDeployment: deployments.ContinueDeployment,
+    DeregisterOnPremisesInstance: onPremises.DeregisterOnPremisesInstance,
+    GetOnPremisesInstance: onPremises.GetOnPremisesInstance,
+    ListOnPremisesInstances: onPremises.ListOnPremisesInstances,
+    RegisterOnPremisesInstance: onPremises.RegisterOnPremisesInstance,
+    RemoveTagsFromOnPremisesInstances: onPremises.RemoveTagsFromOnPremisesInstances,
+    SkipWaitTimeForInstanceTermination: deployments.SkipWaitTimeForInstanceTermination,
     BatchGetApplicationRevisions: revisions.BatchGetApplicationRevisions,
     BatchGetApplications: applications.BatchGetApplications,
     BatchGetDeploymentGroups: groups.BatchGetDeploymentGroups,
     BatchGetDeploymentInstances: targets.BatchGetDeploymentInstances,
-    BatchGetDeployments,
+    BatchGetDeployments: deployments.BatchGetDeployments,
     BatchGetDeploymentTargets: targets.BatchGetDeploymentTargets,
     CreateApplication: applications.CreateApplication,
-    CreateDeployment,
+    CreateDeployment: deployments.CreateDeployment,
     CreateDeploymentConfig,
     CreateDeploymentGroup: groups.CreateDeploymentGroup,
     DeleteApplication: applications.DeleteApplication,
@@ -47,7 +58,7 @@ export const service = defineService<NS>()({
     DeleteDeploymentGroup: groups.DeleteDeploymentGroup,
     GetApplication: applications.GetApplication,
     GetApplicationRevision: revisions.GetApplicationRevision,
-    GetDeployment,
+    GetDeployment: deployments.GetDeployment,
     GetDeploymentConfig,
     GetDeploymentGroup: groups.GetDeploymentGroup,
     GetDeploymentInstance: targets.GetDeploymentInstance,
@@ -57,11 +68,11 @@ export const service = defineService<NS>()({
     ListDeploymentConfigs,
     ListDeploymentGroups: groups.ListDeploymentGroups,
     ListDeploymentInstances: targets.ListDeploymentInstances,
-    ListDeployments,
+    ListDeployments: deployments.ListDeployments,
     ListDeploymentTargets: targets.ListDeploymentTargets,
     ListTagsForResource,
     RegisterApplicationRevision: revisions.RegisterApplicationRevision,
-    StopDeployment,
+    StopDeployment: deployments.StopDeployment,
     TagResource,
     UntagResource,
     UpdateApplication: applications.UpdateApplication,
@@ -71,13 +82,14 @@ export const service = defineService<NS>()({
     CreateApplication:
       'The compute platform is Server; Lambda and ECS are refused until they come with their services.',
     CreateDeployment:
-      'Revisions from S3 only. Stopped instances are left out instead of failing. Alarms, target instances, blue/green and outdated-instances-only deployments are refused.',
-    CreateDeploymentConfig: 'Minimum healthy hosts only; zonal and traffic-shifting configurations are refused.',
+      'Revisions from S3 only. Stopped instances are left out instead of failing. Alarms and outdated-instances-only deployments are refused; replacement instances are chosen by tags, not by Auto Scaling groups.',
+    CreateDeploymentConfig:
+      'The compute platform is Server; traffic-shifting configurations of Lambda and ECS are refused.',
     CreateDeploymentGroup:
-      'EC2 tags only; Auto Scaling, on-premises tags, load balancers, alarms, triggers, ECS services and blue/green are refused. The strategy for outdated instances is kept and shown: instances that come during a deployment are not brought up to date after it.',
+      'Auto Scaling, load balancers, alarms, triggers and ECS services are refused; blue/green deployments go without traffic control, to existing instances. The strategy for outdated instances is kept and shown: instances that come during a deployment are not brought up to date after it.',
     RegisterApplicationRevision: 'Revisions in S3 only.',
     UpdateDeploymentGroup:
-      'EC2 tags only; Auto Scaling, on-premises tags, load balancers, alarms, triggers, ECS services and blue/green are refused. The strategy for outdated instances is kept and shown: instances that come during a deployment are not brought up to date after it.',
+      'Auto Scaling, load balancers, alarms, triggers and ECS services are refused; blue/green deployments go without traffic control, to existing instances. The strategy for outdated instances is kept and shown: instances that come during a deployment are not brought up to date after it.',
   },
   access,
   routes: [hostCommands],

@@ -1,5 +1,4 @@
 import {
-  AddTagsToOnPremisesInstancesCommand,
   BatchGetApplicationsCommand,
   BatchGetDeploymentsCommand,
   CodeDeployClient,
@@ -148,7 +147,7 @@ describe('refusals', () => {
       'InvalidAutoRollbackConfigException',
     ],
     [
-      'blue/green',
+      'blue/green without saying how',
       { deploymentStyle: { deploymentType: 'BLUE_GREEN' } },
       'InvalidBlueGreenDeploymentConfigurationException',
     ],
@@ -217,9 +216,6 @@ describe('refusals', () => {
     ).rejects.toMatchObject({
       name: 'ApplicationDoesNotExistException',
     })
-    await expect(
-      codedeploy.send(new AddTagsToOnPremisesInstancesCommand({ instanceNames: ['a'], tags: [{ Key: 'a' }] })),
-    ).rejects.toMatchObject({ $metadata: { httpStatusCode: 501 } })
   })
 })
 
@@ -301,8 +297,12 @@ describe('authorization', () => {
 
   test('host commands are for instances under their profile', async () => {
     const call = (operation: string) =>
-      fetch(`${drydock.endpoint}/_drydock/codedeploy/${operation}`, { method: 'POST', body: '{}' })
+      fetch(drydock.endpoint, {
+        method: 'POST',
+        headers: { 'x-amz-target': `CodeDeployCommandService_v20141006.${operation}` },
+        body: '{}',
+      })
     expect((await call('PollHostCommand')).status).toBe(403)
-    expect((await call('toString')).status).toBe(404)
+    expect(await (await call('toString')).json()).toMatchObject({ __type: 'UnknownOperationException' })
   })
 })

@@ -4,8 +4,10 @@ import { getDeployment } from './deployment.ts'
 import { fail, type Operation } from './operation.ts'
 import { checkBatch, page } from './page.ts'
 
-/** What happens on an instance, in order ("AppSpec hooks section: lifecycle event hook availability", user guide). */
-export const lifecycle = [
+// What happens on an instance, in order ("AppSpec hooks section: lifecycle event hook availability", user guide).
+
+/** Where the revision is installed: every instance of a deployment in place, the replacements of a blue/green one. */
+export const installing = [
   'ApplicationStop',
   'DownloadBundle',
   'BeforeInstall',
@@ -14,6 +16,14 @@ export const lifecycle = [
   'ApplicationStart',
   'ValidateService',
 ] as const
+/** Where traffic is led to. */
+export const allowing = ['BeforeAllowTraffic', 'AllowTraffic', 'AfterAllowTraffic'] as const
+/** Where traffic is led away from. */
+export const blocking = ['BeforeBlockTraffic', 'BlockTraffic', 'AfterBlockTraffic'] as const
+type EventName = (typeof installing)[number] | (typeof allowing)[number] | (typeof blocking)[number]
+
+/** Done by CodeDeploy at the load balancer, not by the agent. Without one there is nothing to be done. */
+const balancers: readonly EventName[] = ['AllowTraffic', 'BlockTraffic']
 
 export type EventStatus = 'Pending' | 'InProgress' | 'Succeeded' | 'Failed' | 'Skipped' | 'Unknown'
 export type Diagnostics = {
@@ -23,7 +33,7 @@ export type Diagnostics = {
   readonly logTail: string
 }
 export type LifecycleEvent = {
-  readonly name: (typeof lifecycle)[number]
+  readonly name: EventName
   readonly status: EventStatus
   readonly started?: number
   readonly ended?: number
@@ -32,12 +42,24 @@ export type LifecycleEvent = {
   readonly session?: string
 }
 
-/** One instance of a deployment. */
-export type Target = {
-  readonly deploymentId: string
+/** A machine that a deployment found. */
+export type Machine = {
+  /** The id of an EC2 instance, the name of an on-premises one. */
   readonly instanceId: string
-  readonly status: 'Pending' | 'InProgress' | 'Succeeded' | 'Failed' | 'Skipped'
+  /** Of an on-premises instance; that of an EC2 instance follows from its id. */
+  readonly arn?: string
+  readonly zone?: string
+}
+
+/** One instance of a deployment. */
+export type Target = Machine & {
+  readonly deploymentId: string
+  /** Original (`Blue`) or replacement. In place, every instance is an original. */
+  readonly label?: 'Blue' | 'Green'
+  /** `Ready`: it waits for its deployment to go on to the event at `pause`. */
+  readonly status: 'Pending' | 'InProgress' | 'Ready' | 'Succeeded' | 'Failed' | 'Skipped'
   readonly events: readonly LifecycleEvent[]
+  readonly pause?: number
   readonly updated: number
 }
 export const Target = table<Target>('codedeploy.target', {
@@ -47,13 +69,24 @@ export const Target = table<Target>('codedeploy.target', {
 })
 
 /** An instance before its turn. */
-export const newTarget = (ctx: Ctx, deploymentId: string, instanceId: string): Target => ({
+export const newTarget = (
+  ctx: Ctx,
+  deploymentId: string,
+  machine: Machine,
+  events: readonly EventName[],
+  more: Pick<Target, 'label' | 'pause'> = {},
+): Target => ({
+  ...more,
+  ...machine,
   deploymentId,
-  instanceId,
   status: 'Pending',
-  events: lifecycle.map((name) => ({ name, status: 'Pending' })),
+  events: events.map((name) => ({ name, status: balancers.includes(name) ? 'Skipped' : 'Pending' })),
   updated: ctx.now().getTime(),
 })
+
+/** Whether events of these names are among those of a target. */
+export const goesThrough = ({ events }: Target, names: readonly EventName[]): boolean =>
+  events.some(({ name }) => names.includes(name))
 
 /** All instances of a deployment, by their ids. */
 export const targetsOf = (tx: ReadTx, deploymentId: string): Promise<Target[]> =>
@@ -73,9 +106,18 @@ export const failedAt = (target: Target, at: number, now: number, diagnostics: D
   ),
 })
 
-/** Where the event is that a target waits for or is in; -1 when all have ended. */
-export const presentEvent = ({ events }: Target): number =>
-  events.findIndex(({ status }) => status === 'Pending' || status === 'InProgress')
+/** Where the event is that a target waits for or is in; -1 when all have ended, or all up to where it pauses. */
+export const presentEvent = ({ events, pause = events.length }: Target): number =>
+  events.slice(0, pause).findIndex(({ status }) => status === 'Pending' || status === 'InProgress')
+
+/** The target with one event ended, and where that brings it: on to the next, to its pause, or to its end. */
+export const endedAt = (target: Target, at: number, now: number, event: Partial<LifecycleEvent>): Target => {
+  const events = target.events.map((one, index) => (index === at ? { ...one, ...event, ended: now } : one))
+  const changed = { ...target, events, updated: now }
+  if (presentEvent(changed) >= 0) return changed
+  const paused = target.pause !== undefined && target.pause < events.length
+  return { ...changed, status: paused ? 'Ready' : 'Succeeded' }
+}
 
 const time = (at: number | undefined) => (at === undefined ? {} : { at: new Date(at) }).at
 
@@ -96,31 +138,37 @@ const toEvent = ({ name, status, started, ended, diagnostics }: LifecycleEvent) 
     : {}),
 })
 
-const arnOf = (ctx: Ctx, instanceId: string) => `arn:aws:ec2:${ctx.region}:${ctx.account}:instance/${instanceId}`
+export const arnOf = (ctx: Ctx, { instanceId, arn }: Target): string =>
+  arn ?? `arn:aws:ec2:${ctx.region}:${ctx.account}:instance/${instanceId}`
+const labelOf = ({ label = 'Blue' }: Target) => label
 
-const toTarget = (ctx: Ctx, { deploymentId, instanceId, status, events, updated }: Target) => ({
+const toTarget = (ctx: Ctx, target: Target) => ({
   deploymentTargetType: 'InstanceTarget' as const,
   instanceTarget: {
-    deploymentId,
-    targetId: instanceId,
-    targetArn: arnOf(ctx, instanceId),
-    status,
-    lastUpdatedAt: new Date(updated),
-    lifecycleEvents: events.map(toEvent),
-    instanceLabel: 'Blue' as const,
+    deploymentId: target.deploymentId,
+    targetId: target.instanceId,
+    targetArn: arnOf(ctx, target),
+    status: target.status,
+    lastUpdatedAt: new Date(target.updated),
+    lifecycleEvents: target.events.map(toEvent),
+    instanceLabel: labelOf(target),
   },
 })
 
-const toSummary = (ctx: Ctx, { deploymentId, instanceId, status, events, updated }: Target) => ({
-  deploymentId,
-  instanceId: arnOf(ctx, instanceId),
-  status,
-  lastUpdatedAt: new Date(updated),
-  lifecycleEvents: events.map(toEvent),
-  instanceType: 'Blue' as const,
+const toSummary = (ctx: Ctx, target: Target) => ({
+  deploymentId: target.deploymentId,
+  instanceId: arnOf(ctx, target),
+  status: target.status,
+  lastUpdatedAt: new Date(target.updated),
+  lifecycleEvents: target.events.map(toEvent),
+  instanceType: labelOf(target),
 })
 
-const idOf = (nameOrArn: string): string => nameOrArn.split('/').at(-1) ?? nameOrArn
+/** The id or name in an ARN; those of on-premises instances end in an underscore and ten letters. */
+const idOf = (nameOrArn: string): string => {
+  const name = nameOrArn.split('/').at(-1) ?? nameOrArn
+  return nameOrArn.startsWith('arn:aws:codedeploy:') ? name.replace(/_[A-Za-z0-9]{10}$/, '') : name
+}
 
 export const ListDeploymentTargets: Operation<'ListDeploymentTargets'> = (
   ctx,
@@ -132,10 +180,9 @@ export const ListDeploymentTargets: Operation<'ListDeploymentTargets'> = (
     for (const name of Object.keys(targetFilters ?? {}))
       if (name !== 'TargetStatus' && name !== 'ServerInstanceLabel')
         throw fail('InvalidTargetFilterNameException', `The target filter name is invalid: ${name}`)
-    // In a deployment in place every instance has the label Blue.
     const labels = targetFilters?.ServerInstanceLabel
     const all = (await targetsOf(tx, deploymentId)).filter(
-      ({ status }) => (!wanted || wanted.includes(status)) && (!labels || labels.includes('Blue')),
+      (target) => (!wanted || wanted.includes(target.status)) && (!labels || labels.includes(labelOf(target))),
     )
     const { items, ...more } = page(all, nextToken)
     return { targetIds: items.map(({ instanceId }) => instanceId), ...more }
@@ -171,14 +218,16 @@ export const ListDeploymentInstances: Operation<'ListDeploymentInstances'> = (
   { deploymentId, nextToken, instanceStatusFilter, instanceTypeFilter },
 ) =>
   ctx.read(async (tx) => {
-    await getDeployment(tx, deploymentId)
-    if (instanceTypeFilter?.length)
+    const { style } = await getDeployment(tx, deploymentId)
+    if (instanceTypeFilter?.length && style.type !== 'BLUE_GREEN')
       throw fail(
         'InvalidDeploymentInstanceTypeException',
         'Instance types are supported for blue/green deployments only.',
       )
     const all = (await targetsOf(tx, deploymentId)).filter(
-      ({ status }) => !instanceStatusFilter?.length || instanceStatusFilter.some((wanted) => wanted === status),
+      (target) =>
+        (!instanceStatusFilter?.length || instanceStatusFilter.some((wanted) => wanted === target.status)) &&
+        (!instanceTypeFilter?.length || instanceTypeFilter.includes(labelOf(target))),
     )
     const { items, ...more } = page(all, nextToken)
     return { instancesList: items.map(({ instanceId }) => instanceId), ...more }

@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parse } from 'yaml'
 import { amzDate, canonicalPath, emptyHash, sha256, sign, signingKey, stringToSign } from '../../../kernel/signature.ts'
 
 // What the agent knows of the machine it runs in and how it asks AWS: as any SDK would, by the instance metadata service.
@@ -38,8 +41,16 @@ export type Host = {
   readonly forgetKeys: () => void
 }
 
-/** Finds out who this machine is. Throws while the metadata service does not answer. */
-export const findHost = async (): Promise<Host> => {
+const endpointOf = (region: string): string =>
+  (process.env.AWS_ENDPOINT_URL ?? `https://codedeploy-commands.${region}.amazonaws.com`).replace(/\/$/, '')
+
+/**
+ * Finds out who this machine is: what `etc/codedeploy-agent/conf/codedeploy.onpremises.yml` says, or else the instance
+ * metadata. Throws while the metadata service does not answer.
+ */
+export const findHost = async (root: string): Promise<Host> => (await onPremisesHost(root)) ?? findInstance()
+
+const findInstance = async (): Promise<Host> => {
   const document = JSON.parse(await readMetadata('dynamic/instance-identity/document')) as {
     accountId: string
     region: string
@@ -48,10 +59,7 @@ export const findHost = async (): Promise<Host> => {
   const { accountId, region, instanceId } = document
   let keys: Keys | undefined
   return {
-    endpoint: (process.env.AWS_ENDPOINT_URL ?? `https://codedeploy-commands.${region}.amazonaws.com`).replace(
-      /\/$/,
-      '',
-    ),
+    endpoint: endpointOf(region),
     region,
     identifier: `arn:aws:ec2:${region}:${accountId}:instance/${instanceId}`,
     keys: async () => {
@@ -75,6 +83,52 @@ const readKeys = async (): Promise<Keys> => {
     sessionToken: found.Token ?? '',
     expires: Date.parse(found.Expiration ?? ''),
   }
+}
+
+/**
+ * A machine outside of EC2 ("Configuring an on-premises instance"): an IAM user with the keys in the file, or a session
+ * whose keys somebody renews in a credentials file of the AWS SDKs.
+ */
+const onPremisesHost = async (root: string): Promise<Host | undefined> => {
+  const path = join(root, 'etc/codedeploy-agent/conf/codedeploy.onpremises.yml')
+  const text = await readFile(path, 'utf8').catch(() => undefined)
+  if (text === undefined) return undefined
+  const file: Record<string, unknown> = parse(text) ?? {}
+  const setting = (name: string): string => {
+    const value = file[name] ?? file[`:${name}`]
+    if (typeof value !== 'string' || value === '') throw new Error(`${path} has no ${name}`)
+    return value
+  }
+  const session = file.iam_session_arn !== undefined || file[':iam_session_arn'] !== undefined
+  const region = setting('region')
+  return {
+    endpoint: endpointOf(region),
+    region,
+    identifier: setting(session ? 'iam_session_arn' : 'iam_user_arn'),
+    keys: async () =>
+      session
+        ? readCredentials(await readFile(setting('aws_credentials_file'), 'utf8'))
+        : {
+            accessKeyId: setting('aws_access_key_id'),
+            secretAccessKey: setting('aws_secret_access_key'),
+            expires: Number.POSITIVE_INFINITY,
+          },
+    forgetKeys: () => {},
+  }
+}
+
+/** The default profile of a credentials file. */
+const readCredentials = (text: string): Keys => {
+  const found: Record<string, string> = {}
+  let profile = ''
+  for (const line of text.split(/\r?\n/)) {
+    profile = /^\s*\[\s*([^\]]+?)\s*\]/.exec(line)?.[1] ?? profile
+    const [, name = '', value = ''] = /^\s*([a-z_]+)\s*=\s*(\S+)\s*$/.exec(line) ?? []
+    if (profile === 'default' && name) found[name] = value
+  }
+  const { aws_access_key_id: accessKeyId, aws_secret_access_key: secretAccessKey, aws_session_token: token } = found
+  if (!accessKeyId || !secretAccessKey) throw new Error('the credentials file has no keys in its default profile')
+  return { accessKeyId, secretAccessKey, ...(token ? { sessionToken: token } : {}), expires: Number.POSITIVE_INFINITY }
 }
 
 /** Sends a request signed with the instance's credentials (Signature Version 4). */
@@ -134,11 +188,14 @@ export class Refused extends Error {
 /** Calls one operation of the host command service. Throws Refused with the service's sentence. */
 export const callCommands = async <T>(host: Host, operation: string, input: object): Promise<T> => {
   const body = JSON.stringify(input)
-  const headers = { 'content-type': 'application/x-amz-json-1.1' }
+  const headers = {
+    'content-type': 'application/x-amz-json-1.1',
+    'x-amz-target': `CodeDeployCommandService_v20141006.${operation}`,
+  }
   const response = await signedFetch(host, {
     service: 'codedeploy-commands',
     method: 'POST',
-    path: `/_drydock/codedeploy/${operation}`,
+    path: '/',
     body,
     headers,
   })

@@ -47,7 +47,7 @@ export const install = async (place: Layout, specification: Specification): Prom
   await cleanUp(await readOptional(cleanupFile))
   await rm(cleanupFile, { force: true })
 
-  const behavior = appspec.fileExistsBehavior ?? specification.FileExistsBehavior
+  const behavior = appspec.fileExistsBehavior ?? specification.AgentActionOverrides.AgentOverrides.FileExistsBehavior
   const plan: Plan = { copies: new Map(), folders: new Set(), permissions: new Map() }
   for (const { source, destination } of appspec.files)
     await planFile(plan, join(archive, source), join(place.root, destination), behavior)

@@ -31,21 +31,33 @@ const specificationOf = async (host: Host, command: HostCommand): Promise<Specif
   return JSON.parse(DeploymentSpecification.GenericEnvelope.Payload) as Specification
 }
 
+/** Which deployment's scripts an event runs: its own, or those the application that serves now came with. */
+type ScriptsOf = 'this deployment' | 'last successful' | 'most recent'
+
+/**
+ * ApplicationStop and leading traffic away are for what was installed before. A rollback of a blue/green deployment
+ * installs nothing: what traffic is led away from came last, what it is led back to is what was there.
+ */
+const scriptsOf = (event: string, { DeploymentCreator, DeploymentType }: Specification): ScriptsOf => {
+  const rollback = DeploymentType === 'BLUE_GREEN' && DeploymentCreator === 'codeDeployRollback'
+  if (event === 'ApplicationStop') return 'last successful'
+  if (event === 'BeforeBlockTraffic' || event === 'AfterBlockTraffic')
+    return rollback ? 'most recent' : 'last successful'
+  if (event === 'BeforeAllowTraffic' || event === 'AfterAllowTraffic')
+    return rollback ? 'last successful' : 'this deployment'
+  return 'this deployment'
+}
+
 const carryOut = async (host: Host, place: Layout, event: string, specification: Specification): Promise<void> => {
   const { DeploymentGroupId, DeploymentId } = specification
-  switch (event) {
-    case 'DownloadBundle':
-      return downloadBundle(host, place, specification)
-    case 'Install':
-      return install(place, specification)
-    case 'ApplicationStop': {
-      // The scripts that stop an application are those it came with.
-      const installed = (await readOptional(place.lastSuccessful(DeploymentGroupId)))?.trim()
-      return installed ? runHook(place, installed, event, specification) : undefined
-    }
-    default:
-      return runHook(place, place.deployment(DeploymentGroupId, DeploymentId), event, specification)
-  }
+  if (event === 'DownloadBundle') return downloadBundle(host, place, specification)
+  if (event === 'Install') return install(place, specification)
+  const which = scriptsOf(event, specification)
+  if (which === 'this deployment')
+    return runHook(place, place.deployment(DeploymentGroupId, DeploymentId), event, specification)
+  const noted = which === 'most recent' ? place.mostRecent(DeploymentGroupId) : place.lastSuccessful(DeploymentGroupId)
+  const installed = (await readOptional(noted))?.trim()
+  return installed ? runHook(place, installed, event, specification) : undefined
 }
 
 const diagnostics = (error: unknown) => {
@@ -116,7 +128,7 @@ let host: Host | undefined
 let said = ''
 for (let wait = soonest; ; ) {
   try {
-    host ??= await findHost()
+    host ??= await findHost(root)
     const worked = await poll(host, place, session)
     wait = worked ? 0 : Math.min(Math.max(wait, soonest) * 1.5, calmest)
     said = ''

@@ -4,6 +4,8 @@ export type Specification = {
   readonly DeploymentGroupId: string
   readonly DeploymentGroupName: string
   readonly ApplicationName: string
+  readonly DeploymentCreator: string
+  readonly DeploymentType: 'IN_PLACE' | 'BLUE_GREEN'
   readonly Revision: {
     readonly RevisionType: 'S3'
     readonly S3Revision: {
@@ -14,5 +16,7 @@ export type Specification = {
       readonly ETag?: string
     }
   }
-  readonly FileExistsBehavior: 'DISALLOW' | 'OVERWRITE' | 'RETAIN'
+  readonly AgentActionOverrides: {
+    readonly AgentOverrides: { readonly FileExistsBehavior: 'DISALLOW' | 'OVERWRITE' | 'RETAIN' }
+  }
 }
