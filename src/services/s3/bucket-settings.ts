@@ -51,13 +51,6 @@ export const GetBucketNotificationConfiguration: Operation<'GetBucketNotificatio
 
 // What cannot be configured here is never configured: the answers are those of a bucket without it.
 
-export const GetBucketReplication: Operation<'GetBucketReplication'> = async (ctx, input) => {
-  const { name } = await present(ctx, input)
-  throw fail('ReplicationConfigurationNotFoundError', 'The replication configuration was not found', {
-    BucketName: name,
-  })
-}
-
 export const GetBucketLogging: Operation<'GetBucketLogging'> = async (ctx, input) => {
   await present(ctx, input)
   return {}

@@ -387,6 +387,31 @@ export const access: AccessRules<NS> = {
     GetBucketWebsite: onBucket('s3:GetBucketWebsite'),
     PutBucketWebsite: onBucket('s3:PutBucketWebsite'),
     DeleteBucketWebsite: onBucket('s3:DeleteBucketWebsite'),
+    PutBucketReplication: async (input, ctx) => {
+      // Not validated yet: the body may lack anything.
+      const given: Partial<typeof input.ReplicationConfiguration> | undefined = input.ReplicationConfiguration
+      const pauses = given?.Rules?.every(({ Status }) => Status === 'Disabled')
+      return [
+        {
+          action: 's3:PutReplicationConfiguration',
+          resources: [bucketArn(input.Bucket)],
+          context: {
+            ...(await bucketKeys(ctx, input.Bucket)),
+            's3:isReplicationPauseRequest': String(pauses ?? false),
+          },
+        },
+        ...(!/^arn:aws:iam::\d{12}:role\/./.test(given?.Role ?? '')
+          ? []
+          : [
+              {
+                action: 'iam:PassRole',
+                resources: [given?.Role ?? ''],
+                context: { 'iam:PassedToService': 's3.amazonaws.com' },
+              },
+            ]),
+      ]
+    },
+    DeleteBucketReplication: onBucket('s3:PutReplicationConfiguration'),
     GetBucketReplication: onBucket('s3:GetReplicationConfiguration'),
     PutObjectLockConfiguration: onBucket('s3:PutBucketObjectLockConfiguration'),
     GetObjectLockConfiguration: onBucket('s3:GetBucketObjectLockConfiguration'),

@@ -20,7 +20,6 @@ import {
   GetBucketAccelerateConfiguration,
   GetBucketLogging,
   GetBucketNotificationConfiguration,
-  GetBucketReplication,
   GetBucketRequestPayment,
   GetBucketTagging,
   PutBucketNotificationConfiguration,
@@ -67,6 +66,13 @@ import {
   PutObjectAcl,
 } from './ownership.ts'
 import { GetObject, GetObjectAttributes, HeadObject } from './read.ts'
+import {
+  DeleteBucketReplication,
+  GetBucketReplication,
+  PutBucketReplication,
+  ReplicationTask,
+  replicate,
+} from './replication.ts'
 import { RestoreObject, restores } from './restore.ts'
 import { Part, Upload } from './upload.ts'
 import { GetBucketVersioning, PutBucketVersioning } from './versioning.ts'
@@ -83,6 +89,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     Bucket,
     Configuration,
     LifecyclePass,
+    ReplicationTask,
     Current,
     Older,
     Bytes,
@@ -104,6 +111,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     DeleteBucketLifecycle,
     DeleteBucketOwnershipControls,
     DeleteBucketPolicy,
+    DeleteBucketReplication,
     DeleteBucketTagging,
     DeleteBucketWebsite,
     DeleteObject,
@@ -149,6 +157,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutBucketNotificationConfiguration: intact(PutBucketNotificationConfiguration),
     PutBucketOwnershipControls: intact(PutBucketOwnershipControls),
     PutBucketPolicy: intact(PutBucketPolicy),
+    PutBucketReplication: intact(PutBucketReplication),
     PutBucketTagging: intact(PutBucketTagging),
     PutBucketVersioning: intact(PutBucketVersioning),
     PutBucketWebsite: intact(PutBucketWebsite),
@@ -175,7 +184,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     RestoreObject: 'No restores that select. Every tier takes as long as AWS says it may.',
     PutObjectRetention: 'No event holds.',
     PutBucketPolicy: 'Principals named in the policy are not checked to exist.',
-    GetBucketReplication: neverConfigured,
     GetBucketLogging: neverConfigured,
     GetBucketAccelerateConfiguration: neverConfigured,
     GetBucketRequestPayment: neverConfigured,
@@ -187,6 +195,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   routes: [websiteByHost, websiteByPath, preflightRoute],
   auditFacts,
   dataEvents,
-  reconcilers: [unusedBlobs, bucketKeys, restores, expireAndMove],
+  reconcilers: [unusedBlobs, bucketKeys, restores, expireAndMove, replicate],
   uses: [awsManagedKeys],
 })

@@ -30,6 +30,7 @@ import {
 } from './object.ts'
 import { fail, type Input, malformedXml, type Operation } from './operation.ts'
 import { ownedAs } from './ownership.ts'
+import { replicating } from './replication.ts'
 import { type LockAsked, lockOf } from './retention.ts'
 import type { ObjectKey } from './segments.ts'
 import { storageClassOf, withStorageClass } from './storage-class.ts'
@@ -360,7 +361,7 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
     })
     await endUpload(tx, upload, new Set(parts.map((part) => part.number)))
     const { headers, metadata, tags, encryption, owner, acl, storageClass, lock } = upload
-    const record = await putCurrent(ctx, tx, bucket, upload.key, {
+    const put = await putCurrent(ctx, tx, bucket, upload.key, {
       etag,
       size,
       content: { in: 'parts', id },
@@ -376,6 +377,7 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
       parts: parts.length,
       upload: upload.id,
     })
+    const record = await replicating(tx, bucket, put)
     emitCreated(ctx, tx, bucket, record, 'CompleteMultipartUpload')
     return { bucket, record }
   })

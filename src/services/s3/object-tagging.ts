@@ -3,6 +3,7 @@ import type { WriteTx } from '../../store/store.ts'
 import { emitTagsChanged } from './events.ts'
 import { type Found, find, missing, versionIdOf } from './object.ts'
 import type { Operation } from './operation.ts'
+import { replicatingChange } from './replication.ts'
 import { checkTags, type Tag, toTagSet } from './tags.ts'
 import { type ObjectRecord, replaceVersion } from './versions.ts'
 
@@ -26,7 +27,9 @@ const replaceTags = async (
   tags: readonly Tag[],
 ): Promise<void> => {
   const { tags: before, ...untagged } = record
-  await replaceVersion(tx, tags.length > 0 ? { ...untagged, tags } : untagged)
+  const retagged = tags.length > 0 ? { ...untagged, tags } : untagged
+  await replaceVersion(tx, retagged)
+  await replicatingChange(tx, bucket, retagged)
   if (tags.length > 0) emitTagsChanged(ctx, tx, bucket, record, 'Added')
   else if (before) emitTagsChanged(ctx, tx, bucket, record, 'Deleted')
 }

@@ -11,6 +11,7 @@ import { emitCreated, emitDeleted } from './events.ts'
 import { expirationOf } from './lifecycle.ts'
 import { fail, type Input, malformedXml, type Operation } from './operation.ts'
 import { ownedAs } from './ownership.ts'
+import { replicating, replicatingMarker } from './replication.ts'
 import { present, requestKeys } from './request-keys.ts'
 import { isProtected, type LockAsked, lockDenied, lockOf } from './retention.ts'
 import { checkReadable, withStorageClass } from './storage-class.ts'
@@ -166,12 +167,13 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
       await checkWriteConditions(tx, bucket, input)
       const owned = await ownedAs(ctx, tx, bucket, input)
       const content = withContent(received.keep(tx))
-      const record = await putCurrent(ctx, tx, bucket, input.Key, {
+      const put = await putCurrent(ctx, tx, bucket, input.Key, {
         ...facts,
         ...owned,
         ...lockOf(bucket, input, ctx.now().getTime()),
         ...content,
       })
+      const record = await replicating(tx, bucket, put)
       emitCreated(ctx, tx, bucket, record, 'PutObject')
       return { bucket, record, expiration: await expirationOf(tx, bucket, record) }
     }),
@@ -370,12 +372,13 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
       await checkWriteConditions(tx, bucket, input)
       const owned = await ownedAs(ctx, tx, bucket, input)
       const content = withContent(received.keep(tx))
-      const record = await putCurrent(ctx, tx, bucket, input.Key, {
+      const put = await putCurrent(ctx, tx, bucket, input.Key, {
         ...facts,
         ...owned,
         ...lockOf(bucket, input, ctx.now().getTime()),
         ...content,
       })
+      const record = await replicating(tx, bucket, put)
       emitCreated(ctx, tx, bucket, record, 'CopyObject')
       return { bucket, record, expiration: await expirationOf(tx, bucket, record) }
     }),
@@ -413,6 +416,7 @@ export const deleteOne = async (
   if (VersionId === undefined) {
     const result = await hide(ctx, tx, bucket, Key)
     if (!result) return {}
+    if (result.marker) await replicatingMarker(tx, bucket, result)
     emitDeleted(ctx, tx, bucket, result, result.marker ? 'Delete Marker Created' : 'Permanently Deleted')
     return result.marker ? { DeleteMarker: true, VersionId: result.versionId } : {}
   }

@@ -15,6 +15,7 @@ import { Bucket, type BucketRecord, bucketOf, ownerOf } from './bucket.ts'
 import { emitAclUpdated } from './events.ts'
 import { find, missing, versionIdOf } from './object.ts'
 import { fail, malformedXml, type Operation } from './operation.ts'
+import { replicatingChange } from './replication.ts'
 import { type ObjectFacts, replaceVersion } from './versions.ts'
 
 // Whose objects are, and the lists that share them ("Controlling ownership of objects and disabling ACLs", S3 user guide).
@@ -132,6 +133,7 @@ export const PutObjectAcl: Operation<'PutObjectAcl'> = async (ctx, input) => {
     const acl = given(input, record.owner ?? bucket.account, bucket.account)
     await checkPublic(tx, bucket, acl)
     await replaceVersion(tx, { ...rest, acl })
+    await replicatingChange(tx, bucket, { ...rest, acl })
     emitAclUpdated(ctx, tx, bucket, record)
     return found
   })

@@ -8,6 +8,7 @@ import { expirationOf } from './lifecycle.ts'
 import { find, missing, preconditionFailed, quoted, toChecksum, versionIdOf } from './object.ts'
 import { toLock } from './object-lock.ts'
 import { fail, type Input, type Operation } from './operation.ts'
+import { toReplicationStatus } from './replication.ts'
 import { checkReadable, storageClassOf, toRestore, toStorageClass } from './storage-class.ts'
 import type { ObjectRecord } from './versions.ts'
 
@@ -45,6 +46,7 @@ const readObject = async (ctx: Ctx, input: ReadInput, { head } = { head: false }
       ...toStorageClass(record),
       ...toRestore(record),
       ...(await toLock(ctx, bucket, record)),
+      ...toReplicationStatus(record),
       AcceptRanges: 'bytes',
       ContentLength: end - start,
       ...(range ? { ContentRange: `bytes ${start}-${end - 1}/${record.size}` } : {}),

@@ -35,6 +35,11 @@ export const PutBucketVersioning: Operation<'PutBucketVersioning'> = async (ctx,
         'InvalidBucketState',
         'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.',
       )
+    if (Status === 'Suspended' && bucket.configured?.includes('replication'))
+      throw fail(
+        'InvalidBucketState',
+        'A replication configuration is present on this bucket, so you cannot change the versioning state. To change the versioning state, first delete the replication configuration.',
+      )
     tx.put(Bucket, { ...bucket, versioning: Status, ...(mfaDelete ? { mfaDelete } : {}) })
     return {}
   })

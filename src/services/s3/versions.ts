@@ -50,6 +50,8 @@ export type ObjectFacts = {
   readonly owner?: string
   /** Absent: the owner has full control, nobody else anything. */
   readonly acl?: Acl
+  /** A replica, or how far it has got to each destination bucket. */
+  readonly replication?: 'REPLICA' | Readonly<Record<string, 'PENDING' | 'COMPLETED' | 'FAILED'>>
   /** STANDARD unless told. */
   readonly storageClass?: string
   /** Retention and legal hold, in a bucket with Object Lock. */
@@ -168,6 +170,13 @@ export const putCurrent = async (
   const sequence = await advance(tx, bucket, key)
   return tx.put(Current, { ...newPlace(ctx, bucket, key, sequence), ...facts })
 }
+
+/** Puts a version that was made elsewhere: it keeps its id and time. */
+export const putReplica = async (tx: WriteTx, bucket: BucketRecord, record: ObjectRecord): Promise<ObjectRecord> =>
+  tx.put(Current, { ...record, sequence: await advance(tx, bucket, record.key) })
+
+export const putMarkerReplica = async (tx: WriteTx, bucket: BucketRecord, marker: MarkerRecord) =>
+  tx.put(Older, { ...marker, sequence: await advance(tx, bucket, marker.key) })
 
 /** Deletes without naming a version: the object itself where nothing was ever versioned, else a delete marker hides it. */
 export const hide = async (

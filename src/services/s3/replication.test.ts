@@ -1,0 +1,212 @@
+import { randomBytes } from 'node:crypto'
+import {
+  CreateBucketCommand,
+  type CreateBucketCommandInput,
+  DeleteObjectCommand,
+  GetBucketReplicationCommand,
+  GetObjectAclCommand,
+  GetObjectCommand,
+  GetObjectTaggingCommand,
+  HeadObjectCommand,
+  ListObjectVersionsCommand,
+  PutBucketPolicyCommand,
+  PutBucketReplicationCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+  PutObjectTaggingCommand,
+  type ReplicationRule,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { allow, type Story, story } from '../../../test/story.ts'
+
+let drydock: Story
+let s3: S3Client
+let west: S3Client
+let other: S3Client
+let Role: string
+const rights = allow([
+  's3:GetReplicationConfiguration',
+  's3:ListBucket',
+  's3:GetObjectVersionForReplication',
+  's3:GetObjectVersionAcl',
+  's3:GetObjectVersionTagging',
+  's3:ReplicateObject',
+  's3:ReplicateDelete',
+  's3:ReplicateTags',
+  's3:ObjectOwnerOverrideToBucketOwner',
+])
+beforeAll(async () => {
+  drydock = await story({ config: { auth: 'trust' } })
+  s3 = drydock.client(S3Client)
+  west = drydock.client(S3Client, drydock.root, 'us-west-2')
+  other = drydock.client(S3Client, { accessKeyId: '111111111111', secretAccessKey: 'any' })
+  Role = await drydock.role('replicator', 's3.amazonaws.com', [rights])
+})
+afterAll(() => drydock.close())
+
+const make = async (Bucket: string, client = s3, more: Partial<CreateBucketCommandInput> = {}) => {
+  await client.send(new CreateBucketCommand({ Bucket, ...more }))
+  await client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }))
+  return Bucket
+}
+const inWest = { CreateBucketConfiguration: { LocationConstraint: 'us-west-2' } } as const
+const replicate = (Bucket: string, ...Rules: ReplicationRule[]) =>
+  s3.send(new PutBucketReplicationCommand({ Bucket, ReplicationConfiguration: { Role, Rules } }))
+const rule = (to: string, more: Partial<ReplicationRule> = {}): ReplicationRule => ({
+  ID: `to-${to}`,
+  Priority: 1,
+  Status: 'Enabled',
+  Filter: { Prefix: '' },
+  DeleteMarkerReplication: { Status: 'Disabled' },
+  Destination: { Bucket: `arn:aws:s3:::${to}` },
+  ...more,
+})
+const put = (Bucket: string, Key: string, Body: string | Uint8Array = Key, Tagging?: string, client = s3) =>
+  client.send(new PutObjectCommand({ Bucket, Key, Body, Tagging, Metadata: { a: 'b' } }))
+const status = async (Bucket: string, Key: string, client = s3) =>
+  (await client.send(new HeadObjectCommand({ Bucket, Key }))).ReplicationStatus
+const versions = async (Bucket: string, client = s3) => {
+  const { Versions = [], DeleteMarkers = [] } = await client.send(new ListObjectVersionsCommand({ Bucket }))
+  return [Versions.map(({ VersionId }) => VersionId), DeleteMarkers.map(({ VersionId }) => VersionId)]
+}
+
+test('new objects go to another region, with their ids, bytes, metadata and tags', async () => {
+  const from = await make('from')
+  const to = await make('to-west', west, inWest)
+  await put(from, 'before')
+  await replicate(from, rule(to))
+  const bytes = randomBytes(200_000)
+  const { VersionId, ReplicationStatus } = { ReplicationStatus: undefined, ...(await put(from, 'k', bytes, 'a=b')) }
+  expect(ReplicationStatus).toBeUndefined()
+  await put(from, 'k', 'second')
+  await drydock.settled()
+  expect(await status(from, 'k')).toBe('COMPLETED')
+  expect(await status(from, 'before')).toBeUndefined()
+  expect(await versions(to, west)).toEqual([(await versions(from))[0]?.slice(1), []])
+  const replica = await west.send(new GetObjectCommand({ Bucket: to, Key: 'k', VersionId }))
+  expect(Buffer.from((await replica.Body?.transformToByteArray()) ?? []).equals(bytes)).toBe(true)
+  expect(replica).toMatchObject({ ReplicationStatus: 'REPLICA', Metadata: { a: 'b' }, TagCount: 1 })
+
+  // A change of tags follows.
+  await s3.send(
+    new PutObjectTaggingCommand({ Bucket: from, Key: 'k', Tagging: { TagSet: [{ Key: 'x', Value: 'y' }] } }),
+  )
+  await drydock.settled()
+  expect((await west.send(new GetObjectTaggingCommand({ Bucket: to, Key: 'k' }))).TagSet).toEqual([
+    { Key: 'x', Value: 'y' },
+  ])
+})
+
+test('filters, priorities and delete markers', async () => {
+  const from = await make('filtered')
+  const [first, second] = [await make('first'), await make('second')]
+  await replicate(
+    from,
+    rule(first, { ID: 'a', Filter: { Prefix: 'a/' }, DeleteMarkerReplication: { Status: 'Enabled' } }),
+    rule(second, { ID: 'b', Priority: 2, Filter: { And: { Prefix: 'a/', Tags: [{ Key: 'go', Value: 'yes' }] } } }),
+    rule(second, { ID: 'c', Priority: 3, Status: 'Disabled' }),
+  )
+  await put(from, 'a/1')
+  await put(from, 'a/2', 'x', 'go=yes')
+  await put(from, 'b')
+  await drydock.settled()
+  expect((await versions(first))[0]).toHaveLength(2)
+  expect((await versions(second))[0]).toHaveLength(1)
+  expect(await status(from, 'b')).toBeUndefined()
+  await s3.send(new DeleteObjectCommand({ Bucket: from, Key: 'a/2' }))
+  await drydock.settled()
+  expect((await versions(first))[1]).toEqual((await versions(from))[1])
+  expect((await versions(second))[1]).toEqual([])
+})
+
+test('both ways without a loop; changes of replicas go back where rules say so', async () => {
+  const [a, b] = [await make('pair-a'), await make('pair-b')]
+  const sync = { SourceSelectionCriteria: { ReplicaModifications: { Status: 'Enabled' as const } } }
+  await replicate(a, rule(b, sync))
+  await replicate(b, rule(a, sync))
+  await put(a, 'k')
+  await put(b, 'l')
+  await drydock.settled()
+  expect(await versions(a)).toEqual(await versions(b))
+  await s3.send(new PutObjectTaggingCommand({ Bucket: b, Key: 'k', Tagging: { TagSet: [{ Key: 'x', Value: 'y' }] } }))
+  await drydock.settled()
+  expect((await s3.send(new GetObjectTaggingCommand({ Bucket: a, Key: 'k' }))).TagSet).toHaveLength(1)
+  expect(await status(b, 'k')).toBe('REPLICA')
+})
+
+test('to another account both sides must allow; ownership may be handed over', async () => {
+  const from = await make('across')
+  const to = await make('theirs', other, { ObjectOwnership: 'ObjectWriter' })
+  await replicate(from, rule(to))
+  await put(from, 'denied')
+  await drydock.settled()
+  expect(await status(from, 'denied')).toBe('FAILED')
+  const Policy = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Effect: 'Allow',
+        Principal: { AWS: Role },
+        Action: ['s3:ReplicateObject', 's3:ObjectOwnerOverrideToBucketOwner'],
+        Resource: `arn:aws:s3:::${to}/*`,
+      },
+    ],
+  })
+  await other.send(new PutBucketPolicyCommand({ Bucket: to, Policy }))
+  await put(from, 'k')
+  await drydock.settled()
+  expect(await status(from, 'k')).toBe('COMPLETED')
+  await expect(other.send(new GetObjectCommand({ Bucket: to, Key: 'k' }))).rejects.toMatchObject({
+    name: 'AccessDenied',
+  })
+  await replicate(
+    from,
+    rule(to, {
+      Destination: {
+        Bucket: `arn:aws:s3:::${to}`,
+        Account: '111111111111',
+        AccessControlTranslation: { Owner: 'Destination' },
+        StorageClass: 'STANDARD_IA',
+      },
+    }),
+  )
+  await put(from, 'handed')
+  await drydock.settled()
+  const { Body, StorageClass } = await other.send(new GetObjectCommand({ Bucket: to, Key: 'handed' }))
+  expect(await Body?.transformToString()).toBe('handed')
+  expect(StorageClass).toBe('STANDARD_IA')
+  expect((await other.send(new GetObjectAclCommand({ Bucket: to, Key: 'handed' }))).Grants).toHaveLength(1)
+})
+
+test('a configuration comes back; who puts it must pass the role; versioning stays', async () => {
+  const from = await make('configured')
+  const to = await make('configured-to')
+  await replicate(from, rule(to))
+  expect((await s3.send(new GetBucketReplicationCommand({ Bucket: from }))).ReplicationConfiguration).toEqual({
+    Role,
+    Rules: [rule(to)],
+  })
+  await expect(
+    s3.send(new PutBucketVersioningCommand({ Bucket: from, VersioningConfiguration: { Status: 'Suspended' } })),
+  ).rejects.toMatchObject({ name: 'InvalidBucketState' })
+  const alice = drydock.client(S3Client, await drydock.user('alice', [allow('s3:*')]))
+  await expect(
+    alice.send(
+      new PutBucketReplicationCommand({ Bucket: from, ReplicationConfiguration: { Role, Rules: [rule(to)] } }),
+    ),
+  ).rejects.toMatchObject({ name: 'AccessDenied', message: expect.stringContaining('iam:PassRole') })
+  await s3.send(new CreateBucketCommand({ Bucket: 'plain' }))
+  await expect(replicate('plain', rule(to))).rejects.toMatchObject({ name: 'InvalidRequest' })
+  await expect(replicate(from, rule('plain'))).rejects.toMatchObject({ name: 'InvalidRequest' })
+  await expect(replicate(from, rule('nothing-there'))).rejects.toMatchObject({ name: 'InvalidRequest' })
+  await expect(
+    replicate(
+      from,
+      rule(to, { Filter: { Tag: { Key: 'a', Value: 'b' } }, DeleteMarkerReplication: { Status: 'Enabled' } }),
+    ),
+  ).rejects.toMatchObject({ name: 'InvalidRequest' })
+  await expect(
+    replicate(from, rule(to, { Destination: { Bucket: `arn:aws:s3:::${to}`, Metrics: { Status: 'Enabled' } } })),
+  ).rejects.toMatchObject({ name: 'NotImplemented' })
+})

@@ -1,0 +1,308 @@
+import type { Caller, Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
+import { table, type WriteTx } from '../../store/store.ts'
+import { again, done, type Reconciler } from '../../work/reconciler.ts'
+import { Bucket, type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
+import { configuration } from './bucket-configuration.ts'
+import { load, receive, stream } from './content.ts'
+import { etagOf, newKey, openKey } from './encryption.ts'
+import { emitCreated, emitDeleted } from './events.ts'
+import { fail, type Input, type Operation, type Output } from './operation.ts'
+import {
+  checkReplication,
+  destinationOf,
+  type ReplicationDocument,
+  ruleById,
+  rulesFor,
+  syncsReplicas,
+} from './replication-rules.ts'
+import {
+  findVersion,
+  type MarkerRecord,
+  type ObjectRecord,
+  placeOf,
+  putMarkerReplica,
+  putReplica,
+  replaceVersion,
+  type VersionRecord,
+} from './versions.ts'
+
+const replication = configuration<ReplicationDocument>('replication')
+
+/** A version that is still to go to another bucket. Those of a key and destination go in the order in which they were made. */
+type Task = {
+  readonly bucket: string
+  readonly key: string
+  readonly versionId: string
+  readonly sequence: number
+  readonly destination: string
+  readonly rule: string
+}
+const lineOf = ({ bucket, key, destination }: Omit<Task, 'versionId' | 'sequence' | 'rule'>) =>
+  `${placeOf(bucket, key)}\0${destination}`
+export const ReplicationTask = table<Task>('s3.replication-task', {
+  scope: 'global',
+  key: (task) => `${lineOf(task)}\0${task.sequence.toString(16).padStart(14, '0')}`,
+})
+
+type Rule = ReturnType<typeof rulesFor>[number]
+
+const notVersioned = (message: string) => fail('InvalidRequest', message)
+
+export const PutBucketReplication: Operation<'PutBucketReplication'> = async (ctx, input) => {
+  const document = checkReplication(input.ReplicationConfiguration, () => ctx.newId())
+  return ctx.write(async (tx) => {
+    const bucket = await bucketOf(ctx, tx, input)
+    if (bucket.versioning !== 'Enabled')
+      throw notVersioned("Versioning must be 'Enabled' on the bucket to apply a replication configuration")
+    for (const rule of document.Rules) {
+      const destination = await tx.get(Bucket, destinationOf(rule))
+      if (!destination) throw notVersioned('Destination bucket must exist.')
+      if (destination.name === bucket.name)
+        throw notVersioned('Destination bucket cannot be the same as the source bucket.')
+      if (destination.versioning !== 'Enabled') throw notVersioned('Destination bucket must have versioning enabled.')
+    }
+    tx.put(Bucket, replication.put(tx, bucket, document))
+    return {}
+  })
+}
+
+export const GetBucketReplication: Operation<'GetBucketReplication'> = async (ctx, input) => {
+  const found = await ctx.read(async (tx) => replication.find(tx, await bucketOf(ctx, tx, input)))
+  if (!found)
+    throw fail('ReplicationConfigurationNotFoundError', 'The replication configuration was not found', {
+      BucketName: input.Bucket,
+    })
+  return { ReplicationConfiguration: found } as Output<'GetBucketReplication'>
+}
+
+export const DeleteBucketReplication: Operation<'DeleteBucketReplication'> = (ctx, input) =>
+  ctx.write(async (tx) => {
+    tx.put(Bucket, await replication.remove(tx, await bucketOf(ctx, tx, input)))
+    return {}
+  })
+
+const isKms = ({ encryption }: ObjectRecord): boolean => encryption !== undefined && 'kmsKey' in encryption
+
+/** Under no rule go replicas themselves, what is archived, and here also what only a customer's key opens. */
+const isSource = ({ replication: state, encryption, storageClass }: ObjectRecord): boolean =>
+  state !== 'REPLICA' &&
+  encryption?.mode !== 'customer' &&
+  storageClass !== 'GLACIER' &&
+  storageClass !== 'DEEP_ARCHIVE'
+
+const subjectOf = (record: ObjectRecord) => ({
+  key: record.key,
+  kms: isKms(record),
+  ...(record.tags ? { tags: record.tags } : {}),
+})
+
+const plan = (tx: WriteTx, bucket: BucketRecord, version: VersionRecord, rules: readonly Rule[]) => {
+  for (const rule of rules) {
+    const task = {
+      bucket: bucket.name,
+      key: version.key,
+      versionId: version.versionId,
+      sequence: version.sequence,
+      destination: destinationOf(rule),
+      rule: rule.ID ?? '',
+    }
+    tx.put(ReplicationTask, task)
+    tx.wake(replicate.name, lineOf(task), { at: { account: bucket.account, region: bucket.region } })
+  }
+}
+
+/** Has a new object replicated as the bucket's rules say; returns its record as it is now. */
+export const replicating = async (tx: WriteTx, bucket: BucketRecord, record: ObjectRecord): Promise<ObjectRecord> => {
+  const document = await replication.find(tx, bucket)
+  if (!document || bucket.versioning !== 'Enabled' || !isSource(record)) return record
+  const rules = rulesFor(document, subjectOf(record))
+  if (rules.length === 0) return record
+  plan(tx, bucket, record, rules)
+  const states = rules.map((rule) => [destinationOf(rule), 'PENDING' as const])
+  const pending: ObjectRecord = { ...record, replication: Object.fromEntries(states) }
+  await replaceVersion(tx, pending)
+  return pending
+}
+
+/** Has a new delete marker replicated, where rules say that. */
+export const replicatingMarker = async (tx: WriteTx, bucket: BucketRecord, marker: MarkerRecord): Promise<void> => {
+  const document = await replication.find(tx, bucket)
+  if (document && bucket.versioning === 'Enabled')
+    plan(tx, bucket, marker, rulesFor(document, { key: marker.key, marker: true, kms: false }))
+}
+
+/** Has a change of an object's tags or list replicated: to where the object went, or back from a replica where rules say so. */
+export const replicatingChange = async (tx: WriteTx, bucket: BucketRecord, record: ObjectRecord): Promise<void> => {
+  const document = await replication.find(tx, bucket)
+  if (!document || record.replication === undefined) return
+  const replica = record.replication === 'REPLICA'
+  const rules = rulesFor(document, subjectOf(record)).filter((rule) => !replica || syncsReplicas(rule))
+  if (rules.length === 0) return
+  plan(tx, bucket, record, rules)
+  if (replica) return
+  const states = Object.fromEntries(rules.map((rule) => [destinationOf(rule), 'PENDING' as const]))
+  await replaceVersion(tx, { ...record, replication: { ...(record.replication as object), ...states } })
+}
+
+/** `x-amz-replication-status`: the worst of all destinations. */
+export const toReplicationStatus = ({ replication: state }: ObjectRecord) => {
+  if (state === undefined) return {}
+  if (state === 'REPLICA') return { ReplicationStatus: 'REPLICA' as const }
+  const all = Object.values(state)
+  const status = (['FAILED', 'PENDING', 'COMPLETED'] as const).find((each) => all.includes(each))
+  return status ? { ReplicationStatus: status } : {}
+}
+
+type Job = {
+  /** The reconciler's context with the role's session in place of the service: KMS is asked with the role's rights. */
+  readonly ctx: Ctx
+  readonly role: Caller
+  readonly source: BucketRecord
+  readonly target: BucketRecord
+  readonly rule: Rule
+}
+
+const authorizeObject = async ({ role, source, target, rule }: Job, { key, tags }: ObjectRecord): Promise<void> => {
+  const from = `${bucketArn(source.name)}/${key}`
+  const to = `${bucketArn(target.name)}/${key}`
+  await role.authorize('s3:GetReplicationConfiguration', bucketArn(source.name))
+  await role.authorize('s3:ListBucket', bucketArn(source.name))
+  await role.authorize('s3:GetObjectVersionForReplication', from)
+  await role.authorize('s3:GetObjectVersionAcl', from)
+  await role.authorize('s3:ReplicateObject', to)
+  if (tags?.length) {
+    await role.authorize('s3:GetObjectVersionTagging', from)
+    await role.authorize('s3:ReplicateTags', to)
+  }
+  if (rule.Destination?.AccessControlTranslation) await role.authorize('s3:ObjectOwnerOverrideToBucketOwner', to)
+}
+
+const isThere = (job: Job, { key, versionId }: VersionRecord): Promise<VersionRecord | undefined> =>
+  job.ctx.read((tx) => findVersion(tx, job.target.name, key, versionId))
+
+/** Whose a replica is: the source's owner's, unless the rule hands it over or the destination owns all that it has. */
+const ownedIn = ({ source, target, rule }: Job, { owner, acl }: ObjectRecord) => {
+  if (target.ownership === undefined || rule.Destination?.AccessControlTranslation) return {}
+  const whose = owner ?? source.account
+  return { ...(whose === target.account ? {} : { owner: whose }), ...(acl ? { acl } : {}) }
+}
+
+const sendObject = async (job: Job, record: ObjectRecord): Promise<void> => {
+  const { ctx, target, rule } = job
+  await authorizeObject(job, record)
+  const there = await isThere(job, record)
+  if (there && !there.marker) return sendChange(job, record, there)
+  const loaded = await ctx.read((tx) => load(tx, record.content, record.size))
+  const asked: Pick<Input<'PutObject'>, 'ServerSideEncryption' | 'SSEKMSKeyId'> = isKms(record)
+    ? { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: rule.Destination?.EncryptionConfiguration?.ReplicaKmsKeyID }
+    : {}
+  const made = await newKey(ctx, target, record.key, asked)
+  const key = await openKey(ctx, record, {})
+  const { algorithm, type } = record.checksum
+  const received = await receive(ctx, stream(ctx, loaded, key), { algorithm, key: made.key })
+  const { upload: _, owner: __, acl: ___, content: ____, lock, restore: _____, ...facts } = record
+  try {
+    await ctx.write(async (tx) => {
+      if (await findVersion(tx, target.name, record.key, record.versionId)) return
+      const content = received.keep(tx)
+      const replica = await putReplica(tx, target, {
+        ...facts,
+        ...(content ? { content } : {}),
+        ...ownedIn(job, record),
+        bucket: target.name,
+        etag:
+          made.encryption.mode === 'AES256' && record.encryption?.mode === 'AES256'
+            ? record.etag
+            : etagOf(made, received.md5),
+        encryption: made.encryption,
+        ...(lock && target.objectLock ? { lock } : {}),
+        // The parts of an upload arrive as one piece; their number and checksum stay.
+        checksum: type === 'FULL_OBJECT' ? { algorithm, type, value: received.checksum } : record.checksum,
+        ...(rule.Destination?.StorageClass ? { storageClass: rule.Destination.StorageClass } : {}),
+        replication: 'REPLICA',
+      })
+      emitCreated(ctx, tx, target, replica, 'PutObject')
+    })
+  } catch (error) {
+    await received.discard()
+    throw error
+  }
+}
+
+/** The replica is there: what may have changed since is its tags and list. */
+const sendChange = async (job: Job, record: ObjectRecord, there: ObjectRecord): Promise<void> => {
+  await job.ctx.write(async (tx) => {
+    const present = await findVersion(tx, job.target.name, there.key, there.versionId)
+    if (!present || present.marker) return
+    const { tags: _, acl: __, owner: ___, ...rest } = present
+    await replaceVersion(tx, { ...rest, ...(record.tags ? { tags: record.tags } : {}), ...ownedIn(job, record) })
+  })
+}
+
+const sendMarker = async (job: Job, marker: MarkerRecord): Promise<void> => {
+  const { ctx, role, target } = job
+  await role.authorize('s3:ReplicateDelete', `${bucketArn(target.name)}/${marker.key}`)
+  await ctx.write(async (tx) => {
+    if (await findVersion(tx, target.name, marker.key, marker.versionId)) return
+    const put = await putMarkerReplica(tx, target, { ...marker, bucket: target.name })
+    emitDeleted(ctx, tx, target, put, 'Delete Marker Created')
+  })
+}
+
+const jobOf = async (ctx: Ctx, task: Task): Promise<{ job: Job; version: VersionRecord } | undefined> => {
+  const found = await ctx.read(async (tx) => {
+    const source = await tx.get(Bucket, task.bucket)
+    const document = source && (await replication.find(tx, source))
+    const rule = document && ruleById(document, task.rule)
+    const version = await findVersion(tx, task.bucket, task.key, task.versionId)
+    const target = await tx.get(Bucket, task.destination)
+    return source && document?.Role && rule?.Status === 'Enabled' && version
+      ? { source, target, rule, version, arn: document.Role }
+      : undefined
+  })
+  if (!found) return undefined
+  const { source, target, rule, version, arn } = found
+  if (!target) throw fail('NoSuchBucket', 'The specified bucket does not exist')
+  if (target.versioning !== 'Enabled') throw notVersioned('Destination bucket must have versioning enabled.')
+  if (rule.Destination?.Account !== undefined && rule.Destination.Account !== target.account)
+    throw fail('AccessDenied', 'Access Denied')
+  const role = ctx.as(arn, {
+    sessionName: 's3-replication',
+    context: { 'aws:SourceArn': [bucketArn(source.name)], 'aws:SourceAccount': [source.account] },
+  })
+  return { job: { ctx: { ...ctx, principal: await role.principal() }, role, source, target, rule }, version }
+}
+
+const send = (job: Job, version: VersionRecord): Promise<void> =>
+  version.marker ? sendMarker(job, version) : sendObject(job, version)
+
+const settle = (ctx: Ctx, task: Task, status: 'COMPLETED' | 'FAILED') =>
+  ctx.write(async (tx) => {
+    tx.delete(ReplicationTask, ReplicationTask.key(task))
+    const version = await findVersion(tx, task.bucket, task.key, task.versionId)
+    if (!version || version.marker || version.replication === undefined || version.replication === 'REPLICA') return
+    await replaceVersion(tx, { ...version, replication: { ...version.replication, [task.destination]: status } })
+  })
+
+/**
+ * Sends the versions of one key to one destination, oldest first, under the configuration's role. The key is bucket, key and
+ * destination. What the role may not do, or a destination that cannot take it, is FAILED; anything else is tried again.
+ */
+export const replicate: Reconciler = {
+  name: 's3.replication',
+  step: async (ctx, line) => {
+    const [task] = await ctx.read((tx) => tx.list(ReplicationTask, { prefix: `${line}\0`, limit: 1 }))
+    if (!task) return done()
+    try {
+      const found = await jobOf(ctx, task)
+      if (found) await send(found.job, found.version)
+      await settle(ctx, task, 'COMPLETED')
+    } catch (error) {
+      if (!(error instanceof AwsError) || (error.status ?? 400) >= 500) throw error
+      ctx.log.warn('an object was not replicated', { bucket: task.bucket, to: task.destination, error: error.message })
+      await settle(ctx, task, 'FAILED')
+    }
+    return again({ in: 0 })
+  },
+}
