@@ -1,3 +1,4 @@
+import type { ResourceType } from '@aws-sdk/client-accessanalyzer'
 import type { Ctx } from '../../kernel/context.ts'
 import { type Place, type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { type Input, notFound } from './operation.ts'
@@ -13,8 +14,15 @@ export type Analyzer = {
   readonly created: number
   readonly tags: Readonly<Record<string, string>>
   readonly unusedAccess?: { readonly days: number; readonly exclusions: readonly Exclusion[] }
+  readonly internalAccess?: { readonly inclusions: readonly Inclusion[] }
   /** What was looked at last, and when. */
   readonly last?: { readonly resource: string; readonly at: number }
+}
+/** Which resources an internal access analyzer looks at: those that fit one of these, in all that it says. */
+type Inclusion = {
+  readonly accounts?: readonly string[]
+  readonly types?: readonly ResourceType[]
+  readonly resources?: readonly string[]
 }
 /** Accounts and tags of what an unused access analyzer passes over. */
 type Exclusion = {
@@ -30,6 +38,7 @@ export const Analyzers = table<Analyzer>('accessanalyzer.analyzer', {
 })
 
 export const isUnused = ({ type }: Pick<Analyzer, 'type'>): boolean => type.endsWith('_UNUSED_ACCESS')
+export const isInternal = ({ type }: Pick<Analyzer, 'type'>): boolean => type.endsWith('_INTERNAL_ACCESS')
 export const isOrganization = ({ type }: Pick<Analyzer, 'type'>): boolean => type.startsWith('ORGANIZATION')
 
 export const analyzerArn = ({ account, region }: Place, name: string): string =>

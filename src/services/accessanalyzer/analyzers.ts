@@ -1,6 +1,10 @@
-import type { AnalyzerConfiguration, AnalyzerSummary } from '@aws-sdk/client-accessanalyzer'
+import type {
+  AnalyzerConfiguration,
+  AnalyzerSummary,
+  InternalAccessConfiguration,
+  UnusedAccessConfiguration,
+} from '@aws-sdk/client-accessanalyzer'
 import type { Ctx } from '../../kernel/context.ts'
-import { notImplemented } from '../../kernel/errors.ts'
 import { organization } from '../../kernel/organization.ts'
 import type { ReadTx } from '../../store/store.ts'
 import {
@@ -10,16 +14,17 @@ import {
   analyzerArn,
   getAnalyzer,
   getNamed,
+  isInternal,
   isOrganization,
   isUnused,
   scanSoon,
 } from './analyzer.ts'
 import { deleteRules, putRules } from './archive-rules.ts'
-import { deleteFindings } from './findings/finding.ts'
 import { follow } from './findings/follower.ts'
+import { deleteFindings } from './findings/keeping.ts'
 import { deleteRecommendations } from './findings/recommendations.ts'
 import { ensureLinkedRole, linkedRole } from './linked-role.ts'
-import { conflict, fail, type Input, invalid, type Operation, overQuota } from './operation.ts'
+import { conflict, fail, type Input, invalid, notFound, type Operation, overQuota } from './operation.ts'
 import { page } from './page.ts'
 import { deletePreviews } from './previews.ts'
 
@@ -43,10 +48,41 @@ const unusedAccessOf = (
   return { days, exclusions }
 }
 
+/** "InternalAccessAnalysisRuleCriteria", API reference. */
+const internalTypes: ReadonlySet<string> = new Set([
+  'AWS::S3::Bucket',
+  'AWS::RDS::DBSnapshot',
+  'AWS::RDS::DBClusterSnapshot',
+  'AWS::S3Express::DirectoryBucket',
+  'AWS::DynamoDB::Table',
+  'AWS::DynamoDB::Stream',
+])
+
+const internalAccessOf = (
+  type: AnalyzerType,
+  configuration: Input<'CreateAnalyzer'>['configuration'],
+): NonNullable<Analyzer['internalAccess']> => {
+  const internal = configuration && 'internalAccess' in configuration ? configuration.internalAccess : undefined
+  const given = internal?.analysisRule?.inclusions ?? []
+  const inclusions = given.map(({ accountIds, resourceTypes, resourceArns }) => {
+    if (accountIds && !isOrganization({ type }))
+      throw invalid('Account IDs can only be specified for organization-level analyzers.')
+    const unsupported = resourceTypes?.find((one) => !internalTypes.has(one))
+    if (unsupported) throw invalid(`The resource type ${unsupported} is not supported for internal access analyzers.`)
+    const bad = resourceArns?.find((arn) => !/^arn:[^:]*:[^:]+:[^:]*:[^:]*:.+$/.test(arn))
+    if (bad !== undefined) throw invalid(`The resource ARN ${bad} is not valid.`)
+    return {
+      ...(accountIds ? { accounts: accountIds } : {}),
+      ...(resourceTypes ? { types: resourceTypes } : {}),
+      ...(resourceArns ? { resources: resourceArns } : {}),
+    }
+  })
+  return { inclusions }
+}
+
 const checkConfiguration = (type: AnalyzerType, configuration: Input<'CreateAnalyzer'>['configuration']) => {
-  if (type.endsWith('_INTERNAL_ACCESS'))
-    throw notImplemented('access-analyzer:CreateAnalyzer with an internal access type')
-  if (configuration && (!isUnused({ type }) || !('unusedAccess' in configuration)))
+  const member = isUnused({ type }) ? 'unusedAccess' : isInternal({ type }) ? 'internalAccess' : undefined
+  if (configuration && (member === undefined || !(member in configuration)))
     throw invalid(`The configuration is not supported for analyzers of type ${type}.`)
 }
 
@@ -102,6 +138,7 @@ const CreateAnalyzer: Operation<'CreateAnalyzer'> = async (ctx, input) => {
       created: ctx.now().getTime(),
       tags,
       ...(isUnused({ type }) ? { unusedAccess: unusedAccessOf(input.configuration) } : {}),
+      ...(isInternal({ type }) ? { internalAccess: internalAccessOf(type, input.configuration) } : {}),
     })
     await putRules(ctx, tx, { arn, type }, archiveRules)
     follow(tx)
@@ -110,22 +147,34 @@ const CreateAnalyzer: Operation<'CreateAnalyzer'> = async (ctx, input) => {
   })
 }
 
-const toConfiguration = ({ unusedAccess }: Analyzer): AnalyzerConfiguration | undefined =>
-  unusedAccess && {
-    unusedAccess: {
-      unusedAccessAge: unusedAccess.days,
-      ...(unusedAccess.exclusions.length > 0
-        ? {
-            analysisRule: {
-              exclusions: unusedAccess.exclusions.map(({ accounts, tags }) => ({
-                ...(accounts.length > 0 ? { accountIds: [...accounts] } : {}),
-                ...(tags.length > 0 ? { resourceTags: tags.map((one) => ({ ...one })) } : {}),
-              })),
-            },
-          }
-        : {}),
-    },
-  }
+const toUnusedAccess = ({ days, exclusions }: NonNullable<Analyzer['unusedAccess']>): UnusedAccessConfiguration => ({
+  unusedAccessAge: days,
+  ...(exclusions.length > 0
+    ? {
+        analysisRule: {
+          exclusions: exclusions.map(({ accounts, tags }) => ({
+            ...(accounts.length > 0 ? { accountIds: [...accounts] } : {}),
+            ...(tags.length > 0 ? { resourceTags: tags.map((one) => ({ ...one })) } : {}),
+          })),
+        },
+      }
+    : {}),
+})
+
+const toInternalAccess = ({ inclusions }: NonNullable<Analyzer['internalAccess']>): InternalAccessConfiguration => ({
+  analysisRule: {
+    inclusions: inclusions.map(({ accounts, types, resources }) => ({
+      ...(accounts ? { accountIds: [...accounts] } : {}),
+      ...(types ? { resourceTypes: [...types] } : {}),
+      ...(resources ? { resourceArns: [...resources] } : {}),
+    })),
+  },
+})
+
+const toConfiguration = ({ unusedAccess, internalAccess }: Analyzer): AnalyzerConfiguration | undefined => {
+  if (internalAccess) return { internalAccess: toInternalAccess(internalAccess) }
+  return unusedAccess && { unusedAccess: toUnusedAccess(unusedAccess) }
+}
 
 const toSummary = (analyzer: Analyzer): AnalyzerSummary => {
   const { arn, name, type, created, tags, last } = analyzer
@@ -155,12 +204,22 @@ const ListAnalyzers: Operation<'ListAnalyzers'> = async (ctx, input) => {
   return { analyzers: items.map(toSummary), ...(nextToken === undefined ? {} : { nextToken }) }
 }
 
-/** Only the analysis rule of an unused access analyzer changes; its age does not (API reference, "UpdateAnalyzer"). */
+/**
+ * The analysis rule of an unused or internal access analyzer changes; an age does not. Not for external access analyzers
+ * (API reference, "UpdateAnalyzer").
+ */
 const UpdateAnalyzer: Operation<'UpdateAnalyzer'> = (ctx, { analyzerName, configuration }) =>
   ctx.write(async (tx) => {
     const analyzer = await getNamed(ctx, tx, analyzerName)
+    if (!isUnused(analyzer) && !isInternal(analyzer))
+      throw invalid(`The operation is not supported for analyzers of type ${analyzer.type}.`)
     if (configuration === undefined) return { configuration: toConfiguration(analyzer) }
     checkConfiguration(analyzer.type, configuration)
+    if (isInternal(analyzer)) {
+      const changed = tx.put(Analyzers, { ...analyzer, internalAccess: internalAccessOf(analyzer.type, configuration) })
+      scanSoon(tx, changed)
+      return { configuration: toConfiguration(changed) }
+    }
     const wanted = unusedAccessOf(configuration)
     const given = 'unusedAccess' in configuration ? configuration.unusedAccess?.unusedAccessAge : undefined
     if (given !== undefined && given !== analyzer.unusedAccess?.days)
@@ -182,6 +241,19 @@ const DeleteAnalyzer: Operation<'DeleteAnalyzer'> = (ctx, { analyzerName }) =>
     await deletePreviews(tx, arn)
     return {}
   })
+
+/** "Direct customer invocation returns AccessDeniedException" (API reference), and no service here manages analyzers. */
+const CreateServiceLinkedAnalyzer: Operation<'CreateServiceLinkedAnalyzer'> = (ctx) => {
+  throw fail(
+    'AccessDeniedException',
+    `User: ${ctx.principal.arn} is not authorized to perform: access-analyzer:CreateServiceLinkedAnalyzer`,
+  )
+}
+
+/** Customers may, but no analyzer of theirs is a service-linked one. */
+const DeleteServiceLinkedAnalyzer: Operation<'DeleteServiceLinkedAnalyzer'> = (ctx, { analyzerName }) => {
+  throw notFound('Analyzer', analyzerArn(ctx, analyzerName))
+}
 
 const tagged = (ctx: Ctx, tx: ReadTx, resourceArn: string): Promise<Analyzer> => getAnalyzer(ctx, tx, resourceArn)
 
@@ -212,6 +284,8 @@ export const analyzers = {
   ListAnalyzers,
   UpdateAnalyzer,
   DeleteAnalyzer,
+  CreateServiceLinkedAnalyzer,
+  DeleteServiceLinkedAnalyzer,
   TagResource,
   UntagResource,
   ListTagsForResource,

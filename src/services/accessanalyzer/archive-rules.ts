@@ -3,7 +3,8 @@ import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { type Analyzer, analyzerArn, getAnalyzer, getNamed } from './analyzer.ts'
 import { checkFilter, type Filter, matchesFilter } from './filters.ts'
-import { type Finding, Findings, factsOf, findingsOf } from './findings/finding.ts'
+import { type Finding, factsOf, findingsOf } from './findings/finding.ts'
+import { keepFinding } from './findings/keeping.ts'
 import { conflict, type Input, invalid, notFound, type Operation, overQuota } from './operation.ts'
 import { page } from './page.ts'
 
@@ -111,7 +112,7 @@ const ApplyArchiveRule: Operation<'ApplyArchiveRule'> = (ctx, { analyzerArn: arn
     const { filter } = await getRule(ctx, tx, name, ruleName)
     for (const finding of await findingsOf(tx, arn))
       if (finding.status === 'ACTIVE' && matchesFilter(filter, factsOf(finding)))
-        tx.put(Findings, { ...finding, status: 'ARCHIVED', updated: ctx.now().getTime() })
+        keepFinding(tx, { ...finding, status: 'ARCHIVED', updated: ctx.now().getTime() }, finding)
     return {}
   })
 

@@ -24,6 +24,10 @@ const plainKeys = new Set([
   'existingFindingId',
   'existingFindingStatus',
   'resourceControlPolicyRestriction',
+  'serviceControlPolicyRestriction',
+  'accessType',
+  'principalType',
+  'principalOwnerAccount',
   'sources',
   'action',
 ])

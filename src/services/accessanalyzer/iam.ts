@@ -30,6 +30,8 @@ export const access: AccessRules<NS> = {
     GetAnalyzer: named,
     UpdateAnalyzer: named,
     DeleteAnalyzer: named,
+    CreateServiceLinkedAnalyzer: any,
+    DeleteServiceLinkedAnalyzer: named,
     ListAnalyzers: any,
     ListArchiveRules: named,
     CreateArchiveRule: rule,

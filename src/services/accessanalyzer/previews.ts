@@ -2,13 +2,15 @@ import type { AccessPreviewFinding, AccessPreviewSummary, Configuration } from '
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError, notImplemented } from '../../kernel/errors.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
+import type { DomainEvent } from '../../work/outbox.ts'
 import { done, type Reconciler } from '../../work/reconciler.ts'
 import { UnreadablePolicy } from './analysis/read-document.ts'
-import { type Analyzer, Analyzers, getAnalyzer, isUnused } from './analyzer.ts'
+import { type Analyzer, Analyzers, getAnalyzer, isInternal, isUnused } from './analyzer.ts'
 import { checkFilter, matchesFilter } from './filters.ts'
+import { analyzerEvent } from './findings/events.ts'
 import { causeOf, externalOf, zoneOf } from './findings/external.ts'
 import { type External, type Finding, Findings, factsOf, findingId } from './findings/finding.ts'
-import { aclGrant, type Exposure, type ResourceSource, resourceSources } from './findings/resource-sources.ts'
+import { aclGrant, type Exposure, keyGrant, type ResourceSource, resourceSources } from './findings/resource-sources.ts'
 import { linkedRole } from './linked-role.ts'
 import { conflict, type Input, invalid, notFound, type Operation, overQuota } from './operation.ts'
 import { page } from './page.ts'
@@ -89,12 +91,12 @@ const kinds: Readonly<Record<string, Kind>> = {
       ...withPolicy(kmsKey?.keyPolicies?.default, present),
       ...(kmsKey?.grants
         ? {
-            grants: kmsKey.grants.map(({ granteePrincipal = '', operations = [] }) => ({
-              principal: { AWS: granteePrincipal },
-              isPublic: false,
-              actions: operations.map((operation) => `kms:${operation}`),
-              source: 'POLICY' as const,
-            })),
+            grants: kmsKey.grants.flatMap(({ granteePrincipal, operations = [], constraints }) =>
+              keyGrant(granteePrincipal, operations, {
+                ...constraints?.encryptionContextEquals,
+                ...constraints?.encryptionContextSubset,
+              }),
+            ),
           }
         : {}),
     }),
@@ -143,7 +145,8 @@ const CreateAccessPreview: Operation<'CreateAccessPreview'> = async (ctx, { anal
   if (!entry || more) throw invalid('Exactly one configuration must be specified.')
   const [resource, configuration] = entry
   const analyzer = await ctx.read((tx) => getAnalyzer(ctx, tx, analyzerArn))
-  if (isUnused(analyzer)) throw invalid(`Access previews are not supported for analyzers of type ${analyzer.type}.`)
+  if (isUnused(analyzer) || isInternal(analyzer))
+    throw invalid(`Access previews are not supported for analyzers of type ${analyzer.type}.`)
   kindOf(resource, configuration)
   return ctx.write(async (tx) => {
     const now = ctx.now().getTime()
@@ -165,6 +168,7 @@ const CreateAccessPreview: Operation<'CreateAccessPreview'> = async (ctx, { anal
       findings: [],
     })
     tx.wake(reconciler, Previews.key(preview))
+    tx.emit(previewEvent(preview))
     return { id: preview.id }
   })
 }
@@ -174,6 +178,19 @@ const previewsOf = (tx: ReadTx, analyzer: string): Promise<Preview[]> => tx.list
 export const deletePreviews = async (tx: WriteTx, analyzer: string): Promise<void> => {
   for (const preview of await previewsOf(tx, analyzer)) tx.delete(Previews, Previews.key(preview))
 }
+
+/** "Access preview events" of the IAM user guide's page on EventBridge. */
+const previewEvent = (preview: Preview, previousStatus?: Preview['status']): DomainEvent =>
+  analyzerEvent(preview.analyzer, 'Access Preview State Change', {
+    accessPreviewId: preview.id,
+    configuredResources: [preview.resource],
+    createdAt: new Date(preview.created).toISOString(),
+    region: preview.analyzer.split(':')[3],
+    status: preview.status,
+    ...(previousStatus ? { previousStatus } : {}),
+    ...(preview.reason ? { statusReason: { code: preview.reason } } : {}),
+    version: '1.0',
+  })
 
 const getPreview = async (ctx: Ctx, tx: ReadTx, analyzer: string, id: string): Promise<Preview> => {
   await getAnalyzer(ctx, tx, analyzer)
@@ -345,7 +362,8 @@ export const previewReconciler: Reconciler = {
     if (preview?.status !== 'CREATING' || !analyzer) return done()
     const outcome = await outcomeOf(ctx, preview, analyzer)
     await ctx.write(async (tx) => {
-      if (await tx.get(Previews, key)) tx.put(Previews, { ...preview, ...outcome })
+      if (!(await tx.get(Previews, key))) return
+      tx.emit(previewEvent(tx.put(Previews, { ...preview, ...outcome }), preview.status))
     })
     return done()
   },

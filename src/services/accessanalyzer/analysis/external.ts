@@ -131,7 +131,8 @@ const providerIsOpen = (name: string, conditions: readonly Condition[]) => {
   return host === github && !bound('sub')
 }
 
-const conditionMap = (block: ConditionBlock | undefined): Record<string, string> =>
+/** Conditions as findings show them: by key, values joined by commas. */
+export const conditionMap = (block: ConditionBlock | undefined): Record<string, string> =>
   Object.fromEntries(
     Object.values(block ?? {}).flatMap((keys) =>
       Object.entries(keys).map(([key, value]) => [key, toList(value as string | readonly string[]).join(',')] as const),

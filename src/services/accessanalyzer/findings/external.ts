@@ -117,14 +117,14 @@ export const externalOf = async (
     if (!(exposure.restrictPublic && access.some(({ isPublic }) => isPublic)))
       found.push(...access.map((one) => toExternal(one, restriction)))
   }
-  for (const { principal, isPublic, actions, source: type } of exposure.grants ?? []) {
+  for (const { principal, isPublic, actions, condition = {}, source: type } of exposure.grants ?? []) {
     const account = /^arn:[^:]*:[^:]*::(\d{12}):/.exec(principal.AWS ?? '')?.[1]
     if (account !== undefined && zone.accounts.has(account)) continue
     found.push({
       principal,
       isPublic,
       actions: actions.toSorted(),
-      condition: {},
+      condition,
       sources: [{ type }],
       resourceControlPolicyRestriction: restriction,
     })

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FindingSource, ResourceType } from '@aws-sdk/client-accessanalyzer'
-import { type ReadTx, table, type WriteTx } from '../../../store/store.ts'
+import { type ReadTx, table } from '../../../store/store.ts'
 import type { Facts } from '../filters.ts'
 
 // What an analyzer found. A finding lives as long as its cause: it is resolved when that is gone, active again when it is back.
@@ -12,6 +12,18 @@ export type External = {
   readonly condition: Readonly<Record<string, string>>
   readonly sources: readonly FindingSource[]
   readonly resourceControlPolicyRestriction: 'APPLICABLE' | 'NOT_APPLICABLE' | 'FAILED_TO_EVALUATE_RCP'
+}
+
+/** What a user or role inside the zone may do with a resource. */
+export type Internal = {
+  readonly principal: Readonly<Record<string, string>>
+  readonly principalType: 'IAM_ROLE' | 'IAM_USER'
+  readonly principalOwner: string
+  readonly accessType: 'INTRA_ACCOUNT' | 'INTRA_ORG'
+  readonly actions: readonly string[]
+  readonly condition: Readonly<Record<string, string>>
+  readonly resourceControlPolicyRestriction: 'APPLICABLE' | 'APPLIED' | 'NOT_APPLICABLE'
+  readonly serviceControlPolicyRestriction: 'APPLICABLE' | 'APPLIED' | 'NOT_APPLICABLE'
 }
 
 export type Unused =
@@ -39,9 +51,12 @@ export type Finding = {
   readonly updated: number
   readonly analyzed: number
   readonly external?: External
+  readonly internal?: Internal
   readonly unused?: Unused
-  /** Why the resource could not be analyzed: nothing else is known then. */
-  readonly error?: 'ACCESS_DENIED' | 'INTERNAL_ERROR'
+  /** Why the resource could not be analyzed: nothing else is known then, but perhaps the principal it was about. */
+  readonly error?: 'ACCESS_DENIED' | 'INTERNAL_ERROR' | 'PRINCIPAL_LIMIT_EXCEEDED'
+  /** Of an analyzer of internal access. */
+  readonly inside?: boolean
 }
 
 /** A resource that an analyzer of external access looked at. */
@@ -68,12 +83,6 @@ export const AnalyzedResources = table<Analyzed>('accessanalyzer.analyzed-resour
 export const findingsOf = (tx: ReadTx, analyzer: string): Promise<Finding[]> =>
   tx.list(Findings, { prefix: `${analyzer} ` })
 
-export const deleteFindings = async (tx: WriteTx, analyzer: string): Promise<void> => {
-  for (const finding of await findingsOf(tx, analyzer)) tx.delete(Findings, Findings.key(finding))
-  for (const one of await tx.list(AnalyzedResources, { prefix: `${analyzer} ` }))
-    tx.delete(AnalyzedResources, AnalyzedResources.key(one))
-}
-
 /** One id for one cause, however often it is looked at. */
 export const findingId = (...cause: readonly string[]): string => {
   const digest = createHash('sha256').update(cause.join('\n')).digest('hex')
@@ -86,11 +95,12 @@ export const findingId = (...cause: readonly string[]): string => {
   ].join('-')
 }
 
-export const findingType = ({ unused }: Pick<Finding, 'unused'>) => unused?.kind ?? ('ExternalAccess' as const)
+export const findingType = ({ unused, inside }: Pick<Finding, 'unused' | 'inside'>) =>
+  unused?.kind ?? (inside ? ('InternalAccess' as const) : ('ExternalAccess' as const))
 
 /** What filters ask for. */
 export const factsOf = (finding: Omit<Finding, 'analyzer'>): Facts => {
-  const { external, error } = finding
+  const { external, internal, error } = finding
   return {
     id: [finding.id],
     resource: [finding.resource],
@@ -110,6 +120,19 @@ export const factsOf = (finding: Omit<Finding, 'analyzer'>): Facts => {
           resourceControlPolicyRestriction: [external.resourceControlPolicyRestriction],
           ...prefixed('principal', external.principal),
           ...prefixed('condition', external.condition),
+        }
+      : {}),
+    ...(internal
+      ? {
+          action: internal.actions,
+          accessType: [internal.accessType],
+          principalType: [internal.principalType],
+          principalOwnerAccount: [internal.principalOwner],
+          sources: ['POLICY'],
+          resourceControlPolicyRestriction: [internal.resourceControlPolicyRestriction],
+          serviceControlPolicyRestriction: [internal.serviceControlPolicyRestriction],
+          ...prefixed('principal', internal.principal),
+          ...prefixed('condition', internal.condition),
         }
       : {}),
   }

@@ -4,12 +4,22 @@ import type {
   FindingSummary,
   FindingSummaryV2,
   FindingsStatistics,
+  InternalAccessDetails,
 } from '@aws-sdk/client-accessanalyzer'
-import { type Analyzer, getAnalyzer, isOrganization, isUnused } from '../analyzer.ts'
+import { type Analyzer, getAnalyzer, isInternal, isOrganization, isUnused } from '../analyzer.ts'
 import { checkFilter, matchesFilter, sorted } from '../filters.ts'
 import { invalid, notFound, type Operation } from '../operation.ts'
 import { page } from '../page.ts'
-import { AnalyzedResources, type Finding, Findings, factsOf, findingsOf, findingType } from './finding.ts'
+import {
+  AnalyzedResources,
+  type Finding,
+  Findings,
+  factsOf,
+  findingsOf,
+  findingType,
+  type Internal,
+} from './finding.ts'
+import { keepFinding } from './keeping.ts'
 import { scanExternal } from './scan.ts'
 
 const dates = ({ created, analyzed, updated }: Pick<Finding, 'created' | 'analyzed' | 'updated'>) => ({
@@ -54,7 +64,27 @@ const toV2 = (finding: Finding): FindingSummaryV2 => ({
   ...(finding.error ? { error: finding.error } : {}),
 })
 
-const toDetails = ({ external, unused }: Finding): FindingDetails[] => {
+const toInternal = (internal: Internal | undefined, error: Finding['error']): InternalAccessDetails => {
+  if (!internal) return {}
+  const about = {
+    principal: { ...internal.principal },
+    principalOwnerAccount: internal.principalOwner,
+    principalType: internal.principalType,
+    accessType: internal.accessType,
+  }
+  if (error) return about
+  return {
+    ...about,
+    action: [...internal.actions],
+    condition: { ...internal.condition },
+    sources: [{ type: 'POLICY' }],
+    resourceControlPolicyRestriction: internal.resourceControlPolicyRestriction,
+    serviceControlPolicyRestriction: internal.serviceControlPolicyRestriction,
+  }
+}
+
+const toDetails = ({ external, internal, inside, unused, error }: Finding): FindingDetails[] => {
+  if (inside) return [{ internalAccessDetails: toInternal(internal, error) }]
   if (external)
     return [
       {
@@ -90,7 +120,8 @@ const toDetails = ({ external, unused }: Finding): FindingDetails[] => {
 
 /** The first version of the API knows external access only. Throws ValidationException. */
 const externalOnly = (analyzer: Analyzer): Analyzer => {
-  if (isUnused(analyzer)) throw invalid(`The operation is not supported for analyzers of type ${analyzer.type}.`)
+  if (isUnused(analyzer) || isInternal(analyzer))
+    throw invalid(`The operation is not supported for analyzers of type ${analyzer.type}.`)
   return analyzer
 }
 
@@ -147,7 +178,7 @@ const UpdateFindings: Operation<'UpdateFindings'> = (ctx, { analyzerArn, ids, re
     for (const finding of all) {
       if (!(resourceArn === undefined ? wanted.has(finding.id) : finding.resource === resourceArn)) continue
       if (finding.status === 'RESOLVED') continue
-      tx.put(Findings, { ...finding, status, updated: ctx.now().getTime() })
+      keepFinding(tx, { ...finding, status, updated: ctx.now().getTime() }, finding)
     }
     return {}
   })
@@ -180,6 +211,15 @@ const externalStatistics = (findings: readonly Finding[]): FindingsStatistics =>
   }
 }
 
+const internalStatistics = (findings: readonly Finding[]): FindingsStatistics => ({
+  internalAccessFindingsStatistics: {
+    ...count(findings),
+    resourceTypeStatistics: Object.fromEntries(
+      [...Map.groupBy(findings, ({ resourceType }) => resourceType)].map(([type, all]) => [type, count(all)]),
+    ),
+  },
+})
+
 const unusedStatistics = (analyzer: Analyzer, findings: readonly Finding[]): FindingsStatistics => {
   const active = findings.filter(({ status }) => status === 'ACTIVE')
   const byAccount = [...Map.groupBy(active, ({ owner }) => owner)]
@@ -207,7 +247,11 @@ const GetFindingsStatistics: Operation<'GetFindingsStatistics'> = async (ctx, { 
     analyzer: await getAnalyzer(ctx, tx, analyzerArn),
     findings: await findingsOf(tx, analyzerArn),
   }))
-  const statistics = isUnused(analyzer) ? unusedStatistics(analyzer, findings) : externalStatistics(findings)
+  const statistics = isUnused(analyzer)
+    ? unusedStatistics(analyzer, findings)
+    : isInternal(analyzer)
+      ? internalStatistics(findings)
+      : externalStatistics(findings)
   return { findingsStatistics: [statistics], lastUpdatedAt: ctx.now() }
 }
 
@@ -241,7 +285,8 @@ const GetAnalyzedResource: Operation<'GetAnalyzedResource'> = async (ctx, { anal
 
 const ListAnalyzedResources: Operation<'ListAnalyzedResources'> = async (ctx, input) => {
   const all = await ctx.read(async (tx) => {
-    externalOnly(await getAnalyzer(ctx, tx, input.analyzerArn))
+    const analyzer = await getAnalyzer(ctx, tx, input.analyzerArn)
+    if (!isInternal(analyzer)) externalOnly(analyzer)
     return tx.list(AnalyzedResources, { prefix: `${input.analyzerArn} ` })
   })
   const wanted = all.filter(

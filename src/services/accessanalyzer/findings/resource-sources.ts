@@ -9,6 +9,8 @@ export type Grant = {
   readonly principal: Readonly<Record<string, string>>
   readonly isPublic: boolean
   readonly actions: readonly string[]
+  /** Under which it may be used: encryption contexts of KMS grants. */
+  readonly condition?: Readonly<Record<string, string>>
   readonly source: 'BUCKET_ACL' | 'POLICY'
 }
 export type Exposure = {
@@ -120,6 +122,26 @@ const roles: ResourceSource = {
   },
 }
 
+/** A grant of a KMS key, unless it is to a service. */
+export const keyGrant = (
+  grantee: string | undefined,
+  operations: readonly string[],
+  context: Readonly<Record<string, string | undefined>>,
+): Grant[] =>
+  grantee?.startsWith('arn:')
+    ? [
+        {
+          principal: { AWS: grantee },
+          isPublic: false,
+          actions: operations.map((operation) => `kms:${operation}`),
+          condition: Object.fromEntries(
+            Object.entries(context).map(([key, value = '']) => [`kms:EncryptionContext:${key}`, value]),
+          ),
+          source: 'POLICY',
+        },
+      ]
+    : []
+
 const keys: ResourceSource = {
   type: 'AWS::KMS::Key',
   actions: { prefix: 'kms', types: ['key'] },
@@ -132,20 +154,19 @@ const keys: ResourceSource = {
   },
   read: async ({ kms }, arn) => {
     const { Policy } = await kms.getKeyPolicy({ KeyId: arn, PolicyName: 'default' })
-    const { Grants = [] } = await kms.listGrants({ KeyId: arn })
+    const listed = await pages(
+      (Marker) => kms.listGrants({ KeyId: arn, ...(Marker === undefined ? {} : { Marker }) }),
+      ({ Truncated, NextMarker }) => (Truncated ? NextMarker : undefined),
+    )
     return {
       ...(Policy === undefined ? {} : { policy: Policy }),
-      grants: Grants.flatMap(({ GranteePrincipal, Operations = [] }): Grant[] =>
-        GranteePrincipal?.startsWith('arn:')
-          ? [
-              {
-                principal: { AWS: GranteePrincipal },
-                isPublic: false,
-                actions: Operations.map((operation) => `kms:${operation}`),
-                source: 'POLICY',
-              },
-            ]
-          : [],
+      grants: listed.flatMap(({ Grants = [] }) =>
+        Grants.flatMap(({ GranteePrincipal, Operations = [], Constraints }) =>
+          keyGrant(GranteePrincipal, Operations, {
+            ...Constraints?.EncryptionContextEquals,
+            ...Constraints?.EncryptionContextSubset,
+          }),
+        ),
       ),
     }
   },

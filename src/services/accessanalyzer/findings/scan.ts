@@ -1,11 +1,13 @@
 import type { Ctx } from '../../../kernel/context.ts'
 import { AwsError } from '../../../kernel/errors.ts'
 import { done, type Reconciler } from '../../../work/reconciler.ts'
-import { type Analyzer, Analyzers, isOrganization, isUnused } from '../analyzer.ts'
+import { type Analyzer, Analyzers, isInternal, isOrganization, isUnused } from '../analyzer.ts'
 import { isArchivedBy, rulesOf } from '../archive-rules.ts'
 import { ensureLinkedRole, rootOf } from '../linked-role.ts'
 import { accountsOf, type Look, lookAtAll, toFindings } from './external.ts'
-import { AnalyzedResources, type Finding, Findings, findingsOf } from './finding.ts'
+import { AnalyzedResources, type Finding, findingsOf } from './finding.ts'
+import { lookInside } from './internal.ts'
+import { dropFinding, keepFinding } from './keeping.ts'
 import { unusedFindings } from './unused.ts'
 
 // An analyzer's look at everything, and what becomes of findings that were there before.
@@ -14,7 +16,8 @@ import { unusedFindings } from './unused.ts'
 const KEPT = 90 * 86_400_000
 
 const sameContent = (a: Finding, b: Finding): boolean =>
-  JSON.stringify([a.external, a.unused, a.error]) === JSON.stringify([b.external, b.unused, b.error])
+  JSON.stringify([a.external, a.internal, a.unused, a.error]) ===
+  JSON.stringify([b.external, b.internal, b.unused, b.error])
 
 /**
  * Keeps what was found, resolves what is no longer there. `covers` says which earlier findings this look was about.
@@ -36,24 +39,27 @@ export const settleFindings = (
     for (const finding of present) {
       const known = before.get(finding.id)
       before.delete(finding.id)
-      if (!known) tx.put(Findings, fresh(finding))
-      else if (known.status === 'RESOLVED') tx.put(Findings, fresh({ ...finding, created: known.created }))
-      else
-        tx.put(Findings, {
-          ...finding,
-          status: known.status,
-          created: known.created,
-          updated: sameContent(known, finding) ? known.updated : now,
-        })
+      if (!known) keepFinding(tx, fresh(finding))
+      else if (known.status === 'RESOLVED') keepFinding(tx, fresh({ ...finding, created: known.created }), known)
+      else {
+        const updated = sameContent(known, finding) ? known.updated : now
+        keepFinding(tx, { ...finding, status: known.status, created: known.created, updated }, known)
+      }
     }
     for (const gone of before.values()) {
       if (!covers(gone)) continue
-      if (gone.status !== 'RESOLVED') tx.put(Findings, { ...gone, status: 'RESOLVED', updated: now, analyzed: now })
-      else if (now - gone.updated > KEPT) tx.delete(Findings, Findings.key(gone))
+      if (gone.status !== 'RESOLVED')
+        keepFinding(tx, { ...gone, status: 'RESOLVED', updated: now, analyzed: now }, gone)
+      else if (now - gone.updated > KEPT) dropFinding(tx, gone)
     }
   })
 
-const noteLooks = (ctx: Ctx, analyzer: Analyzer, looks: readonly Look[], whole: boolean): Promise<void> =>
+const noteLooks = (
+  ctx: Ctx,
+  analyzer: Analyzer,
+  looks: readonly Omit<Look, 'found'>[],
+  whole: boolean,
+): Promise<void> =>
   ctx.write(async (tx) => {
     const present = await tx.get(Analyzers, analyzer.arn)
     if (!present) return
@@ -91,6 +97,14 @@ export const scanExternal = async (ctx: Ctx, analyzer: Analyzer, only?: string):
   return looks.length > 0
 }
 
+const scanInternal = async (ctx: Ctx, analyzer: Analyzer): Promise<void> => {
+  if (isOrganization(analyzer))
+    for (const account of await accountsOf(ctx, analyzer)) await ensureLinkedRole(ctx, rootOf(account), account)
+  const { looks, findings } = await lookInside(ctx, analyzer)
+  await settleFindings(ctx, analyzer, findings)
+  await noteLooks(ctx, analyzer, looks, true)
+}
+
 const scanUnused = async (ctx: Ctx, analyzer: Analyzer): Promise<void> => {
   const accounts = await accountsOf(ctx, analyzer)
   if (isOrganization(analyzer)) for (const account of accounts) await ensureLinkedRole(ctx, rootOf(account), account)
@@ -106,6 +120,7 @@ export const scan: Reconciler = {
     if (!analyzer) return done()
     try {
       if (isUnused(analyzer)) await scanUnused(ctx, analyzer)
+      else if (isInternal(analyzer)) await scanInternal(ctx, analyzer)
       else await scanExternal(ctx, analyzer)
     } catch (error) {
       // Somebody deleted the role: the next change or day asks again, what was found stays.

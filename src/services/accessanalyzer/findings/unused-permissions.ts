@@ -19,10 +19,14 @@ export type Entity = {
   readonly kind: 'user' | 'role'
   readonly arn: string
   readonly name: string
+  /** `AIDA…`, `AROA…` */
+  readonly id: string
   readonly created: number
   readonly lastUsed?: number
   readonly tags: readonly { Key?: string | undefined; Value?: string | undefined }[]
   readonly policies: readonly HeldPolicy[]
+  /** JSON text of the permissions boundary. */
+  readonly boundary?: string
 }
 type Services = Extract<Unused, { kind: 'UnusedPermission' }>['services']
 

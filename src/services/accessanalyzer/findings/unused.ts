@@ -73,6 +73,11 @@ export const entitiesOf = async (iam: Iam): Promise<Entity[]> => {
       group,
     })),
   ]
+  const boundary = ({
+    PermissionsBoundary: { PermissionsBoundaryArn = '' } = {},
+  }: {
+    readonly PermissionsBoundary?: { readonly PermissionsBoundaryArn?: string | undefined } | undefined
+  }) => (PermissionsBoundaryArn ? { boundary: managed.get(PermissionsBoundaryArn) ?? '' } : {})
   const groups = new Map(
     pages.flatMap(({ GroupDetailList = [] }) =>
       GroupDetailList.map(
@@ -86,6 +91,8 @@ export const entitiesOf = async (iam: Iam): Promise<Entity[]> => {
       kind: 'user' as const,
       arn: user.Arn ?? '',
       name: user.UserName ?? '',
+      id: user.UserId ?? '',
+      ...boundary(user),
       created: user.CreateDate?.getTime() ?? 0,
       tags: user.Tags ?? [],
       policies: [
@@ -103,6 +110,8 @@ export const entitiesOf = async (iam: Iam): Promise<Entity[]> => {
               kind: 'role' as const,
               arn: role.Arn ?? '',
               name: role.RoleName ?? '',
+              id: role.RoleId ?? '',
+              ...boundary(role),
               created: role.CreateDate?.getTime() ?? 0,
               tags: role.Tags ?? [],
               policies: held(role.RolePolicyList, role.AttachedManagedPolicies),
