@@ -241,7 +241,7 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
   },
   {
     why: 'These calls give no tags.',
-    keys: /^(access-analyzer:(Delete|Get)Analyzer|secretsmanager:(?!CreateSecret|TagResource|UntagResource)\w+) aws:(RequestTag\/\$\{TagKey\}|TagKeys)$|^secretsmanager:UntagResource aws:RequestTag/,
+    keys: /^(access-analyzer:((Delete|Get)Analyzer|(Create|Delete)ServiceLinkedAnalyzer)|secretsmanager:(?!CreateSecret|TagResource|UntagResource)\w+) aws:(RequestTag\/\$\{TagKey\}|TagKeys)$|^secretsmanager:UntagResource aws:RequestTag/,
   },
   {
     why: 'No secret of the contract’s world is rotated by a function, or has a partner’s type.',
@@ -260,6 +260,7 @@ export const unlisted: Readonly<Record<string, string>> = {
 
 /** Calls whose outcome reads like a denial and is none of IAM's policies. */
 export const refusals: Readonly<Record<string, string>> = {
+  'accessanalyzer:CreateServiceLinkedAnalyzer': 'Only for services of AWS.',
   'organizations:AcceptHandshake': 'Only for the account that was invited.',
   'organizations:DeclineHandshake': 'Only for the account that was invited.',
   'sts:GetFederationToken': 'Only for users: sessions are refused whatever their rights.',

@@ -30,7 +30,8 @@ export const access: AccessRules<NS> = {
     GetAnalyzer: named,
     UpdateAnalyzer: named,
     DeleteAnalyzer: named,
-    CreateServiceLinkedAnalyzer: any,
+    // Its name is the service's to choose.
+    CreateServiceLinkedAnalyzer: (_, ctx) => ({ resources: [analyzerArn(ctx, '*')] }),
     DeleteServiceLinkedAnalyzer: named,
     ListAnalyzers: any,
     ListArchiveRules: named,
