@@ -43,6 +43,7 @@ export const httpListener = (kernel: Kernel): Listener => {
     for (const { service, route, pattern, hosts } of routes) {
       if ((route.door ?? 'endpoint') !== door || (route.method && route.method !== request.method)) continue
       if (route.target && !String(request.headers['x-amz-target'] ?? '').startsWith(route.target)) continue
+      if (route.mediaType && route.mediaType !== mediaTypeOf(request)) continue
       const named = hosts ? hosts.exec(host) : undefined
       const match = named === null ? undefined : pattern.exec(path)
       if (match) return { service, route, params: { ...named?.groups, ...match.groups } }
@@ -131,6 +132,9 @@ export const httpServer = (listener: Listener, { headersTimeout = 30_000 } = {})
   })
   return server
 }
+
+const mediaTypeOf = ({ headers }: IncomingMessage): string =>
+  (headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
 
 const split = (url: string): [string, string] => {
   const origin =

@@ -67,6 +67,8 @@ export type Route = {
   readonly path: RegExp
   /** How `x-amz-target` begins, for AWS JSON services that no SDK has. */
   readonly target?: string
+  /** The media type that the request's body must have, in lower case: `multipart/form-data`. */
+  readonly mediaType?: string
   /** `ctx.principal` is anonymous: the route authenticates by itself through `authenticate` where it must. */
   readonly handle: (ctx: Ctx, exchange: Exchange) => Promise<void>
 }
@@ -99,6 +101,8 @@ export type Exchange = {
     call: {
       eventName: string
       readOnly: boolean
+      /** Not in the event history. */
+      dataEvent?: boolean
       requestParameters: unknown
       /** ARNs of what it was about. */
       resources: readonly string[]

@@ -203,7 +203,9 @@ const copying = async (ctx: Ctx, input: Copying, more: Requirement['context'] = 
   ]
 }
 
-const putObject: AccessRule<Writing> = (input, ctx) => writing(ctx, input)
+/** What an upload needs, whether it comes as PutObject or as a form. */
+export const putRequirements = (input: Writing, ctx: Ctx): Promise<Requirement[]> => writing(ctx, input)
+const putObject: AccessRule<Writing> = putRequirements
 
 const tagging: AccessRule<Input<'PutObjectTagging'>> = async (input, ctx) => {
   const { keys, tags: before } = await existing(ctx, input)

@@ -65,6 +65,7 @@ import {
   PutBucketOwnershipControls,
   PutObjectAcl,
 } from './ownership.ts'
+import { postForm } from './post-form.ts'
 import { GetObject, GetObjectAttributes, HeadObject } from './read.ts'
 import {
   DeleteBucketReplication,
@@ -192,7 +193,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   before: async (ctx, { input: { Bucket: bucket } }) => {
     if (typeof bucket === 'string') await tellOrigin(ctx, bucket)
   },
-  routes: [websiteByHost, websiteByPath, preflightRoute],
+  routes: [websiteByHost, websiteByPath, preflightRoute, postForm],
   auditFacts,
   dataEvents,
   reconcilers: [unusedBlobs, bucketKeys, restores, expireAndMove, replicate],

@@ -35,6 +35,7 @@ const statuses = {
   InvalidPart: 400,
   InvalidPartNumber: 416,
   InvalidPartOrder: 400,
+  InvalidPolicyDocument: 400,
   InvalidRange: 416,
   InvalidRequest: 400,
   InvalidRetentionPeriod: 400,
@@ -42,9 +43,11 @@ const statuses = {
   InvalidTag: 400,
   KeyTooLongError: 400,
   MalformedACLError: 400,
+  MalformedPOSTRequest: 400,
   MalformedPolicy: 400,
   MalformedTrailerError: 400,
   MalformedXML: 400,
+  MaxPostPreDataLengthExceededError: 400,
   MetadataTooLarge: 400,
   MethodNotAllowed: 405,
   MissingContentLength: 411,
@@ -71,6 +74,7 @@ const statuses = {
   RequestTimeout: 400,
   RestoreAlreadyInProgress: 409,
   TooManyBuckets: 400,
+  UserKeyMustBeSpecified: 400,
   UnexpectedContent: 400,
 } as const
 
