@@ -4,6 +4,7 @@ import { getExecution } from './execution.ts'
 import type { ActionDeclaration, Declaration, Operation, Output } from './operation.ts'
 import { pageOf, positionOf } from './page.ts'
 import { declarationOf, getPipeline, ordered } from './pipeline.ts'
+import { masked } from './secrets.ts'
 
 /** One attempt at one action of an execution. */
 export type ActionRecord = {
@@ -80,10 +81,10 @@ const toActionExecution = (record: ActionRecord, declaration: ActionDeclaration,
     status: record.status,
     input: {
       actionTypeId: declaration.actionTypeId,
-      configuration: declaration.configuration ?? {},
-      resolvedConfiguration: { ...record.resolved },
+      configuration: masked(declaration.configuration ?? {}),
+      resolvedConfiguration: masked(record.resolved ?? {}),
       ...(declaration.roleArn ? { roleArn: declaration.roleArn } : {}),
-      region,
+      region: declaration.region ?? region,
       inputArtifacts: toArtifacts(record.inputs),
       ...(declaration.namespace ? { namespace: declaration.namespace } : {}),
     },

@@ -8,7 +8,7 @@ import type { Scene } from './attempts.ts'
 import { RuleExecution, type RuleRecord, ruleIn } from './condition.ts'
 import { actionChange } from './events.ts'
 import { Execution, type ExecutionRecord } from './execution.ts'
-import type { Task } from './operation.ts'
+import type { ActionDeclaration, Task } from './operation.ts'
 import { callerOf } from './role.ts'
 import { ruleKindOf } from './rules/kinds.ts'
 import { resolve, UnresolvedVariableError } from './variables.ts'
@@ -44,13 +44,35 @@ export const advance = async (ctx: Ctx, scene: Scene, record: ActionRecord): Pro
     kind,
     record,
     table: ActionExecution,
-    ended: async (ctx, tx, execution, after) => {
-      tx.emit(actionChange(ctx, execution, action, after, after.status === 'Failed' ? 'FAILED' : 'SUCCEEDED'))
-      if (after.status === 'Failed') return
-      tx.put(Execution, gained(execution, action, after))
-      if (after.revision) await noteRevision(tx, record.pipeline, action.name, after.revision.id)
-    },
+    ended: (ctx, tx, execution, after) => afterAction(ctx, tx, execution, action, after),
   })
+}
+
+const afterAction = async (
+  ctx: Ctx,
+  tx: WriteTx,
+  execution: ExecutionRecord,
+  action: ActionDeclaration,
+  after: ActionRecord,
+): Promise<void> => {
+  tx.emit(actionChange(ctx, execution, action, after, after.status === 'Failed' ? 'FAILED' : 'SUCCEEDED'))
+  if (after.status === 'Failed') return
+  tx.put(Execution, gained(execution, action, after))
+  if (after.revision) await noteRevision(tx, after.pipeline, action.name, after.revision.id)
+}
+
+/** An action whose end is told from outside: by a job's worker. The caller wakes the execution. */
+export const endAction = (
+  ctx: Ctx,
+  tx: WriteTx,
+  execution: ExecutionRecord,
+  action: ActionDeclaration,
+  record: ActionRecord,
+  progress: Exclude<Progress, { state: 'running' }>,
+): Promise<void> => {
+  const external = { ...record.external, ...progress.external }
+  const ended = endedBy({ ...record, external }, progress, ctx.now().getTime())
+  return afterAction(ctx, tx, execution, action, tx.put<ActionRecord>(ActionExecution, ended))
 }
 
 /** The same for a rule of the condition that is being looked at. */
@@ -206,7 +228,7 @@ const settle = <R extends ActionRecord>(
   })
 
 /** The record of what has ended. */
-export const endedBy = <R extends ActionRecord>(
+const endedBy = <R extends ActionRecord>(
   record: R,
   progress: Exclude<Progress, { state: 'running' }>,
   updated: number,
@@ -226,7 +248,7 @@ export const endedBy = <R extends ActionRecord>(
 }
 
 /** The execution with what this action has given it. */
-export const gained = (execution: ExecutionRecord, action: Task, record: ActionRecord): ExecutionRecord => {
+const gained = (execution: ExecutionRecord, action: Task, record: ActionRecord): ExecutionRecord => {
   const { revision, variables, outputs } = record
   const others = execution.revisions.filter((one) => one.action !== action.name)
   const [output] = outputs

@@ -74,7 +74,7 @@ export const actionChange = (
           },
         }),
     state,
-    region: ctx.region,
+    region: declaration.region ?? ctx.region,
     type: declaration.actionTypeId,
   })
 }

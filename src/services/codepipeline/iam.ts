@@ -1,6 +1,8 @@
 import type { AccessRules } from '../../kernel/service.ts'
+import { typeArn } from './custom-type.ts'
 import type { NS } from './operation.ts'
-import { Pipeline, pipelineArn } from './pipeline.ts'
+import { pipelineArn } from './pipeline.ts'
+import { taggedAt } from './tags.ts'
 
 /** Pipeline ARNs are `arn:aws:codepipeline:REGION:ACCOUNT:NAME`, stages and actions `NAME/STAGE/ACTION` ("Actions, resources, and condition keys for AWS CodePipeline"). */
 export const access: AccessRules<NS> = {
@@ -31,6 +33,22 @@ export const access: AccessRules<NS> = {
       resources: [pipelineArn(ctx, `${pipelineName}/${stageName}`)],
     }),
     ListRuleExecutions: ({ pipelineName }, ctx) => ({ resources: [pipelineArn(ctx, pipelineName)] }),
+    CreateCustomActionType: (input, ctx) => ({ resources: [typeArn(ctx, { owner: 'Custom', ...input })] }),
+    DeleteCustomActionType: (input, ctx) => ({ resources: [typeArn(ctx, { owner: 'Custom', ...input })] }),
+    UpdateActionType: ({ actionType }, ctx) => ({ resources: [typeArn(ctx, actionType.id)] }),
+    PollForJobs: ({ actionTypeId }, ctx) => ({ resources: [typeArn(ctx, actionTypeId)] }),
+    PutActionRevision: ({ pipelineName, stageName, actionName }, ctx) => ({
+      resources: [pipelineArn(ctx, `${pipelineName}/${stageName}/${actionName}`)],
+    }),
+    PutWebhook: ({ webhook }, ctx) => ({
+      resources: [pipelineArn(ctx, webhook.targetPipeline), ctx.arn(`webhook:${webhook.name}`)],
+    }),
+    DeleteWebhook: ({ name }, ctx) => ({ resources: [ctx.arn(`webhook:${name}`)] }),
+    ListWebhooks: (_input, ctx) => ({ resources: [ctx.arn('webhook:*')] }),
+    RegisterWebhookWithThirdParty: ({ webhookName = '*' }, ctx) => ({ resources: [ctx.arn(`webhook:${webhookName}`)] }),
+    DeregisterWebhookWithThirdParty: ({ webhookName = '*' }, ctx) => ({
+      resources: [ctx.arn(`webhook:${webhookName}`)],
+    }),
     PutApprovalResult: ({ pipelineName, stageName, actionName }, ctx) => ({
       resources: [pipelineArn(ctx, `${pipelineName}/${stageName}/${actionName}`)],
     }),
@@ -39,8 +57,10 @@ export const access: AccessRules<NS> = {
     ListTagsForResource: ({ resourceArn }) => ({ resources: [resourceArn] }),
   },
   resourceTags: async (ctx, arn) => {
-    const [name = ''] = arn.slice(arn.lastIndexOf(':') + 1).split('/')
-    const pipeline = await ctx.read((tx) => tx.get(Pipeline, name))
-    return pipeline && Object.fromEntries(pipeline.tags.map(({ key, value }) => [key, value]))
+    const resource = arn.split(':').slice(5).join(':')
+    // Stages and actions are of their pipeline.
+    const of = resource.includes(':') ? resource : (resource.split('/')[0] ?? '')
+    const tagged = await ctx.read((tx) => taggedAt(tx, of))
+    return tagged && Object.fromEntries(tagged.tags.map(({ key, value }) => [key, value]))
   },
 }

@@ -2,12 +2,32 @@ import { identity } from '../../kernel/identity.ts'
 import { defineService } from '../../kernel/service.ts'
 import { repositoryObjects } from '../capabilities.ts'
 import { ActionExecution, ListActionExecutions } from './action-execution.ts'
+import { PutActionRevision } from './action-revision.ts'
 import { ListActionTypes } from './action-types.ts'
 import { PutApprovalResult } from './approval.ts'
 import { RuleExecution } from './condition.ts'
+import {
+  CreateCustomActionType,
+  CustomType,
+  DeleteCustomActionType,
+  GetActionType,
+  UpdateActionType,
+} from './custom-type.ts'
 import { executions } from './engine.ts'
 import { Execution, GetPipelineExecution, ListPipelineExecutions } from './execution.ts'
 import { access } from './iam.ts'
+import {
+  AcknowledgeJob,
+  AcknowledgeThirdPartyJob,
+  GetJobDetails,
+  GetThirdPartyJobDetails,
+  PollForJobs,
+  PollForThirdPartyJobs,
+  PutJobFailureResult,
+  PutJobSuccessResult,
+  PutThirdPartyJobFailureResult,
+  PutThirdPartyJobSuccessResult,
+} from './jobs.ts'
 import type { NS } from './operation.ts'
 import { Pipeline, Version } from './pipeline.ts'
 import { CreatePipeline, DeletePipeline, GetPipeline, ListPipelines, UpdatePipeline } from './pipelines.ts'
@@ -19,13 +39,34 @@ import { StartPipelineExecution, StopPipelineExecution } from './start.ts'
 import { GetPipelineState } from './state.ts'
 import { ListTagsForResource, TagResource, UntagResource } from './tags.ts'
 import { onEvent, polling, Watch } from './watch.ts'
+import {
+  DeleteWebhook,
+  DeregisterWebhookWithThirdParty,
+  ListWebhooks,
+  PutWebhook,
+  RegisterWebhookWithThirdParty,
+  Webhook,
+  WebhookDoor,
+  webhookRoute,
+} from './webhook.ts'
 
 const structure =
   'Actions: Source CodeCommit and S3, Build and Test CodeBuild, Deploy CodeDeploy and S3, manual approval. Rules of conditions: CodeBuild, DeploymentWindow, VariableCheck. Triggers with filters, actions in other Regions and KMS keys are refused.'
 
 export const service = defineService<NS>()({
   id: 'codepipeline',
-  tables: [Pipeline, Version, Stage, Execution, ActionExecution, RuleExecution, Watch],
+  tables: [
+    Pipeline,
+    Version,
+    Stage,
+    Execution,
+    ActionExecution,
+    RuleExecution,
+    Watch,
+    CustomType,
+    Webhook,
+    WebhookDoor,
+  ],
   operations: {
     CreatePipeline,
     DeletePipeline,
@@ -50,14 +91,37 @@ export const service = defineService<NS>()({
     TagResource,
     UntagResource,
     ListActionTypes,
+    CreateCustomActionType,
+    DeleteCustomActionType,
+    GetActionType,
+    UpdateActionType,
+    PollForJobs,
+    AcknowledgeJob,
+    GetJobDetails,
+    PutJobSuccessResult,
+    PutJobFailureResult,
+    PollForThirdPartyJobs,
+    GetThirdPartyJobDetails,
+    AcknowledgeThirdPartyJob,
+    PutThirdPartyJobSuccessResult,
+    PutThirdPartyJobFailureResult,
+    PutActionRevision,
+    PutWebhook,
+    ListWebhooks,
+    DeleteWebhook,
+    RegisterWebhookWithThirdParty,
+    DeregisterWebhookWithThirdParty,
   },
   partial: {
     CreatePipeline: structure,
     UpdatePipeline: structure,
     ListActionTypes: 'Lists the action types that work here, not every one of AWS.',
+    UpdateActionType: 'The executor Lambda is refused. The first update of a type registers it.',
+    RegisterWebhookWithThirdParty: 'Always refused: GitHub is not reached from here.',
     ListRuleTypes: 'Lists the rule types that work here, not every one of AWS.',
   },
   access,
+  routes: [webhookRoute],
   reconcilers: [executions, polling],
   uses: [identity, repositoryObjects],
   onEvent,

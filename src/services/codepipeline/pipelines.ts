@@ -3,6 +3,7 @@ import { AwsError } from '../../kernel/errors.ts'
 import type { WriteTx } from '../../store/store.ts'
 import { ActionExecution } from './action-execution.ts'
 import { RuleExecution } from './condition.ts'
+import { type CustomTypeRecord, findType, kindOfType, typeKey } from './custom-type.ts'
 import { Execution, executionReconciler } from './execution.ts'
 import { type Declaration, fail, type Operation, type Output } from './operation.ts'
 import { pageOf, positionOf } from './page.ts'
@@ -17,10 +18,11 @@ import {
   type VersionRecord,
 } from './pipeline.ts'
 import { onBehalfOf } from './role.ts'
+import { masked, sealedDeclaration } from './secrets.ts'
 import { Stage } from './stage.ts'
 import { missingVariables, startExecution } from './start.ts'
 import { checkStructure } from './structure.ts'
-import { checkTags } from './tags.ts'
+import { checkTags } from './tag.ts'
 import { unwatchSources, watchSources } from './watch.ts'
 
 type Wire = NonNullable<Output<'GetPipeline'>['pipeline']>
@@ -33,7 +35,7 @@ const toPipeline = ({ declaration, version }: VersionRecord): Wire => ({
     actions: stage.actions.map((action) => ({
       ...action,
       runOrder: action.runOrder ?? 1,
-      configuration: action.configuration ?? {},
+      configuration: masked(action.configuration ?? {}),
       inputArtifacts: action.inputArtifacts ?? [],
       outputArtifacts: action.outputArtifacts ?? [],
     })),
@@ -58,9 +60,23 @@ const checkRole = async (ctx: Ctx, { name, roleArn }: Declaration): Promise<void
   }
 }
 
-const check = async (ctx: Ctx, declaration: Declaration): Promise<void> => {
-  checkStructure(declaration, ctx.region)
+/** Checks a declaration; returns it with the secrets of its actions sealed. */
+const check = async (ctx: Ctx, declaration: Declaration, before?: Declaration): Promise<Declaration> => {
+  const ids = declaration.stages.flatMap(({ actions }) => actions.map(({ actionTypeId }) => actionTypeId))
+  const types = await ctx.read(async (tx) => {
+    const found = new Map<string, CustomTypeRecord>()
+    for (const id of ids) {
+      const type = id.owner === 'AWS' ? undefined : await findType(tx, id)
+      if (type) found.set(typeKey(id), type)
+    }
+    return found
+  })
+  checkStructure(declaration, ctx.region, (id) => {
+    const type = types.get(typeKey(id))
+    return type && kindOfType(type, ctx.account)
+  })
   await checkRole(ctx, declaration)
+  return sealedDeclaration(ctx, declaration, (id) => types.get(typeKey(id)), before)
 }
 
 const putVersion = (tx: WriteTx, declaration: Declaration, version: number): VersionRecord => {
@@ -69,9 +85,9 @@ const putVersion = (tx: WriteTx, declaration: Declaration, version: number): Ver
 }
 
 /** AWS API: "CreatePipeline". The first execution starts with it. */
-export const CreatePipeline: Operation<'CreatePipeline'> = async (ctx, { pipeline: declaration, tags = [] }) => {
-  checkTags(pipelineArn(ctx, declaration.name), tags)
-  await check(ctx, declaration)
+export const CreatePipeline: Operation<'CreatePipeline'> = async (ctx, { pipeline: given, tags = [] }) => {
+  checkTags(pipelineArn(ctx, given.name), tags)
+  const declaration = await check(ctx, given)
   return ctx.write(async (tx) => {
     if (await tx.get(Pipeline, declaration.name))
       throw fail(
@@ -99,13 +115,17 @@ export const CreatePipeline: Operation<'CreatePipeline'> = async (ctx, { pipelin
 }
 
 /** AWS API: "UpdatePipeline". Executions that go by an older structure end as Cancelled once what runs in them is done. */
-export const UpdatePipeline: Operation<'UpdatePipeline'> = async (ctx, { pipeline: declaration }) => {
-  if (!(await ctx.read((tx) => tx.get(Pipeline, declaration.name))))
+export const UpdatePipeline: Operation<'UpdatePipeline'> = async (ctx, { pipeline: given }) => {
+  const present = await ctx.read(async (tx) => {
+    const pipeline = await tx.get(Pipeline, given.name)
+    return pipeline && (await declarationOf(tx, pipeline.name, pipeline.version))
+  })
+  if (!present)
     throw fail(
       'ResourceNotFoundException',
-      `The account with id '${ctx.account}' does not include a pipeline with the name '${declaration.name}'`,
+      `The account with id '${ctx.account}' does not include a pipeline with the name '${given.name}'`,
     )
-  await check(ctx, declaration)
+  const declaration = await check(ctx, given, present)
   return ctx.write(async (tx) => {
     const before = await getPipeline(ctx, tx, declaration.name)
     const record = tx.put(Pipeline, { ...before, version: before.version + 1, updated: ctx.now().toISOString() })

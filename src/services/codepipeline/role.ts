@@ -14,11 +14,19 @@ export const callerOf = async (
   { name, roleArn }: Declaration,
   { roleArn: actionRole, region }: Pick<Task, 'region' | 'roleArn'>,
   sessionName: string,
+  /** Session policies: what of the role's rights is handed on. */
+  policies?: readonly string[],
 ): Promise<Caller> => {
   const there = region === undefined ? {} : { region }
-  const pipeline = ctx.as(roleArn, { sessionName, ...there, ...onBehalfOf(ctx, name) })
+  const narrowed = policies ? { policies } : {}
+  const pipeline = ctx.as(roleArn, {
+    sessionName,
+    ...there,
+    ...onBehalfOf(ctx, name),
+    ...(actionRole === undefined ? narrowed : {}),
+  })
   if (actionRole === undefined) return pipeline
   const by = await pipeline.principal()
-  const principal = await ctx.use(identity).assume({ roleArn: actionRole, sessionName, by })
+  const principal = await ctx.use(identity).assume({ roleArn: actionRole, sessionName, by, ...narrowed })
   return ctx.as(principal, { account: principal.account, ...there })
 }

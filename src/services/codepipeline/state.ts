@@ -6,6 +6,7 @@ import { conditionOf, RuleExecution, rulesOf } from './condition.ts'
 import { Execution, executionType } from './execution.ts'
 import type { ActionDeclaration, Operation, Output, StageDeclaration } from './operation.ts'
 import { declarationOf, getPipeline } from './pipeline.ts'
+import { masked } from './secrets.ts'
 import { type ConditionKind, type StageRecord, stageOf } from './stage.ts'
 
 type StageState = NonNullable<Output<'GetPipelineState'>['stageStates']>[number]
@@ -38,7 +39,7 @@ const toActionState = async (
 ): Promise<ActionState> => {
   const prefix = `${pipeline}/${stage}/${action.name}/`
   const [latest] = await tx.list(ActionExecution, { index: 'action', prefix, reverse: true, limit: 1 })
-  const configuration = latest?.resolved ?? action.configuration ?? {}
+  const configuration = masked(latest?.resolved ?? action.configuration ?? {})
   const entityUrl = kindOf(action.actionTypeId)?.urls?.entity?.(ctx, configuration)
   const revision = latest?.revision
   return {

@@ -29,9 +29,25 @@ export const groupsOf = ({ actions }: StageDeclaration): ActionDeclaration[][] =
   return [...groups].sort(([a], [b]) => a - b).map(([, actions]) => actions)
 }
 
-/** The artifact bucket of a pipeline in its own Region. */
-export const bucketOf = ({ artifactStore, artifactStores }: Declaration, region: string): string =>
-  (artifactStore ?? artifactStores?.[region])?.location ?? ''
+type Store = NonNullable<Declaration['artifactStore']>
+
+/** Where a pipeline's artifacts lie in a Region. */
+export const storeOf = ({ artifactStore, artifactStores }: Declaration, region: string): Store | undefined =>
+  artifactStore ?? artifactStores?.[region]
+
+export const bucketOf = (declaration: Declaration, region: string): string =>
+  storeOf(declaration, region)?.location ?? ''
+
+type TypeId = ActionDeclaration['actionTypeId']
+
+/** What of an action type its declarations are checked by. */
+export type TypeFinder = (
+  id: TypeId,
+) =>
+  | (Pick<TaskKind, 'check' | 'inputs' | 'outputs' | 'properties'> & { readonly timeoutSettable?: boolean })
+  | undefined
+
+const ofAws: TypeFinder = (id) => (id.owner === 'AWS' ? kindOf(id) : undefined)
 
 const duplicate = (names: readonly string[]): string | undefined =>
   names.find((name, index) => names.indexOf(name) !== index)
@@ -41,7 +57,11 @@ const duplicate = (names: readonly string[]): string | undefined =>
  * InvalidStructureException, InvalidStageDeclarationException, InvalidActionDeclarationException and
  * InvalidBlockerDeclarationException.
  */
-export const checkStructure = (declaration: Declaration, region: string): void => {
+export const checkStructure = (
+  declaration: Declaration,
+  region: string,
+  others: TypeFinder = () => undefined,
+): void => {
   checkFrame(declaration, region)
   const { stages } = declaration
   if (stages.length < 2)
@@ -53,7 +73,7 @@ export const checkStructure = (declaration: Declaration, region: string): void =
   if (stages.flatMap(({ actions }) => actions).length > mostActions)
     throw structure(`Pipeline has more than ${mostActions} actions`)
   for (const [index, stage] of stages.entries()) {
-    checkStage(stage, region)
+    checkStage(stage, region, (id) => ofAws(id) ?? others(id))
     checkConditions(declaration, stage, index)
   }
   checkSources(stages)
@@ -92,7 +112,7 @@ const checkFrame = (declaration: Declaration, region: string): void => {
     )
 }
 
-const checkStage = (stage: StageDeclaration, region: string): void => {
+const checkStage = (stage: StageDeclaration, region: string, typeOf: TypeFinder): void => {
   const { name, actions, blockers } = stage
   if (blockers?.length)
     throw fail('InvalidBlockerDeclarationException', `Stage ${name} has blockers: they are reserved for future use`)
@@ -101,7 +121,7 @@ const checkStage = (stage: StageDeclaration, region: string): void => {
   const twice = duplicate(actions.map((action) => action.name))
   if (twice !== undefined)
     throw stageError(`Action names must be unique within a stage: ${twice} is used more than once in stage ${name}`)
-  for (const action of actions) checkAction(action, region)
+  for (const action of actions) checkAction(action, region, typeOf)
 }
 
 const allowed: Readonly<Record<ConditionKind, readonly string[]>> = {
@@ -162,10 +182,10 @@ const checkConditions = (declaration: Declaration, stage: StageDeclaration, inde
     }
 }
 
-const checkAction = (action: ActionDeclaration, region: string): void => {
+const checkAction = (action: ActionDeclaration, region: string, typeOf: TypeFinder): void => {
   const { name, actionTypeId } = action
   const { category, owner, provider, version } = actionTypeId
-  const kind = kindOf(actionTypeId)
+  const kind = typeOf(actionTypeId)
   if (!kind)
     throw actionError(
       `ActionType (Category: '${category}', Provider: '${provider}', Owner: '${owner}', Version: '${version}') in action '${name}' is not available in region '${region.toUpperCase().replaceAll('-', '_')}'`,
@@ -189,7 +209,7 @@ const checkAction = (action: ActionDeclaration, region: string): void => {
 }
 
 /** Configuration and artifacts of an action or rule. */
-const checkTask = (task: Task, kind: TaskKind, what: 'Action' | 'Rule'): void => {
+const checkTask = (task: Task, kind: NonNullable<ReturnType<TypeFinder>>, what: 'Action' | 'Rule'): void => {
   const { name, configuration = {} } = task
   const its = `${what} configuration for ${what.toLowerCase()} '${name}'`
   for (const property of kind.properties)

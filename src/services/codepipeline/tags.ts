@@ -1,54 +1,64 @@
 import type { Ctx } from '../../kernel/context.ts'
-import type { ReadTx } from '../../store/store.ts'
+import type { ReadTx, WriteTx } from '../../store/store.ts'
+import { CustomType } from './custom-type.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOf, positionOf } from './page.ts'
-import { Pipeline, type PipelineRecord, pipelineArn, type Tag } from './pipeline.ts'
+import { Pipeline, pipelineArn, type Tag } from './pipeline.ts'
+import { checkTags } from './tag.ts'
+import { Webhook } from './webhook.ts'
 
-const mostTags = 50
+/** What has tags: a pipeline, an action type of the account's own, a webhook. */
+type Tagged = { readonly tags: readonly Tag[]; readonly put: (tx: WriteTx, tags: readonly Tag[]) => void }
 
-/** AWS's rules for tags. Raises InvalidTagsException and TooManyTagsException. */
-export const checkTags = (arn: string, tags: readonly Tag[]): void => {
-  const keys = tags.map(({ key }) => key)
-  const system = keys.find((key) => key.toLowerCase().startsWith('aws:'))
-  if (system !== undefined)
-    throw fail(
-      'InvalidTagsException',
-      "Not allowed to modify system tags. System tags start with 'aws:'. msg=[Caller is an end user and not allowed to mutate system tags]",
-    )
-  if (new Set(keys).size < keys.length) throw fail('InvalidTagsException', 'Tag keys must be unique')
-  if (tags.length > mostTags) throw fail('TooManyTagsException', `Tag limit exceeded for resource [${arn}].`)
+const named = /^[A-Za-z0-9.@_-]{1,100}$/
+
+/** The resource whose ARN it is, by its place in the account and Region. `undefined` when it is not there. */
+export const taggedAt = async (tx: ReadTx, resource: string): Promise<Tagged | undefined> => {
+  const [kind, name = ''] = resource.split(':')
+  if (kind === 'actiontype') {
+    const type = await tx.get(CustomType, name)
+    return type?.deleted
+      ? undefined
+      : type && { tags: type.tags, put: (tx, tags) => tx.put(CustomType, { ...type, tags }) }
+  }
+  if (kind === 'webhook') {
+    const webhook = await tx.get(Webhook, name)
+    return webhook && { tags: webhook.tags, put: (tx, tags) => tx.put(Webhook, { ...webhook, tags }) }
+  }
+  const pipeline = await tx.get(Pipeline, resource)
+  return pipeline && { tags: pipeline.tags, put: (tx, tags) => tx.put(Pipeline, { ...pipeline, tags }) }
 }
 
-/** The pipeline whose ARN it is. Raises InvalidArnException and ResourceNotFoundException. */
-const pipelineBy = async (ctx: Ctx, tx: ReadTx, arn: string): Promise<PipelineRecord> => {
+/** Raises InvalidArnException and ResourceNotFoundException. */
+const taggedBy = async (ctx: Ctx, tx: ReadTx, arn: string): Promise<Tagged> => {
   const prefix = pipelineArn(ctx, '')
-  const name = arn.startsWith(prefix) ? arn.slice(prefix.length) : ''
-  if (!/^[A-Za-z0-9.@_-]{1,100}$/.test(name))
-    throw fail('InvalidArnException', `The ARN ${arn} is not the ARN of a pipeline here`)
-  const pipeline = await tx.get(Pipeline, name)
-  if (!pipeline)
-    throw fail(
-      'ResourceNotFoundException',
-      `The account with id '${ctx.account}' does not include a pipeline with the name '${name}'`,
-    )
-  return pipeline
+  const resource = arn.startsWith(prefix) ? arn.slice(prefix.length) : ''
+  const kinds = [named, /^actiontype:[\w-]+\/[\w-]+\/[\w-]+\/[\w-]+$/, /^webhook:[A-Za-z0-9.@_-]{1,100}$/]
+  if (!kinds.some((kind) => kind.test(resource)))
+    throw fail('InvalidArnException', `The ARN ${arn} is not the ARN of a pipeline, action type or webhook here`)
+  const tagged = await taggedAt(tx, resource)
+  if (tagged) return tagged
+  const what = resource.includes(':') ? `the resource '${resource}'` : `a pipeline with the name '${resource}'`
+  throw fail('ResourceNotFoundException', `The account with id '${ctx.account}' does not include ${what}`)
 }
 
 export const TagResource: Operation<'TagResource'> = (ctx, { resourceArn, tags }) =>
   ctx.write(async (tx) => {
-    const pipeline = await pipelineBy(ctx, tx, resourceArn)
+    const tagged = await taggedBy(ctx, tx, resourceArn)
     checkTags(resourceArn, tags)
-    const kept = pipeline.tags.filter(({ key }) => !tags.some((tag) => tag.key === key))
-    const all = [...kept, ...tags]
+    const all = [...tagged.tags.filter(({ key }) => !tags.some((tag) => tag.key === key)), ...tags]
     checkTags(resourceArn, all)
-    tx.put(Pipeline, { ...pipeline, tags: all })
+    tagged.put(tx, all)
     return {}
   })
 
 export const UntagResource: Operation<'UntagResource'> = (ctx, { resourceArn, tagKeys }) =>
   ctx.write(async (tx) => {
-    const pipeline = await pipelineBy(ctx, tx, resourceArn)
-    tx.put(Pipeline, { ...pipeline, tags: pipeline.tags.filter(({ key }) => !tagKeys.includes(key)) })
+    const tagged = await taggedBy(ctx, tx, resourceArn)
+    tagged.put(
+      tx,
+      tagged.tags.filter(({ key }) => !tagKeys.includes(key)),
+    )
     return {}
   })
 
@@ -58,7 +68,7 @@ export const ListTagsForResource: Operation<'ListTagsForResource'> = (
 ) =>
   ctx.read(async (tx) => {
     const after = positionOf(nextToken)
-    const { tags } = await pipelineBy(ctx, tx, resourceArn)
+    const { tags } = await taggedBy(ctx, tx, resourceArn)
     const sorted = tags
       .toSorted((a, b) => (a.key < b.key ? -1 : 1))
       .filter(({ key }) => after === undefined || key > after)

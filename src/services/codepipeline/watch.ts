@@ -45,7 +45,7 @@ export const watchSources = async (tx: WriteTx, declaration: Declaration): Promi
   const before = await tx.list(Watch, { prefix: `${declaration.name}/` })
   await unwatchSources(tx, declaration.name)
   for (const { name, actionTypeId, configuration = {}, roleArn } of declaration.stages[0]?.actions ?? []) {
-    if (/^false$/i.test(configuration.PollForSourceChanges ?? '')) continue
+    if (actionTypeId.owner !== 'AWS' || /^false$/i.test(configuration.PollForSourceChanges ?? '')) continue
     const account = accountOf(roleArn ?? declaration.roleArn)
     const elsewhere = account === accountOf(declaration.roleArn) ? '' : `@${account}`
     const what =

@@ -4,6 +4,7 @@ import { manualApproval } from './approval.ts'
 import { codebuildBuild, codebuildTest } from './codebuild.ts'
 import { codecommitSource } from './codecommit-source.ts'
 import { codedeployDeploy } from './codedeploy.ts'
+import { jobWorker } from './job-worker.ts'
 import { s3Deploy } from './s3-deploy.ts'
 import { s3Source } from './s3-source.ts'
 
@@ -18,12 +19,11 @@ export const actionKinds: readonly ActionKind[] = [
   manualApproval,
 ]
 
-export const kindOf = ({
-  category,
-  owner,
-  provider,
-  version,
-}: ActionDeclaration['actionTypeId']): ActionKind | undefined =>
-  owner === 'AWS' && version === '1'
+/** What carries out actions of this type: those of other owners than AWS, whatever worker there is. */
+export const kindOf = (id: ActionDeclaration['actionTypeId']): ActionKind | undefined => {
+  const { category, owner, provider, version } = id
+  if (owner !== 'AWS') return jobWorker(id)
+  return version === '1'
     ? actionKinds.find((kind) => kind.category === category && kind.provider === provider)
     : undefined
+}
