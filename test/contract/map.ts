@@ -247,6 +247,8 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
     why: 'No secret of the contract’s world is rotated by a function, or has a partner’s type.',
     keys: /^secretsmanager:\w+ secretsmanager:(ExternalSecretRotationRoleArn|resource\/AllowRotationLambdaArn|(resource\/)?Type)$/,
   },
+  { why: 'Of no webhook in particular.', keys: /^codepipeline:ListWebhooks aws:ResourceTag/ },
+  { why: 'A third party’s action type has no tags.', keys: /^codepipeline:UpdateActionType aws:ResourceTag/ },
   { why: 'Role templates are not here.', keys: /^iam:\w+ iam:RoleTemplateARN$/ },
   { why: 'Access grants of CloudWatch are not here.', keys: /^cloudwatch:\w+ cloudwatch:HasAccessGrant$/ },
 ]

@@ -205,6 +205,19 @@ export const makeWorld = async (
     ],
   }
   await call('codepipeline', 'CreatePipeline', { pipeline, tags: [{ key: 'team', value: 'blue' }] })
+  const actionType = { category: 'Build', provider: 'Jenkins', version: '1' }
+  const anyCount = { minimumCount: 0, maximumCount: 5 }
+  const newType = { ...actionType, inputArtifactDetails: anyCount, outputArtifactDetails: anyCount }
+  await call('codepipeline', 'CreateCustomActionType', { ...newType, tags: [{ key: 'team', value: 'blue' }] })
+  const webhook = {
+    name: 'release',
+    targetPipeline: 'release',
+    targetAction: 'Fetch',
+    filters: [{ jsonPath: '$.ref' }],
+    authentication: 'UNAUTHENTICATED',
+    authenticationConfiguration: {},
+  }
+  await call('codepipeline', 'PutWebhook', { webhook, tags: [{ key: 'team', value: 'blue' }] })
 
   const logs = { Effect: 'Allow', Principal: { Service: 'cloudtrail.amazonaws.com' } }
   await call('s3', 'CreateBucket', { Bucket: 'trail' })
@@ -383,6 +396,10 @@ export const makeWorld = async (
         actionName: 'Look',
         resourceArn: arn('codepipeline', 'release'),
         pipeline,
+        ...actionType,
+        actionTypeId: { ...actionType, owner: 'Custom' },
+        webhook,
+        webhookName: 'release',
       },
       ec2: {
         ImageId,
@@ -536,6 +553,7 @@ export const makeWorld = async (
       ],
       'codepipeline:CreatePipeline': [{ pipeline: { ...pipeline, name: 'other' } }],
       'codepipeline:UpdatePipeline': [{ pipeline }],
+      'codepipeline:CreateCustomActionType': [{ ...newType, version: '2' }],
       'ec2:AssociateIamInstanceProfile': [{ InstanceId: machine?.InstanceId, IamInstanceProfile: { Name: 'machine' } }],
       'ec2:RunInstances': [
         { ImageId, MinCount: 1, MaxCount: 1 },
