@@ -152,6 +152,50 @@ export interface AwsManagedKeys {
 }
 export const awsManagedKeys = capability<AwsManagedKeys>('kms.awsManagedKeys')
 
+/** A build that no project of anybody describes. */
+export interface ManagedBuild {
+  /** The same token again is the same build. */
+  readonly token: string
+  /** In whose name it is, where a build names its project. No project can have it: it holds a `.`. */
+  readonly name: string
+  readonly initiator: string
+  /** Under whose rights it runs. */
+  readonly principal: Principal
+  readonly buildspec: string
+  /** Archives in S3; the first is where commands begin. */
+  readonly sources: readonly { readonly name: string; readonly bucket: string; readonly key: string }[]
+  /** Where a zip archive of the buildspec's artifacts goes. */
+  readonly artifact?: { readonly bucket: string; readonly key: string }
+  readonly variables: readonly {
+    readonly name: string
+    readonly value: string
+    readonly type: 'PLAINTEXT' | 'SECRETS_MANAGER'
+  }[]
+  readonly logGroup: string
+  readonly timeoutMinutes: number
+}
+/** CodeBuild's machinery for other services' commands (CodePipeline's Commands): no lists, events or metrics have these builds. */
+export interface ManagedBuilds {
+  /** Starts one; returns its id. */
+  start(place: Place, build: ManagedBuild): Promise<string>
+  /** How far it is; `undefined` where there is none. */
+  look(
+    place: Place,
+    id: string,
+  ): Promise<
+    | {
+        /** `undefined` while it runs. */
+        readonly status: 'FAILED' | 'FAULT' | 'STOPPED' | 'SUCCEEDED' | 'TIMED_OUT' | undefined
+        /** What failed, in CodeBuild's words. */
+        readonly failure?: string
+        readonly exported: Readonly<Record<string, string>>
+        readonly log?: { readonly group: string; readonly stream: string }
+      }
+    | undefined
+  >
+}
+export const managedBuilds = capability<ManagedBuilds>('codebuild.managedBuilds')
+
 /** Public parameters of Systems Manager that name what this host has: images by the paths under which AWS publishes its own. */
 export interface PublicImages {
   /** Image id by parameter name. */

@@ -1,5 +1,6 @@
 import type { TaskHandle } from '../../compute/driver.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
+import type { Principal } from '../../kernel/principal.ts'
 import { table, type WriteTx } from '../../store/store.ts'
 import type { PhaseName } from './buildspec.ts'
 import { phaseChange, stateChange } from './events.ts'
@@ -93,6 +94,8 @@ export type BuildRecord = {
   readonly cache: Cache
   readonly environment: Environment
   readonly serviceRole: string
+  /** Under whose rights another service's commands run, in place of the service role. Nobody's lists have such a build. */
+  readonly principal?: Principal
   readonly logsConfig?: LogsConfig
   /** The log stream has been made. */
   readonly logging: boolean
@@ -130,7 +133,7 @@ export const Build = table<BuildRecord>('codebuild.build', {
   scope: 'region',
   key: ({ id }) => id,
   index: {
-    time: moment,
+    time: (build) => (build.principal ? undefined : moment(build)),
     project: (build) => `${build.project}/${moment(build)}`,
     active: (build) => (complete(build) ? undefined : build.project),
     running: (build) => (complete(build) || !startOf(build) ? undefined : 'running'),
@@ -139,11 +142,13 @@ export const Build = table<BuildRecord>('codebuild.build', {
 })
 
 /** AWS's services under a build's service role. */
-export const serviceRoleOf = (ctx: Ctx, build: Pick<BuildRecord, 'serviceRole' | 'uuid' | 'project'>): Caller =>
-  ctx.as(build.serviceRole, {
-    sessionName: `AWSCodeBuild-${build.uuid}`,
-    context: trustContext(ctx, build.project),
-  })
+export const serviceRoleOf = (ctx: Ctx, build: Pick<BuildRecord, 'principal' | 'project' | 'serviceRole' | 'uuid'>): Caller =>
+  build.principal
+    ? ctx.as(build.principal)
+    : ctx.as(build.serviceRole, {
+        sessionName: `AWSCodeBuild-${build.uuid}`,
+        context: trustContext(ctx, build.project),
+      })
 
 export const buildArn = (ctx: Pick<Ctx, 'arn'>, id: string) => ctx.arn(`build/${id}`)
 
@@ -206,6 +211,7 @@ export const changeBuild = (
 
 /** The events that lead from one record to the next. */
 export const emitChanges = (ctx: Ctx, tx: WriteTx, before: BuildRecord | undefined, after: BuildRecord): void => {
+  if (after.principal) return
   for (const phase of after.phases) {
     const ended = before?.phases.some(({ type, end }) => type === phase.type && end !== undefined)
     if (phase.end !== undefined && !ended) tx.emit(phaseChange(ctx, after, phase))

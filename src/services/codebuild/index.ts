@@ -1,5 +1,5 @@
-import { defineService } from '../../kernel/service.ts'
-import { repositoryObjects, vendedMetrics } from '../capabilities.ts'
+import { defineService, provide } from '../../kernel/service.ts'
+import { managedBuilds, repositoryObjects, vendedMetrics } from '../capabilities.ts'
 import { Batch } from './batch.ts'
 import { batchRun } from './batch-run.ts'
 import {
@@ -17,6 +17,7 @@ import { BatchDeleteBuilds, BatchGetBuilds, ListBuilds, ListBuildsForProject, St
 import { credentialsRoute, Door } from './credentials.ts'
 import { access } from './iam.ts'
 import { ListCuratedEnvironmentImages } from './images.ts'
+import { managed } from './managed.ts'
 import type { NS } from './operation.ts'
 import { Plan } from './plan.ts'
 import { BatchGetProjects, CreateProject, DeleteProject, ListProjects, Project, UpdateProject } from './project.ts'

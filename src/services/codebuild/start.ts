@@ -159,6 +159,7 @@ export const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'Start
 
 /** A new build of these settings, submitted and queued, its reconciler woken. */
 export const submit = async (ctx: Ctx, tx: WriteTx, settings: Settings): Promise<BuildRecord> => {
+  if (settings.principal) return enqueue(ctx, tx, settings, 1)
   const project = await tx.get(Project, settings.project)
   if (!project) throw fail('ResourceNotFoundException', `Project cannot be found: ${projectArn(ctx, settings.project)}`)
   const limit = project.concurrentBuildLimit
@@ -171,13 +172,17 @@ export const submit = async (ctx: Ctx, tx: WriteTx, settings: Settings): Promise
       )
   }
   tx.put(Project, { ...project, builds: project.builds + 1 })
+  return enqueue(ctx, tx, settings, project.builds + 1)
+}
+
+const enqueue = (ctx: Ctx, tx: WriteTx, settings: Settings, number: number): BuildRecord => {
   const uuid = ctx.newId()
   const created = ctx.now().getTime()
   const fresh: BuildRecord = {
     ...settings,
-    id: `${project.name}:${uuid}`,
+    id: `${settings.project}:${uuid}`,
     uuid,
-    number: project.builds + 1,
+    number,
     created,
     status: 'IN_PROGRESS',
     phases: [],
@@ -226,6 +231,16 @@ export const StartBuild: Operation<'StartBuild'> = async (ctx, input) => {
   if (input.serviceRoleOverride) await checkRole(ctx, input.serviceRoleOverride, project.name)
   const build = await once(ctx, Build, input.idempotencyToken, input, (tx) => submit(ctx, tx, settings))
   return { build: toBuild(ctx, build) }
+}
+
+/** A build of another service's commands. */
+export const submitManaged = (
+  ctx: Ctx,
+  token: string,
+  settings: Settings & Required<Pick<BuildRecord, 'principal'>>,
+): Promise<BuildRecord> => {
+  const { principal: _principal, ...asked } = settings
+  return once(ctx, token, asked, (tx) => submit(ctx, tx, settings))
 }
 
 const settingsAgain = (build: BuildRecord, initiator: string): Settings => {

@@ -1,6 +1,6 @@
 import { identity } from '../../kernel/identity.ts'
 import { defineService } from '../../kernel/service.ts'
-import { repositoryObjects } from '../capabilities.ts'
+import { managedBuilds, repositoryObjects } from '../capabilities.ts'
 import { ActionExecution, ListActionExecutions } from './action-execution.ts'
 import { PutActionRevision } from './action-revision.ts'
 import { ListActionTypes } from './action-types.ts'
@@ -51,7 +51,7 @@ import {
 } from './webhook.ts'
 
 const structure =
-  'Actions: Source CodeCommit and S3, Build and Test CodeBuild, Deploy CodeDeploy and S3, manual approval. Rules of conditions: CodeBuild, DeploymentWindow, VariableCheck. Triggers with filters, actions in other Regions and KMS keys are refused.'
+  'Actions: Source CodeCommit and S3, Build and Test CodeBuild, Deploy CodeDeploy and S3, manual approval, Commands, job workers. Rules of conditions: CodeBuild, Commands, DeploymentWindow, VariableCheck. Triggers with filters, actions in other Regions and KMS keys are refused.'
 
 export const service = defineService<NS>()({
   id: 'codepipeline',
@@ -123,6 +123,6 @@ export const service = defineService<NS>()({
   access,
   routes: [webhookRoute],
   reconcilers: [executions, polling],
-  uses: [identity, repositoryObjects],
+  uses: [identity, managedBuilds, repositoryObjects],
   onEvent,
 })

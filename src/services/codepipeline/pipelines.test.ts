@@ -141,13 +141,14 @@ describe('pipelines', () => {
       new ListActionTypesCommand({ actionOwnerFilter: 'AWS' }),
     )
     expect(actionTypes?.map(({ id }) => `${id?.category} ${id?.provider}`)).toEqual([
-      'Source CodeCommit',
-      'Source S3',
+      'Approval Manual',
       'Build CodeBuild',
-      'Test CodeBuild',
+      'Compute Commands',
       'Deploy CodeDeploy',
       'Deploy S3',
-      'Approval Manual',
+      'Source CodeCommit',
+      'Source S3',
+      'Test CodeBuild',
     ])
     const custom = await release.bench.codepipeline.send(new ListActionTypesCommand({ actionOwnerFilter: 'Custom' }))
     expect(custom.actionTypes).toEqual([])

@@ -44,7 +44,7 @@ type TypeId = ActionDeclaration['actionTypeId']
 export type TypeFinder = (
   id: TypeId,
 ) =>
-  | (Pick<TaskKind, 'check' | 'inputs' | 'outputs' | 'properties'> & { readonly timeoutSettable?: boolean })
+  | (Pick<TaskKind, 'check' | 'inputs' | 'outputs' | 'properties'> & Partial<Pick<TaskKind, 'takesCommands' | 'timeoutSettable'>>)
   | undefined
 
 const ofAws: TypeFinder = (id) => (id.owner === 'AWS' ? kindOf(id) : undefined)
@@ -74,6 +74,9 @@ export const checkStructure = (
     throw structure(`Pipeline has more than ${mostActions} actions`)
   for (const [index, stage] of stages.entries()) {
     checkStage(stage, region, (id) => ofAws(id) ?? others(id))
+    const commands = stage.actions.find(({ actionTypeId }) => actionTypeId.category === 'Compute')
+    if (commands && (declaration.pipelineType ?? 'V1') !== 'V2')
+      throw actionError(`Action ${commands.name} is a Commands action, which is only supported for pipelines of type V2`)
     checkConditions(declaration, stage, index)
   }
   checkSources(stages)
@@ -195,15 +198,15 @@ const checkAction = (action: ActionDeclaration, region: string, typeOf: TypeFind
       `Action ${name} is in Region ${action.region}: actions in other Regions are not implemented by Drydock`,
     )
   for (const [member, value] of Object.entries({
-    commands: action.commands,
-    outputVariables: action.outputVariables,
-    environmentVariables: action.environmentVariables,
+    commands: kind.takesCommands ? [] : action.commands,
+    outputVariables: kind.takesCommands ? [] : action.outputVariables,
+    environmentVariables: kind.takesCommands ? [] : action.environmentVariables,
   }))
     if (value?.length)
       throw actionError(`Action ${name} has ${member}, which ${category} actions of ${provider} do not take`)
   if (action.timeoutInMinutes !== undefined && !kind.timeoutSettable)
     throw actionError(`Action ${name} cannot have timeoutInMinutes: only manual approval actions do`)
-  if (action.outputArtifacts?.some(({ files }) => files?.length))
+  if (!kind.takesCommands && action.outputArtifacts?.some(({ files }) => files?.length))
     throw actionError(`Action ${name} names files of an output artifact, which only Commands actions do`)
   checkTask(action, kind, 'Action')
 }

@@ -99,6 +99,8 @@ export type TaskKind = {
   readonly timeoutMinutes: number
   /** The declaration may say how long it may take. */
   readonly timeoutSettable?: boolean
+  /** The declaration has commands, and may have variables and files of theirs. */
+  readonly takesCommands?: boolean
   /** What is wrong with a declaration beyond missing and unknown keys, or not done here: a sentence for its author. */
   readonly check?: (task: Task) => string | undefined
   /** Begins the work. Called again after a crash, so asking the provider twice must do it once. Throws what the provider answers. */

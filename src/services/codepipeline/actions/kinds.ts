@@ -4,6 +4,7 @@ import { manualApproval } from './approval.ts'
 import { codebuildBuild, codebuildTest } from './codebuild.ts'
 import { codecommitSource } from './codecommit-source.ts'
 import { codedeployDeploy } from './codedeploy.ts'
+import { commandsAction } from './commands.ts'
 import { jobWorker } from './job-worker.ts'
 import { s3Deploy } from './s3-deploy.ts'
 import { s3Source } from './s3-source.ts'
@@ -17,6 +18,7 @@ export const actionKinds: readonly ActionKind[] = [
   codedeployDeploy,
   s3Deploy,
   manualApproval,
+  commandsAction,
 ]
 
 /** What carries out actions of this type: those of other owners than AWS, whatever worker there is. */
