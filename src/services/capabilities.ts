@@ -173,6 +173,8 @@ export interface ManagedBuild {
   }[]
   readonly logGroup: string
   readonly timeoutMinutes: number
+  /** Whom to wake when it has ended. */
+  readonly wake: { readonly reconciler: string; readonly key: string }
 }
 /** CodeBuild's machinery for other services' commands (CodePipeline's Commands): no lists, events or metrics have these builds. */
 export interface ManagedBuilds {

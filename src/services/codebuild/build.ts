@@ -94,8 +94,11 @@ export type BuildRecord = {
   readonly cache: Cache
   readonly environment: Environment
   readonly serviceRole: string
-  /** Under whose rights another service's commands run, in place of the service role. Nobody's lists have such a build. */
-  readonly principal?: Principal
+  /** Another service's commands: under whose rights they run in place of the service role, and whom their end wakes. */
+  readonly managed?: {
+    readonly principal: Principal
+    readonly wake: { readonly reconciler: string; readonly key: string }
+  }
   readonly logsConfig?: LogsConfig
   /** The log stream has been made. */
   readonly logging: boolean
@@ -133,7 +136,7 @@ export const Build = table<BuildRecord>('codebuild.build', {
   scope: 'region',
   key: ({ id }) => id,
   index: {
-    time: (build) => (build.principal ? undefined : moment(build)),
+    time: (build) => (build.managed ? undefined : moment(build)),
     project: (build) => `${build.project}/${moment(build)}`,
     active: (build) => (complete(build) ? undefined : build.project),
     running: (build) => (complete(build) || !startOf(build) ? undefined : 'running'),
@@ -142,9 +145,12 @@ export const Build = table<BuildRecord>('codebuild.build', {
 })
 
 /** AWS's services under a build's service role. */
-export const serviceRoleOf = (ctx: Ctx, build: Pick<BuildRecord, 'principal' | 'project' | 'serviceRole' | 'uuid'>): Caller =>
-  build.principal
-    ? ctx.as(build.principal)
+export const serviceRoleOf = (
+  ctx: Ctx,
+  build: Pick<BuildRecord, 'managed' | 'project' | 'serviceRole' | 'uuid'>,
+): Caller =>
+  build.managed
+    ? ctx.as(build.managed.principal)
     : ctx.as(build.serviceRole, {
         sessionName: `AWSCodeBuild-${build.uuid}`,
         context: trustContext(ctx, build.project),
@@ -211,7 +217,11 @@ export const changeBuild = (
 
 /** The events that lead from one record to the next. */
 export const emitChanges = (ctx: Ctx, tx: WriteTx, before: BuildRecord | undefined, after: BuildRecord): void => {
-  if (after.principal) return
+  if (after.managed) {
+    const { reconciler, key } = after.managed.wake
+    if (after.ended !== undefined && before?.ended === undefined) tx.wake(reconciler, key)
+    return
+  }
   for (const phase of after.phases) {
     const ended = before?.phases.some(({ type, end }) => type === phase.type && end !== undefined)
     if (phase.end !== undefined && !ended) tx.emit(phaseChange(ctx, after, phase))

@@ -137,7 +137,7 @@ const durationMetrics = {
 
 /** Publishes the metrics of a build that has ended, for its project and for the account. */
 export const publishMetrics = async (ctx: Ctx, build: BuildRecord): Promise<void> => {
-  if (build.principal) return
+  if (build.managed) return
   const end = build.ended ?? build.created
   const facts: { name: string; value: number; unit: string }[] = [
     { name: 'Builds', value: 1, unit: 'Count' },

@@ -100,5 +100,6 @@ export const service = defineService<NS>()({
   access,
   routes: [credentialsRoute],
   reconcilers: [buildRun, batchRun, reportExpiry],
+  provides: [provide(managedBuilds, managed)],
   uses: [repositoryObjects, vendedMetrics],
 })

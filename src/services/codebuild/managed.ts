@@ -51,7 +51,7 @@ const start = async (ctx: Ctx, build: ManagedBuild): Promise<string> => {
       imagePullCredentialsType: 'CODEBUILD',
     },
     serviceRole: principal.roleArn ?? principal.arn,
-    principal,
+    managed: { principal, wake: build.wake },
     logsConfig: { cloudWatchLogs: { status: 'ENABLED', groupName: build.logGroup } },
     timeoutInMinutes: timeoutMinutes,
     queuedTimeoutInMinutes: 480,
@@ -64,7 +64,7 @@ export const managed = (at: (place: Place) => Ctx): ManagedBuilds => ({
   start: (place, build) => start(at(place), build),
   look: async (place, id) => {
     const build = await at(place).read((tx) => tx.get(Build, id))
-    if (!build?.principal) return undefined
+    if (!build?.managed) return undefined
     const names = build.logging ? logNames(build) : undefined
     const wrong = build.phases.find(({ status }) => status !== undefined && status !== 'SUCCEEDED')
     const { status } = build

@@ -159,7 +159,7 @@ export const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'Start
 
 /** A new build of these settings, submitted and queued, its reconciler woken. */
 export const submit = async (ctx: Ctx, tx: WriteTx, settings: Settings): Promise<BuildRecord> => {
-  if (settings.principal) return enqueue(ctx, tx, settings, 1)
+  if (settings.managed) return enqueue(ctx, tx, settings, 1)
   const project = await tx.get(Project, settings.project)
   if (!project) throw fail('ResourceNotFoundException', `Project cannot be found: ${projectArn(ctx, settings.project)}`)
   const limit = project.concurrentBuildLimit
@@ -237,10 +237,10 @@ export const StartBuild: Operation<'StartBuild'> = async (ctx, input) => {
 export const submitManaged = (
   ctx: Ctx,
   token: string,
-  settings: Settings & Required<Pick<BuildRecord, 'principal'>>,
+  settings: Settings & Required<Pick<BuildRecord, 'managed'>>,
 ): Promise<BuildRecord> => {
-  const { principal: _principal, ...asked } = settings
-  return once(ctx, token, asked, (tx) => submit(ctx, tx, settings))
+  const { managed: _managed, ...asked } = settings
+  return once(ctx, Build, token, asked, (tx) => submit(ctx, tx, settings))
 }
 
 const settingsAgain = (build: BuildRecord, initiator: string): Settings => {

@@ -44,7 +44,8 @@ type TypeId = ActionDeclaration['actionTypeId']
 export type TypeFinder = (
   id: TypeId,
 ) =>
-  | (Pick<TaskKind, 'check' | 'inputs' | 'outputs' | 'properties'> & Partial<Pick<TaskKind, 'takesCommands' | 'timeoutSettable'>>)
+  | (Pick<TaskKind, 'check' | 'inputs' | 'outputs' | 'properties'> &
+      Partial<Pick<TaskKind, 'takesCommands' | 'timeoutSettable'>>)
   | undefined
 
 const ofAws: TypeFinder = (id) => (id.owner === 'AWS' ? kindOf(id) : undefined)
@@ -76,7 +77,9 @@ export const checkStructure = (
     checkStage(stage, region, (id) => ofAws(id) ?? others(id))
     const commands = stage.actions.find(({ actionTypeId }) => actionTypeId.category === 'Compute')
     if (commands && (declaration.pipelineType ?? 'V1') !== 'V2')
-      throw actionError(`Action ${commands.name} is a Commands action, which is only supported for pipelines of type V2`)
+      throw actionError(
+        `Action ${commands.name} is a Commands action, which is only supported for pipelines of type V2`,
+      )
     checkConditions(declaration, stage, index)
   }
   checkSources(stages)

@@ -1,4 +1,5 @@
 import { managedBuilds } from '../../capabilities.ts'
+import { executionReconciler } from '../execution.ts'
 import type { Task } from '../operation.ts'
 import { ActionFailure, type ActionKind, type Job, type Progress, type TaskKind } from './action.ts'
 
@@ -18,7 +19,17 @@ const buildspecOf = ({ commands = [], outputArtifacts = [], outputVariables = []
   })
 }
 
-const start = async ({ ctx, id, pipeline, task, configuration, inputs, outputs, role }: Job): Promise<Progress> => {
+const start = async ({
+  ctx,
+  id,
+  pipeline,
+  execution,
+  task,
+  configuration,
+  inputs,
+  outputs,
+  role,
+}: Job): Promise<Progress> => {
   const principal = await (await role()).principal()
   const primary = inputs.find(({ name }) => name === configuration.PrimarySource) ?? inputs[0]
   const others = inputs.filter((input) => input !== primary)
@@ -34,6 +45,7 @@ const start = async ({ ctx, id, pipeline, task, configuration, inputs, outputs, 
     variables: (task.environmentVariables ?? []).map(({ name, value, type = 'PLAINTEXT' }) => ({ name, value, type })),
     logGroup: `/aws/codepipeline/${pipeline}`,
     timeoutMinutes,
+    wake: { reconciler: executionReconciler, key: execution },
   })
   return { state: 'running', external: { id: build } }
 }
@@ -76,8 +88,6 @@ const kind: TaskKind = {
   },
   start,
   poll,
-  // No event tells of these builds.
-  pause: () => 500,
 }
 
 export const commandsAction: ActionKind = { ...kind, category: 'Compute', inputs: [1, 10] }
