@@ -21,6 +21,7 @@ import {
 } from './build.ts'
 import { type BuildLog, buildLog, LogDenied } from './build-log.ts'
 import { type Buildspec, phaseNames } from './buildspec.ts'
+import { saveCache } from './cache.ts'
 import { closeDoors } from './credentials.ts'
 import { imageOf, PhaseFailure } from './environment.ts'
 import { publishMetrics } from './events.ts'
@@ -304,6 +305,10 @@ const conclude = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord | undefin
     stored = await uploadArtifacts(role, build, plan.spec, expand, [view, abroad], plan.sourceFolder, scratch, log)
   } catch (error) {
     failure ??= error
+  }
+  if (failure === undefined && !failed) {
+    const { cache, sourceFolder } = plan
+    await saveCache(ctx, role, build, plan.spec, cache, expand, [view, abroad], sourceFolder, scratch, log)
   }
   const noted = await changeBuild(ctx, build.id, (fresh) => ({ ...fresh, stored, reports }))
   if (!noted) return done()

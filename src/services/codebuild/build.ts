@@ -92,6 +92,8 @@ export type BuildRecord = {
   readonly secondaryArtifacts: readonly Artifacts[]
   readonly stored: readonly StoredArtifact[]
   readonly cache: Cache
+  /** What the cache is kept under, unless projects share it. */
+  readonly cacheId?: string
   readonly environment: Environment
   readonly serviceRole: string
   /** Another service's commands: under whose rights they run in place of the service role, and whom their end wakes. */

@@ -14,6 +14,7 @@ import {
 import { Build } from './build.ts'
 import { buildRun } from './build-run.ts'
 import { BatchDeleteBuilds, BatchGetBuilds, ListBuilds, ListBuildsForProject, StopBuild } from './builds.ts'
+import { InvalidateProjectCache } from './cache.ts'
 import { credentialsRoute, Door } from './credentials.ts'
 import { access } from './iam.ts'
 import { ListCuratedEnvironmentImages } from './images.ts'
@@ -45,7 +46,7 @@ import { RetryBuild, StartBuild, Token } from './start.ts'
 
 const projectGaps =
   'Refused with NotImplemented: sources other than CODECOMMIT, S3, CODEPIPELINE and NO_SOURCE, source credentials, submodules, ' +
-  'VPCs, file systems, badges, fleets, logs in S3, other environments than Linux containers. A cache is recorded and not kept.'
+  'VPCs, file systems, badges, fleets, logs in S3, other environments than Linux containers. Caches of Docker layers.'
 
 export const service = defineService<NS>()({
   id: 'codebuild',
@@ -76,6 +77,7 @@ export const service = defineService<NS>()({
     DescribeTestCases,
     DescribeCodeCoverages,
     GetReportGroupTrend,
+    InvalidateProjectCache,
     StartBuildBatch,
     StopBuildBatch,
     RetryBuildBatch,
@@ -88,7 +90,7 @@ export const service = defineService<NS>()({
     CreateProject: projectGaps,
     UpdateProject: projectGaps,
     StartBuild:
-      "Of a buildspec, cache and runtime-versions are not carried out (the build's log says so) and run-as is refused; " +
+      "Of a buildspec, runtime-versions are not carried out (the build's log says so) and run-as is refused; " +
       'the compute type sets no limits and privileged mode gives no privilege, artifacts are not encrypted with KMS, curated ' +
       'images stand for the host system.',
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',

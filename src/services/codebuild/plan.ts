@@ -7,6 +7,7 @@ import type { View } from './artifact-files.ts'
 import { artifactPaths, artifactTexts } from './artifacts.ts'
 import type { BuildRecord } from './build.ts'
 import { type Buildspec, parseBuildspec, phaseNames } from './buildspec.ts'
+import { type CachePlan, cacheFolders, restoreCache } from './cache.ts'
 import { openDoor } from './credentials.ts'
 import { builtInVariables, gitHelperVariables, imageOf, PhaseFailure, userVariables } from './environment.ts'
 import { reportPaths } from './report-upload.ts'
@@ -22,6 +23,7 @@ export type PlanRecord = {
   readonly commands: readonly string[]
   readonly expansions: readonly string[]
   readonly sourceFolder: string
+  readonly cache?: CachePlan
   /** Sealed: the environment of the task, and what must not show in the log. */
   readonly sealed: string
 }
@@ -101,15 +103,13 @@ const refuse = (spec: Buildspec): void => {
 }
 
 /** Sentences for the log about what the buildspec asks for and does not get. */
-const remarks = (build: BuildRecord, spec: Buildspec): string[] => {
+const remarks = (spec: Buildspec): string[] => {
   const said: string[] = []
   const asked = Object.entries(spec.phases.INSTALL?.runtimeVersions ?? {})
   if (asked.length > 0)
     said.push(
       `Drydock installs no runtimes (${asked.map(([name, version]) => `${name}: ${version}`).join(', ')}): the image's own programs are used`,
     )
-  if (spec.cache.paths.length > 0 || build.cache.type !== 'NO_CACHE')
-    said.push('Drydock keeps no build cache: every build starts without one')
   return said
 }
 
@@ -147,8 +147,8 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
   const runner = planRunner(
     spec,
     nonce,
-    [...artifactTexts(spec), ...reportPaths(spec)],
-    [...artifactPaths(spec), ...reportPaths(spec)],
+    [...artifactTexts(spec), ...reportPaths(spec), ...spec.cache.paths],
+    [...artifactPaths(spec), ...reportPaths(spec), ...cacheFolders(spec)],
   )
   for (const { path, content } of runner.files) {
     const file = join(view.outside, path)
@@ -160,7 +160,8 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
     const phase = spec.phases[name]
     if (phase) said.push(` ${name}: ${phase.commands.length} commands`)
   }
-  said.push(...remarks(build, spec))
+  said.push(...remarks(spec))
+  const cache = await restoreCache(ctx, role, build, spec, env, view, fetched.folder, scratch, said)
   const sealed: Sealed = { env, secrets: [...variables.secrets, door.token] }
   return {
     plan: {
@@ -170,6 +171,7 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
       commands: runner.commands,
       expansions: runner.expansions,
       sourceFolder: fetched.folder,
+      ...(cache ? { cache } : {}),
       sealed: ctx.seal(JSON.stringify(sealed)),
     },
     fetched,

@@ -42,6 +42,8 @@ export type ProjectRecord = {
   readonly builds: number
   /** Number of the last batch started. */
   readonly batches?: number
+  /** What the cache is kept under: another one when it is invalidated. */
+  readonly cacheId?: string
 }
 
 export const Project = table<ProjectRecord>('codebuild.project', { scope: 'region', key: ({ name }) => name })
@@ -57,7 +59,7 @@ export const projectArn = (ctx: Pick<Ctx, 'arn'>, name: string) => ctx.arn(`proj
 type Wire = NonNullable<NonNullable<Awaited<ReturnType<Operation<'CreateProject'>>>['project']>>
 
 const toProject = (ctx: Ctx, project: ProjectRecord): Wire => {
-  const { created, modified, builds: _builds, batches: _batches, ...settings } = project
+  const { created, modified, builds: _builds, batches: _batches, cacheId: _cacheId, ...settings } = project
   return {
     ...settings,
     arn: projectArn(ctx, project.name),
@@ -162,6 +164,16 @@ export const checkLogsConfig = (logs: LogsConfig | undefined): void => {
   if (logs?.s3Logs?.status === 'ENABLED') throw notImplemented('build logs in S3 (logsConfig.s3Logs)')
 }
 
+/** A cache in S3 needs a place; layers of Docker images cannot be kept. */
+export const checkCache = (cache: Cache): void => {
+  if (cache.type === 'S3' && !parseS3Location(`${cache.location ?? ''}/x`))
+    throw invalid('Invalid cache: location must be a valid S3 bucket, followed by slash and the prefix')
+  if (cache.type === 'LOCAL' && !cache.modes?.length)
+    throw invalid('Invalid cache: modes must be specified if cache type is LOCAL')
+  if (cache.type === 'LOCAL' && cache.modes?.includes('LOCAL_DOCKER_LAYER_CACHE'))
+    throw notImplemented('caches of Docker layers (LOCAL_DOCKER_LAYER_CACHE)')
+}
+
 const checkPair = (source: Source, artifacts: Artifacts): void => {
   if ((source.type === 'CODEPIPELINE') !== (artifacts.type === 'CODEPIPELINE'))
     throw invalid('Invalid artifacts: artifact type CODEPIPELINE must be used together with source type CODEPIPELINE')
@@ -238,6 +250,7 @@ const check = (project: ProjectRecord): void => {
   checkSecondaryArtifacts(project.secondaryArtifacts)
   checkEnvironment(project.environment)
   checkLogsConfig(project.logsConfig)
+  checkCache(project.cache)
   checkPair(project.source, project.artifacts)
   if (project.source.type === 'NO_SOURCE' && !project.source.buildspec)
     throw invalid('Invalid project source: a buildspec is required if source type is NO_SOURCE')
@@ -283,6 +296,7 @@ export const CreateProject: Operation<'CreateProject'> = async (ctx, input) => {
     created: now,
     modified: now,
     builds: 0,
+    cacheId: ctx.newId(),
   }) as ProjectRecord
   check(project)
   await checkRole(ctx, project.serviceRole, name)

@@ -21,6 +21,9 @@ export type RunnerPlan = {
 /** Folder of the runner's files, below the build folder. */
 export const runnerFolder = 'output/tmp'
 
+/** What the build finds here it puts in place before its first command, below the build folder. */
+export const cacheFolder = `${runnerFolder}/cache`
+
 /** Where the runner copies artifacts that lie outside the build folder, below the build folder. */
 export const outsideFolder = `${runnerFolder}/outside`
 
@@ -122,6 +125,11 @@ run() {
 }
 ok=1 go=1
 mkdir -p "$HOME" 2>/dev/null
+# A cache never takes the place of what the source has.
+for tree in source:"$CODEBUILD_SRC_DIR" build:"\${tmp%/${runnerFolder}}" outside:/; do
+  [ -d "$tmp/cache/\${tree%%:*}" ] && cp -an "$tmp/cache/\${tree%%:*}/." "\${tree#*:}" 2>/dev/null
+done
+rm -rf "$tmp/cache"
 mark start
 cd "$CODEBUILD_SRC_DIR" || exit 1
 export -p >"$tmp/env.sh"; pwd >"$tmp/dir.txt"

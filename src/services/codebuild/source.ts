@@ -35,7 +35,7 @@ const told = (error: unknown, source: Source, version: string | undefined): unkn
     : error
 
 /** Saves an S3 object in a file; returns the revision it holds: its version id, unless CodePipeline named another. */
-const saveObject = async (
+export const saveObject = async (
   role: Caller,
   place: { bucket: string; key: string },
   version: string | undefined,

@@ -7,6 +7,7 @@ import { fail, type Input, type Operation } from './operation.ts'
 import {
   type Artifacts,
   checkArtifacts,
+  checkCache,
   checkEnvironment,
   checkLogsConfig,
   checkRole,
@@ -135,6 +136,8 @@ export const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'Start
   checkSecondaryArtifacts(secondaryArtifacts)
   checkEnvironment(environment)
   checkLogsConfig(logsConfig)
+  const cache = input.cacheOverride ?? project.cache
+  checkCache(cache)
   const sourceVersion = input.sourceVersion || (input.sourceTypeOverride ? undefined : project.sourceVersion)
   const limit = input.autoRetryLimitOverride ?? project.autoRetryLimit ?? 0
   return {
@@ -146,7 +149,8 @@ export const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'Start
     ...(sourceVersion ? { sourceVersion } : {}),
     artifacts,
     secondaryArtifacts,
-    cache: input.cacheOverride ?? project.cache,
+    cache,
+    ...(project.cacheId ? { cacheId: project.cacheId } : {}),
     environment,
     serviceRole: input.serviceRoleOverride ?? project.serviceRole,
     ...(logsConfig ? { logsConfig } : {}),
