@@ -58,6 +58,8 @@ export type Run = {
   readonly began: number
   /** The command that failed first in the present phase. */
   readonly failure?: { readonly command: string; readonly code: number }
+  /** Why the present phase did not even begin its commands. */
+  readonly refused?: string
   /** The runner came to its end. */
   readonly finished: boolean
   /** The output has been read to its end, and how the task ended. */

@@ -221,16 +221,21 @@ console.log((await new sts.STSClient().send(new sts.GetCallerIdentityCommand()))
     expect(await logOf(build)).toContain(`arn:aws:sts::${drydock.account}:assumed-role/builder/${session}`)
   })
 
-  it('is told what of its buildspec is not done', async () => {
-    await project({
-      buildspec: `version: 0.2
-phases: {install: {runtime-versions: {nodejs: 20}}, build: {commands: [echo a]}}
-`,
+  it('has the runtimes it asks for, or is refused', async () => {
+    const spec = (version: string) =>
+      `version: 0.2\nphases: {install: {runtime-versions: ${version}}, build: {commands: [echo built]}}`
+    await project()
+    expect((await run({ buildspecOverride: spec('{nodejs: latest}') })).buildStatus).toBe('SUCCEEDED')
+    const wrong = await run({ buildspecOverride: spec('{nodejs: 4.x}') })
+    expect(wrong.buildStatus).toBe('FAILED')
+    expect(contextOf(wrong, 'INSTALL')).toEqual({
+      statusCode: 'YAML_FILE_ERROR',
+      message: expect.stringMatching(
+        /^Unknown runtime version named '4\.x' of nodejs\. This build image has the following versions: \d+\./,
+      ),
     })
-    const log = (await logOf(await run())).join('\n')
-    expect(log).toMatch(/installs no runtimes \(nodejs: 20\)/)
-    const refused = await run({ buildspecOverride: 'version: 0.2\nrun-as: jenkins\nphases: {build: {commands: [a]}}' })
-    expect(contextOf(refused, 'DOWNLOAD_SOURCE')?.message).toMatch(/run-as: jenkins/)
+    const unknown = await run({ buildspecOverride: spec('{cobol: 1}') })
+    expect(contextOf(unknown, 'DOWNLOAD_SOURCE')?.message).toMatch(/^Unknown runtime named 'cobol'/)
   })
 
   it('needs an engine for other images', async () => {

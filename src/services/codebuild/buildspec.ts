@@ -33,6 +33,8 @@ export type ArtifactSpec = {
 export type Buildspec = {
   readonly version: '0.1' | '0.2'
   readonly runAs?: string
+  /** Artifacts or logs shall go through an explicit proxy. */
+  readonly proxy: boolean
   readonly env: {
     readonly shell?: 'sh' | 'bash'
     readonly variables: Readonly<Record<string, string>>
@@ -76,6 +78,12 @@ export type ReportSpec = {
 /** Bytes of a buildspec beyond which it is refused unread. */
 const sizeLimit = 512 * 1024
 const commandLimit = 2000
+
+/** A user of Linux, as `useradd` takes it. */
+const userName = /^[A-Za-z_][A-Za-z0-9_-]{0,31}$/
+
+/** Runtimes that can be asked for. */
+const runtimes = ['dotnet', 'golang', 'java', 'nodejs', 'php', 'python', 'ruby']
 
 const retry = /^RETRY(?:-(\d{1,3}))?(?:-(.+))?$/s
 
@@ -188,6 +196,14 @@ export const parseBuildspec = (text: string): Buildspec => {
         [...path, 'on-failure'],
       )
     const runAs = read.scalar(phase['run-as'], [...path, 'run-as'])
+    if (runAs !== undefined && !userName.test(runAs)) throw read.fail(`Invalid user: ${runAs}`, [...path, 'run-as'])
+    const runtimeVersions = read.texts(phase['runtime-versions'], [...path, 'runtime-versions'])
+    const unknown = Object.keys(runtimeVersions).find((runtime) => !runtimes.includes(runtime))
+    if (unknown)
+      throw read.fail(
+        `Unknown runtime named '${unknown}'. This build image has the following runtimes: ${runtimes.join(', ')}`,
+        [...path, 'runtime-versions'],
+      )
     const commands = read.commands(phase.commands, [...path, 'commands'], 'Commands')
     const closing = read.commands(phase.finally, [...path, 'finally'], 'Finally')
     count += commands.length + closing.length
@@ -195,7 +211,7 @@ export const parseBuildspec = (text: string): Buildspec => {
       commands,
       finally: closing,
       onFailure,
-      runtimeVersions: read.texts(phase['runtime-versions'], [...path, 'runtime-versions']),
+      runtimeVersions: name === 'INSTALL' ? runtimeVersions : {},
       ...(runAs === undefined ? {} : { runAs }),
     }
   }
@@ -233,9 +249,12 @@ export const parseBuildspec = (text: string): Buildspec => {
     throw read.fail('No files are given for artifacts', ['artifacts'])
 
   const runAs = read.scalar(root['run-as'], ['run-as'])
+  if (runAs !== undefined && !userName.test(runAs)) throw read.fail(`Invalid user: ${runAs}`, ['run-as'])
+  const proxy = read.section(root.proxy, ['proxy'])
   return {
     version: Number(version) === 0.1 ? '0.1' : '0.2',
     ...(runAs === undefined ? {} : { runAs }),
+    proxy: ['upload-artifacts', 'logs'].some((key) => read.flag(proxy[key], ['proxy', key])),
     env: {
       ...(shellName === undefined ? {} : { shell: shellName }),
       variables: named('variables'),

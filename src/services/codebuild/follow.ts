@@ -127,7 +127,7 @@ const apply = (ctx: Ctx, build: BuildRecord, run: Run, plan: PlanRecord, mark: M
       return { ...build, run: { ...run, finished: true } }
     case 'phase': {
       log.say(`Entering phase ${mark.phase}`)
-      const { failure: _before, ...clean } = run
+      const { failure: _before, refused: _why, ...clean } = run
       return beginPhase({ ...build, run: clean }, mark.phase, at(mark.wall))
     }
     case 'command':
@@ -139,9 +139,17 @@ const apply = (ctx: Ctx, build: BuildRecord, run: Run, plan: PlanRecord, mark: M
       log.say(`Command did not exit successfully ${command} exit status ${mark.code}`)
       return { ...build, run: { ...run, failure: run.failure ?? { command, code: mark.code } } }
     }
+    case 'runtime': {
+      const version = plan.spec.phases.INSTALL?.runtimeVersions[mark.name] ?? ''
+      const message = mark.found
+        ? `Unknown runtime version named '${version}' of ${mark.name}. This build image has the following versions: ${mark.found}`
+        : `Unknown runtime named '${mark.name}'. This build image does not have it`
+      return { ...build, run: { ...run, refused: message } }
+    }
     case 'end': {
-      const context =
-        mark.succeeded || !run.failure
+      const context = run.refused
+        ? { code: 'YAML_FILE_ERROR', message: run.refused }
+        : mark.succeeded || !run.failure
           ? undefined
           : {
               code: 'COMMAND_EXECUTION_ERROR',

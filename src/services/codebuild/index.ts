@@ -90,8 +90,7 @@ export const service = defineService<NS>()({
     CreateProject: projectGaps,
     UpdateProject: projectGaps,
     StartBuild:
-      "Of a buildspec, runtime-versions are not carried out (the build's log says so) and run-as is refused; " +
-      'the compute type sets no limits and privileged mode gives no privilege, artifacts are not encrypted with KMS, curated ' +
+      'Runtimes are those of the host or image, none are installed; the compute type sets no limits and privileged mode gives no privilege, artifacts are not encrypted with KMS, curated ' +
       'images stand for the host system.',
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
     StartBuildBatch:

@@ -95,23 +95,9 @@ export const sweep = async (ctx: Ctx, build: BuildRecord): Promise<void> => {
   if (!(await removeFolder(all))) ctx.log.warn('a build folder could not be removed', { folder: all })
 }
 
-/** What of a buildspec is not carried out, and is therefore refused. */
-const refuse = (spec: Buildspec): void => {
-  for (const user of [spec.runAs, ...phaseNames.map((name) => spec.phases[name]?.runAs)])
-    if (user !== undefined && user !== 'root')
-      throw new PhaseFailure('YAML_FILE_ERROR', `Drydock does not run commands as another user (run-as: ${user})`)
-}
-
 /** Sentences for the log about what the buildspec asks for and does not get. */
-const remarks = (spec: Buildspec): string[] => {
-  const said: string[] = []
-  const asked = Object.entries(spec.phases.INSTALL?.runtimeVersions ?? {})
-  if (asked.length > 0)
-    said.push(
-      `Drydock installs no runtimes (${asked.map(([name, version]) => `${name}: ${version}`).join(', ')}): the image's own programs are used`,
-    )
-  return said
-}
+const remarks = (spec: Buildspec): string[] =>
+  spec.proxy ? ['Drydock starts no proxy for builds: the settings under proxy have no effect'] : []
 
 export type Prepared = { readonly plan: PlanRecord; readonly fetched: Fetched; readonly said: readonly string[] }
 
@@ -134,7 +120,6 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
   const { where, text } = await findBuildspec(role, build, fetched, view, scratch)
   said.push(`YAML location is ${where}`)
   const spec = readSpec(text)
-  refuse(spec)
   said.push('Processing environment variables')
   const variables = await userVariables(role, build, spec)
   const door = await openDoor(ctx, build.id)

@@ -224,3 +224,21 @@ describe('the output reader', () => {
     expect(outputReader('abc', 0).push(Buffer.from('\x1eabc 1 phase NOWHERE\n\x1eabc x\n'), true)).toEqual([])
   })
 })
+
+test.runIf(process.getuid?.() === 0)('commands run as another user, from where they left it', async () => {
+  const { said } = await runBuildspec(`version: 0.2
+run-as: nobody
+env: {exported-variables: [WHO]}
+phases:
+  install: {run-as: root, commands: ['id -un', 'chmod a+rx $HOME']}
+  build: {commands: ['WHO=$(id -un)', cd /, 'pwd; id -un']}
+  post_build: {run-as: no-such-user, commands: [echo never]}
+`)
+  expect(said.filter((line) => ['root', 'nobody', '/', 'never', 'WHO=nobody'].includes(line))).toEqual([
+    'root',
+    '/',
+    'nobody',
+    'WHO=nobody',
+  ])
+  expect(phases(said)).toContain('< POST_BUILD failed')
+})

@@ -39,6 +39,21 @@ CODEBUILD_LAST_EXIT=$?
 ${keep ? `export -p >"\${0%/*}/env.sh"; pwd >"\${0%/*}/dir.txt"\n` : ''}exit $CODEBUILD_LAST_EXIT
 `
 
+/** How each runtime tells its version. */
+export const programs: Readonly<Record<string, string>> = {
+  dotnet: 'dotnet --version',
+  golang: 'go version',
+  java: 'java -version',
+  nodejs: 'node --version',
+  php: 'php --version',
+  python: 'python3 --version',
+  ruby: 'ruby --version',
+}
+
+/** The version in `corretto17`, `3.x`, `20`; empty where any will do. */
+const wantedVersion = (version: string): string =>
+  version === 'latest' ? '' : version.replace(/^(corretto|openjdk)/, '').replace(/(\.x)+$/, '')
+
 /**
  * Makes the runner of a buildspec.
  * @param nonce what tells the runner's marks from output; lower-case hexadecimal digits.
@@ -54,27 +69,31 @@ export const planRunner = (
   const commands: string[] = []
   const files: RunnerFile[] = []
   const put = (name: string, content: string) => files.push({ path: `${runnerFolder}/${name}`, content })
-  const chain = (list: readonly string[]) => {
+  const chain = (list: readonly string[], user: string | undefined) => {
     if (list.length === 0) return ':'
     return list
       .map((command) => {
         const number = commands.push(command)
         put(`script${number}.sh`, script(command, spec.version === '0.2'))
-        return `run ${number}`
+        return user === undefined || user === 'root' ? `run ${number}` : `run ${number} ${singleQuoted(user)}`
       })
       .join(' &&\n  ')
   }
 
   const body = phaseNames.map((name) => {
     const phase = spec.phases[name]
+    const user = phase?.runAs ?? spec.runAs
+    const runtimes = Object.entries(phase?.runtimeVersions ?? {}).map(
+      ([runtime, version]) => `runtime ${runtime} ${singleQuoted(wantedVersion(version))} ${programs[runtime]} &&\n  `,
+    )
     const action = phase?.onFailure.action ?? 'default'
     const ends =
       action === 'abort' || action === 'retry' || (action === 'default' && (name === 'INSTALL' || name === 'PRE_BUILD'))
     return `if [ $go = 1 ]; then
 mark phase ${name}
 state=SUCCEEDED
-{ ${chain(phase?.commands ?? [])}; } || { state=FAILED; ok=0; }
-{ ${chain(phase?.finally ?? [])}; } || { state=FAILED; ok=0; }
+{ ${runtimes.join('')}${chain(phase?.commands ?? [], user)}; } || { state=FAILED; ok=0; }
+{ ${chain(phase?.finally ?? [], user)}; } || { state=FAILED; ok=0; }
 ${ends ? '[ $state = SUCCEEDED ] || go=0\n' : ''}mark end ${name} $state
 fi
 `
@@ -118,10 +137,23 @@ mark() { printf '\\036${nonce} %s %s\\n' "$(date +%s%3N)" "$*"; }
 run() {
   printf 'export CODEBUILD_BUILD_SUCCEEDING=%s\\n' $ok >>"$tmp/env.sh"
   mark command $1
-  env -i "$shell" "$tmp/script$1.sh" </dev/null 2>&1
+  if [ -n "$2" ]; then
+    # Another user reads and runs what is there, and leaves his variables and folder as any command does.
+    chmod a+rw "$tmp/env.sh" "$tmp/dir.txt" && chmod -R a+rX "$CODEBUILD_SRC_DIR" "$tmp"
+    su -s /bin/sh -c "exec env -i '$shell' '$tmp/script$1.sh'" "$2" </dev/null 2>&1
+  else
+    env -i "$shell" "$tmp/script$1.sh" </dev/null 2>&1
+  fi
   code=$?
   mark exit $1 $code
   return $code
+}
+# Name, version wanted, program: the version that is there, of which as many parts count as are wanted.
+runtime() {
+  found=$("$3" "$4" 2>&1 | sed -n 's/^[^0-9]*\\([0-9][0-9.]*\\).*/\\1/p' | head -n 1)
+  case $found in '') ;; "$2" | "$2".*) return 0 ;; *) [ -n "$2" ] || return 0 ;; esac
+  mark runtime "$1" "$found"
+  return 1
 }
 ok=1 go=1
 mkdir -p "$HOME" 2>/dev/null
@@ -151,6 +183,7 @@ export type Mark =
   | { readonly kind: 'phase'; readonly wall: number; readonly phase: PhaseName }
   | { readonly kind: 'end'; readonly wall: number; readonly phase: PhaseName; readonly succeeded: boolean }
   | { readonly kind: 'command'; readonly wall: number; readonly command: number }
+  | { readonly kind: 'runtime'; readonly name: string; readonly found: string }
   | { readonly kind: 'exit'; readonly wall: number; readonly command: number; readonly code: number }
   | { readonly kind: 'export'; readonly name: string; readonly value: string }
   | { readonly kind: 'value'; readonly index: number; readonly value: string }
@@ -182,6 +215,8 @@ const markOf = (text: string): Mark | undefined => {
       return number === undefined ? undefined : { kind, wall, command: number }
     case 'exit':
       return number === undefined ? undefined : { kind, wall, command: number, code: Number(second) || 0 }
+    case 'runtime':
+      return { kind, name: first, found: second }
     case 'export':
       return { kind, name: first, value: Buffer.from(second, 'base64').toString() }
     case 'value':
