@@ -4,6 +4,7 @@ import { Deployment, type Phase, unfinished } from './deployment.ts'
 import { type Health, healthyMinimum, type MinimumHealthyHosts } from './deployment-configs.ts'
 import { deploymentChanged, targetChanged } from './events.ts'
 import { finish, stopped } from './finish.ts'
+import { noteInstalled } from './installed.ts'
 import { allowing, blocking, failedAt, goesThrough, installing, presentEvent, Target, targetsOf } from './target.ts'
 
 /** An instance whose agent takes up nothing for this long has none ("Troubleshoot deployment issues", user guide). */
@@ -40,6 +41,7 @@ export const advance = async (ctx: Ctx, tx: WriteTx, id: string, gone: ReadonlyS
     now: ctx.now().getTime(),
     change: (changed) => {
       tx.put(Target, changed)
+      noteInstalled(tx, deployment, changed)
       tx.emit(targetChanged(ctx, deployment, changed))
       targets[targets.findIndex(({ instanceId }) => instanceId === changed.instanceId)] = changed
     },

@@ -71,7 +71,7 @@ describe('what is refused, and how', () => {
     ['a: [', /^The AppSpec file is not valid YAML: /],
     ['version: 1.0\nos: linux', /an invalid version value \(1\) was entered in the application specification file/],
     ['version: "0.0"\nos: linux', /an invalid version value \(0.0\)/],
-    ['version: 0.0\nos: windows', /specifies an unsupported operating system \(windows\)/],
+    ['version: 0.0\nos: windows', /is for Windows Server \(os: windows\), and this instance runs Linux/],
     ['version: 0.0', /specifies an unsupported operating system \(\)/],
     [`${head}files: yes`, 'The files section of the AppSpec file is not a list'],
     [`${head}files:\n  - x`, 'An entry of the files section is not a mapping'],

@@ -65,6 +65,10 @@ export const parseAppspec = (text: string): Appspec => {
     throw new AppspecError(
       `The deployment failed because an invalid version value (${shown(root.version)}) was entered in the application specification file. Make sure your AppSpec file specifies "0.0" as the version, and then try again.`,
     )
+  if (root.os === 'windows')
+    throw new AppspecError(
+      'The deployment failed because the application specification file is for Windows Server (os: windows), and this instance runs Linux. Deploy it to instances that run Windows Server, or specify "linux" in the os section of the AppSpec file.',
+    )
   if (root.os !== 'linux')
     throw new AppspecError(
       `The deployment failed because the application specification file specifies an unsupported operating system (${shown(root.os)}). Specify either "linux" or "windows" in the os section of the AppSpec file, and then try again.`,

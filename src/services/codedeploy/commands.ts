@@ -6,6 +6,7 @@ import { instances } from '../capabilities.ts'
 import type { Specification } from './agent/specification.ts'
 import { Deployment } from './deployment.ts'
 import { targetChanged } from './events.ts'
+import { noteInstalled } from './installed.ts'
 import { machineOf } from './on-premises.ts'
 import type { Revision } from './revisions.ts'
 import { endedAt, failedAt, type LifecycleEvent, presentEvent, Target } from './target.ts'
@@ -227,6 +228,7 @@ const PutHostCommandComplete = (host: Host, message: Message) =>
     const status = message.CommandStatus === 'Succeeded' ? ('Succeeded' as const) : ('Failed' as const)
     const changed = tx.put(Target, endedAt(target, at, host.ctx.now().getTime(), { status, diagnostics }))
     const last = changed.status !== 'InProgress'
+    if (deployment) noteInstalled(tx, deployment, changed)
     if (last && deployment) tx.emit(targetChanged(host.ctx, deployment, changed))
     if (last || deployment?.stop) tx.wake('codedeploy.deployment', deploymentId)
     return {}
@@ -249,7 +251,10 @@ const fail = async (
 ) => {
   const failed = tx.put(Target, failedAt(target, at, host.ctx.now().getTime(), diagnostics))
   const deployment = await tx.get(Deployment, target.deploymentId)
-  if (deployment) tx.emit(targetChanged(host.ctx, deployment, failed))
+  if (deployment) {
+    noteInstalled(tx, deployment, failed)
+    tx.emit(targetChanged(host.ctx, deployment, failed))
+  }
   tx.wake('codedeploy.deployment', target.deploymentId)
   return {}
 }

@@ -8,13 +8,15 @@ import { advance } from './advance.ts'
 import { Application } from './applications.ts'
 import { Deployment, type ErrorCode, unfinished } from './deployment.ts'
 import { getConfig, type Health, healthyMinimum } from './deployment-configs.ts'
-import { Group } from './deployment-groups.ts'
+import { Group, underWay } from './deployment-groups.ts'
+import { begin } from './deployments.ts'
 import { deploymentChanged } from './events.ts'
 import { finish, stopped } from './finish.ts'
+import { isOutdated } from './installed.ts'
 import { ec2Machines, groupMachines } from './machines.ts'
 import { isRegistered } from './on-premises.ts'
 import { findRevision } from './revisions.ts'
-import { allowing, blocking, installing, newTarget, Target, targetsOf } from './target.ts'
+import { allowing, blocking, installing, type Machine, newTarget, Target, targetsOf } from './target.ts'
 
 /** Brings a deployment forward: finds its instances, sends as many on their way as health allows, and sums up. */
 export const deploymentReconciler: Reconciler = {
@@ -35,6 +37,43 @@ export const deploymentReconciler: Reconciler = {
       return done()
     }
     return again(step)
+  },
+}
+
+/**
+ * After a deployment that succeeded: EC2 instances of the group that came while it went on get the revision by a deployment
+ * of their own (`outdatedInstancesStrategy`, CreateDeploymentGroup).
+ */
+export const outdatedReconciler: Reconciler = {
+  name: 'codedeploy.outdated',
+  step: async (ctx, id) => {
+    const deployment = await ctx.read((tx) => tx.get(Deployment, id))
+    if (!deployment || deployment.autoUpdates) return done()
+    const group = await ctx.read((tx) => tx.get(Group, `${deployment.application}/${deployment.group}`))
+    if (!group || group.lastSuccessful !== id || group.ec2.groups.length === 0) return done()
+    const outcome = await underRole(ctx, deployment, (role) => ec2Machines(role, group.ec2))
+    if ('problem' in outcome) return done()
+    const old = await outdated(ctx, deployment, outcome.found)
+    await ctx.write(async (tx) => {
+      const [now, present] = [await tx.get(Deployment, id), await tx.get(Group, `${group.application}/${group.name}`)]
+      if (!now || now.autoUpdates || present?.lastSuccessful !== id || (await underWay(tx, present))) return
+      const known = new Set((await targetsOf(tx, id)).map(({ instanceId }) => instanceId))
+      if (!old.some(({ instanceId }) => !known.has(instanceId))) return
+      const root = now.autoUpdateRoot ?? now.id
+      const update = await begin(ctx, tx, present, now.revision, {
+        config: now.config,
+        creator: 'CodeDeployAutoUpdate',
+        style: now.style,
+        outdatedOnly: true,
+        autoUpdateRoot: root,
+        ignoreStopFailures: now.ignoreStopFailures,
+        fileExists: now.fileExists,
+        autoRollback: { enabled: false, events: [] },
+      })
+      const first = (await tx.get(Deployment, root)) ?? now
+      tx.put(Deployment, { ...first, autoUpdates: [...(first.autoUpdates ?? []), update.id] })
+    })
+    return done()
   },
 }
 
@@ -68,8 +107,11 @@ const findTargets = async (ctx: Ctx, deployment: Deployment, role: Caller): Prom
   const { id, application, group: name, style, replacements, creator, rollback } = deployment
   const group = await ctx.read((tx) => tx.get(Group, `${application}/${name}`))
   if (!group) return []
-  if (style.type === 'IN_PLACE')
-    return (await groupMachines(ctx, role, group)).map((machine) => newTarget(ctx, id, machine, installing))
+  if (style.type === 'IN_PLACE') {
+    const machines = await groupMachines(ctx, role, group)
+    const chosen = deployment.outdatedOnly ? await outdated(ctx, deployment, machines) : machines
+    return chosen.map((machine) => newTarget(ctx, id, machine, installing))
+  }
   if (creator === 'codeDeployRollback') {
     // The same machines the other way round: traffic goes back to the originals.
     const before = await ctx.read((tx) => targetsOf(tx, rollback?.triggeringId ?? ''))
@@ -89,6 +131,12 @@ const findTargets = async (ctx: Ctx, deployment: Deployment, role: Caller): Prom
       .map((machine) => newTarget(ctx, id, machine, blocking, { label: 'Blue' })),
   ]
 }
+
+const outdated = (ctx: Ctx, deployment: Deployment, machines: readonly Machine[]): Promise<Machine[]> =>
+  ctx.read(async (tx) => {
+    const old = await Promise.all(machines.map(({ instanceId }) => isOutdated(tx, deployment, instanceId)))
+    return machines.filter((_machine, index) => old[index])
+  })
 
 const noInstances: Problem = {
   code: 'NO_INSTANCES',

@@ -44,7 +44,12 @@ export type Deployment = {
   readonly started?: number
   readonly completed?: number
   readonly description?: string
-  readonly creator: 'user' | 'codeDeployRollback'
+  readonly creator: 'user' | 'codeDeployRollback' | 'CodeDeployAutoUpdate'
+  /** Only to machines that do not have the revision. */
+  readonly outdatedOnly?: boolean
+  /** The deployment after which instances were found that had come while it went on, and those that brought them up to date. */
+  readonly autoUpdateRoot?: string
+  readonly autoUpdates?: readonly string[]
   readonly ignoreStopFailures: boolean
   readonly fileExists: 'DISALLOW' | 'OVERWRITE' | 'RETAIN'
   readonly autoRollback: AutoRollback

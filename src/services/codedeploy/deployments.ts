@@ -21,7 +21,12 @@ export const begin = async (
   group: Group,
   revision: Revision,
   more: Pick<DeploymentRecord, 'config' | 'creator' | 'style' | 'ignoreStopFailures' | 'fileExists' | 'autoRollback'> &
-    Partial<Pick<DeploymentRecord, 'blueGreen' | 'replacements' | 'description' | 'rollback'>>,
+    Partial<
+      Pick<
+        DeploymentRecord,
+        'blueGreen' | 'replacements' | 'description' | 'rollback' | 'outdatedOnly' | 'autoUpdateRoot'
+      >
+    >,
 ): Promise<DeploymentRecord> => {
   const last = group.lastSuccessful === undefined ? undefined : await tx.get(Deployment, group.lastSuccessful)
   const deployment: DeploymentRecord = {
@@ -51,8 +56,6 @@ export const CreateDeployment: Operation<'CreateDeployment'> = (ctx, input) => {
   const replacements = readReplacements(input.targetInstances)
   if (input.overrideAlarmConfiguration?.alarms?.length)
     throw fail('InvalidAlarmConfigException', 'Alarms do not stop deployments yet.')
-  if (input.updateOutdatedInstancesOnly)
-    throw fail('InvalidUpdateOutdatedInstancesOnlyValueException', 'Drydock deploys to all instances of a group.')
   const autoRollback = readRollback(input.autoRollbackConfiguration)
   const given = wire ? readRevision(wire) : undefined
   return ctx.write(async (tx) => {
@@ -61,6 +64,11 @@ export const CreateDeployment: Operation<'CreateDeployment'> = (ctx, input) => {
     const config = deploymentConfigName ?? group.config
     const { zonal } = await getConfig(tx, config)
     checkReplacements(group, replacements)
+    if (input.updateOutdatedInstancesOnly && group.style.type === 'BLUE_GREEN')
+      throw fail(
+        'InvalidUpdateOutdatedInstancesOnlyValueException',
+        'Only deployments in place can leave out instances that are up to date.',
+      )
     if (zonal && (group.style.type === 'BLUE_GREEN' || group.onPremises.groups.length > 0))
       throw fail(
         'InvalidDeploymentConfigNameException',
@@ -81,6 +89,7 @@ export const CreateDeployment: Operation<'CreateDeployment'> = (ctx, input) => {
       style: group.style,
       ...(group.style.type === 'BLUE_GREEN' && group.blueGreen ? { blueGreen: group.blueGreen } : {}),
       ...(replacements ? { replacements } : {}),
+      ...(input.updateOutdatedInstancesOnly ? { outdatedOnly: true } : {}),
       ignoreStopFailures: input.ignoreApplicationStopFailures ?? false,
       fileExists: input.fileExistsBehavior ?? 'DISALLOW',
       autoRollback: autoRollback ?? group.autoRollback,
@@ -153,7 +162,15 @@ const toInfo = async (tx: ReadTx, deployment: DeploymentRecord) => {
       enabled: deployment.autoRollback.enabled,
       events: [...deployment.autoRollback.events],
     },
-    updateOutdatedInstancesOnly: false,
+    updateOutdatedInstancesOnly: deployment.outdatedOnly ?? false,
+    ...(deployment.autoUpdateRoot || deployment.autoUpdates
+      ? {
+          relatedDeployments: {
+            autoUpdateOutdatedInstancesRootDeploymentId: deployment.autoUpdateRoot,
+            autoUpdateOutdatedInstancesDeploymentIds: deployment.autoUpdates && [...deployment.autoUpdates],
+          },
+        }
+      : {}),
     ...(rollback
       ? {
           rollbackInfo: {

@@ -29,7 +29,9 @@ export const finish = async (
   tx.put(Deployment, ended)
   tx.emit(deploymentChanged(ctx, ended))
   if (status === 'Succeeded') {
-    if (group) tx.put(Group, { ...group, lastSuccessful: id })
+    if (!group) return
+    tx.put(Group, { ...group, lastSuccessful: id })
+    if (deployment.style.type === 'IN_PLACE' && group.outdatedInstances !== 'IGNORE') tx.wake('codedeploy.outdated', id)
     return
   }
   const { enabled, events } = deployment.autoRollback

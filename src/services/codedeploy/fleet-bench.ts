@@ -155,6 +155,8 @@ export const fleet = async (options: StoryOptions = {}) => {
     killAgent,
     agentOf: (instanceId: string) => agents.get(instanceId),
     read: (instanceId: string, path: string) => readFile(join(rootOf(instanceId), path), 'utf8'),
+    /** Makes a file that the scripts of all machines see as `$ROOT/../NAME`. */
+    touch: async (name: string) => writeFileSync(join(folder, name), ''),
     /** Registers an on-premises machine by an IAM user of its own, with the tag `Application=app`, and runs its agent. */
     onPremises: async (name: string): Promise<void> => {
       const keys = await drydock.user(name, [allow('s3:GetObject*', 'arn:aws:s3:::bundles/*')])

@@ -11,9 +11,10 @@ import {
   ListDeploymentConfigs,
 } from './deployment-configs.ts'
 import * as groups from './deployment-groups.ts'
-import { deploymentReconciler, onInstanceEvent } from './deployment-run.ts'
+import { deploymentReconciler, onInstanceEvent, outdatedReconciler } from './deployment-run.ts'
 import * as deployments from './deployments.ts'
 import { access } from './iam.ts'
+import { Installed } from './installed.ts'
 import { codedeployAgent } from './machine-agent.ts'
 import * as onPremises from './on-premises.ts'
 import type { NS } from './operation.ts'
@@ -28,6 +29,7 @@ export const service = defineService<NS>()({
     Deployment,
     DeploymentConfig,
     groups.Group,
+    Installed,
     onPremises.OnPremisesInstance,
     revisions.Registered,
     Tags,
@@ -82,18 +84,18 @@ export const service = defineService<NS>()({
     CreateApplication:
       'The compute platform is Server; Lambda and ECS are refused until they come with their services.',
     CreateDeployment:
-      'Revisions from S3 only. Stopped instances are left out instead of failing. Alarms and outdated-instances-only deployments are refused; replacement instances are chosen by tags, not by Auto Scaling groups.',
+      'Revisions from S3 only. Stopped instances are left out instead of failing. Alarms are refused; replacement instances are chosen by tags, not by Auto Scaling groups.',
     CreateDeploymentConfig:
       'The compute platform is Server; traffic-shifting configurations of Lambda and ECS are refused.',
     CreateDeploymentGroup:
-      'Auto Scaling, load balancers, alarms, triggers and ECS services are refused; blue/green deployments go without traffic control, to existing instances. The strategy for outdated instances is kept and shown: instances that come during a deployment are not brought up to date after it.',
+      'Auto Scaling, load balancers, alarms, triggers and ECS services are refused; blue/green deployments go without traffic control, to existing instances.',
     RegisterApplicationRevision: 'Revisions in S3 only.',
     UpdateDeploymentGroup:
-      'Auto Scaling, load balancers, alarms, triggers and ECS services are refused; blue/green deployments go without traffic control, to existing instances. The strategy for outdated instances is kept and shown: instances that come during a deployment are not brought up to date after it.',
+      'Auto Scaling, load balancers, alarms, triggers and ECS services are refused; blue/green deployments go without traffic control, to existing instances.',
   },
   access,
   routes: [hostCommands],
-  reconcilers: [deploymentReconciler],
+  reconcilers: [deploymentReconciler, outdatedReconciler],
   provides: [provide(machineAgents, () => ({ agents: () => [codedeployAgent()] }))],
   uses: [instances],
   onEvent: onInstanceEvent,

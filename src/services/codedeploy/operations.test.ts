@@ -180,9 +180,6 @@ describe('refusals', () => {
     await expect(
       send({ revision: { revisionType: 'GitHub', gitHubLocation: { repository: 'a/b', commitId: 'c' } } }),
     ).rejects.toMatchObject({ name: 'InvalidRevisionException' })
-    await expect(send({ updateOutdatedInstancesOnly: true })).rejects.toMatchObject({
-      name: 'InvalidUpdateOutdatedInstancesOnlyValueException',
-    })
     for (const deploymentConfigName of ['none', 'constructor'])
       await expect(send({ deploymentConfigName })).rejects.toMatchObject({
         name: 'DeploymentConfigDoesNotExistException',

@@ -24,6 +24,7 @@ type Registered = {
 }
 const nameOf = ({ bucket, key, bundleType, version = '', eTag = '' }: Revision): string =>
   [bucket, key, bundleType, version, eTag].join('\0')
+export const sameRevision = (a: Revision, b: Revision): boolean => nameOf(a) === nameOf(b)
 export const Registered = table<Registered>('codedeploy.revision', {
   scope: 'region',
   key: ({ application, revision }) => `${application}\0${nameOf(revision)}`,
