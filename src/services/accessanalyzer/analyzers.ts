@@ -176,24 +176,22 @@ const toConfiguration = ({ unusedAccess, internalAccess }: Analyzer): AnalyzerCo
   return unusedAccess && { unusedAccess: toUnusedAccess(unusedAccess) }
 }
 
-const toSummary = (analyzer: Analyzer): AnalyzerSummary => {
-  const { arn, name, type, created, tags, last } = analyzer
-  const configuration = toConfiguration(analyzer)
-  return {
-    arn,
-    name,
-    type,
-    status: 'ACTIVE',
-    createdAt: new Date(created),
-    tags,
-    ...(last ? { lastResourceAnalyzed: last.resource, lastResourceAnalyzedAt: new Date(last.at) } : {}),
-    ...(configuration ? { configuration } : {}),
-  }
-}
-
-const GetAnalyzer: Operation<'GetAnalyzer'> = async (ctx, { analyzerName }) => ({
-  analyzer: toSummary(await ctx.read((tx) => getNamed(ctx, tx, analyzerName))),
+const toSummary = ({ arn, name, type, created, tags, last }: Analyzer): AnalyzerSummary => ({
+  arn,
+  name,
+  type,
+  status: 'ACTIVE',
+  createdAt: new Date(created),
+  tags,
+  ...(last ? { lastResourceAnalyzed: last.resource, lastResourceAnalyzedAt: new Date(last.at) } : {}),
 })
+
+/** Has the configuration, which lists leave out (API reference, "AnalyzerSummary"). */
+const GetAnalyzer: Operation<'GetAnalyzer'> = async (ctx, { analyzerName }) => {
+  const analyzer = await ctx.read((tx) => getNamed(ctx, tx, analyzerName))
+  const configuration = toConfiguration(analyzer)
+  return { analyzer: { ...toSummary(analyzer), ...(configuration ? { configuration } : {}) } }
+}
 
 const ListAnalyzers: Operation<'ListAnalyzers'> = async (ctx, input) => {
   const all = await ctx.read((tx) => tx.list(Analyzers, { index: 'place', equals: `${ctx.account} ${ctx.region}` }))

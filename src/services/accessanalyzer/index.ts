@@ -28,8 +28,7 @@ export const service = defineService<NS>()({
   },
   partial: {
     CreateAccessPreview: 'Access points, EBS and RDS snapshots are refused.',
-    CreateAnalyzer:
-      'Internal access analyzers look at buckets (the other types they support have no service here), and not at their ACLs.',
+    CreateAnalyzer: 'Internal access analyzers look at buckets (the other types they support have no service here).',
     GetGeneratedPolicy: 'The form of the service-level template is ours: AWS documents none.',
     StartPolicyGeneration:
       "Records come from this server's audit log, which is what trails deliver, and not from the files in the trail's bucket.",

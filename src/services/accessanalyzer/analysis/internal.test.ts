@@ -34,7 +34,7 @@ const identity = (...statements: readonly Partial<Statement>[]): AppliedPolicy =
     Statement: statements.map((one) => ({ Effect: 'Allow', Action: 's3:GetObject', Resource: '*', ...one })),
   },
 })
-const get = (condition: object = {}) => [{ actions: ['s3:GetObject'], condition }]
+const get = (condition: object = {}) => [{ actions: ['s3:GetObject'], condition, by: ['own'] }]
 
 test.each<[string, Partial<Statement>[], object[]]>([
   ['everything', [{}], get()],

@@ -2,6 +2,7 @@ import { evaluate } from '../../../policy/evaluate.ts'
 import type {
   AppliedPolicy,
   ConditionBlock,
+  Decision,
   PolicyDocument,
   PolicyPrincipal,
   RequestContext,
@@ -115,6 +116,8 @@ export const namesWithinResource = (
 export type InternalAccess = {
   readonly actions: readonly string[]
   readonly condition: Readonly<Record<string, string>>
+  /** Ids of the policies that allow them. */
+  readonly by: readonly string[]
 }
 
 /** What one principal may do, by condition. `resourcesOf` says on what an action may be taken. */
@@ -129,16 +132,17 @@ export const internalAccess = (question: {
   const { readings, actions, resourcesOf, ...about } = question
   const [strict, lenient] = [readings.map((one) => one.strict), readings.map((one) => one.lenient)]
   const open = new Map(readings.map((one) => [`${one.strict.kind} ${one.strict.id}`, one.open]))
-  const groups = new Map<string, { actions: Set<string>; condition: Record<string, string> }>()
+  type Group = { actions: Set<string>; by: Set<string>; condition: Record<string, string> }
+  const groups = new Map<string, Group>()
   for (const action of actions) {
-    const found = new Map<string, Record<string, string>>()
+    const found = new Map<string, Pick<Group, 'by' | 'condition'>>()
     for (const resource of resourcesOf(action)) {
       const possible = evaluate({ ...about, action, resource, policies: lenient })
       if (possible.decision !== 'allowed') continue
       const sure = evaluate({ ...about, action, resource, policies: strict })
       if (sure.decision === 'allowed') {
         found.clear()
-        found.set('{}', {})
+        found.set('{}', { by: allowing(sure), condition: {} })
         break
       }
       const asked = [...possible.matched, ...sure.matched.filter(({ effect }) => effect === 'Deny')]
@@ -147,13 +151,21 @@ export const internalAccess = (question: {
           .flatMap(({ kind, id, index }) => Object.entries(conditionMap(open.get(`${kind} ${id}`)?.get(index))))
           .toSorted(([a], [b]) => (a < b ? -1 : 1)),
       )
-      found.set(JSON.stringify(condition), condition)
+      found.set(JSON.stringify(condition), { by: allowing(possible), condition })
     }
-    for (const [key, condition] of found) {
-      const group = groups.get(key) ?? { actions: new Set(), condition }
+    for (const [key, { by, condition }] of found) {
+      const group = groups.get(key) ?? { actions: new Set(), by: new Set(), condition }
       group.actions.add(action)
+      for (const id of by) group.by.add(id)
       groups.set(key, group)
     }
   }
-  return [...groups.values()].map(({ actions: some, condition }) => ({ actions: [...some].toSorted(), condition }))
+  return [...groups.values()].map((group) => ({
+    actions: [...group.actions].toSorted(),
+    condition: group.condition,
+    by: [...group.by].toSorted(),
+  }))
 }
+
+const allowing = ({ matched }: Decision): Set<string> =>
+  new Set(matched.flatMap(({ effect, id }) => (effect === 'Allow' ? [id] : [])))

@@ -22,6 +22,7 @@ export type Internal = {
   readonly accessType: 'INTRA_ACCOUNT' | 'INTRA_ORG'
   readonly actions: readonly string[]
   readonly condition: Readonly<Record<string, string>>
+  readonly sources: readonly ('POLICY' | 'BUCKET_ACL')[]
   readonly resourceControlPolicyRestriction: 'APPLICABLE' | 'APPLIED' | 'NOT_APPLICABLE'
   readonly serviceControlPolicyRestriction: 'APPLICABLE' | 'APPLIED' | 'NOT_APPLICABLE'
 }
@@ -128,7 +129,7 @@ export const factsOf = (finding: Omit<Finding, 'analyzer'>): Facts => {
           accessType: [internal.accessType],
           principalType: [internal.principalType],
           principalOwnerAccount: [internal.principalOwner],
-          sources: ['POLICY'],
+          sources: internal.sources,
           resourceControlPolicyRestriction: [internal.resourceControlPolicyRestriction],
           serviceControlPolicyRestriction: [internal.serviceControlPolicyRestriction],
           ...prefixed('principal', internal.principal),

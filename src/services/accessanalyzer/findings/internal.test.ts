@@ -8,6 +8,7 @@ import {
   GetFindingsStatisticsCommand,
   GetFindingV2Command,
   ListAnalyzedResourcesCommand,
+  ListAnalyzersCommand,
   ListFindingsCommand,
   ListFindingsV2Command,
   UpdateAnalyzerCommand,
@@ -31,7 +32,13 @@ import {
   ListRootsCommand,
   OrganizationsClient,
 } from '@aws-sdk/client-organizations'
-import { CreateBucketCommand, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3'
+import {
+  CreateBucketCommand,
+  DeletePublicAccessBlockCommand,
+  PutBucketAclCommand,
+  PutBucketPolicyCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { allow, type Story, story } from '../../../../test/story.ts'
@@ -219,6 +226,8 @@ test('what an analyzer looks at is what it was told of, and that can change', as
     type: 'ACCOUNT_INTERNAL_ACCESS',
     configuration,
   })
+  const { analyzers } = await analyzer.send(new ListAnalyzersCommand({}))
+  expect(analyzers?.[0]).not.toHaveProperty('configuration')
   const wrong = (inclusion: object) =>
     errorOf(
       analyzer.send(
@@ -307,6 +316,22 @@ test('within an organization roles of other accounts reach a bucket, as far as c
   await organizations.send(new AttachPolicyCommand({ PolicyId: Policy?.PolicySummary?.Id, TargetId: member }))
   await found((all) => all.some(({ who, action }) => who === 'role/worker' && action?.length === 1))
   expect(await worker()).toMatchObject([{ action: ['s3:GetObject'], serviceControlPolicyRestriction: 'APPLIED' }])
+})
+
+test('a bucket is reached by its access control list as well', async () => {
+  await drydock.user('guest')
+  const s3 = drydock.client(S3Client)
+  await s3.send(new CreateBucketCommand({ Bucket: 'listed', ObjectOwnership: 'BucketOwnerPreferred' }))
+  await s3.send(new DeletePublicAccessBlockCommand({ Bucket: 'listed' }))
+  await s3.send(new PutBucketAclCommand({ Bucket: 'listed', ACL: 'public-read' }))
+  await create([{ resourceArns: ['arn:aws:s3:::listed'] }])
+  expect(await inside()).toMatchObject([
+    {
+      who: 'user/guest',
+      action: ['s3:ListBucket', 's3:ListBucketMultipartUploads', 's3:ListBucketVersions'],
+      sources: [{ type: 'BUCKET_ACL' }],
+    },
+  ])
 })
 
 test('service-linked analyzers are for services to make, and there is none to delete', async () => {

@@ -4,7 +4,7 @@ import type { Ctx } from '../../../kernel/context.ts'
 import { AwsError } from '../../../kernel/errors.ts'
 import { controlsOf, type Membership, organization, organizationContext } from '../../../kernel/organization.ts'
 import type { Principal } from '../../../kernel/principal.ts'
-import type { AppliedPolicy, PolicyDocument, RequestContext } from '../../../policy/policy.ts'
+import type { AppliedPolicy, PolicyDocument, RequestContext, Statement } from '../../../policy/policy.ts'
 import { externalAccess } from '../analysis/external.ts'
 import { internalAccess, namesWithinResource, reader } from '../analysis/internal.ts'
 import { readDocument, UnreadablePolicy } from '../analysis/read-document.ts'
@@ -12,7 +12,7 @@ import { type Analyzer, isOrganization } from '../analyzer.ts'
 import { linkedRole } from '../linked-role.ts'
 import { accountsOf, type Look, restrictionOn } from './external.ts'
 import { type Finding, findingId, type Internal } from './finding.ts'
-import { isAbsent, type ResourceSource, resourceSources } from './resource-sources.ts'
+import { type Exposure, isAbsent, type ResourceSource, resourceSources } from './resource-sources.ts'
 import { entitiesOf } from './unused.ts'
 import type { Entity } from './unused-permissions.ts'
 
@@ -23,6 +23,8 @@ import type { Entity } from './unused-permissions.ts'
 const looked: ReadonlyMap<string, { readonly itself: string; readonly within: string }> = new Map([
   ['AWS::S3::Bucket', { itself: 'bucket', within: 'object' }],
 ])
+/** The policy that stands for a bucket's access control list. */
+const listId = 'acl'
 /** More principals with access to one resource are one finding, an error ("Internal access error findings"). */
 const MOST_PRINCIPALS = 3000
 
@@ -120,18 +122,46 @@ const actionsOf = (prefix: string): Promise<ReadonlyMap<string, readonly string[
   return known
 }
 
-type Exposed = { readonly document: PolicyDocument | undefined; readonly ownOnly: boolean }
+type Exposed = {
+  readonly document: PolicyDocument | undefined
+  readonly ownOnly: boolean
+  /** What the bucket's access control list grants, as a policy. */
+  readonly granted: PolicyDocument
+}
+
+/** Accounts by the ids that access control lists know them by. */
+const canonicalIds = async (ctx: Ctx, accounts: readonly string[]): Promise<ReadonlyMap<string, string>> => {
+  const ids = new Map<string, string>()
+  for (const account of accounts) {
+    const { Owner } = await ctx.as(linkedRole(account), { account }).s3.listBuckets({ MaxBuckets: 1 })
+    if (Owner?.ID !== undefined) ids.set(Owner.ID, account)
+  }
+  return ids
+}
+
+const grantedBy = (arn: string, grants: Exposure['grants'], ids: ReadonlyMap<string, string>): PolicyDocument => ({
+  Version: '2012-10-17',
+  Statement: (grants ?? []).flatMap(({ principal, actions }): Statement[] => {
+    const account = principal.AWS === '*' ? '*' : ids.get(principal.CanonicalUser ?? '')
+    if (account === undefined) return []
+    return [{ Effect: 'Allow', Principal: { AWS: account }, Action: actions, Resource: [arn, `${arn}/*`] }]
+  }),
+})
 
 /** The resource's policy; `ownOnly`: it is public, and public access is blocked, so it gives other accounts nothing. */
-const exposedBy = async (ctx: Ctx, { arn, source, owner }: Watched): Promise<Exposed> => {
-  const { policy, restrictPublic } = await source.read(
+const exposedBy = async (
+  ctx: Ctx,
+  { arn, source, owner }: Watched,
+  ids: ReadonlyMap<string, string>,
+): Promise<Exposed> => {
+  const { policy, grants, restrictPublic } = await source.read(
     ctx.as(linkedRole(owner), { account: owner, region: ctx.region }),
     arn,
   )
   const document = policy === undefined ? undefined : readDocument(policy, 'resource')
   const isPublic =
     document && externalAccess(document, { accounts: new Set([owner]) }).some((access) => access.isPublic)
-  return { document, ownOnly: (restrictPublic && isPublic) ?? false }
+  return { document, ownOnly: (restrictPublic && isPublic) ?? false, granted: grantedBy(arn, grants, ids) }
 }
 
 const watchedBy = async (
@@ -169,10 +199,11 @@ export const lookInside = async (
     for (const account of accounts)
       for (const entity of await entitiesOf(ctx.as(linkedRole(account), { account }).iam))
         insiders.push(insiderOf(entity, account, memberships.get(account)))
+  const ids = watched.length > 0 ? await canonicalIds(ctx, accounts) : new Map<string, string>()
   const looks: Omit<Look, 'found'>[] = []
   const findings: Finding[] = []
   for (const one of watched) {
-    const found = await findingsOn(ctx, analyzer, one, insiders)
+    const found = await findingsOn(ctx, analyzer, one, insiders, ids)
     if (!found) continue
     looks.push({ resource: one.arn, resourceType: one.source.type, owner: one.owner })
     findings.push(...found)
@@ -186,6 +217,7 @@ const findingsOn = async (
   analyzer: Analyzer,
   watched: Watched,
   insiders: readonly Insider[],
+  ids: ReadonlyMap<string, string>,
 ): Promise<Finding[] | undefined> => {
   const now = ctx.now().getTime()
   const finding = (cause: unknown, more: Pick<Finding, 'internal' | 'error'>): Finding => ({
@@ -203,7 +235,7 @@ const findingsOn = async (
   })
   let exposed: Exposed
   try {
-    exposed = await exposedBy(ctx, watched)
+    exposed = await exposedBy(ctx, watched, ids)
   } catch (error) {
     if (error instanceof UnreadablePolicy) return [finding('INTERNAL_ERROR', { error: 'INTERNAL_ERROR' })]
     if (!(error instanceof AwsError)) throw error
@@ -226,15 +258,19 @@ const findingsOn = async (
       serviceControlPolicyRestriction: serviceRestriction(analyzer, insider.membership),
     } as const
     if (!insider.policies) {
-      const internal = { ...about, actions: [], condition: {} }
+      const internal = { ...about, actions: [], condition: {}, sources: [] }
       found.push(finding([about.principal, 'INTERNAL_ERROR'], { internal, error: 'INTERNAL_ERROR' }))
       continue
     }
     // Everyone against everything may take long; others have their turn meanwhile.
     await turn()
-    for (const access of await asked(insider, insider.policies)) {
+    for (const { by, ...access } of await asked(insider, insider.policies)) {
       reaching.add(about.principal.AWS)
-      found.push(finding([about.principal, access], { internal: { ...about, ...access } }))
+      const sources = [
+        ...(by.some((id) => id !== listId) ? ['POLICY' as const] : []),
+        ...(by.includes(listId) ? ['BUCKET_ACL' as const] : []),
+      ]
+      found.push(finding([about.principal, access], { internal: { ...about, ...access, sources } }))
     }
   }
   return reaching.size > MOST_PRINCIPALS
@@ -265,6 +301,7 @@ const questioner = async (analyzer: Analyzer, watched: Watched, exposed: Exposed
       ...own,
       ...controls,
       ...(sharing ? [{ kind: 'resource' as const, id: arn, document: exposed.document! }] : []),
+      { kind: 'resource' as const, id: listId, document: exposed.granted },
     ]
     const context = {
       ...insider.context,

@@ -77,7 +77,7 @@ const toInternal = (internal: Internal | undefined, error: Finding['error']): In
     ...about,
     action: [...internal.actions],
     condition: { ...internal.condition },
-    sources: [{ type: 'POLICY' }],
+    sources: internal.sources.map((type) => ({ type })),
     resourceControlPolicyRestriction: internal.resourceControlPolicyRestriction,
     serviceControlPolicyRestriction: internal.serviceControlPolicyRestriction,
   }
