@@ -165,7 +165,7 @@ export interface ManagedBuild {
   /** Archives in S3; the first is where commands begin. */
   readonly sources: readonly { readonly name: string; readonly bucket: string; readonly key: string }[]
   /** Where a zip archive of the buildspec's artifacts goes. */
-  readonly artifact?: { readonly bucket: string; readonly key: string }
+  readonly artifact?: { readonly bucket: string; readonly key: string; readonly kmsKey?: string }
   readonly variables: readonly {
     readonly name: string
     readonly value: string

@@ -50,7 +50,19 @@ export const artifactKey = (config: Artifacts, uuid: string, name: string, prefi
     .join('/')
 
 /** Where a file goes. */
-export type Destination = { readonly Bucket: string; readonly Key: string; readonly ExpectedBucketOwner?: string }
+export type Destination = {
+  readonly Bucket: string
+  readonly Key: string
+  readonly ExpectedBucketOwner?: string
+  readonly ServerSideEncryption?: 'aws:kms'
+  readonly SSEKMSKeyId?: string
+}
+
+/** Under the build's key; where that is S3's own, as the bucket does it. */
+const encryptionOf = ({ encryptionKey }: BuildRecord, { encryptionDisabled }: Artifacts) =>
+  encryptionDisabled || /(^|:)alias\/aws\/s3$/.test(encryptionKey)
+    ? {}
+    : { ServerSideEncryption: 'aws:kms' as const, SSEKMSKeyId: encryptionKey }
 
 /**
  * Puts a file into a bucket as the role may.
@@ -88,7 +100,7 @@ const store = async (
     overrideName: config.overrideArtifactName ?? false,
     encryptionDisabled: config.encryptionDisabled ?? false,
   }
-  const to = { Bucket: bucket }
+  const to = { Bucket: bucket, ...encryptionOf(build, config) }
   if (config.packaging !== 'ZIP') {
     for (const { path, source } of files)
       await putFile(role, { ...to, Key: key === '' ? path : `${key}/${path}` }, source, 'application/octet-stream')

@@ -55,7 +55,7 @@ const start = async (ctx: Ctx, build: ManagedBuild): Promise<string> => {
     logsConfig: { cloudWatchLogs: { status: 'ENABLED', groupName: build.logGroup } },
     timeoutInMinutes: timeoutMinutes,
     queuedTimeoutInMinutes: 480,
-    encryptionKey: ctx.arn('alias/aws/s3').replace(':codebuild:', ':kms:'),
+    encryptionKey: build.artifact?.kmsKey ?? 'alias/aws/s3',
   })
   return id
 }

@@ -46,6 +46,7 @@ export const ActionExecution = table<ActionRecord>('codepipeline.action', {
   key: ({ execution, sequence }) => `${execution}/${ordered(sequence)}`,
   index: {
     pipeline: position,
+    id: ({ id }) => id,
     action: ({ pipeline, stage, action, sequence }) => `${pipeline}/${stage}/${action}/${ordered(sequence)}`,
     /** Builds and deployments that are waited for. */
     external: ({ status, external }) => (status === 'InProgress' ? external?.id : undefined),

@@ -2,7 +2,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { Table, WriteTx } from '../../store/store.ts'
 import { ActionExecution, type ActionRecord } from './action-execution.ts'
-import { ActionFailure, type Job, type Progress, type TaskKind } from './actions/action.ts'
+import { ActionFailure, copySource, encryptionOf, type Job, type Progress, type TaskKind } from './actions/action.ts'
 import { kindOf } from './actions/kinds.ts'
 import type { Scene } from './attempts.ts'
 import { RuleExecution, type RuleRecord, ruleIn } from './condition.ts'
@@ -135,9 +135,10 @@ const failed = (code: string, message: string): Progress => ({ state: 'failed', 
 
 const ask = async <R extends ActionRecord>(
   ctx: Ctx,
-  { execution, declaration, stage }: Scene,
+  scene: Scene,
   { task, kind, record }: Attempt<R>,
 ): Promise<Outcome | { readonly fault: unknown }> => {
+  const { execution, declaration, stage } = scene
   const limit = deadlineOf(task, kind, record)
   if (record.begun && ctx.now().getTime() >= limit)
     return {
@@ -162,12 +163,27 @@ const ask = async <R extends ActionRecord>(
       ...(override ? { override } : {}),
       ...(record.external ? { external: record.external } : {}),
     }
+    if (!record.begun) await fetchInputs(ctx, scene, record)
     const progress = record.begun ? await kind.poll?.(job) : await kind.start(job)
     return { progress: progress ?? { state: 'running' }, resolved }
   } catch (error) {
     const progress = failureOf(error)
     return progress ? { progress, ...(resolved ? { resolved } : {}) } : { fault: error }
   }
+}
+
+/** Copies artifacts of another Region into the action's own, under the pipeline's role. */
+const fetchInputs = async (ctx: Ctx, { execution, declaration }: Scene, { inputs }: ActionRecord): Promise<void> => {
+  const far = inputs.flatMap((input) => (input.from ? [{ ...input, from: input.from }] : []))
+  if (far.length === 0) return
+  const { s3 } = await callerOf(ctx, declaration, {}, execution.id)
+  for (const { from, ...input } of far)
+    await s3.copyObject({
+      Bucket: input.bucket,
+      Key: input.key,
+      CopySource: copySource(from),
+      ...encryptionOf(input),
+    })
 }
 
 const configurationOf = (execution: ExecutionRecord, { configuration = {} }: Task): Record<string, string> => {
@@ -237,9 +253,10 @@ const endedBy = <R extends ActionRecord>(
     const { code, message } = progress
     return { ...record, status: 'Failed', updated, error: { code, message } }
   }
-  const { revision, variables } = progress
+  const { revision, variables, clone } = progress
   return {
     ...record,
+    ...(clone ? { outputs: record.outputs.map((output) => ({ ...output, clone })) } : {}),
     status: 'Succeeded',
     updated,
     ...(variables ? { variables } : {}),

@@ -4,10 +4,10 @@ import { ActionExecution, type ActionRecord } from './action-execution.ts'
 import type { Artifact } from './actions/action.ts'
 import { actionChange, pipelineChange, stageChange } from './events.ts'
 import { Execution, type ExecutionRecord } from './execution.ts'
-import type { ActionDeclaration, Declaration, StageDeclaration } from './operation.ts'
+import type { ActionDeclaration, Declaration, StageDeclaration, Task } from './operation.ts'
 import { Pipeline } from './pipeline.ts'
 import { Stage, stageOf } from './stage.ts'
-import { bucketOf } from './structure.ts'
+import { bucketOf, storeOf } from './structure.ts'
 
 /** An execution, the structure it goes by, and the stage it is in or waits for. */
 export type Scene = {
@@ -30,8 +30,39 @@ export const attemptsOf = async (tx: ReadTx, { execution, stage }: Scene): Promi
 const artifactAt = (ctx: Ctx, declaration: Declaration, name: string, region: string): Artifact => {
   const random = ctx.random(7, 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789')
   const key = `${declaration.name.slice(0, 20)}/${name.slice(0, 10)}/${random}`
-  return { name, bucket: bucketOf(declaration, region), key }
+  return { name, bucket: bucketOf(declaration, region), key, ...keyOf(declaration, region) }
 }
+
+const keyOf = (declaration: Declaration, region: string): Pick<Artifact, 'kmsKey'> => {
+  const kmsKey = storeOf(declaration, region)?.encryptionKey?.id
+  return kmsKey === undefined ? {} : { kmsKey }
+}
+
+/** An artifact as an action in this Region finds it: in the Region's own bucket, copied there where it is not. */
+const inputAt = (declaration: Declaration, artifact: Artifact, region: string): Artifact => {
+  const { name, bucket, key, clone } = artifact
+  const own = bucketOf(declaration, region)
+  if (own === bucket) return artifact
+  return {
+    name,
+    bucket: own,
+    key,
+    ...keyOf(declaration, region),
+    ...(clone ? { clone } : {}),
+    from: { bucket, key },
+  }
+}
+
+/** The inputs of an action or rule, as it finds them. */
+export const inputsOf = (
+  ctx: Ctx,
+  { execution, declaration }: Pick<Scene, 'declaration' | 'execution'>,
+  { inputArtifacts = [], region = ctx.region }: Pick<Task, 'inputArtifacts' | 'region'>,
+): Artifact[] =>
+  inputArtifacts.flatMap(({ name }) => {
+    const artifact = execution.artifacts[name]
+    return artifact ? [inputAt(declaration, artifact, region)] : []
+  })
 
 /** Action executions of these actions: InProgress, their providers not asked yet. */
 export const begin = async (
@@ -58,7 +89,7 @@ export const begin = async (
       begun: false,
       started: now,
       updated: now,
-      inputs: (action.inputArtifacts ?? []).flatMap(({ name }) => execution.artifacts[name] ?? []),
+      inputs: inputsOf(ctx, { execution, declaration }, action),
       outputs: (action.outputArtifacts ?? []).map(({ name }) =>
         artifactAt(ctx, declaration, name, action.region ?? ctx.region),
       ),

@@ -223,6 +223,48 @@ const states = () =>
     )
 
 describe('a pipeline', () => {
+  it('lets CodeBuild clone the repository, history and all', async () => {
+    head = undefined
+    const { role } = await begin()
+    const permit = (RoleName: string, action: string) =>
+      drydock
+        .client(IAMClient)
+        .send(new PutRolePolicyCommand({ RoleName, PolicyName: 'git', PolicyDocument: JSON.stringify(allow(action)) }))
+    await permit('builder', 'codecommit:GitPull')
+    await permit('pipeline', 'codecommit:GetRepository')
+    const cloned = `version: 0.2
+phases: {build: {commands: ['mkdir site && git log --format=%s > site/log.txt && git rev-parse HEAD >> site/log.txt']}}
+artifacts: {base-directory: site, files: ['**/*']}
+`
+    await push({ 'index.html': '1' }, 'One')
+    await push({ 'buildspec.yml': cloned }, 'Two')
+    await drydock.settled()
+    const pipeline = declaration(role)
+    const [source, build] = pipeline.stages ?? []
+    const [checkout] = source?.actions ?? []
+    const configuration = { ...checkout?.configuration, OutputArtifactFormat: 'CODEBUILD_CLONE_REF' }
+    const publish: StageDeclaration = {
+      name: 'Publish',
+      actions: [
+        {
+          name: 'Publish',
+          actionTypeId: { category: 'Deploy', owner: 'AWS', provider: 'S3', version: '1' },
+          configuration: { BucketName: 'site', Extract: 'true' },
+          inputArtifacts: [{ name: 'BuildOutput' }],
+        },
+      ],
+    }
+    const stages = [
+      { ...source, name: 'Source', actions: [{ ...checkout, configuration }] },
+      { ...build, name: 'Build', actions: build?.actions ?? [] },
+      publish,
+    ] as StageDeclaration[]
+    await pipelines().send(new CreatePipelineCommand({ pipeline: { ...pipeline, stages } }))
+    const [first] = await executionsOf()
+    expect((await ended(first?.pipelineExecutionId)).status).toBe('Succeeded')
+    expect(await text('log.txt')).toBe(`Two\nOne\n${head}\n`)
+  })
+
   it('goes from a push to a deployment', async () => {
     head = undefined
     const { role } = await begin()

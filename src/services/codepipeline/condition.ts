@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import type { ActionRecord } from './action-execution.ts'
+import { inputsOf, type Scene } from './attempts.ts'
 import type { ExecutionRecord } from './execution.ts'
 import type { RuleDeclaration, StageDeclaration } from './operation.ts'
 import { ordered, Pipeline } from './pipeline.ts'
@@ -44,8 +45,7 @@ export const runningRules = async (tx: ReadTx, { id, check }: ExecutionRecord): 
 export const beginRules = async (
   ctx: Ctx,
   tx: WriteTx,
-  execution: ExecutionRecord,
-  stage: StageDeclaration,
+  { execution, declaration, stage }: Scene,
   kind: ConditionKind,
 ): Promise<number> => {
   const pipeline = await tx.get(Pipeline, execution.pipeline)
@@ -67,7 +67,7 @@ export const beginRules = async (
       begun: false,
       started: now,
       updated: now,
-      inputs: (rule.inputArtifacts ?? []).flatMap(({ name }) => execution.artifacts[name] ?? []),
+      inputs: inputsOf(ctx, { execution, declaration }, rule),
       outputs: [],
       faults: 0,
     })

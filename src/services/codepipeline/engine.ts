@@ -7,6 +7,7 @@ import { abandon, attemptsOf, begin, resume, type Scene } from './attempts.ts'
 import { abandonRules, beginRules, conditionOf, noteCondition, runningRules, verdictOf } from './condition.ts'
 import { pipelineChange, stageChange } from './events.ts'
 import { Execution, type ExecutionRecord, type ExecutionStatus, executionReconciler, isActive } from './execution.ts'
+import { publishMetrics } from './metrics.ts'
 import { declarationOf, Pipeline } from './pipeline.ts'
 import { rollBackAfter } from './rollback.ts'
 import { arrive, type ConditionKind, enter, isOpenTo, leave, type StageStatus, stageOf } from './stage.ts'
@@ -48,6 +49,7 @@ export const executions: Reconciler = {
           ...found.rules.map((record) => advanceRule(ctx, found, record)),
         ])
     const decision = await ctx.write((tx) => decide(ctx, tx, id))
+    if (decision === 'over') await publishMetrics(ctx, id)
     if (decision === 'on') return again({ in: 0 })
     if (decision !== 'running') return done()
     return again({ in: Math.min(longest, ...pauses.filter((pause) => pause !== undefined)) })
@@ -112,8 +114,9 @@ const goIn = async (ctx: Ctx, tx: WriteTx, { execution, stage }: Scene): Promise
 }
 
 /** The rules of a condition are asked. */
-const check = async (ctx: Ctx, tx: WriteTx, { execution, stage }: Scene, kind: ConditionKind): Promise<'on'> => {
-  const since = await beginRules(ctx, tx, execution, stage, kind)
+const check = async (ctx: Ctx, tx: WriteTx, scene: Scene, kind: ConditionKind): Promise<'on'> => {
+  const { execution } = scene
+  const since = await beginRules(ctx, tx, scene, kind)
   tx.put(Execution, { ...execution, check: { condition: kind, since }, updated: ctx.now().getTime() })
   return 'on'
 }

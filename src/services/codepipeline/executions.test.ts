@@ -1,6 +1,7 @@
 import {
   CodePipelineClient,
   ListActionExecutionsCommand,
+  ListDeployActionExecutionTargetsCommand,
   PutApprovalResultCommand,
   UpdatePipelineCommand,
 } from '@aws-sdk/client-codepipeline'
@@ -377,4 +378,15 @@ describe('a pipeline starts by itself', () => {
     expect(others).toHaveLength(1)
     expect(latest?.trigger).toEqual({ triggerType: 'CloudWatchEvent', triggerDetail: RuleArn })
   })
+})
+
+it('has no targets of its own', async () => {
+  await release.create()
+  const actionExecutionId = (await release.action('Source', 'Fetch'))?.actionExecutionId
+  const targets = (id?: string) =>
+    release.bench.codepipeline.send(
+      new ListDeployActionExecutionTargetsCommand({ pipelineName: 'release', actionExecutionId: id }),
+    )
+  expect((await targets(actionExecutionId)).targets).toEqual([])
+  await expect(targets('none')).rejects.toEqual(refused('ActionExecutionNotFoundException'))
 })

@@ -32,6 +32,9 @@ export const access: AccessRules<NS> = {
     RollbackStage: ({ pipelineName, stageName }, ctx) => ({
       resources: [pipelineArn(ctx, `${pipelineName}/${stageName}`)],
     }),
+    ListDeployActionExecutionTargets: ({ pipelineName = '*' }, ctx) => ({
+      resources: [pipelineArn(ctx, pipelineName)],
+    }),
     ListRuleExecutions: ({ pipelineName }, ctx) => ({ resources: [pipelineArn(ctx, pipelineName)] }),
     CreateCustomActionType: (input, ctx) => ({ resources: [typeArn(ctx, { owner: 'Custom', ...input })] }),
     DeleteCustomActionType: (input, ctx) => ({ resources: [typeArn(ctx, { owner: 'Custom', ...input })] }),

@@ -1,6 +1,6 @@
 import { identity } from '../../kernel/identity.ts'
 import { defineService } from '../../kernel/service.ts'
-import { managedBuilds, repositoryObjects } from '../capabilities.ts'
+import { managedBuilds, repositoryObjects, vendedMetrics } from '../capabilities.ts'
 import { ActionExecution, ListActionExecutions } from './action-execution.ts'
 import { PutActionRevision } from './action-revision.ts'
 import { ListActionTypes } from './action-types.ts'
@@ -13,6 +13,7 @@ import {
   GetActionType,
   UpdateActionType,
 } from './custom-type.ts'
+import { ListDeployActionExecutionTargets } from './deploy-targets.ts'
 import { executions } from './engine.ts'
 import { Execution, GetPipelineExecution, ListPipelineExecutions } from './execution.ts'
 import { access } from './iam.ts'
@@ -51,7 +52,7 @@ import {
 } from './webhook.ts'
 
 const structure =
-  'Actions: Source CodeCommit and S3, Build and Test CodeBuild, Deploy CodeDeploy and S3, manual approval, Commands, job workers. Rules of conditions: CodeBuild, Commands, DeploymentWindow, VariableCheck. Triggers with filters, actions in other Regions and KMS keys are refused.'
+  'Actions: Source CodeCommit and S3, Build and Test CodeBuild, Deploy CodeDeploy and S3, manual approval, Commands, job workers. Rules of conditions: CodeBuild, Commands, DeploymentWindow, VariableCheck. Triggers with filters and batch builds are refused.'
 
 export const service = defineService<NS>()({
   id: 'codepipeline',
@@ -77,6 +78,7 @@ export const service = defineService<NS>()({
     GetPipelineExecution,
     ListPipelineExecutions,
     ListActionExecutions,
+    ListDeployActionExecutionTargets,
     StartPipelineExecution,
     StopPipelineExecution,
     RetryStageExecution,
@@ -118,11 +120,12 @@ export const service = defineService<NS>()({
     ListActionTypes: 'Lists the action types that work here, not every one of AWS.',
     UpdateActionType: 'The executor Lambda is refused. The first update of a type registers it.',
     RegisterWebhookWithThirdParty: 'Always refused: GitHub is not reached from here.',
+    ListDeployActionExecutionTargets: 'There is no EC2 deploy action, so no action has targets.',
     ListRuleTypes: 'Lists the rule types that work here, not every one of AWS.',
   },
   access,
   routes: [webhookRoute],
   reconcilers: [executions, polling],
-  uses: [identity, managedBuilds, repositoryObjects],
+  uses: [identity, managedBuilds, repositoryObjects, vendedMetrics],
   onEvent,
 })

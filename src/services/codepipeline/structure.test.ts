@@ -164,20 +164,6 @@ describe('a pipeline that is refused', () => {
     ],
     [
       'InvalidActionDeclarationException',
-      "Action configuration for action 'Checkout' is not valid: OutputArtifactFormat CODEBUILD_CLONE_REF is not implemented by Drydock: use CODE_ZIP",
-      pipeline({
-        stages: stages(
-          [
-            source({
-              configuration: { RepositoryName: 'a', BranchName: 'b', OutputArtifactFormat: 'CODEBUILD_CLONE_REF' },
-            }),
-          ],
-          [build()],
-        ),
-      }),
-    ],
-    [
-      'InvalidActionDeclarationException',
       "Action configuration for action 'Compile' is not valid: EnvironmentVariables is not valid JSON",
       pipeline({
         stages: stages([source()], [build({ configuration: { ProjectName: 'a', EnvironmentVariables: '[' } })]),
@@ -195,18 +181,8 @@ describe('a pipeline that is refused', () => {
     ],
     [
       'InvalidActionDeclarationException',
-      "Action configuration for action 'Publish' is not valid: CannedACL is not implemented by Drydock: buckets have no access control lists",
-      pipeline({ stages: stages([source()], [deploy({ BucketName: 'site', Extract: 'true', CannedACL: 'private' })]) }),
-    ],
-    [
-      'InvalidActionDeclarationException',
       "Action configuration for action 'Approve' is not valid: NotificationArn is not implemented by Drydock: there is no Amazon SNS yet",
       pipeline({ stages: stages([source()], [approval({ configuration: { NotificationArn: 'arn:aws:sns:x' } })]) }),
-    ],
-    [
-      'InvalidActionDeclarationException',
-      'Action Compile is in Region us-east-1: actions in other Regions are not implemented by Drydock',
-      pipeline({ stages: stages([source()], [build({ region: 'us-east-1' })]) }),
     ],
     [
       'InvalidActionDeclarationException',
@@ -239,21 +215,18 @@ describe('a pipeline that is refused', () => {
       pipeline({ variables: [{ name: 'WHO' }] }),
     ],
     [
+      'InvalidActionDeclarationException',
+      "Action configuration for action 'Publish' is not valid: CannedACL everybody is not one of authenticated-read, aws-exec-read, bucket-owner-full-control, bucket-owner-read, private, public-read, public-read-write",
+      pipeline({
+        stages: stages([source()], [deploy({ BucketName: 'site', Extract: 'true', CannedACL: 'everybody' })]),
+      }),
+    ],
+    [
       'InvalidStructureException',
       'Stage Stage1 has onFailure, which is only supported for pipelines of type V2',
       pipeline({
         stages: [...stages([source()]), { name: 'Stage1', actions: [build()], onFailure: { result: 'ROLLBACK' } }],
       }),
-    ],
-    [
-      'InvalidStructureException',
-      'Actions in other Regions are not implemented by Drydock: artifactStores names us-east-1',
-      pipeline({ artifactStore: undefined, artifactStores: { 'eu-west-1': store, 'us-east-1': store } }),
-    ],
-    [
-      'InvalidStructureException',
-      'The encryptionKey of an artifact store is not implemented by Drydock: there is no AWS KMS yet',
-      pipeline({ artifactStore: { ...store, encryptionKey: { id: 'alias/x', type: 'KMS' } } }),
     ],
     [
       'InvalidStructureException',

@@ -45,7 +45,7 @@ export type TypeFinder = (
   id: TypeId,
 ) =>
   | (Pick<TaskKind, 'check' | 'inputs' | 'outputs' | 'properties'> &
-      Partial<Pick<TaskKind, 'takesCommands' | 'timeoutSettable'>>)
+      Partial<Pick<TaskKind, 'atHome' | 'takesCommands' | 'timeoutSettable'>>)
   | undefined
 
 const ofAws: TypeFinder = (id) => (id.owner === 'AWS' ? kindOf(id) : undefined)
@@ -74,7 +74,7 @@ export const checkStructure = (
   if (stages.flatMap(({ actions }) => actions).length > mostActions)
     throw structure(`Pipeline has more than ${mostActions} actions`)
   for (const [index, stage] of stages.entries()) {
-    checkStage(stage, region, (id) => ofAws(id) ?? others(id))
+    checkStage(declaration, stage, region, (id) => ofAws(id) ?? others(id))
     const commands = stage.actions.find(({ actionTypeId }) => actionTypeId.category === 'Compute')
     if (commands && (declaration.pipelineType ?? 'V1') !== 'V2')
       throw actionError(
@@ -100,12 +100,7 @@ const checkFrame = (declaration: Declaration, region: string): void => {
   if (!artifactStore && !artifactStores) throw structure('Pipeline must have an artifactStore or artifactStores')
   if (artifactStores) {
     if (!artifactStores[region]) throw structure(`artifactStores must have an artifact store for the Region ${region}`)
-    const other = Object.keys(artifactStores).find((name) => name !== region)
-    if (other !== undefined)
-      throw structure(`Actions in other Regions are not implemented by Drydock: artifactStores names ${other}`)
   }
-  if ((artifactStore ?? artifactStores?.[region])?.encryptionKey)
-    throw structure('The encryptionKey of an artifact store is not implemented by Drydock: there is no AWS KMS yet')
   if (executionMode !== 'SUPERSEDED' && pipelineType !== 'V2')
     throw structure(`Execution mode ${executionMode} is only supported for pipelines of type V2`)
   if (variables.length > 0 && pipelineType !== 'V2')
@@ -118,7 +113,7 @@ const checkFrame = (declaration: Declaration, region: string): void => {
     )
 }
 
-const checkStage = (stage: StageDeclaration, region: string, typeOf: TypeFinder): void => {
+const checkStage = (declaration: Declaration, stage: StageDeclaration, region: string, typeOf: TypeFinder): void => {
   const { name, actions, blockers } = stage
   if (blockers?.length)
     throw fail('InvalidBlockerDeclarationException', `Stage ${name} has blockers: they are reserved for future use`)
@@ -127,7 +122,7 @@ const checkStage = (stage: StageDeclaration, region: string, typeOf: TypeFinder)
   const twice = duplicate(actions.map((action) => action.name))
   if (twice !== undefined)
     throw stageError(`Action names must be unique within a stage: ${twice} is used more than once in stage ${name}`)
-  for (const action of actions) checkAction(action, region, typeOf)
+  for (const action of actions) checkAction(declaration, action, region, typeOf)
 }
 
 const allowed: Readonly<Record<ConditionKind, readonly string[]>> = {
@@ -188,7 +183,7 @@ const checkConditions = (declaration: Declaration, stage: StageDeclaration, inde
     }
 }
 
-const checkAction = (action: ActionDeclaration, region: string, typeOf: TypeFinder): void => {
+const checkAction = (declaration: Declaration, action: ActionDeclaration, region: string, typeOf: TypeFinder): void => {
   const { name, actionTypeId } = action
   const { category, owner, provider, version } = actionTypeId
   const kind = typeOf(actionTypeId)
@@ -196,10 +191,13 @@ const checkAction = (action: ActionDeclaration, region: string, typeOf: TypeFind
     throw actionError(
       `ActionType (Category: '${category}', Provider: '${provider}', Owner: '${owner}', Version: '${version}') in action '${name}' is not available in region '${region.toUpperCase().replaceAll('-', '_')}'`,
     )
-  if (action.region !== undefined && action.region !== region)
-    throw actionError(
-      `Action ${name} is in Region ${action.region}: actions in other Regions are not implemented by Drydock`,
-    )
+  if (action.region !== undefined && action.region !== region) {
+    if (kind.atHome) throw actionError(`Action ${name} of ${provider} cannot be in another Region than its pipeline`)
+    checkRegion(declaration, action)
+  }
+  const [account, own] = [action.roleArn, declaration.roleArn].map((arn) => arn?.split(':')[4])
+  if (kind.takesCommands && account !== undefined && account !== own)
+    throw actionError(`Action ${name} of ${provider} cannot have a role of another account`)
   for (const [member, value] of Object.entries({
     commands: kind.takesCommands ? [] : action.commands,
     outputVariables: kind.takesCommands ? [] : action.outputVariables,

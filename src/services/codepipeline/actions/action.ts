@@ -1,8 +1,25 @@
 import type { Caller, Ctx } from '../../../kernel/context.ts'
 import type { Task } from '../operation.ts'
 
-/** An artifact in the pipeline's artifact bucket. */
-export type Artifact = { readonly name: string; readonly bucket: string; readonly key: string }
+/** An artifact in one of the pipeline's artifact buckets. */
+export type Artifact = {
+  readonly name: string
+  readonly bucket: string
+  readonly key: string
+  /** The key of AWS KMS that it is, or is to be, encrypted under. */
+  readonly kmsKey?: string
+  /** Where it has to be copied from first: it lies in another Region. */
+  readonly from?: { readonly bucket: string; readonly key: string }
+  /** It stands for a commit that CodeBuild clones by itself. */
+  readonly clone?: { readonly url: string; readonly commit: string }
+}
+
+/** How S3 is told to encrypt an artifact. */
+export const encryptionOf = ({ kmsKey }: Pick<Artifact, 'kmsKey'>) =>
+  kmsKey === undefined ? {} : { ServerSideEncryption: 'aws:kms' as const, SSEKMSKeyId: kmsKey }
+
+export const copySource = ({ bucket, key }: Pick<Artifact, 'bucket' | 'key'>): string =>
+  `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`
 
 /** What a source action found: which revision of the source the execution works with. */
 export type Revision = {
@@ -78,6 +95,8 @@ export type Progress =
       readonly external?: External
       readonly variables?: Readonly<Record<string, string>>
       readonly revision?: Revision
+      /** What the output artifact stands for. */
+      readonly clone?: Artifact['clone']
     }
   | {
       readonly state: 'failed'
@@ -99,6 +118,8 @@ export type TaskKind = {
   readonly timeoutMinutes: number
   /** The declaration may say how long it may take. */
   readonly timeoutSettable?: boolean
+  /** It works in the pipeline's Region only. */
+  readonly atHome?: boolean
   /** The declaration has commands, and may have variables and files of theirs. */
   readonly takesCommands?: boolean
   /** What is wrong with a declaration beyond missing and unknown keys, or not done here: a sentence for its author. */

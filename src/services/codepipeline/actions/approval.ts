@@ -16,6 +16,7 @@ export const manualApproval: ActionKind = {
   outputs: [0, 0],
   timeoutMinutes: 7 * 24 * 60,
   timeoutSettable: true,
+  atHome: true,
   check: ({ configuration = {} }) =>
     configuration.NotificationArn === undefined
       ? undefined

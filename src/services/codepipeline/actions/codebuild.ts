@@ -62,6 +62,12 @@ const artifactsOf = ({ bucket, key, name }: Artifact) => {
   }
 }
 
+/** The artifact as CodeBuild's settings word it: an archive in S3, or the commit that it clones by itself. */
+const sourceOf = ({ bucket, key, clone }: Artifact) =>
+  clone
+    ? { type: 'CODECOMMIT' as const, location: clone.url, version: clone.commit }
+    : { type: 'S3' as const, location: `${bucket}/${key}`, version: undefined }
+
 const urlOf = (ctx: Ctx, project: string, build?: string) =>
   `https://console.aws.amazon.com/codebuild/home?region=${ctx.region}#/${
     build === undefined ? `projects/${project}/view` : `builds/${build}/view/new`
@@ -74,16 +80,23 @@ const start = async ({ ctx, id, pipeline, configuration, inputs, outputs, role }
   const primary = inputs.find(({ name }) => name === configuration.PrimarySource) ?? inputs[0]
   if (!primary) throw new ActionFailure('ConfigurationError', 'The action has no input artifact.')
   const [output, ...others] = outputs
+  const source = sourceOf(primary)
+  const secondary = inputs
+    .filter((input) => input !== primary)
+    .map((input) => ({ name: input.name, ...sourceOf(input) }))
   // The build says who started it by the session's name: the pipeline's, as on AWS.
   const { codebuild } = await role(pipeline.slice(0, 64).padEnd(2, '-'))
   const { build } = await codebuild.startBuild({
     projectName: project,
     idempotencyToken: id,
-    sourceTypeOverride: 'S3',
-    sourceLocationOverride: `${primary.bucket}/${primary.key}`,
-    secondarySourcesOverride: inputs
-      .filter((input) => input !== primary)
-      .map(({ bucket, key, name }) => ({ type: 'S3', location: `${bucket}/${key}`, sourceIdentifier: name })),
+    sourceTypeOverride: source.type,
+    sourceLocationOverride: source.location,
+    ...(source.version ? { sourceVersion: source.version } : {}),
+    secondarySourcesOverride: secondary.map(({ name, type, location }) => ({ type, location, sourceIdentifier: name })),
+    secondarySourcesVersionOverride: secondary.flatMap(({ name, version }) =>
+      version ? [{ sourceIdentifier: name, sourceVersion: version }] : [],
+    ),
+    ...(output?.kmsKey ? { encryptionKeyOverride: output.kmsKey } : {}),
     artifactsOverride: output ? artifactsOf(output) : { type: 'NO_ARTIFACTS' },
     secondaryArtifactsOverride: others.map(artifactsOf),
     ...(variables.length > 0 ? { environmentVariablesOverride: variables } : {}),

@@ -1,5 +1,6 @@
+import { Readable } from 'node:stream'
 import { repositoryObjects } from '../../capabilities.ts'
-import { ActionFailure, type ActionKind, revisionMetadata } from './action.ts'
+import { ActionFailure, type ActionKind, encryptionOf, revisionMetadata } from './action.ts'
 
 const consoleUrl = (region: string, path: string) =>
   `https://console.aws.amazon.com/codesuite/codecommit/repositories/${path}?region=${region}`
@@ -16,16 +17,18 @@ export const codecommitSource: ActionKind = {
       required: false,
       description: 'Whether a push starts the pipeline without a rule: true unless told.',
     },
-    { name: 'OutputArtifactFormat', required: false, description: 'CODE_ZIP: a zip archive of the commit.' },
+    {
+      name: 'OutputArtifactFormat',
+      required: false,
+      description: 'CODE_ZIP: a zip archive of the commit. CODEBUILD_CLONE_REF: a reference that CodeBuild clones.',
+    },
   ],
   inputs: [0, 0],
   outputs: [1, 1],
   timeoutMinutes: 60,
   check: ({ configuration = {} }) => {
     const format = configuration.OutputArtifactFormat ?? 'CODE_ZIP'
-    if (format === 'CODEBUILD_CLONE_REF')
-      return 'OutputArtifactFormat CODEBUILD_CLONE_REF is not implemented by Drydock: use CODE_ZIP'
-    return format === 'CODE_ZIP'
+    return format === 'CODE_ZIP' || format === 'CODEBUILD_CLONE_REF'
       ? undefined
       : `OutputArtifactFormat ${format} is not one of CODE_ZIP, CODEBUILD_CLONE_REF`
   },
@@ -43,9 +46,23 @@ export const codecommitSource: ActionKind = {
         `The branch ${branchName} of the repository ${repositoryName} has no commit.`,
       )
     const { commit } = await caller.codecommit.getCommit({ repositoryName, commitId })
-    await caller.authorize('codecommit:UploadArchive', `arn:aws:codecommit:${ctx.region}:${account}:${repositoryName}`)
+    const clones = configuration.OutputArtifactFormat === 'CODEBUILD_CLONE_REF'
+    const cloneUrl = `https://git-codecommit.${ctx.region}.amazonaws.com/v1/repos/${repositoryName}`
+    await caller.authorize(
+      clones ? 'codecommit:GetRepository' : 'codecommit:UploadArchive',
+      `arn:aws:codecommit:${ctx.region}:${account}:${repositoryName}`,
+    )
     const [output] = outputs
-    if (output) {
+    if (output && clones)
+      await caller.s3.putObject({
+        Bucket: output.bucket,
+        Key: output.key,
+        Body: Readable.from([Buffer.from(JSON.stringify({ cloneUrl, commitId, branchName }))]),
+        ContentType: 'application/json',
+        Metadata: revisionMetadata(commitId),
+        ...encryptionOf(output),
+      })
+    else if (output) {
       const archive = await ctx
         .use(repositoryObjects)
         .archive({ account, region: ctx.region }, repositoryName, commitId)
@@ -56,6 +73,7 @@ export const codecommitSource: ActionKind = {
           Body: archive,
           ContentType: 'application/zip',
           Metadata: revisionMetadata(commitId),
+          ...encryptionOf(output),
         })
       } finally {
         archive.destroy()
@@ -66,6 +84,7 @@ export const codecommitSource: ActionKind = {
     const summary = message.slice(0, 2048)
     return {
       state: 'succeeded',
+      ...(clones ? { clone: { url: cloneUrl, commit: commitId } } : {}),
       external: { id: commitId, url, summary },
       revision: { id: commitId, summary, url, created: ctx.now().toISOString() },
       variables: {

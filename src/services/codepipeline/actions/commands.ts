@@ -41,7 +41,15 @@ const start = async ({
     principal,
     buildspec: buildspecOf(task),
     sources: primary ? [primary, ...others] : [],
-    ...(output ? { artifact: { bucket: output.bucket, key: output.key } } : {}),
+    ...(output
+      ? {
+          artifact: {
+            bucket: output.bucket,
+            key: output.key,
+            ...(output.kmsKey === undefined ? {} : { kmsKey: output.kmsKey }),
+          },
+        }
+      : {}),
     variables: (task.environmentVariables ?? []).map(({ name, value, type = 'PLAINTEXT' }) => ({ name, value, type })),
     logGroup: `/aws/codepipeline/${pipeline}`,
     timeoutMinutes,
@@ -78,6 +86,7 @@ const kind: TaskKind = {
   outputs: [0, 1],
   timeoutMinutes,
   takesCommands: true,
+  atHome: true,
   check: ({ commands = [], configuration = {}, inputArtifacts = [] }) => {
     const { PrimarySource } = configuration
     if (commands.length === 0) return 'commands is required'

@@ -6,7 +6,15 @@ import { pipeline } from 'node:stream/promises'
 import { type Entry, openPromise } from 'yauzl'
 import type { Caller } from '../../../kernel/context.ts'
 import { AwsError } from '../../../kernel/errors.ts'
-import { ActionFailure, type ActionKind, type Artifact, type Job, type Progress } from './action.ts'
+import {
+  ActionFailure,
+  type ActionKind,
+  type Artifact,
+  copySource,
+  encryptionOf,
+  type Job,
+  type Progress,
+} from './action.ts'
 
 /** Most entries of an archive that is extracted, and most bytes they may unpack to. */
 const limits = { entries: 100_000, bytes: 10 * 1024 ** 3 }
@@ -41,10 +49,30 @@ const isFolder = ({ fileName }: Entry) => fileName.endsWith('/')
 const isLink = ({ externalFileAttributes, versionMadeBy }: Entry) =>
   versionMadeBy >> 8 === 3 && ((externalFileAttributes >>> 16) & 0o170000) === 0o120000
 
-type Target = { readonly bucket: string; readonly prefix: string; readonly cacheControl?: string | undefined }
+type Target = { readonly bucket: string; readonly prefix: string; readonly options: Options }
+
+const cannedAcls = [
+  'authenticated-read',
+  'aws-exec-read',
+  'bucket-owner-full-control',
+  'bucket-owner-read',
+  'private',
+  'public-read',
+  'public-read-write',
+] as const
+type CannedAcl = (typeof cannedAcls)[number]
+const isCannedAcl = (name: string): name is CannedAcl => (cannedAcls as readonly string[]).includes(name)
+
+/** What every object is stored with. */
+const optionsOf = ({ CacheControl, CannedACL = '', KMSEncryptionKeyARN: kmsKey }: Job['configuration']) => ({
+  ...(CacheControl === undefined ? {} : { CacheControl }),
+  ...(isCannedAcl(CannedACL) ? { ACL: CannedACL } : {}),
+  ...(kmsKey === undefined ? {} : encryptionOf({ kmsKey })),
+})
+type Options = ReturnType<typeof optionsOf>
 
 /** Puts every file of the archive into the bucket. yauzl refuses names that leave the archive. */
-const extract = async ({ s3 }: Caller, archive: string, { bucket, prefix, cacheControl }: Target): Promise<void> => {
+const extract = async ({ s3 }: Caller, archive: string, { bucket, prefix, options }: Target): Promise<void> => {
   const zip = await openPromise(archive).catch(() => {
     throw new ActionFailure('ConfigurationError', 'The input artifact is not a zip archive.')
   })
@@ -68,7 +96,7 @@ const extract = async ({ s3 }: Caller, archive: string, { bucket, prefix, cacheC
           Body: content,
           ContentLength: entry.uncompressedSize,
           ContentType: contentTypeOf(key),
-          ...(cacheControl === undefined ? {} : { CacheControl: cacheControl }),
+          ...options,
         })
       } finally {
         content.destroy()
@@ -90,19 +118,19 @@ const download = async ({ s3 }: Caller, { bucket, key }: Artifact, file: string)
 }
 
 const start = async ({ ctx, id, configuration, inputs, role }: Job): Promise<Progress> => {
-  const { BucketName: bucket = '', ObjectKey = '', CacheControl: cacheControl } = configuration
+  const { BucketName: bucket = '', ObjectKey = '' } = configuration
+  const options = optionsOf(configuration)
   const [input] = inputs
   if (!input) throw new ActionFailure('ConfigurationError', 'The action has no input artifact.')
   const caller = await role()
   if (!isTrue(configuration.Extract)) {
-    const source = `${input.bucket}/${input.key}`
     await caller.s3.copyObject({
       Bucket: bucket,
       Key: ObjectKey,
-      CopySource: source,
+      CopySource: copySource(input),
       MetadataDirective: 'REPLACE',
       ContentType: contentTypeOf(ObjectKey),
-      ...(cacheControl === undefined ? {} : { CacheControl: cacheControl }),
+      ...options,
     })
   } else {
     const folder = join(ctx.folder(), 'deploy')
@@ -111,7 +139,7 @@ const start = async ({ ctx, id, configuration, inputs, role }: Job): Promise<Pro
     try {
       await download(caller, input, archive)
       const prefix = ObjectKey === '' || ObjectKey.endsWith('/') ? ObjectKey : `${ObjectKey}/`
-      await extract(caller, archive, { bucket, prefix, cacheControl })
+      await extract(caller, archive, { bucket, prefix, options })
     } finally {
       await rm(archive, { force: true })
     }
@@ -137,9 +165,9 @@ export const s3Deploy: ActionKind = {
   outputs: [0, 0],
   timeoutMinutes: 90,
   check: ({ configuration = {} }) => {
-    const { CannedACL, KMSEncryptionKeyARN, Extract = '', ObjectKey } = configuration
-    if (CannedACL !== undefined) return 'CannedACL is not implemented by Drydock: buckets have no access control lists'
-    if (KMSEncryptionKeyARN !== undefined) return 'KMSEncryptionKeyARN is not implemented by Drydock'
+    const { CannedACL, Extract = '', ObjectKey } = configuration
+    if (CannedACL !== undefined && !CannedACL.includes('#{') && !isCannedAcl(CannedACL))
+      return `CannedACL ${CannedACL} is not one of ${cannedAcls.join(', ')}`
     if (!/^(true|false)$/i.test(Extract)) return 'Extract must be true or false'
     if (!isTrue(Extract) && !ObjectKey) return 'ObjectKey is required when Extract is false'
     return undefined

@@ -1,5 +1,5 @@
 import { AwsError } from '../../../kernel/errors.ts'
-import { ActionFailure, type ActionKind, revisionMetadata } from './action.ts'
+import { ActionFailure, type ActionKind, copySource, encryptionOf, revisionMetadata } from './action.ts'
 
 /** "Amazon S3 source action reference", CodePipeline user guide. */
 export const s3Source: ActionKind = {
@@ -43,14 +43,14 @@ export const s3Source: ActionKind = {
     const versionId = head.VersionId ?? ''
     const [output] = outputs
     if (output) {
-      const source = `${Bucket}/${Key.split('/').map(encodeURIComponent).join('/')}?versionId=${encodeURIComponent(versionId)}`
       await s3.copyObject({
         Bucket: output.bucket,
         Key: output.key,
-        CopySource: source,
+        CopySource: `${copySource({ bucket: Bucket, key: Key })}?versionId=${encodeURIComponent(versionId)}`,
         MetadataDirective: 'REPLACE',
         ContentType: 'application/zip',
         Metadata: revisionMetadata(versionId),
+        ...encryptionOf(output),
       })
     }
     const summary = head.Metadata?.['codepipeline-artifact-revision-summary'] ?? `Amazon S3 version id: ${versionId}`
