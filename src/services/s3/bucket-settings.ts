@@ -1,5 +1,4 @@
 import type { Ctx } from '../../kernel/context.ts'
-import { notImplemented } from '../../kernel/errors.ts'
 import { Bucket, type BucketRecord, bucketOf } from './bucket.ts'
 import { fail, type Operation } from './operation.ts'
 import { checkTags, toTagSet } from './tags.ts'
@@ -33,35 +32,9 @@ export const GetBucketTagging: Operation<'GetBucketTagging'> = async (ctx, input
 export const DeleteBucketTagging: Operation<'DeleteBucketTagging'> = (ctx, input) =>
   change(ctx, input, ({ tags: _, ...bucket }) => bucket)
 
-export const PutBucketNotificationConfiguration: Operation<'PutBucketNotificationConfiguration'> = (ctx, input) => {
-  const { TopicConfigurations, QueueConfigurations, LambdaFunctionConfigurations, EventBridgeConfiguration } =
-    input.NotificationConfiguration
-  if (TopicConfigurations?.length) throw notImplemented('S3 notifications to SNS topics')
-  if (QueueConfigurations?.length) throw notImplemented('S3 notifications to SQS queues')
-  if (LambdaFunctionConfigurations?.length) throw notImplemented('S3 notifications to Lambda functions')
-  return change(ctx, input, ({ eventBridge: _, ...bucket }) =>
-    EventBridgeConfiguration ? { ...bucket, eventBridge: true } : bucket,
-  )
-}
-
-export const GetBucketNotificationConfiguration: Operation<'GetBucketNotificationConfiguration'> = async (
-  ctx,
-  input,
-) => ((await present(ctx, input)).eventBridge ? { EventBridgeConfiguration: {} } : {})
-
 // What cannot be configured here is never configured: the answers are those of a bucket without it.
-
-export const GetBucketLogging: Operation<'GetBucketLogging'> = async (ctx, input) => {
-  await present(ctx, input)
-  return {}
-}
 
 export const GetBucketAccelerateConfiguration: Operation<'GetBucketAccelerateConfiguration'> = async (ctx, input) => {
   await present(ctx, input)
   return {}
-}
-
-export const GetBucketRequestPayment: Operation<'GetBucketRequestPayment'> = async (ctx, input) => {
-  await present(ctx, input)
-  return { Payer: 'BucketOwner' }
 }

@@ -216,7 +216,10 @@ test('settings are answered as they are, and what is not done is refused', async
         },
       }),
     ),
-  ).rejects.toMatchObject({ name: 'NotImplemented' })
+  ).rejects.toMatchObject({
+    name: 'InvalidArgument',
+    message: 'Unable to validate the following destination configurations',
+  })
   expect(await notification()).toEqual({ EventBridgeConfiguration: {} })
 
   const acl = await s3.send(new GetBucketAclCommand({ Bucket }))

@@ -38,6 +38,7 @@ export type BucketRecord = {
   readonly ownership?: 'BucketOwnerPreferred' | 'ObjectWriter' | 'none'
   /** Absent: the owner has full control, nobody else anything. */
   readonly acl?: Acl
+  readonly requesterPays?: boolean
   /** Kinds of configuration it has, in rows of their own. */
   readonly configured?: readonly string[]
   /** Deleting a version for good takes a code of an MFA device. */
@@ -206,7 +207,12 @@ export const CreateBucket: Operation<'CreateBucket'> = async (ctx, input) => {
           BucketName: name,
         },
       )
-    if (!existing) tx.put(Bucket, bucket)
+    if (existing) return
+    tx.put(Bucket, bucket)
+    tx.wake('s3.storage-metrics', name, {
+      in: 86_400_000 - (ctx.now().getTime() % 86_400_000),
+      at: { account: bucket.account, region },
+    })
   })
   return {
     Location: region === 'us-east-1' ? `/${name}` : `http://${name}.s3.amazonaws.com/`,

@@ -1,0 +1,219 @@
+import type { Ctx } from '../../kernel/context.ts'
+import type { AnsweredCall } from '../../kernel/service.ts'
+import { table } from '../../store/store.ts'
+import { again, done, type Reconciler } from '../../work/reconciler.ts'
+import { vendedMetrics } from '../capabilities.ts'
+import { methodOf } from './access-log-line.ts'
+import { Bucket, type BucketRecord, bucketOf } from './bucket.ts'
+import { configuration } from './bucket-configuration.ts'
+import { fail, type Input, malformedXml, type Operation, type Output } from './operation.ts'
+import { storageClassOf } from './storage-class.ts'
+import { checkTags } from './tags.ts'
+import { Current, findCurrent, Older } from './versions.ts'
+
+// Metrics of buckets in CloudWatch ("Amazon S3 metrics and dimensions", S3 user guide).
+
+type Document = Input<'PutBucketMetricsConfiguration'>['MetricsConfiguration']
+const metrics = configuration<Document>('metrics')
+const mostConfigurations = 1000
+
+const filterOf = ({ Filter: filter }: Document) => ({
+  prefix: filter?.Prefix ?? filter?.And?.Prefix ?? '',
+  tags: [...(filter?.Tag ? [filter.Tag] : []), ...(filter?.And?.Tags ?? [])],
+  accessPoint: filter?.AccessPointArn ?? filter?.And?.AccessPointArn,
+})
+
+export const PutBucketMetricsConfiguration: Operation<'PutBucketMetricsConfiguration'> = (ctx, input) => {
+  const document = input.MetricsConfiguration
+  if (document.Id !== input.Id) throw malformedXml()
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(input.Id))
+    throw fail('InvalidConfigurationId', 'The specified configuration ID is invalid.')
+  const { tags, accessPoint } = filterOf(document)
+  checkTags(tags, 'object')
+  if (accessPoint !== undefined)
+    throw fail('InvalidArgument', 'The access point does not exist.', {
+      ArgumentName: 'AccessPointArn',
+      ArgumentValue: accessPoint,
+    })
+  return ctx.write(async (tx) => {
+    const bucket = await bucketOf(ctx, tx, input)
+    if ((await metrics.list(tx, bucket)).length >= mostConfigurations && !(await metrics.find(tx, bucket, input.Id)))
+      throw fail(
+        'TooManyConfigurations',
+        'You are attempting to create a new configuration but have already reached the 1,000-configuration limit.',
+      )
+    tx.put(Bucket, metrics.put(tx, bucket, document, input.Id))
+    return {}
+  })
+}
+
+const noSuch = () => fail('NoSuchConfiguration', 'The specified configuration does not exist.')
+
+export const GetBucketMetricsConfiguration: Operation<'GetBucketMetricsConfiguration'> = async (ctx, input) => {
+  const found = await ctx.read(async (tx) => metrics.find(tx, await bucketOf(ctx, tx, input), input.Id))
+  if (!found) throw noSuch()
+  return { MetricsConfiguration: found } as Output<'GetBucketMetricsConfiguration'>
+}
+
+const pageSize = 100
+
+export const ListBucketMetricsConfigurations: Operation<'ListBucketMetricsConfigurations'> = async (ctx, input) => {
+  const after = Buffer.from(input.ContinuationToken ?? '', 'base64url').toString()
+  const found = await ctx.read(async (tx) => metrics.list(tx, await bucketOf(ctx, tx, input), after, pageSize + 1))
+  const shown = found.slice(0, pageSize)
+  const more = found.length > pageSize
+  return {
+    IsTruncated: more,
+    ...(input.ContinuationToken === undefined ? {} : { ContinuationToken: input.ContinuationToken }),
+    ...(more ? { NextContinuationToken: Buffer.from(shown.at(-1)?.Id ?? '').toString('base64url') } : {}),
+    ...(shown.length > 0 ? { MetricsConfigurationList: shown } : {}),
+  } as Output<'ListBucketMetricsConfigurations'>
+}
+
+export const DeleteBucketMetricsConfiguration: Operation<'DeleteBucketMetricsConfiguration'> = (ctx, input) =>
+  ctx.write(async (tx) => {
+    const bucket = await bucketOf(ctx, tx, input)
+    if (!(await metrics.find(tx, bucket, input.Id))) throw noSuch()
+    tx.put(Bucket, await metrics.remove(tx, bucket, input.Id))
+    return {}
+  })
+
+const kindOf = (operation: string): string => {
+  if (/^List(Objects|ObjectsV2|ObjectVersions|MultipartUploads|Parts)$/.test(operation)) return 'ListRequests'
+  if (operation === 'SelectObjectContent') return 'SelectRequests'
+  const names = {
+    GET: 'GetRequests',
+    PUT: 'PutRequests',
+    POST: 'PostRequests',
+    HEAD: 'HeadRequests',
+    DELETE: 'DeleteRequests',
+  }
+  return names[methodOf(operation) as keyof typeof names] ?? 'GetRequests'
+}
+
+const concerns = async (
+  ctx: Ctx,
+  bucket: BucketRecord,
+  document: Document,
+  key: string | undefined,
+): Promise<boolean> => {
+  const { prefix, tags } = filterOf(document)
+  if (prefix === '' && tags.length === 0) return true
+  if (key === undefined || !key.startsWith(prefix)) return false
+  if (tags.length === 0) return true
+  const record = await ctx.read((tx) => findCurrent(tx, bucket.name, key))
+  return tags.every(({ Key, Value }) => record?.tags?.some((tag) => tag.key === Key && tag.value === Value) ?? false)
+}
+
+/** Counts a call in the request metrics that the bucket is configured with. */
+export const countRequest = async (ctx: Ctx, bucket: BucketRecord, call: AnsweredCall): Promise<void> => {
+  if (!bucket.configured?.includes('metrics')) return
+  const documents = await ctx.read((tx) => metrics.list(tx, bucket))
+  const { operation, input, status, bytes } = call
+  const key = typeof input.Key === 'string' ? input.Key : undefined
+  const { headers, method } = ctx.request
+  const uploaded = Number(headers['x-amz-decoded-content-length'] ?? headers['content-length'] ?? 0) || 0
+  const time = ctx.now()
+  for (const document of documents) {
+    if (!(await concerns(ctx, bucket, document, key))) continue
+    const dimensions = { BucketName: bucket.name, FilterId: document.Id ?? '' }
+    const one = (name: string, value: number, unit = 'Count') => ({ name, dimensions, value, unit, time })
+    await ctx
+      .use(vendedMetrics)
+      .put({ account: bucket.account, region: bucket.region }, 'AWS/S3', [
+        one('AllRequests', 1),
+        one(kindOf(operation), 1),
+        one('4xxErrors', status >= 400 && status < 500 ? 1 : 0),
+        one('5xxErrors', status >= 500 ? 1 : 0),
+        ...(uploaded > 0 ? [one('BytesUploaded', uploaded, 'Bytes')] : []),
+        ...(bytes > 0 && method !== 'HEAD' ? [one('BytesDownloaded', bytes, 'Bytes')] : []),
+      ])
+  }
+}
+
+const DAY = 86_400_000
+const rowsAtOnce = 2000
+
+/** How far the present count of a bucket has come. */
+type Count = {
+  readonly bucket: string
+  readonly phase: 'current' | 'older'
+  readonly after?: string
+  readonly objects: number
+  readonly bytes: Readonly<Record<string, number>>
+}
+export const StorageCount = table<Count>('s3.storage-count', { scope: 'global', key: ({ bucket }) => bucket })
+
+/** `StorageType` of a class ("Amazon S3 CloudWatch daily storage metrics for buckets"). */
+const storageTypes: Readonly<Record<string, string>> = {
+  STANDARD: 'StandardStorage',
+  REDUCED_REDUNDANCY: 'ReducedRedundancyStorage',
+  STANDARD_IA: 'StandardIAStorage',
+  ONEZONE_IA: 'OneZoneIAStorage',
+  INTELLIGENT_TIERING: 'IntelligentTieringFAStorage',
+  GLACIER_IR: 'GlacierInstantRetrievalStorage',
+  GLACIER: 'GlacierStorage',
+  DEEP_ARCHIVE: 'DeepArchiveStorage',
+}
+
+/** Counts every bucket once a day after midnight UTC, a page of rows per step. The key is the bucket. */
+export const countStorage: Reconciler = {
+  name: 's3.storage-metrics',
+  step: async (ctx, name) => {
+    const looked = await ctx.read(async (tx) => {
+      if (!(await tx.get(Bucket, name))) return undefined
+      const count: Count = (await tx.get(StorageCount, name)) ?? {
+        bucket: name,
+        phase: 'current',
+        objects: 0,
+        bytes: {},
+      }
+      const table = count.phase === 'current' ? Current : Older
+      const rows = await tx.list<Parameters<typeof Older.key>[0]>(table as typeof Older, {
+        prefix: `${name}\0`,
+        limit: rowsAtOnce,
+        ...(count.after ? { after: count.after } : {}),
+      })
+      const bytes = { ...count.bytes }
+      for (const row of rows) {
+        if (row.marker) continue
+        const type = storageTypes[storageClassOf(row)] ?? 'StandardStorage'
+        bytes[type] = (bytes[type] ?? 0) + row.size
+      }
+      const last = rows.at(-1)
+      const { after: _, ...rest } = { ...count, objects: count.objects + rows.length, bytes }
+      const key =
+        last && (count.phase === 'current' ? Current.key(last as Parameters<typeof Current.key>[0]) : Older.key(last))
+      if (rows.length === rowsAtOnce && key !== undefined) return { next: { ...rest, after: key }, total: undefined }
+      return count.phase === 'current'
+        ? { next: { ...rest, phase: 'older' as const }, total: undefined }
+        : { next: undefined, total: rest }
+    })
+    if (!looked) return done()
+    const { next, total } = looked
+    await ctx.write(async (tx) => {
+      if (next) tx.put(StorageCount, next)
+      else tx.delete(StorageCount, name)
+    })
+    if (!total) return again({ in: 0 })
+    const now = ctx.now()
+    const time = new Date(Math.floor(now.getTime() / DAY) * DAY)
+    const one = (metric: string, type: string, value: number, unit: string) => ({
+      name: metric,
+      dimensions: { BucketName: name, StorageType: type },
+      value,
+      unit,
+      time,
+    })
+    await ctx
+      .use(vendedMetrics)
+      .put(ctx.place, 'AWS/S3', [
+        one('NumberOfObjects', 'AllStorageTypes', total.objects, 'Count'),
+        ...Object.entries(total.bytes).map(([type, bytes]) => one('BucketSizeBytes', type, bytes, 'Bytes')),
+      ])
+    return again({ in: untilMidnight(now.getTime()) })
+  },
+}
+
+/** Milliseconds until the next midnight UTC. */
+export const untilMidnight = (now: number): number => DAY - (now % DAY)

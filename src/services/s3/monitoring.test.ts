@@ -1,0 +1,178 @@
+import { CloudWatchClient, GetMetricStatisticsCommand } from '@aws-sdk/client-cloudwatch'
+import {
+  CreateBucketCommand,
+  DeleteBucketMetricsConfigurationCommand,
+  GetBucketLoggingCommand,
+  GetBucketMetricsConfigurationCommand,
+  GetBucketRequestPaymentCommand,
+  GetObjectCommand,
+  ListBucketMetricsConfigurationsCommand,
+  ListObjectsV2Command,
+  PutBucketLoggingCommand,
+  PutBucketMetricsConfigurationCommand,
+  PutBucketPolicyCommand,
+  PutBucketRequestPaymentCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Story, story } from '../../../test/story.ts'
+
+let drydock: Story
+let s3: S3Client
+let other: S3Client
+beforeAll(async () => {
+  drydock = await story({ config: { auth: 'trust' } })
+  s3 = drydock.client(S3Client)
+  other = drydock.client(S3Client, { accessKeyId: '111111111111', secretAccessKey: 'any' })
+})
+afterAll(() => drydock.close())
+
+const make = (Bucket: string) => s3.send(new CreateBucketCommand({ Bucket }))
+const put = (Bucket: string, Key: string, Body = Key) => s3.send(new PutObjectCommand({ Bucket, Key, Body }))
+const keys = async (Bucket: string) =>
+  ((await s3.send(new ListObjectsV2Command({ Bucket }))).Contents ?? []).map(({ Key = '' }) => Key)
+const policy = (Bucket: string, ...Statement: object[]) =>
+  s3.send(new PutBucketPolicyCommand({ Bucket, Policy: JSON.stringify({ Version: '2012-10-17', Statement }) }))
+const sum = async (MetricName: string, dimensions: Record<string, string>) => {
+  const now = drydock.clock.now().getTime()
+  const { Datapoints = [] } = await drydock.client(CloudWatchClient).send(
+    new GetMetricStatisticsCommand({
+      Namespace: 'AWS/S3',
+      MetricName,
+      Dimensions: Object.entries(dimensions).map(([Name, Value]) => ({ Name, Value })),
+      StartTime: new Date(now - 2 * 86_400_000),
+      EndTime: new Date(now + 60_000),
+      Period: 86_400,
+      Statistics: ['Sum'],
+    }),
+  )
+  return Datapoints.reduce((total, { Sum = 0 }) => total + Sum, 0)
+}
+
+test('requests are logged in objects of the target bucket, where its policy lets the log service write', async () => {
+  await make('watched')
+  await make('logs')
+  await policy('logs', {
+    Effect: 'Allow',
+    Principal: { Service: 'logging.s3.amazonaws.com' },
+    Action: 's3:PutObject',
+    Resource: 'arn:aws:s3:::logs/*',
+    Condition: {
+      ArnLike: { 'aws:SourceArn': 'arn:aws:s3:::watched' },
+      StringEquals: { 'aws:SourceAccount': drydock.account },
+    },
+  })
+  const LoggingEnabled = { TargetBucket: 'logs', TargetPrefix: 'w/' }
+  await s3.send(new PutBucketLoggingCommand({ Bucket: 'watched', BucketLoggingStatus: { LoggingEnabled } }))
+  expect(await s3.send(new GetBucketLoggingCommand({ Bucket: 'watched' }))).toMatchObject({ LoggingEnabled })
+  await put('watched', 'a b', 'hello')
+  await s3.send(new GetObjectCommand({ Bucket: 'watched', Key: 'a b' })).then(({ Body }) => Body?.transformToString())
+  await fetch(`${drydock.endpoint}/watched/x?X-Test=%22%0a`, { headers: { 'user-agent': 'me "x"' } })
+  await drydock.advance({ minutes: 6 })
+  const [key = ''] = await keys('logs')
+  expect(key).toMatch(/^w\/\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d-[0-9A-F]{16}$/)
+  const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'logs', Key: key }))
+  const lines = ((await Body?.transformToString()) ?? '').trimEnd().split('\n')
+  expect(lines).toHaveLength(5)
+  const find = (operation: string) => lines.find((line) => line.includes(` ${operation} `)) ?? ''
+  expect(find('REST.GET.LOGGING')).toContain('"GET /watched/?logging= HTTP/1.1" 200 -')
+  expect(find('REST.PUT.OBJECT')).toMatch(
+    /^[0-9a-f]{64} watched \[\d\d\/Nov\/2026:\d\d:\d\d:\d\d \+0000\] 127\.0\.0\.1 [0-9a-f]{64} /,
+  )
+  expect(find('REST.PUT.OBJECT')).toContain(' a%2520b "PUT /watched/a%20b?x-id=PutObject HTTP/1.1" 200 -')
+  const denied = lines.find((line) => line.includes(' 403 AccessDenied ')) ?? ''
+  expect(denied).toContain('REST.GET.OBJECT x "GET /watched/x?X-Test=%22%0a HTTP/1.1"')
+  expect(denied).toContain('"me %22x%22"')
+})
+
+test('partitioned keys; targets that cannot be', async () => {
+  await make('parted')
+  await make('parted-logs')
+  await policy('parted-logs', {
+    Effect: 'Allow',
+    Principal: { Service: 'logging.s3.amazonaws.com' },
+    Action: 's3:PutObject',
+    Resource: 'arn:aws:s3:::parted-logs/*',
+  })
+  const log = (TargetBucket: string) =>
+    s3.send(
+      new PutBucketLoggingCommand({
+        Bucket: 'parted',
+        BucketLoggingStatus: {
+          LoggingEnabled: {
+            TargetBucket,
+            TargetPrefix: '',
+            TargetObjectKeyFormat: { PartitionedPrefix: { PartitionDateSource: 'EventTime' } },
+          },
+        },
+      }),
+    )
+  await expect(log('nothing')).rejects.toMatchObject({ name: 'InvalidTargetBucketForLogging' })
+  await log('parted-logs')
+  await put('parted', 'k')
+  await drydock.advance({ minutes: 6 })
+  expect((await keys('parted-logs'))[0]).toMatch(
+    new RegExp(`^${drydock.account}/us-east-1/parted/2026/11/\\d\\d/2026-11-\\d\\d-00-00-00-[0-9A-F]{16}$`),
+  )
+})
+
+test('the requester pays, and says so', async () => {
+  const Bucket = 'paid'
+  await make(Bucket)
+  await put(Bucket, 'k')
+  await policy(Bucket, {
+    Effect: 'Allow',
+    Principal: { AWS: '111111111111' },
+    Action: 's3:GetObject',
+    Resource: `arn:aws:s3:::${Bucket}/*`,
+  })
+  await s3.send(new PutBucketRequestPaymentCommand({ Bucket, RequestPaymentConfiguration: { Payer: 'Requester' } }))
+  expect((await s3.send(new GetBucketRequestPaymentCommand({ Bucket }))).Payer).toBe('Requester')
+  const get = (client: S3Client, RequestPayer?: 'requester') =>
+    client.send(new GetObjectCommand({ Bucket, Key: 'k', RequestPayer }))
+  await expect(get(other)).rejects.toMatchObject({ name: 'AccessDenied', $metadata: { httpStatusCode: 403 } })
+  expect((await get(other, 'requester')).RequestCharged).toBe('requester')
+  expect((await get(s3)).RequestCharged).toBeUndefined()
+})
+
+test('request metrics by filter', async () => {
+  const Bucket = 'measured'
+  await make(Bucket)
+  const configure = (Id: string, Prefix?: string) =>
+    s3.send(
+      new PutBucketMetricsConfigurationCommand({
+        Bucket,
+        Id,
+        MetricsConfiguration: { Id, ...(Prefix ? { Filter: { Prefix } } : {}) },
+      }),
+    )
+  await configure('all')
+  await configure('docs', 'docs/')
+  await put(Bucket, 'docs/a', '12345')
+  await put(Bucket, 'b')
+  await expect(s3.send(new GetObjectCommand({ Bucket, Key: 'docs/none' }))).rejects.toThrow()
+  expect(await sum('PutRequests', { BucketName: Bucket, FilterId: 'docs' })).toBe(1)
+  expect(await sum('4xxErrors', { BucketName: Bucket, FilterId: 'docs' })).toBe(1)
+  expect(await sum('AllRequests', { BucketName: Bucket, FilterId: 'docs' })).toBe(2)
+  expect(await sum('PutRequests', { BucketName: Bucket, FilterId: 'all' })).toBeGreaterThanOrEqual(2)
+  const listed = await s3.send(new ListBucketMetricsConfigurationsCommand({ Bucket }))
+  expect(listed.MetricsConfigurationList?.map(({ Id }) => Id)).toEqual(['all', 'docs'])
+  await s3.send(new DeleteBucketMetricsConfigurationCommand({ Bucket, Id: 'all' }))
+  await expect(s3.send(new GetBucketMetricsConfigurationCommand({ Bucket, Id: 'all' }))).rejects.toMatchObject({
+    name: 'NoSuchConfiguration',
+  })
+  expect(
+    (await s3.send(new GetBucketMetricsConfigurationCommand({ Bucket, Id: 'docs' }))).MetricsConfiguration?.Id,
+  ).toBe('docs')
+})
+
+test('objects and bytes are counted daily', async () => {
+  const Bucket = 'counted'
+  await make(Bucket)
+  await put(Bucket, 'a', '12345')
+  await put(Bucket, 'b', '123')
+  await drydock.advance({ days: 1 })
+  expect(await sum('NumberOfObjects', { BucketName: Bucket, StorageType: 'AllStorageTypes' })).toBe(2)
+  expect(await sum('BucketSizeBytes', { BucketName: Bucket, StorageType: 'StandardStorage' })).toBe(8)
+})
