@@ -31,7 +31,7 @@ const toBotocore: { readonly [S in ServiceId]?: Special } = {
   autoscaling: ({ name }) => (name === 'UserData' ? omit : undefined),
   // Everything up to the last slash is cut off ids; counts are text.
   route53: ({ name }, random) =>
-    /^(?:Id|HostedZoneId|ResourceId|DelegationSetId|ChangeId)$/.test(name)
+    /^(?:Id|HostedZoneId(?:Marker)?|ResourceId|DelegationSetId|ChangeId)$/.test(name)
       ? `Z${random.below(1e6)}`
       : name === 'MaxItems'
         ? omit
