@@ -253,6 +253,10 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
   },
   { why: 'Of no webhook in particular.', keys: /^codepipeline:ListWebhooks aws:ResourceTag/ },
   { why: 'A third party’s action type has no tags.', keys: /^codepipeline:UpdateActionType aws:ResourceTag/ },
+  {
+    why: 'The API has no such parameter: it is said when the webhook is made.',
+    keys: /^codebuild:UpdateWebhook codebuild:(manualCreation|scopeConfiguration\.(domain|name|scope))$/,
+  },
   { why: 'Role templates are not here.', keys: /^iam:\w+ iam:RoleTemplateARN$/ },
   { why: 'Access grants of CloudWatch are not here.', keys: /^cloudwatch:\w+ cloudwatch:HasAccessGrant$/ },
 ]

@@ -1,4 +1,6 @@
+import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
+import type { WriteTx } from '../../store/store.ts'
 import {
   Batch,
   type BatchRecord,
@@ -11,10 +13,33 @@ import {
 } from './batch.ts'
 import { Build, buildArn } from './build.ts'
 import { fail, type Input, type Operation, pageSize, positionOf, tokenOf } from './operation.ts'
-import { checkBatchConfig, checkRole, getProject, Project, projectArn } from './project.ts'
-import { batchReconciler, once, refuse, settingsOf } from './start.ts'
+import { type BatchConfig, checkBatchConfig, checkRole, getProject, Project, projectArn } from './project.ts'
+import { batchReconciler, once, refuse, type Settings, settingsOf } from './start.ts'
 
 const invalid = (message: string) => fail('InvalidInputException', message)
+
+/** A new batch of these settings, submitted, its reconciler woken. */
+export const startBatch = async (
+  ctx: Ctx,
+  tx: WriteTx,
+  settings: Settings,
+  config: BatchConfig | undefined,
+): Promise<BatchRecord> => {
+  if (!config?.serviceRole) throw invalid('Invalid build batch config: a service role for batch builds is required')
+  const project = await tx.get(Project, settings.project)
+  if (!project) throw fail('ResourceNotFoundException', `Project cannot be found: ${projectArn(ctx, settings.project)}`)
+  const number = (project.batches ?? 0) + 1
+  tx.put(Project, { ...project, batches: number })
+  const uuid = ctx.newId()
+  const now = ctx.now().getTime()
+  const record: BatchRecord = {
+    ...{ id: `${project.name}:${uuid}`, uuid, project: project.name, number, created: now, begun: now },
+    ...{ status: 'IN_PROGRESS', phases: [], settings, config, fastFail: false, groups: [], reports: [], stored: [] },
+  }
+  tx.wake(batchReconciler, record.id)
+  const submitted = endBatchPhase(beginBatchPhase(record, 'SUBMITTED', now), 'SUCCEEDED', now)
+  return tx.put(Batch, beginBatchPhase(submitted, 'DOWNLOAD_BATCHSPEC', now))
+}
 
 /** AWS API: "StartBuildBatch". Needs a role for batches, of the project or of the request. */
 export const StartBuildBatch: Operation<'StartBuildBatch'> = async (ctx, input) => {
@@ -31,21 +56,7 @@ export const StartBuildBatch: Operation<'StartBuildBatch'> = async (ctx, input) 
   if (buildBatchConfigOverride) await checkBatchConfig(ctx, config, project.name)
   const settings = settingsOf(ctx, project, asBuild)
   if (input.serviceRoleOverride) await checkRole(ctx, input.serviceRoleOverride, project.name)
-  const uuid = ctx.newId()
-  const batch = await once(ctx, Batch, input.idempotencyToken, input, async (tx) => {
-    const fresh = await tx.get(Project, project.name)
-    if (!fresh) throw fail('ResourceNotFoundException', `Project cannot be found: ${projectArn(ctx, project.name)}`)
-    const number = (fresh.batches ?? 0) + 1
-    tx.put(Project, { ...fresh, batches: number })
-    const now = ctx.now().getTime()
-    const record: BatchRecord = {
-      ...{ id: `${project.name}:${uuid}`, uuid, project: project.name, number, created: now, begun: now },
-      ...{ status: 'IN_PROGRESS', phases: [], settings, config, fastFail: false, groups: [], reports: [], stored: [] },
-    }
-    tx.wake(batchReconciler, record.id)
-    const submitted = endBatchPhase(beginBatchPhase(record, 'SUBMITTED', now), 'SUCCEEDED', now)
-    return tx.put(Batch, beginBatchPhase(submitted, 'DOWNLOAD_BATCHSPEC', now))
-  })
+  const batch = await once(ctx, Batch, input.idempotencyToken, input, (tx) => startBatch(ctx, tx, settings, config))
   return { buildBatch: toBatch(ctx, batch) }
 }
 

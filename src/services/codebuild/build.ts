@@ -117,6 +117,8 @@ export type BuildRecord = {
   /** `ready`: everything lies in the build folder, the task may be started. `over`: the task has ended. `done`: nothing is left of it. */
   readonly stage: 'new' | 'ready' | 'running' | 'over' | 'done'
   readonly run?: Run
+  /** Variables that tell of the event that started it. */
+  readonly webhook?: Readonly<Record<string, string>>
   /** The batch it belongs to, and which of its builds it is. */
   readonly batch?: { readonly id: string; readonly identifier: string }
   readonly autoRetry?: {

@@ -116,6 +116,7 @@ export const builtInVariables = (
     CODEBUILD_BUILD_ID: build.id,
     CODEBUILD_BUILD_IMAGE: image,
     ...(build.batch ? { CODEBUILD_BATCH_BUILD_IDENTIFIER: build.batch.identifier } : {}),
+    ...build.webhook,
     CODEBUILD_BUILD_NUMBER: String(build.number),
     CODEBUILD_INITIATOR: build.initiator,
     CODEBUILD_KMS_KEY_ID: build.encryptionKey,

@@ -2,7 +2,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRules } from '../../kernel/service.ts'
 import { batchIdOf } from './batch.ts'
 import { buildIdOf } from './build.ts'
-import { batchKeys, conditionKeys, exportKeys, overrideKeys } from './condition-keys.ts'
+import { batchKeys, conditionKeys, exportKeys, memberKeys, overrideKeys } from './condition-keys.ts'
 import type { Input, NS } from './operation.ts'
 import { Project, type ProjectRecord, projectArn } from './project.ts'
 import { ReportGroup, reportGroupArn } from './report-group.ts'
@@ -28,6 +28,12 @@ const ofGroup = ({ reportGroupArn: arn }: { reportGroupArn: string }) => ({ reso
 /** What may be done to a report is said of its group. */
 const groupOfReport = (arn: string) => arn.replace(/:report\/(.*):[^:]*$/, ':report-group/$1')
 const ofReport = ({ reportArn }: { reportArn: string }) => ({ resources: [groupOfReport(reportArn)] })
+
+const webhookMembers = [
+  'buildType',
+  'manualCreation',
+  ...['domain', 'name', 'scope'].map((one) => `scopeConfiguration.${one}`),
+]
 
 export const access: AccessRules<NS> = {
   operations: {
@@ -63,6 +69,16 @@ export const access: AccessRules<NS> = {
     }),
     ListBuildBatchesForProject: ({ projectName = '' }, ctx) => projectNamed({ projectName }, ctx),
     ListBuildBatches: () => ({ resources: ['*'] }),
+    CreateWebhook: (input, ctx) => ({ ...projectNamed(input, ctx), context: memberKeys(input, webhookMembers) }),
+    UpdateWebhook: (input, ctx) => ({ ...projectNamed(input, ctx), context: memberKeys(input, webhookMembers) }),
+    DeleteWebhook: projectNamed,
+    InvalidateProjectCache: projectNamed,
+    ImportSourceCredentials: (input) => ({
+      resources: ['*'],
+      context: memberKeys(input, ['authType', 'serverType', 'shouldOverwrite', 'token', 'username']),
+    }),
+    DeleteSourceCredentials: () => ({ resources: ['*'] }),
+    ListSourceCredentials: () => ({ resources: ['*'] }),
     ListBuilds: () => ({ resources: ['*'] }),
     ListCuratedEnvironmentImages: () => ({ resources: ['*'] }),
   },

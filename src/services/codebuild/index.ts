@@ -42,15 +42,22 @@ import {
   ReportGroup,
   UpdateReportGroup,
 } from './report-group.ts'
+import {
+  DeleteSourceCredentials,
+  ImportSourceCredentials,
+  ListSourceCredentials,
+  SourceCredential,
+} from './source-credentials.ts'
 import { RetryBuild, StartBuild, Token } from './start.ts'
+import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from './webhook.ts'
 
 const projectGaps =
-  'Refused with NotImplemented: sources other than CODECOMMIT, S3, CODEPIPELINE and NO_SOURCE, source credentials, submodules, ' +
+  'Refused with NotImplemented: submodules, statuses reported to a source’s provider, CodeConnections, ' +
   'VPCs, file systems, badges, fleets, logs in S3, other environments than Linux containers. Caches of Docker layers.'
 
 export const service = defineService<NS>()({
   id: 'codebuild',
-  tables: [Project, Build, Plan, Token, Door, ReportGroup, Report, Detail, Batch],
+  tables: [Project, Build, Plan, Token, Door, ReportGroup, Report, Detail, Batch, SourceCredential, Hook],
   operations: {
     CreateProject,
     UpdateProject,
@@ -78,6 +85,12 @@ export const service = defineService<NS>()({
     DescribeCodeCoverages,
     GetReportGroupTrend,
     InvalidateProjectCache,
+    ImportSourceCredentials,
+    ListSourceCredentials,
+    DeleteSourceCredentials,
+    CreateWebhook,
+    UpdateWebhook,
+    DeleteWebhook,
     StartBuildBatch,
     StopBuildBatch,
     RetryBuildBatch,
@@ -93,13 +106,19 @@ export const service = defineService<NS>()({
       'Runtimes are those of the host or image, none are installed; the compute type sets no limits and privileged mode gives no privilege, artifacts are not encrypted with KMS, curated ' +
       'images stand for the host system.',
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
+    ImportSourceCredentials: 'Refused with NotImplemented: CODECONNECTIONS. Tokens are not tried at the provider.',
+    CreateWebhook:
+      'The provider is not told of it: payload URL and secret are to be entered there, as with manual creation. Refused with ' +
+      'NotImplemented: organizations, workflows of GitHub Actions, Buildkite, approval by comment.',
+    UpdateWebhook: 'As CreateWebhook.',
+    DeleteWebhook: 'As CreateWebhook.',
     StartBuildBatch:
       "As StartBuild. Tasks of a batch have no fleets and no debug sessions, and batches report no status to a source's provider.",
     RetryBuildBatch: 'As StartBuildBatch.',
     ListCuratedEnvironmentImages: 'Lists only images that run on this host.',
   },
   access,
-  routes: [credentialsRoute],
+  routes: [credentialsRoute, webhookRoute],
   reconcilers: [buildRun, batchRun, reportExpiry],
   provides: [provide(managedBuilds, managed)],
   uses: [repositoryObjects, vendedMetrics],

@@ -20,3 +20,9 @@ export const parseS3Location = (location: string): { bucket: string; key: string
 
 /** Whether a project's `buildspec` is the specification itself, not the path of one. */
 export const isInlineBuildspec = (buildspec: string): boolean => /\n|^\s*[{]|^\s*version\s*:/.test(buildspec)
+
+/** A repository's URL, if it is one that may be fetched at all. */
+export const gitUrl = (location: string | undefined): URL | undefined => {
+  const url = URL.canParse(location ?? '') ? new URL(location ?? '') : undefined
+  return url && /^https?:$/.test(url.protocol) && url.pathname.length > 1 ? url : undefined
+}

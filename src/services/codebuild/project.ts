@@ -2,8 +2,9 @@ import type { Ctx } from '../../kernel/context.ts'
 import { AwsError, notImplemented } from '../../kernel/errors.ts'
 import type { Present } from '../../kernel/types.ts'
 import { table } from '../../store/store.ts'
-import { parseCodeCommitLocation, parseS3Location } from './location.ts'
+import { gitUrl, parseCodeCommitLocation, parseS3Location } from './location.ts'
 import { fail, type Input, type Operation, pageSize, positionOf, tokenOf } from './operation.ts'
+import { toWebhook, type WebhookRecord } from './webhook-record.ts'
 
 type Settings = Input<'CreateProject'>
 export type Source = Settings['source']
@@ -36,6 +37,7 @@ export type ProjectRecord = {
   readonly concurrentBuildLimit?: number
   readonly autoRetryLimit?: number
   readonly buildBatchConfig?: BatchConfig
+  readonly webhook?: WebhookRecord
   readonly created: string
   readonly modified: string
   /** Number of the last build started. */
@@ -59,7 +61,7 @@ export const projectArn = (ctx: Pick<Ctx, 'arn'>, name: string) => ctx.arn(`proj
 type Wire = NonNullable<NonNullable<Awaited<ReturnType<Operation<'CreateProject'>>>['project']>>
 
 const toProject = (ctx: Ctx, project: ProjectRecord): Wire => {
-  const { created, modified, builds: _builds, batches: _batches, cacheId: _cacheId, ...settings } = project
+  const { created, modified, builds: _builds, batches: _batches, cacheId: _cacheId, webhook, ...settings } = project
   return {
     ...settings,
     arn: projectArn(ctx, project.name),
@@ -69,6 +71,7 @@ const toProject = (ctx: Ctx, project: ProjectRecord): Wire => {
     tags: [...project.tags],
     created: new Date(created),
     lastModified: new Date(modified),
+    ...(webhook ? { webhook: toWebhook(ctx, webhook) } : {}),
     badge: { badgeEnabled: false },
     projectVisibility: 'PRIVATE',
   }
@@ -104,13 +107,13 @@ export const checkSource = (source: Source, title = 'project source'): void => {
     case 'CODEPIPELINE':
       break
     default:
-      throw notImplemented(`sources of type ${source.type}`)
+      if (!gitUrl(source.location))
+        throw invalid(`Invalid ${title}: location must be a valid HTTP URL of a Git repository`)
   }
   if (source.gitSubmodulesConfig?.fetchSubmodules) throw notImplemented('git submodules in sources')
-  if (source.auth) throw notImplemented('source credentials (source.auth)')
+  if (source.auth?.type === 'CODECONNECTIONS') throw notImplemented('source credentials of CodeConnections')
   if (source.reportBuildStatus) throw notImplemented('reportBuildStatus')
   if (source.buildStatusConfig) throw notImplemented('buildStatusConfig')
-  if (source.insecureSsl) throw notImplemented('insecureSsl')
 }
 
 /** @param pattern CodePipeline names sources by its artifacts, which may have hyphens. */

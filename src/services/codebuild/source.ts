@@ -11,7 +11,8 @@ import { locate, type View } from './artifact-files.ts'
 import type { Sourced } from './build.ts'
 import { PhaseFailure } from './environment.ts'
 import { authorizePull, recordPull } from './git-pull.ts'
-import { isInlineBuildspec, parseCodeCommitLocation, parseS3Location } from './location.ts'
+import { fetchGit } from './git-source.ts'
+import { gitUrl, isInlineBuildspec, parseCodeCommitLocation, parseS3Location } from './location.ts'
 import type { Source } from './project.ts'
 
 /** Where sources lie, as the build sees them. */
@@ -64,6 +65,9 @@ export const saveObject = async (
   return object.Metadata?.['codepipeline-artifact-revision'] ?? object.VersionId
 }
 
+/** A repository elsewhere. */
+const isGit = ({ type }: Source) => /^(GITHUB|GITLAB|BITBUCKET)/.test(type)
+
 /** The folder of a source, as the build sees it. */
 const folderOf = (ctx: Ctx, build: Sourced, source: Source, index: number): string => {
   const base = `/codebuild/output/src${Number.parseInt(build.uuid.slice(0, 8), 16)}/src`
@@ -71,6 +75,8 @@ const folderOf = (ctx: Ctx, build: Sourced, source: Source, index: number): stri
     const found = parseCodeCommitLocation(source.location ?? '')
     return `${base}/git-codecommit.${found?.region ?? ctx.region}.amazonaws.com/v1/repos/${found?.repository ?? ''}`
   }
+  const url = isGit(source) ? gitUrl(source.location) : undefined
+  if (url) return posix.join(base, url.hostname, url.pathname.replace(/\.git\/?$/, '').replace(/[^\w./-]/g, '_'))
   return build.secondarySources.length === 0 ? base : `${base}/s3/${String(index).padStart(2, '0')}`
 }
 
@@ -109,6 +115,7 @@ const fetchSource = async (
     await recordPull(ctx, role, place, found.repository)
     return commit.commitId
   }
+  if (isGit(source)) return fetchGit(ctx, role, source, version, host)
   const place = parseS3Location(source.location ?? '')
   if (source.type !== 'S3' || !place) throw failure(`sources of type ${source.type} are not supported`, source, version)
   if (place.key.endsWith('/')) {
@@ -171,6 +178,7 @@ export const fetchSources = async (
       const resolved = await fetchSource(ctx, role, source, version, host, scratch)
       if (index === 0) resolvedVersion = resolved
     } catch (error) {
+      if (error instanceof PhaseFailure && isGit(source)) throw failure(error.message, source, version)
       if (error instanceof ArchiveError) throw failure(error.message, source, version)
       throw told(error, source, version)
     }

@@ -52,9 +52,7 @@ export const initiatorOf = (ctx: Ctx): string => {
 
 /** What of StartBuild's input this CodeBuild does not do: refused, never ignored. */
 export const refuse = (input: Omit<Input<'StartBuild'>, 'projectName'>): void => {
-  if (input.sourceAuthOverride) throw notImplemented('sourceAuthOverride')
   if (input.gitSubmodulesConfigOverride?.fetchSubmodules) throw notImplemented('git submodules in sources')
-  if (input.insecureSslOverride) throw notImplemented('insecureSslOverride')
   if (input.reportBuildStatusOverride) throw notImplemented('reportBuildStatusOverride')
   if (input.buildStatusConfigOverride) throw notImplemented('buildStatusConfigOverride')
   if (input.certificateOverride) throw notImplemented('certificateOverride')
@@ -77,6 +75,8 @@ const sourceOf = (project: ProjectRecord, input: Input<'StartBuild'>): Source =>
     ...(at === undefined ? {} : { location: at }),
     ...(spec ? { buildspec: spec } : {}),
     ...(depth === undefined ? {} : { gitCloneDepth: depth }),
+    ...(input.sourceAuthOverride ? { auth: input.sourceAuthOverride } : {}),
+    ...(input.insecureSslOverride === undefined ? {} : { insecureSsl: input.insecureSslOverride }),
   }
 }
 

@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process'
+import { lookup } from 'node:dns/promises'
+import { mkdir } from 'node:fs/promises'
+import { BlockList, isIP } from 'node:net'
+import type { Caller, Ctx } from '../../kernel/context.ts'
+import { PhaseFailure } from './environment.ts'
+import { gitUrl } from './location.ts'
+import type { Source } from './project.ts'
+import { credentialOf } from './source-credentials.ts'
+
+// Sources in git repositories elsewhere, fetched by this host's git over HTTP with nothing of the user's configuration.
+// A repository's address is somebody's input: what leads back to this host or to a cloud's metadata is refused.
+
+/** Loopback, link-local and unspecified addresses. */
+const forbidden = new BlockList()
+for (const [net, prefix] of [
+  ['0.0.0.0', 8],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+] as const)
+  forbidden.addSubnet(net, prefix, 'ipv4')
+forbidden.addAddress('::', 'ipv6')
+forbidden.addAddress('::1', 'ipv6')
+forbidden.addSubnet('fe80::', 10, 'ipv6')
+
+/** `host:port:address`, by which git goes where was looked; `undefined` for this server's own repositories. */
+const pinned = async (ctx: Ctx, url: URL): Promise<string | undefined> => {
+  if (url.origin === new URL(ctx.compute.endpointFor('host')).origin && url.pathname.startsWith('/v1/repos/'))
+    return undefined
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const found = isIP(host) ? [{ address: host }] : await lookup(host, { all: true }).catch(() => [])
+  const [first] = found
+  if (!first) throw new PhaseFailure('CLIENT_ERROR', `the host ${host} is not known`)
+  for (const { address } of found)
+    if (forbidden.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'))
+      throw new PhaseFailure('CLIENT_ERROR', `${host} is an address of this host: sources are not fetched from there`)
+  return `${host}:${url.port || (url.protocol === 'https:' ? 443 : 80)}:${first.address}`
+}
+
+type Git = (...args: string[]) => Promise<{ code: number; output: string; complaint: string }>
+
+const settings = {
+  'core.hooksPath': '/dev/null',
+  'protocol.allow': 'never',
+  'protocol.http.allow': 'always',
+  'protocol.https.allow': 'always',
+  'fetch.fsckObjects': 'true',
+  'http.followRedirects': 'false',
+  'http.lowSpeedLimit': '1000',
+  'http.lowSpeedTime': '60',
+  'advice.detachedHead': 'false',
+  'safe.directory': '*',
+}
+
+/** Git in a folder. What is secret goes by the environment, where no list of processes shows it. */
+const gitIn = (folder: string, more: Readonly<Record<string, string>>): Git => {
+  const all = Object.entries({ ...settings, ...more })
+  const env = {
+    PATH: '/usr/local/bin:/usr/bin:/bin',
+    LC_ALL: 'C',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_CONFIG_COUNT: String(all.length),
+    ...Object.fromEntries(
+      all.flatMap(([key, value], index) => [
+        [`GIT_CONFIG_KEY_${index}`, key],
+        [`GIT_CONFIG_VALUE_${index}`, value],
+      ]),
+    ),
+  }
+  return (...args) =>
+    new Promise((resolve, reject) => {
+      const child = spawn('git', args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+      let output = ''
+      let complaint = ''
+      child.stdout.on('data', (chunk: Buffer) => (output = (output + chunk).slice(-4096)))
+      child.stderr.on('data', (chunk: Buffer) => (complaint = (complaint + chunk).slice(-4096)))
+      child.on('error', reject)
+      child.on('close', (code) => resolve({ code: code ?? -1, output: output.trim(), complaint: complaint.trim() }))
+    })
+}
+
+const commitId = /^[0-9a-f]{40}$/
+
+/** What a version may be called in the repository, the likeliest first. */
+const candidates = (version: string): string[] =>
+  commitId.test(version)
+    ? [version]
+    : version.startsWith('refs/heads/')
+      ? [`refs/remotes/origin/${version.slice('refs/heads/'.length)}`]
+      : [version, `refs/remotes/origin/${version}`, `refs/tags/${version}`].filter((one) => !one.startsWith('-'))
+
+/**
+ * Makes a work tree of a source in a repository elsewhere. Returns the commit.
+ * @param version commit, branch, tag, `pr/NUMBER`, or the default branch's head.
+ * @throws PhaseFailure in git's words.
+ */
+export const fetchGit = async (
+  ctx: Ctx,
+  role: Caller,
+  source: Source,
+  version: string | undefined,
+  host: string,
+): Promise<string> => {
+  const url = gitUrl(source.location)
+  if (!url) throw new PhaseFailure('CLIENT_ERROR', 'the location is no HTTP URL of a repository')
+  const pin = await pinned(ctx, url)
+  const credential = await credentialOf(ctx, role, source)
+  const basic = credential && Buffer.from(`${credential.user}:${credential.token}`).toString('base64')
+  url.username = ''
+  url.password = ''
+  await mkdir(host, { recursive: true })
+  const git = gitIn(host, {
+    ...(pin ? { 'http.curloptResolve': pin } : {}),
+    ...(basic ? { 'http.extraHeader': `Authorization: Basic ${basic}` } : {}),
+    ...(source.insecureSsl ? { 'http.sslVerify': 'false' } : {}),
+  })
+  const must = async (...args: string[]) => {
+    const { code, output, complaint } = await git(...args)
+    if (code !== 0) throw new PhaseFailure('CLIENT_ERROR', complaint.split('\n').at(-1) || `git ended with ${code}`)
+    return output
+  }
+  await must('init', '-q', '.')
+  await must('remote', 'add', 'origin', url.href)
+  const depth = source.gitCloneDepth ? [`--depth=${source.gitCloneDepth}`] : []
+  const pull = /^pr\/(\d{1,9})$/.exec(version ?? '')?.[1]
+  const refs = pull
+    ? [`+refs/pull/${pull}/head:refs/remotes/origin/pr/${pull}`]
+    : ['+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*']
+  await must('fetch', '-q', ...depth, 'origin', ...refs)
+  // A shallow clone may not have a commit that is asked for.
+  if (version && commitId.test(version) && depth.length > 0) await git('fetch', '-q', ...depth, 'origin', version)
+  if (version === undefined) await must('remote', 'set-head', 'origin', '--auto')
+  for (const name of candidates(version ?? 'refs/remotes/origin/HEAD')) {
+    const { code, output } = await git('rev-parse', '-q', '--verify', '--end-of-options', `${name}^{commit}`)
+    if (code !== 0) continue
+    await must('checkout', '-q', '--detach', output)
+    return output
+  }
+  throw new PhaseFailure('CLIENT_ERROR', 'reference not found')
+}

@@ -1,0 +1,32 @@
+import type { Ctx } from '../../kernel/context.ts'
+import type { Input, Operation } from './operation.ts'
+
+type Created = Input<'CreateWebhook'>
+
+export type WebhookRecord = {
+  /** Random: the end of its URL. */
+  readonly door: string
+  readonly sealed: string
+  /** Milliseconds: when the secret was last changed. */
+  readonly secretModified: number
+  readonly branchFilter?: string
+  readonly filterGroups: NonNullable<Created['filterGroups']>
+  readonly buildType: 'BUILD' | 'BUILD_BATCH'
+  readonly manualCreation: boolean
+}
+
+const prefix = '/_drydock/codebuild/webhooks/'
+
+type Wire = NonNullable<Awaited<ReturnType<Operation<'CreateWebhook'>>>['webhook']>
+
+/** A webhook as projects show it; its secret only when it is new. */
+export const toWebhook = (ctx: Ctx, webhook: WebhookRecord, secret?: string): Wire => ({
+  payloadUrl: `${ctx.request.endpoint}${prefix}${webhook.door}`,
+  ...(secret === undefined ? {} : { secret }),
+  ...(webhook.branchFilter ? { branchFilter: webhook.branchFilter } : {}),
+  filterGroups: webhook.filterGroups.map((group) => [...group]),
+  buildType: webhook.buildType,
+  manualCreation: webhook.manualCreation,
+  lastModifiedSecret: new Date(webhook.secretModified),
+  status: 'ACTIVE',
+})
