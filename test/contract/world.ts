@@ -129,6 +129,10 @@ export const makeWorld = async (
     targets: [{ ...inApp, sourceReference: 'feature', destinationReference: 'main' }],
   })
   const { pullRequestId, revisionId } = opened.pullRequest as Record<string, unknown>
+  const remark = await call('codecommit', 'PostCommentForComparedCommit', {
+    ...{ ...inApp, beforeCommitId: commit.commitId, afterCommitId: ahead.commitId, content: 'Good' },
+  })
+  const { commentId } = remark.comment as Record<string, unknown>
 
   const project = {
     name: 'app',
@@ -373,6 +377,8 @@ export const makeWorld = async (
         targetBranch: 'main',
         pullRequestId,
         revisionId,
+        commentId,
+        inReplyTo: commentId,
         filePath: 'readme',
       },
       codedeploy: {

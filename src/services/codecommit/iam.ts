@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRules } from '../../kernel/service.ts'
 import { targetOf } from './branch-merges.ts'
+import { getComment } from './comment.ts'
 import type { NS } from './operation.ts'
 import { getPullRequest } from './pull-request.ts'
 import { Repository } from './repositories.ts'
@@ -41,6 +42,15 @@ const onPullRequestTarget = async (input: PullRequestInput, ctx: Ctx) => {
   return { resources: [found ? ctx.arn(found.repository.name) : '*'], ...onReference(found?.pullRequest.destination) }
 }
 
+type CommentInput = { commentId?: string; inReplyTo?: string }
+
+/** A comment is its repository's, as a pull request is. */
+const onComment = async ({ commentId, inReplyTo }: CommentInput, ctx: Ctx) => {
+  const id = commentId ?? inReplyTo
+  const found = typeof id === 'string' ? await ctx.read((tx) => getComment(tx, id)).catch(() => undefined) : undefined
+  return { resources: [found ? ctx.arn(found.repository.name) : '*'] }
+}
+
 const onTargets = ({ targets }: { targets?: readonly { repositoryName?: string }[] }, ctx: Ctx) => {
   const names = (targets ?? []).flatMap((target) => (target?.repositoryName ? [target.repositoryName] : []))
   return { resources: names.length > 0 ? [...new Set(names)].map((name) => ctx.arn(name)) : ['*'] }
@@ -73,6 +83,14 @@ export const access: AccessRules<NS> = {
     MergeBranchesByFastForward: onTarget,
     MergeBranchesBySquash: onTarget,
     MergeBranchesByThreeWay: onTarget,
+    DeleteCommentContent: onComment,
+    GetComment: onComment,
+    GetCommentReactions: onComment,
+    PostCommentReply: onComment,
+    PutCommentReaction: onComment,
+    UpdateComment: onComment,
+    GetCommentsForPullRequest: onPullRequest,
+    PostCommentForPullRequest: onPullRequest,
     CreatePullRequest: onTargets,
     CreatePullRequestApprovalRule: onPullRequest,
     DeletePullRequestApprovalRule: onPullRequest,

@@ -6,6 +6,8 @@ import * as templates from './approval-templates.ts'
 import * as approvals from './approvals.ts'
 import * as branchMerges from './branch-merges.ts'
 import { CreateBranch, DeleteBranch, GetBranch, ListBranches, UpdateDefaultBranch } from './branches.ts'
+import { Comment } from './comment.ts'
+import * as comments from './comments.ts'
 import { CreateCommit, DeleteFile, PutFile } from './commit-changes.ts'
 import { BatchGetCommits, GetCommit } from './commits.ts'
 import { GetDifferences } from './differences.ts'
@@ -24,6 +26,7 @@ import type { NS } from './operation.ts'
 import { HistoryEntry, Numbering, PullRequest, Revision } from './pull-request.ts'
 import * as pullRequestMerges from './pull-request-merges.ts'
 import * as pullRequests from './pull-requests.ts'
+import { GetCommentReactions, PutCommentReaction } from './reactions.ts'
 import { announcement, maintenance, PendingMoves } from './references.ts'
 import * as repositories from './repositories.ts'
 import { makeRepositoryObjects } from './repository-objects.ts'
@@ -41,6 +44,7 @@ export const service = defineService<NS>()({
     templates.Template,
     templates.Association,
     MergeCommit,
+    Comment,
   ],
   operations: {
     AssociateApprovalRuleTemplateWithRepository: associations.AssociateApprovalRuleTemplateWithRepository,
@@ -59,6 +63,7 @@ export const service = defineService<NS>()({
     CreateUnreferencedMergeCommit: branchMerges.CreateUnreferencedMergeCommit,
     DeleteApprovalRuleTemplate: templates.DeleteApprovalRuleTemplate,
     DeleteBranch,
+    DeleteCommentContent: comments.DeleteCommentContent,
     DeleteFile,
     DeletePullRequestApprovalRule: approvalRules.DeletePullRequestApprovalRule,
     DeleteRepository: repositories.DeleteRepository,
@@ -69,6 +74,10 @@ export const service = defineService<NS>()({
     GetApprovalRuleTemplate: templates.GetApprovalRuleTemplate,
     GetBlob,
     GetBranch,
+    GetComment: comments.GetComment,
+    GetCommentReactions,
+    GetCommentsForComparedCommit: comments.GetCommentsForComparedCommit,
+    GetCommentsForPullRequest: comments.GetCommentsForPullRequest,
     GetCommit,
     GetDifferences,
     GetFile,
@@ -94,12 +103,17 @@ export const service = defineService<NS>()({
     MergePullRequestBySquash: pullRequestMerges.MergePullRequestBySquash,
     MergePullRequestByThreeWay: pullRequestMerges.MergePullRequestByThreeWay,
     OverridePullRequestApprovalRules: approvals.OverridePullRequestApprovalRules,
+    PostCommentForComparedCommit: comments.PostCommentForComparedCommit,
+    PostCommentForPullRequest: comments.PostCommentForPullRequest,
+    PostCommentReply: comments.PostCommentReply,
+    PutCommentReaction,
     PutFile,
     TagResource,
     UntagResource,
     UpdateApprovalRuleTemplateContent: templates.UpdateApprovalRuleTemplateContent,
     UpdateApprovalRuleTemplateDescription: templates.UpdateApprovalRuleTemplateDescription,
     UpdateApprovalRuleTemplateName: templates.UpdateApprovalRuleTemplateName,
+    UpdateComment: comments.UpdateComment,
     UpdateDefaultBranch,
     UpdatePullRequestApprovalRuleContent: approvalRules.UpdatePullRequestApprovalRuleContent,
     UpdatePullRequestApprovalState: approvals.UpdatePullRequestApprovalState,
