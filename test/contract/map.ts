@@ -65,6 +65,9 @@ export const asks: Rows<string> = [
   {
     why: 'A key that is named is looked at with the caller’s rights.',
     rows: {
+      'codecommit:CreateRepository': 'codecommit:CreateRepository kms:DescribeKey kms:GenerateDataKeyWithoutPlaintext',
+      'codecommit:UpdateRepositoryEncryptionKey':
+        'codecommit:UpdateRepositoryEncryptionKey kms:DescribeKey kms:GenerateDataKeyWithoutPlaintext',
       'cloudtrail:UpdateEventDataStore': 'cloudtrail:UpdateEventDataStore kms:DescribeKey',
       'cloudtrail:UpdateTrail': 'cloudtrail:UpdateTrail kms:DescribeKey',
     },

@@ -379,6 +379,7 @@ export const makeWorld = async (
         revisionId,
         commentId,
         inReplyTo: commentId,
+        kmsKeyId: KeyId,
         filePath: 'readme',
       },
       codedeploy: {
@@ -553,6 +554,7 @@ export const makeWorld = async (
       'codebuild:UpdateReportGroup': [{ arn: reportGroupArn, exportConfig: rawData }],
       'codebuild:StartBuild': [{ projectName: 'app', serviceRoleOverride: passed }],
       'codebuild:StartBuildBatch': [{ projectName: 'app', serviceRoleOverride: passed }],
+      'codecommit:CreateRepository': [{ repositoryName: 'sealed', kmsKeyId: KeyId }],
       'codedeploy:CreateDeploymentGroup': [{ ...group, deploymentGroupName: 'some' }],
       'codedeploy:UpdateDeploymentGroup': [
         { applicationName: 'app', currentDeploymentGroupName: 'all', serviceRoleArn: passed },

@@ -1,5 +1,5 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { gitCredentials, repositoryObjects } from '../capabilities.ts'
+import { awsManagedKeys, gitCredentials, repositoryObjects } from '../capabilities.ts'
 import * as approvalRules from './approval-rules.ts'
 import * as associations from './approval-template-associations.ts'
 import * as templates from './approval-templates.ts'
@@ -11,6 +11,8 @@ import * as comments from './comments.ts'
 import { CreateCommit, DeleteFile, PutFile } from './commit-changes.ts'
 import { BatchGetCommits, GetCommit } from './commits.ts'
 import { GetDifferences } from './differences.ts'
+import { UpdateRepositoryEncryptionKey } from './encryption-key.ts'
+import { ListFileCommitHistory } from './file-history.ts'
 import { GetBlob, GetFile, GetFolder } from './files.ts'
 import { lacksGit } from './git.ts'
 import { gitDoor } from './git-door.ts'
@@ -28,9 +30,12 @@ import * as pullRequestMerges from './pull-request-merges.ts'
 import * as pullRequests from './pull-requests.ts'
 import { GetCommentReactions, PutCommentReaction } from './reactions.ts'
 import { announcement, maintenance, PendingMoves } from './references.ts'
+import { removal } from './removal.ts'
 import * as repositories from './repositories.ts'
 import { makeRepositoryObjects } from './repository-objects.ts'
 import { ListTagsForResource, TagResource, UntagResource } from './tags.ts'
+
+import { GetRepositoryTriggers, PutRepositoryTriggers, TestRepositoryTriggers, Triggers } from './triggers.ts'
 
 export const service = defineService<NS>()({
   id: 'codecommit',
@@ -45,6 +50,7 @@ export const service = defineService<NS>()({
     templates.Association,
     MergeCommit,
     Comment,
+    Triggers,
   ],
   operations: {
     AssociateApprovalRuleTemplateWithRepository: associations.AssociateApprovalRuleTemplateWithRepository,
@@ -89,9 +95,11 @@ export const service = defineService<NS>()({
     GetPullRequestApprovalStates: approvals.GetPullRequestApprovalStates,
     GetPullRequestOverrideState: approvals.GetPullRequestOverrideState,
     GetRepository: repositories.GetRepository,
+    GetRepositoryTriggers,
     ListApprovalRuleTemplates: templates.ListApprovalRuleTemplates,
     ListAssociatedApprovalRuleTemplatesForRepository: associations.ListAssociatedApprovalRuleTemplatesForRepository,
     ListBranches,
+    ListFileCommitHistory,
     ListPullRequests: pullRequests.ListPullRequests,
     ListRepositories: repositories.ListRepositories,
     ListRepositoriesForApprovalRuleTemplate: associations.ListRepositoriesForApprovalRuleTemplate,
@@ -108,7 +116,9 @@ export const service = defineService<NS>()({
     PostCommentReply: comments.PostCommentReply,
     PutCommentReaction,
     PutFile,
+    PutRepositoryTriggers,
     TagResource,
+    TestRepositoryTriggers,
     UntagResource,
     UpdateApprovalRuleTemplateContent: templates.UpdateApprovalRuleTemplateContent,
     UpdateApprovalRuleTemplateDescription: templates.UpdateApprovalRuleTemplateDescription,
@@ -121,12 +131,24 @@ export const service = defineService<NS>()({
     UpdatePullRequestStatus: pullRequests.UpdatePullRequestStatus,
     UpdatePullRequestTitle: pullRequests.UpdatePullRequestTitle,
     UpdateRepositoryDescription: repositories.UpdateRepositoryDescription,
+    UpdateRepositoryEncryptionKey,
     UpdateRepositoryName: repositories.UpdateRepositoryName,
+  },
+  partial: {
+    CreateRepository:
+      'The key is checked with the caller’s rights and kept; the objects on disk are not encrypted with it.',
+    UpdateRepositoryEncryptionKey:
+      'The key is checked with the caller’s rights and kept; the objects on disk are not encrypted with it.',
+    PutRepositoryTriggers:
+      'Topics of SNS and functions of Lambda are not here, so every trigger is refused for its destination.',
+    TestRepositoryTriggers:
+      'Topics of SNS and functions of Lambda are not here, so every trigger is refused for its destination.',
+    GetCommentReactions: 'Users who were deleted since they reacted are listed like the others.',
   },
   access,
   routes: [gitDoor],
-  reconcilers: [announcement, maintenance, repositories.removal],
+  reconcilers: [announcement, maintenance, removal],
   provides: [provide(repositoryObjects, makeRepositoryObjects)],
-  uses: [gitCredentials],
+  uses: [gitCredentials, awsManagedKeys],
   lacks: lacksGit,
 })

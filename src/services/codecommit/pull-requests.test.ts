@@ -13,6 +13,7 @@ import {
   DeleteApprovalRuleTemplateCommand,
   DeleteBranchCommand,
   DeletePullRequestApprovalRuleCommand,
+  DeleteRepositoryCommand,
   DescribePullRequestEventsCommand,
   DisassociateApprovalRuleTemplateFromRepositoryCommand,
   EvaluatePullRequestApprovalRulesCommand,
@@ -31,6 +32,7 @@ import {
   MergePullRequestBySquashCommand,
   MergePullRequestByThreeWayCommand,
   OverridePullRequestApprovalRulesCommand,
+  PostCommentForPullRequestCommand,
   type PullRequest,
   PutFileCommand,
   UpdateApprovalRuleTemplateContentCommand,
@@ -44,6 +46,9 @@ import {
 } from '@aws-sdk/client-codecommit'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { allow, type Story, story } from '../../../test/story.ts'
+import { Comment } from './comment.ts'
+import { service } from './index.ts'
+import { HistoryEntry, historyOf, Revision } from './pull-request.ts'
 
 let drydock: Story
 let root: CodeCommitClient
@@ -238,6 +243,33 @@ describe('pull requests', () => {
       'pullRequestSourceBranchUpdated',
       'pullRequestStatusChanged',
     ])
+  })
+})
+
+describe('deleted repositories', () => {
+  it('take their pull requests and comments with them', async () => {
+    const { pullRequestId } = await open()
+    const afterCommitId = await tipOf('feature')
+    await ana.send(
+      new PostCommentForPullRequestCommand({
+        pullRequestId,
+        repositoryName,
+        beforeCommitId: first,
+        afterCommitId,
+        content: 'Good',
+      }),
+    )
+    await root.send(new DeleteRepositoryCommand({ repositoryName }))
+    await expect(get(pullRequestId)).rejects.toEqual(refused('PullRequestDoesNotExistException'))
+    await drydock.settled()
+    const { kernel } = drydock.server
+    const ctx = kernel.ownContext(service, { account: drydock.account, region: drydock.region })
+    const left = await ctx.read(async (tx) => [
+      ...(await tx.list(HistoryEntry, { prefix: historyOf(pullRequestId ?? '') })),
+      ...(await tx.list(Revision, { prefix: historyOf(pullRequestId ?? '') })),
+      ...(await tx.list(Comment, { index: 'pullRequest', equals: pullRequestId ?? '' })),
+    ])
+    expect(left).toEqual([])
   })
 })
 

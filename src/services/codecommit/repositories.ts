@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { RepositoryMetadata } from '@aws-sdk/client-codecommit'
 import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
-import { done, type Reconciler } from '../../work/reconciler.ts'
+import { keyFor } from './encryption-key.ts'
 import { isRepositoryName } from './names.ts'
 import { createDatabase, removeDatabase, setHead } from './object-database.ts'
 import { fail, type Operation } from './operation.ts'
@@ -19,6 +19,8 @@ export type Repository = {
   readonly created: string
   readonly modified: string
   readonly tags: Readonly<Record<string, string>>
+  /** ARN of the key the repository is said to be encrypted with. */
+  readonly kmsKeyId?: string
 }
 
 export const Repository = table<Repository>('codecommit.repository', {
@@ -48,6 +50,7 @@ export const toMetadata = (ctx: Ctx, repository: Repository): RepositoryMetadata
   lastModifiedDate: new Date(repository.modified),
   cloneUrlHttp: cloneUrl(ctx, repository.name),
   Arn: arnOf(ctx, repository.name),
+  kmsKeyId: repository.kmsKeyId,
 })
 
 export const checkRepositoryName = (name: string): void => {
@@ -75,21 +78,21 @@ export const getRepository = async (tx: ReadTx, name: string): Promise<Repositor
 export const change = (ctx: Ctx, tx: WriteTx, repository: Repository, changes: Partial<Repository>): Repository =>
   tx.put(Repository, { ...repository, ...changes, modified: ctx.now().toISOString() })
 
-/** Raises RepositoryNameExistsException, InvalidTagsMapException and the other tag errors. */
+/** Raises RepositoryNameExistsException, InvalidTagsMapException and the other tag errors, and those of keys. */
 export const CreateRepository: Operation<'CreateRepository'> = async (ctx, input) => {
-  const { repositoryName: name, repositoryDescription: description, tags = {}, kmsKeyId } = input
+  const { repositoryName: name, repositoryDescription: description, tags = {} } = input
   checkRepositoryName(name)
   checkTags(tags)
-  if (kmsKeyId !== undefined)
-    throw fail('EncryptionKeyInvalidIdException', 'Customer managed keys are not available for repositories here.')
   const id = ctx.newId()
   const taken = fail('RepositoryNameExistsException', `Repository named ${name} already exists`)
   if (await ctx.read((tx) => tx.get(Repository, name))) throw taken
+  const kmsKeyId = await keyFor(ctx, id, input.kmsKeyId)
   await createDatabase(databaseOf(ctx, id))
   const now = ctx.now().toISOString()
   const repository = await ctx.write(async (tx) => {
     if (await tx.get(Repository, name)) return undefined
-    return tx.put(Repository, { id, name, ...(description ? { description } : {}), created: now, modified: now, tags })
+    const facts = { id, name, ...(description ? { description } : {}), created: now, modified: now, tags, kmsKeyId }
+    return tx.put(Repository, facts)
   })
   if (!repository) {
     await removeDatabase(databaseOf(ctx, id))
@@ -160,6 +163,9 @@ export const UpdateRepositoryDescription: Operation<'UpdateRepositoryDescription
     return {}
   })
 
+/** The reconciler that takes away what is left of a deleted repository. */
+export const removalName = 'codecommit.removal'
+
 /** A repository that is not there is no error: the answer then has no id. */
 export const DeleteRepository: Operation<'DeleteRepository'> = (ctx, { repositoryName }) =>
   ctx.write(async (tx) => {
@@ -167,7 +173,7 @@ export const DeleteRepository: Operation<'DeleteRepository'> = (ctx, { repositor
     const repository = await tx.get(Repository, repositoryName)
     if (!repository) return {}
     tx.delete(Repository, repositoryName)
-    tx.wake(removal.name, repository.id)
+    tx.wake(removalName, repository.id)
     return { repositoryId: repository.id }
   })
 
@@ -178,13 +184,4 @@ export const setDefaultBranch = async (ctx: Ctx, repository: Repository, branch:
     const present = await findRepositoryById(tx, repository.id)
     if (present) change(ctx, tx, present, { defaultBranch: branch })
   })
-}
-
-/** Removes the objects of a repository that was deleted. */
-export const removal: Reconciler = {
-  name: 'codecommit.removal',
-  step: async (ctx, id) => {
-    if (!(await ctx.read((tx) => findRepositoryById(tx, id)))) await removeDatabase(databaseOf(ctx, id))
-    return done()
-  },
 }
