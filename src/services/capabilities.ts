@@ -204,3 +204,17 @@ export interface PublicImages {
   parameters(place: Place): Readonly<Record<string, string>>
 }
 export const publicImages = capability<PublicImages>('ec2.publicImages')
+
+/** S3's public access block of an account, over all its buckets: S3 Control sets it, S3 goes by it. */
+export interface AccountBlocks {
+  find(account: string): Promise<AccountPublicAccessBlock | undefined>
+  put(account: string, block: AccountPublicAccessBlock): Promise<void>
+  delete(account: string): Promise<void>
+}
+export interface AccountPublicAccessBlock {
+  readonly blockPublicAcls: boolean
+  readonly ignorePublicAcls: boolean
+  readonly blockPublicPolicy: boolean
+  readonly restrictPublicBuckets: boolean
+}
+export const accountBlocks = capability<AccountBlocks>('s3.accountBlocks')

@@ -17,6 +17,7 @@ const services = {
   logs: () => import('./logs/index.ts'),
   organizations: () => import('./organizations/index.ts'),
   s3: () => import('./s3/index.ts'),
+  s3control: () => import('./s3control/index.ts'),
   secretsmanager: () => import('./secretsmanager/index.ts'),
   ssm: () => import('./ssm/index.ts'),
   sts: () => import('./sts/index.ts'),

@@ -282,4 +282,7 @@ export const refusals: Readonly<Record<string, string>> = {
 /** Operations that the client cannot send to this endpoint. */
 export const unsent: Readonly<Record<string, string>> = {
   'logs:StartLiveTail': 'The client puts a prefix before the host, which does not resolve here.',
+  's3control:GetPublicAccessBlock': 'The client puts the account before the host, which makes no address of it.',
+  's3control:PutPublicAccessBlock': 'The client puts the account before the host, which makes no address of it.',
+  's3control:DeletePublicAccessBlock': 'The client puts the account before the host, which makes no address of it.',
 }

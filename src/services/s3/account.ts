@@ -1,4 +1,6 @@
-import { type ReadTx, table } from '../../store/store.ts'
+import type { Ctx } from '../../kernel/context.ts'
+import { type Place, type ReadTx, table } from '../../store/store.ts'
+import type { AccountBlocks } from '../capabilities.ts'
 import type { BucketRecord, PublicAccessBlock } from './bucket.ts'
 
 /** What an account has set for all its buckets. */
@@ -19,5 +21,22 @@ export const publicAccessOf = async (
     ignorePublicAcls: (own?.ignorePublicAcls || all?.ignorePublicAcls) ?? false,
     blockPublicPolicy: (own?.blockPublicPolicy || all?.blockPublicPolicy) ?? false,
     restrictPublicBuckets: (own?.restrictPublicBuckets || all?.restrictPublicBuckets) ?? false,
+  }
+}
+
+/** What S3 Control sets. The table is global: any place will do. */
+export const makeAccountBlocks = (at: (place: Place) => Ctx): AccountBlocks => {
+  const ctx = (account: string) => at({ account, region: 'us-east-1' })
+  return {
+    find: async (account) => {
+      const found = await ctx(account).read((tx) => tx.get(AccountBlock, account))
+      if (!found) return undefined
+      const { account: _, ...block } = found
+      return block
+    },
+    put: async (account, block) => {
+      await ctx(account).write(async (tx) => tx.put(AccountBlock, { ...block, account }))
+    },
+    delete: (account) => ctx(account).write(async (tx) => tx.delete(AccountBlock, account)),
   }
 }

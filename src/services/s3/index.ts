@@ -1,7 +1,7 @@
-import { defineService } from '../../kernel/service.ts'
-import { awsManagedKeys, vendedMetrics } from '../capabilities.ts'
+import { defineService, provide } from '../../kernel/service.ts'
+import { accountBlocks, awsManagedKeys, vendedMetrics } from '../capabilities.ts'
 import { deliverLogs, GetBucketLogging, LogLine, logAccess, PutBucketLogging } from './access-log.ts'
-import { AccountBlock } from './account.ts'
+import { AccountBlock, makeAccountBlocks } from './account.ts'
 import { auditFacts, dataEvents } from './audit.ts'
 import { intact } from './body-integrity.ts'
 import { Bucket, CreateBucket, DeleteBucket, GetBucketLocation, HeadBucket, ListBuckets } from './bucket.ts'
@@ -207,6 +207,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     GetBucketAccelerateConfiguration: neverConfigured,
   },
   access,
+  provides: [provide(accountBlocks, makeAccountBlocks)],
   before: async (ctx, { input: { Bucket: bucket } }) => {
     if (typeof bucket !== 'string') return
     await tellOrigin(ctx, bucket)
