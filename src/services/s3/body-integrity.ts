@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Ctx } from '../../kernel/context.ts'
-import { notImplemented } from '../../kernel/errors.ts'
 import { checksumAlgorithms, hasher, headerOf } from './checksum.ts'
 import { fail } from './operation.ts'
 import { contentMd5 } from './upload-request.ts'
 
 /**
  * Holds a request's XML or JSON body against its Content-MD5 and checksum headers ("Checking object integrity", S3 user
- * guide). Throws BadDigest, InvalidDigest.
+ * guide). Throws BadDigest, InvalidDigest, InvalidRequest.
  */
 const checkBody = async ({ request: { body, headers } }: Ctx): Promise<void> => {
   if (!body) return
@@ -17,7 +16,7 @@ const checkBody = async ({ request: { body, headers } }: Ctx): Promise<void> => 
   for (const [name, value] of Object.entries(headers)) {
     if (!/^x-amz-checksum-(?!algorithm$|type$|mode$)/.test(name)) continue
     const algorithm = checksumAlgorithms.find((each) => headerOf(each) === name)
-    if (!algorithm) throw notImplemented(`S3 checksums of requests in ${name}`)
+    if (!algorithm) throw fail('InvalidRequest', `Value for ${name} header is invalid.`)
     const hash = await hasher(algorithm)
     hash.update(body)
     if (hash.digest() !== value)

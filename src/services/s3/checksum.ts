@@ -3,7 +3,10 @@ import { crc32, crc32c } from '@node-rs/crc32'
 
 // Checksums of objects ("Checking object integrity in Amazon S3", S3 user guide). A pure engine.
 
-export const checksumAlgorithms = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const
+export const checksumAlgorithms = [
+  ...(['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256', 'SHA512', 'MD5'] as const),
+  ...(['XXHASH64', 'XXHASH3', 'XXHASH128'] as const),
+] as const
 export type ChecksumAlgorithm = (typeof checksumAlgorithms)[number]
 export type ChecksumType = 'COMPOSITE' | 'FULL_OBJECT'
 
@@ -13,7 +16,10 @@ export const memberOf = (algorithm: ChecksumAlgorithm): `Checksum${ChecksumAlgor
 export const headerOf = (algorithm: ChecksumAlgorithm): string => `x-amz-checksum-${algorithm.toLowerCase()}`
 
 /** Length of the raw checksum in bytes. */
-const lengths: Record<ChecksumAlgorithm, number> = { CRC32: 4, CRC32C: 4, CRC64NVME: 8, SHA1: 20, SHA256: 32 }
+const lengths: Record<ChecksumAlgorithm, number> = {
+  ...{ CRC32: 4, CRC32C: 4, CRC64NVME: 8, SHA1: 20, SHA256: 32, SHA512: 64, MD5: 16 },
+  ...{ XXHASH64: 8, XXHASH3: 8, XXHASH128: 16 },
+}
 
 /** Whether `text` is base64 of a checksum of this algorithm's length. */
 export const isChecksum = (algorithm: ChecksumAlgorithm, text: string): boolean => {
@@ -63,22 +69,34 @@ const shortCrc64 = (bytes: Uint8Array): string => {
   return result.toString('base64')
 }
 
+type Wasm = typeof import('hash-wasm')
+
+const inWasm = async (create: (wasm: Wasm) => ReturnType<Wasm['createXXHash3']>): Promise<Hasher> => {
+  const hash = await create(await import('hash-wasm'))
+  return {
+    update: (bytes) => void hash.update(bytes),
+    digest: () => Buffer.from(hash.digest('binary')).toString('base64'),
+  }
+}
+
 export const hasher = async (algorithm: ChecksumAlgorithm): Promise<Hasher> => {
   switch (algorithm) {
     case 'CRC32':
       return crcHasher(crc32)
     case 'CRC32C':
       return crcHasher(crc32c)
-    case 'CRC64NVME': {
-      const { createCRC64 } = await import('hash-wasm')
-      const crc64 = await createCRC64('9a6c9329ac4bc9b5')
-      return {
-        update: (bytes) => void crc64.update(bytes),
-        digest: () => Buffer.from(crc64.digest('binary')).toString('base64'),
-      }
-    }
+    case 'CRC64NVME':
+      return inWasm(({ createCRC64 }) => createCRC64('9a6c9329ac4bc9b5'))
+    case 'XXHASH64':
+      return inWasm(({ createXXHash64 }) => createXXHash64())
+    case 'XXHASH3':
+      return inWasm(({ createXXHash3 }) => createXXHash3())
+    case 'XXHASH128':
+      return inWasm(({ createXXHash128 }) => createXXHash128())
+    case 'MD5':
     case 'SHA1':
-    case 'SHA256': {
+    case 'SHA256':
+    case 'SHA512': {
       const hash = createHash(algorithm.toLowerCase())
       return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest('base64') }
     }

@@ -87,7 +87,7 @@ test.each<[code: string, method: string, path: string, body?: string, headers?: 
   ['InvalidDigest', 'PUT', '/k', 'x', { 'content-md5': '' }],
   ['InvalidRequest', 'PUT', '/k', 'x', { 'x-amz-checksum-crc32': '' }],
   ['InvalidRequest', 'PUT', '/k', 'x', { 'x-amz-checksum-crc32': 'AAAAAA==', 'x-amz-checksum-sha1': 'x' }],
-  ['NotImplemented', 'PUT', '/k', 'x', { 'x-amz-checksum-xxhash64': 'x' }],
+  ['InvalidRequest', 'PUT', '/k', 'x', { 'x-amz-checksum-xxhash64': 'x' }],
   ['InvalidRequest', 'PUT', '/k', 'x', { 'x-amz-sdk-checksum-algorithm': 'CRC32' }],
   ['MalformedTrailerError', 'PUT', '/k', 'x', { 'x-amz-trailer': 'x-amz-checksum-crc32' }],
   ['IncompleteBody', 'PUT', '/k', 'zz\r\n', chunked],

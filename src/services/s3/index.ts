@@ -88,7 +88,6 @@ import { GetBucketVersioning, PutBucketVersioning } from './versioning.ts'
 import { Current, Older } from './versions.ts'
 import { DeleteBucketWebsite, GetBucketWebsite, PutBucketWebsite, websiteByHost, websiteByPath } from './website.ts'
 
-const checksums = 'Checksums are CRC32, CRC32C, CRC64NVME, SHA1 and SHA256; others are refused.'
 const neverConfigured = 'This cannot be configured yet; the answer is that of a bucket without it.'
 
 export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
@@ -194,10 +193,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutBucketLogging: 'No target grants. Lines have no times taken; deletions of DeleteObjects are one line.',
     PutBucketMetricsConfiguration: 'No latencies, no filter by access point.',
     CreateBucket: 'No directory buckets.',
-    PutObject: `${checksums} No appends.`,
-    CopyObject: checksums,
-    CreateMultipartUpload: checksums,
-    UploadPart: checksums,
+    PutObject: 'No appends.',
     PutBucketNotificationConfiguration:
       'Events to EventBridge only: there are no topics, queues and functions yet, so configurations that name one are refused.',
     PutBucketVersioning: 'MFA delete cannot be turned on: it takes an MFA device of the root user, who has none here.',

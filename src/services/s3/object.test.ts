@@ -23,6 +23,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
+import { checksumOf } from './checksum.ts'
 
 let drydock: Story
 let s3: S3Client
@@ -244,6 +245,21 @@ test.each(['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const)(
       message: `Value for x-amz-checksum-${algorithm.toLowerCase()} header is invalid.`,
     })
     expect(await textOf(Key)).toBe('hello')
+  },
+)
+
+test.each(['SHA512', 'MD5', 'XXHASH64', 'XXHASH3', 'XXHASH128'] as const)(
+  '%s, which clients compute by themselves',
+  async (algorithm) => {
+    const member = `Checksum${algorithm}` as const
+    const at = { Bucket, Key: `sum-${algorithm}` }
+    const send = (body: string, value: string) =>
+      plain.send(new PutObjectCommand({ ...at, Body: body, [member]: value }))
+    const value = await checksumOf(algorithm, Buffer.from('hello'))
+    expect(await send('hello', value)).toMatchObject({ [member]: value, ChecksumType: 'FULL_OBJECT' })
+    await expect(send('hallo', value)).rejects.toMatchObject({ name: 'BadDigest' })
+    const { Checksum } = await s3.send(new GetObjectAttributesCommand({ ...at, ObjectAttributes: ['Checksum'] }))
+    expect(Checksum).toEqual({ [member]: value, ChecksumType: 'FULL_OBJECT' })
   },
 )
 

@@ -10,26 +10,21 @@ import type { Headers } from './versions.ts'
 
 type Given = { readonly [member: string]: unknown }
 
-const otherAlgorithms = ['ChecksumMD5', 'ChecksumSHA512', 'ChecksumXXHASH64', 'ChecksumXXHASH3', 'ChecksumXXHASH128']
-
 export const isAlgorithm = (name: string): name is ChecksumAlgorithm => checksumAlgorithms.some((each) => each === name)
 
-/** The algorithm a caller names, where he names one. Throws 501 for those of AWS that are not done here. */
+/** The algorithm a caller names, where he names one. Throws InvalidRequest. */
 export const algorithmNamed = (name: string | undefined): ChecksumAlgorithm | undefined => {
   if (name === undefined) return undefined
   const algorithm = name.toUpperCase()
   if (isAlgorithm(algorithm)) return algorithm
-  if (otherAlgorithms.includes(`Checksum${algorithm}`)) throw notImplemented(`S3 ${algorithm} checksums`)
   throw fail(
     'InvalidRequest',
-    'Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]',
+    'Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128]',
   )
 }
 
 /** The one checksum among the members. Throws InvalidRequest when there are several or it cannot be one. */
 export const checksumGiven = (input: Given): { algorithm: ChecksumAlgorithm; value: string } | undefined => {
-  const other = otherAlgorithms.find((member) => input[member] !== undefined)
-  if (other) throw notImplemented(`S3 ${other.slice('Checksum'.length)} checksums`)
   const given = checksumAlgorithms.flatMap((algorithm) => {
     const value = input[memberOf(algorithm)]
     return typeof value === 'string' ? [{ algorithm, value }] : []
