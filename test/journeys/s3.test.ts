@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { get, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,6 +41,13 @@ const awsFails = async (...args: string[]): Promise<string> => {
 }
 const md5 = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex')
 
+/** A file from before the story's clock: `sync` holds its time against that of the object. */
+const writeOld = (path: string, text: string) => {
+  writeFileSync(path, text)
+  const then = new Date('2026-01-01T00:00:00Z')
+  utimesSync(path, then, then)
+}
+
 const fetchText = (url: string, method = 'GET', body?: string) =>
   new Promise<{ status: number | undefined; text: string }>((resolve, reject) => {
     const sent = (method === 'GET' ? get : request)(url, { method }, (response) => {
@@ -75,7 +82,7 @@ test.runIf(cli)(
     expect(head.ContentLength).toBe(20 * 1024 ** 2)
 
     mkdirSync(join(folder, 'tree/below'), { recursive: true })
-    for (const name of ['one', 'below/two', 'below/ü']) writeFileSync(join(folder, 'tree', name), name)
+    for (const name of ['one', 'below/two', 'below/ü']) writeOld(join(folder, 'tree', name), name)
     await aws('s3', 'sync', '--quiet', 'tree', 's3://journey/tree')
     rmSync(join(folder, 'tree/one'))
     expect(await aws('s3', 'sync', 'tree', 's3://journey/tree', '--delete')).toContain('delete: s3://journey/tree/one')
@@ -194,6 +201,107 @@ test.runIf(boto3)(
     for (const url of [urls[0], urls[2]]) expect(await fetchText(url ?? '')).toEqual({ status: 200, text: 'a b' })
     for (const url of [urls[1], urls[3]])
       expect(await fetchText(url ?? '', 'PUT', 'presigned')).toEqual({ status: 200, text: '' })
+  },
+  120_000,
+)
+
+const sealing = `
+import boto3, io, json, os
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+s3 = boto3.client('s3')
+s3.create_bucket(Bucket='sealed')
+key = os.urandom(32)
+sse_c = {'SSECustomerAlgorithm': 'AES256', 'SSECustomerKey': key}
+config = TransferConfig(multipart_threshold=5 * 1024 ** 2, multipart_chunksize=5 * 1024 ** 2)
+body = os.urandom(12 * 1024 ** 2 + 3)
+try:
+    s3.put_object(Bucket='sealed', Key='early', Body=b'x', **sse_c)
+    raise SystemExit('SSE-C is not blocked')
+except ClientError as e:
+    assert e.response['Error']['Code'] == 'AccessDenied', e.response
+s3.put_bucket_encryption(Bucket='sealed', ServerSideEncryptionConfiguration={'Rules': [{
+    'ApplyServerSideEncryptionByDefault': {'SSEAlgorithm': 'aws:kms'}, 'BucketKeyEnabled': True,
+    'BlockedEncryptionTypes': {'EncryptionType': ['NONE']}}]})
+s3.upload_fileobj(io.BytesIO(body), 'sealed', 'theirs', Config=config, ExtraArgs=sse_c)
+back = io.BytesIO()
+s3.download_fileobj('sealed', 'theirs', back, Config=config, ExtraArgs=sse_c)
+assert back.getvalue() == body
+try:
+    s3.get_object(Bucket='sealed', Key='theirs')
+    raise SystemExit('read without its key')
+except ClientError as e:
+    assert e.response['Error']['Code'] == 'InvalidRequest', e.response
+s3.upload_fileobj(io.BytesIO(body), 'sealed', 'ours', Config=config)
+head = s3.head_object(Bucket='sealed', Key='ours')
+assert head['ServerSideEncryption'] == 'aws:kms' and head['BucketKeyEnabled'], head
+assert s3.get_object(Bucket='sealed', Key='ours', Range='bytes=5242870-5242889')['Body'].read() == body[5242870:5242890]
+print(json.dumps(s3.generate_presigned_post('sealed', 'form/\${filename}', Fields={'success_action_status': '201', 'x-amz-meta-from': 'curl'},
+    Conditions=[{'success_action_status': '201'}, {'x-amz-meta-from': 'curl'}, ['content-length-range', 1, 1000]])))
+`
+
+test.runIf(boto3)(
+  'boto3 transfers under KMS and under keys of its own; curl posts the form that boto3 signs',
+  async () => {
+    writeFileSync(join(folder, 'sealing.py'), sealing)
+    const { stdout } = await run('python3', ['sealing.py'], { env: environment, cwd: folder })
+    const { url, fields } = JSON.parse(stdout) as { url: string; fields: Record<string, string> }
+    writeFileSync(join(folder, 'note.txt'), 'posted')
+    const form = Object.entries(fields).flatMap(([name, value]) => ['--form-string', `${name}=${value}`])
+    const post = (file: string) =>
+      run('curl', ['-s', '--noproxy', '*', ...form, '-F', `file=@${file}`, url], { cwd: folder })
+    expect((await post('note.txt')).stdout).toContain('<Key>form/note.txt</Key>')
+    expect((await post('sealing.py')).stdout).toContain('<Code>EntityTooLarge</Code>')
+    const presigned = (await aws('s3', 'presign', 's3://sealed/form/note.txt')).trim()
+    expect((await run('curl', ['-s', '--noproxy', '*', presigned])).stdout).toBe('posted')
+  },
+  120_000,
+)
+
+test.runIf(cli)(
+  'the AWS CLI locks, archives and restores; syncs odd names both ways; aborts an upload',
+  async () => {
+    const at = (key: string) => ['--bucket', 'vault', '--key', key]
+    await aws('s3api', 'create-bucket', '--bucket', 'vault', '--object-lock-enabled-for-bucket')
+    const put = JSON.parse(
+      await aws('s3api', 'put-object', ...at('kept'), '--object-lock-legal-hold-status', 'ON'),
+    ) as {
+      VersionId: string
+    }
+    expect(await awsFails('s3api', 'delete-object', ...at('kept'), '--version-id', put.VersionId)).toContain(
+      'Access Denied because object protected by object lock.',
+    )
+    await aws('s3api', 'put-object', ...at('cold'), '--storage-class', 'GLACIER')
+    expect(await awsFails('s3api', 'get-object', ...at('cold'), join(folder, 'out'))).toContain('(InvalidObjectState)')
+    await aws(
+      's3api',
+      'restore-object',
+      ...at('cold'),
+      '--restore-request',
+      'Days=1,GlacierJobParameters={Tier=Expedited}',
+    )
+    await drydock.advance({ minutes: 6 })
+    await aws('s3api', 'get-object', ...at('cold'), join(folder, 'out'))
+
+    await aws('s3', 'mb', 's3://odd')
+    const names = ['a b', 'ü', '100%', 'plus+plus', "quote'", 'deep/er/still', '(x)&y=z;', '#hash', '日本語']
+    for (const name of names) {
+      const file = join(folder, 'odd', name)
+      mkdirSync(join(file, '..'), { recursive: true })
+      writeOld(file, name)
+    }
+    await aws('s3', 'sync', '--quiet', 'odd', 's3://odd/tree', '--sse', 'aws:kms')
+    await aws('s3', 'sync', '--quiet', 's3://odd/tree', 'odd-back')
+    for (const name of names) expect(readFileSync(join(folder, 'odd-back', name), 'utf8')).toBe(name)
+    expect(await aws('s3', 'sync', 's3://odd/tree', 'odd-back')).toBe('')
+
+    const { UploadId } = JSON.parse(
+      await aws('s3api', 'create-multipart-upload', '--bucket', 'odd', '--key', 'never'),
+    ) as { UploadId: string }
+    const upload = ['--bucket', 'odd', '--key', 'never', '--upload-id', UploadId]
+    await aws('s3api', 'upload-part', ...upload, '--part-number', '1', '--body', join(folder, 'config'))
+    await aws('s3api', 'abort-multipart-upload', ...upload)
+    expect(await awsFails('s3api', 'list-parts', ...upload)).toContain('(NoSuchUpload)')
   },
   120_000,
 )
