@@ -43,8 +43,12 @@ export const objects = (): Actor => {
   const put = async ({ aws, random, next }: World, Key: string) => {
     const Body = bytesOf(next(), random.chance(0.5) ? random.below(2_000) : 20_000 + random.below(400_000))
     book.maybe(Key, sha(Body), 'absent')
+    // Under S3's own key, a KMS key, or a bucket key, whose row is younger than the objects that need it.
+    const mode = random.chance(0.5)
+      ? {}
+      : { ServerSideEncryption: 'aws:kms' as const, BucketKeyEnabled: random.chance(0.5) }
     if (random.chance(0.3)) {
-      const upload = await certain(aws.s3.send(new CreateMultipartUploadCommand({ Bucket, Key })))
+      const upload = await certain(aws.s3.send(new CreateMultipartUploadCommand({ Bucket, Key, ...mode })))
       if (!upload) return
       const { UploadId } = upload.value
       const part = await certain(aws.s3.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber: 1, Body })))
@@ -56,7 +60,7 @@ export const objects = (): Actor => {
         )
       )
         book.surely(Key, sha(Body))
-    } else if (await certain(aws.s3.send(new PutObjectCommand({ Bucket, Key, Body })))) book.surely(Key, sha(Body))
+    } else if (await certain(aws.s3.send(new PutObjectCommand({ Bucket, Key, Body, ...mode })))) book.surely(Key, sha(Body))
   }
   return {
     name: 'objects',
