@@ -60,7 +60,8 @@ export const objects = (): Actor => {
         )
       )
         book.surely(Key, sha(Body))
-    } else if (await certain(aws.s3.send(new PutObjectCommand({ Bucket, Key, Body, ...mode })))) book.surely(Key, sha(Body))
+    } else if (await certain(aws.s3.send(new PutObjectCommand({ Bucket, Key, Body, ...mode }))))
+      book.surely(Key, sha(Body))
   }
   return {
     name: 'objects',
