@@ -8,11 +8,14 @@ import {
   StopDeploymentCommand,
 } from '@aws-sdk/client-codedeploy'
 import { DescribeInstancesCommand, EC2Client } from '@aws-sdk/client-ec2'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { systemClock } from '../../work/clock.ts'
 import { appspec, type Fleet, fleet } from './fleet-bench.ts'
 
 // Blue/green deployments between two tagged sets of machines.
+
+// Eight agents and their hooks take their time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 let it: Fleet
 afterEach(() => it.close())

@@ -8,7 +8,8 @@ import { Deployment } from './deployment.ts'
 import { targetChanged } from './events.ts'
 import { noteInstalled } from './installed.ts'
 import { machineOf } from './on-premises.ts'
-import type { Revision } from './revisions.ts'
+import { isGitHub, type Revision } from './revisions.ts'
+import { signedMessage } from './signer.ts'
 import { endedAt, failedAt, type LifecycleEvent, presentEvent, Target } from './target.ts'
 
 // The host command service: what the agent inside a machine talks to. Operations and members have the names that AWS's
@@ -182,13 +183,22 @@ const PutHostCommandAcknowledgement = (host: Host, message: Message) =>
     return { CommandStatus: 'InProgress' }
   })
 
-const GetDeploymentSpecification = (host: Host, message: Message) =>
+/** In the signed envelope that AWS's agent wants, or bare for one that asks for that. */
+const GetDeploymentSpecification = async (host: Host, message: Message) => {
+  const payload = JSON.stringify(await specificationFor(host, text(message, 'DeploymentExecutionId')))
+  const GenericEnvelope =
+    message.EnvelopeFormat === 'TEXT/JSON'
+      ? { Format: 'TEXT/JSON', Payload: payload }
+      : { Format: 'PKCS7/JSON', Payload: await signedMessage(host.ctx, payload) }
+  return { DeploymentSystem: 'CodeDeploy', DeploymentSpecification: { GenericEnvelope } }
+}
+
+const specificationFor = (host: Host, id: string): Promise<Specification> =>
   host.ctx.read(async (tx) => {
-    const id = text(message, 'DeploymentExecutionId')
     const deployment = await tx.get(Deployment, id)
     if (!deployment || !(await tx.get(Target, `${id}/${host.machine}`)))
       throw denied('The deployment is not one of this host.')
-    const specification: Specification = {
+    return {
       DeploymentId: id,
       DeploymentGroupId: deployment.groupId,
       DeploymentGroupName: deployment.group,
@@ -198,22 +208,26 @@ const GetDeploymentSpecification = (host: Host, message: Message) =>
       Revision: toSpecification(deployment.revision),
       AgentActionOverrides: { AgentOverrides: { FileExistsBehavior: deployment.fileExists } },
     }
-    return {
-      DeploymentSystem: 'CodeDeploy',
-      DeploymentSpecification: { GenericEnvelope: { Format: 'TEXT/JSON', Payload: JSON.stringify(specification) } },
-    }
   })
 
-const toSpecification = ({ bucket, key, bundleType, version, eTag }: Revision): Specification['Revision'] => ({
-  RevisionType: 'S3',
-  S3Revision: {
-    Bucket: bucket,
-    Key: key,
-    BundleType: bundleType,
-    ...(version ? { Version: version } : {}),
-    ...(eTag ? { ETag: eTag } : {}),
-  },
-})
+const toSpecification = (revision: Revision): Specification['Revision'] => {
+  if (isGitHub(revision)) {
+    const [account = '', repository = ''] = revision.repository.split('/')
+    const GitHubRevision = { Account: account, Repository: repository, CommitId: revision.commitId }
+    return { RevisionType: 'GitHub', GitHubRevision }
+  }
+  const { bucket, key, bundleType, version, eTag } = revision
+  return {
+    RevisionType: 'S3',
+    S3Revision: {
+      Bucket: bucket,
+      Key: key,
+      BundleType: bundleType,
+      ...(version ? { Version: version } : {}),
+      ...(eTag ? { ETag: eTag } : {}),
+    },
+  }
+}
 
 const PutHostCommandComplete = (host: Host, message: Message) =>
   host.ctx.write(async (tx) => {
@@ -259,6 +273,9 @@ const fail = async (
   return {}
 }
 
+/** AWS's agent numbers how a script ended. */
+const endings = ['Success', 'ScriptMissing', 'ScriptNotExecutable', 'ScriptTimedOut', 'ScriptFailed']
+
 const readDiagnostics = (message: Message): Parameters<typeof failedAt>[3] => {
   const { Payload } = (message.Diagnostics ?? {}) as { Payload?: unknown }
   let content: Message = {}
@@ -269,7 +286,10 @@ const readDiagnostics = (message: Message): Parameters<typeof failedAt>[3] => {
   }
   const part = (name: string, longest: number) => String(content[name] ?? '').slice(0, longest)
   return {
-    errorCode: part('error_code', 64) || 'UnknownError',
+    errorCode:
+      typeof content.error_code === 'number'
+        ? (endings[content.error_code] ?? 'UnknownError')
+        : part('error_code', 64) || 'UnknownError',
     scriptName: part('script_name', 1_024),
     message: part('message', 4_096),
     logTail: part('log', 4_096),

@@ -29,6 +29,7 @@ import { allow, type Story, type StoryOptions, story } from '../../../test/story
 import type { Door } from '../../compute/driver.ts'
 import { fakeCompute, fakeState } from '../../compute/fake.ts'
 import { systemClock } from '../../work/clock.ts'
+import { findHost, type Host } from './agent/host.ts'
 
 // Machines for stories about deployments: the fake driver's machines, each running the real agent as a process of the
 // host, on a folder as its file system, behind the doors that a machine has.
@@ -77,6 +78,7 @@ export const fleet = async (options: StoryOptions = {}) => {
       env: {
         PATH: process.env.PATH,
         ROOT: rootOf(instanceId),
+        ...(process.env.GITHUB_API_URL ? { GITHUB_API_URL: process.env.GITHUB_API_URL } : {}),
         AWS_ENDPOINT_URL: endpoint ?? `${base}/${task}/endpoint`,
         AWS_EC2_METADATA_SERVICE_ENDPOINT: `${base}/${task}/metadata`,
       },
@@ -158,7 +160,7 @@ export const fleet = async (options: StoryOptions = {}) => {
     /** Makes a file that the scripts of all machines see as `$ROOT/../NAME`. */
     touch: async (name: string) => writeFileSync(join(folder, name), ''),
     /** Registers an on-premises machine by an IAM user of its own, with the tag `Application=app`, and runs its agent. */
-    onPremises: async (name: string): Promise<void> => {
+    onPremises: async (name: string, { agent = true } = {}): Promise<void> => {
       const keys = await drydock.user(name, [allow('s3:GetObject*', 'arn:aws:s3:::bundles/*')])
       const iamUserArn = `arn:aws:iam::${drydock.account}:user/${name}`
       await register(name, { iamUserArn })
@@ -168,8 +170,10 @@ export const fleet = async (options: StoryOptions = {}) => {
         aws_access_key_id: keys.accessKeyId,
         aws_secret_access_key: keys.secretAccessKey,
       })
-      startAgent(name, drydock.endpoint)
+      if (agent) startAgent(name, drydock.endpoint)
     },
+    /** What an on-premises machine's agent knows of itself. */
+    hostOf: async (name: string): Promise<Host> => ({ ...(await findHost(rootOf(name))), endpoint: drydock.endpoint }),
     /** The same by a role's session, whose keys lie in a credentials file. */
     onPremisesSession: async (name: string): Promise<void> => {
       const user = await drydock.user(`${name}-operator`, [allow('sts:AssumeRole')])
@@ -262,7 +266,7 @@ export const fleet = async (options: StoryOptions = {}) => {
     },
     /** Looks until there is something; only for what happens in another process. */
     eventually: async <T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> => {
-      for (const end = Date.now() + 15_000; Date.now() < end; ) {
+      for (const end = Date.now() + 30_000; Date.now() < end; ) {
         const found = await look().catch(() => undefined)
         if (found !== undefined && found !== false) return found
         await new Promise((resolve) => setTimeout(resolve, 15))

@@ -65,6 +65,10 @@ export const access: AccessRules<NS> = {
     AddTagsToOnPremisesInstances: machines,
     RemoveTagsFromOnPremisesInstances: machines,
     ListOnPremisesInstances: anything,
+    DeleteResourcesByExternalId: anything,
+    PutLifecycleEventHookExecutionStatus: anything,
+    ListGitHubAccountTokenNames: anything,
+    DeleteGitHubAccountToken: anything,
     BatchGetDeployments: async ({ deploymentIds }, ctx) => {
       const found = await ctx.read((tx) => Promise.all(deploymentIds.map((id) => tx.get(Deployment, id))))
       const groups = found.map((one) => ctx.arn(`deploymentgroup:${one?.application ?? '*'}/${one?.group ?? '*'}`))

@@ -13,12 +13,15 @@ import {
 import * as groups from './deployment-groups.ts'
 import { deploymentReconciler, onInstanceEvent, outdatedReconciler } from './deployment-run.ts'
 import * as deployments from './deployments.ts'
+import * as github from './github.ts'
 import { access } from './iam.ts'
 import { Installed } from './installed.ts'
 import { codedeployAgent } from './machine-agent.ts'
 import * as onPremises from './on-premises.ts'
 import type { NS } from './operation.ts'
+import * as others from './other-platforms.ts'
 import * as revisions from './revisions.ts'
+import { Signer, signerAuthority } from './signer.ts'
 import { ListTagsForResource, TagResource, Tags, UntagResource } from './tags.ts'
 import * as targets from './target.ts'
 
@@ -32,6 +35,7 @@ export const service = defineService<NS>()({
     Installed,
     onPremises.OnPremisesInstance,
     revisions.Registered,
+    Signer,
     Tags,
     targets.Target,
   ],
@@ -39,8 +43,11 @@ export const service = defineService<NS>()({
     AddTagsToOnPremisesInstances: onPremises.AddTagsToOnPremisesInstances,
     BatchGetOnPremisesInstances: onPremises.BatchGetOnPremisesInstances,
     ContinueDeployment: deployments.ContinueDeployment,
+    DeleteResourcesByExternalId: others.DeleteResourcesByExternalId,
+    PutLifecycleEventHookExecutionStatus: others.PutLifecycleEventHookExecutionStatus,
     DeregisterOnPremisesInstance: onPremises.DeregisterOnPremisesInstance,
     GetOnPremisesInstance: onPremises.GetOnPremisesInstance,
+    ListGitHubAccountTokenNames: github.ListGitHubAccountTokenNames,
     ListOnPremisesInstances: onPremises.ListOnPremisesInstances,
     RegisterOnPremisesInstance: onPremises.RegisterOnPremisesInstance,
     RemoveTagsFromOnPremisesInstances: onPremises.RemoveTagsFromOnPremisesInstances,
@@ -57,6 +64,7 @@ export const service = defineService<NS>()({
     CreateDeploymentGroup: groups.CreateDeploymentGroup,
     DeleteApplication: applications.DeleteApplication,
     DeleteDeploymentConfig,
+    DeleteGitHubAccountToken: github.DeleteGitHubAccountToken,
     DeleteDeploymentGroup: groups.DeleteDeploymentGroup,
     GetApplication: applications.GetApplication,
     GetApplicationRevision: revisions.GetApplicationRevision,
@@ -81,20 +89,24 @@ export const service = defineService<NS>()({
     UpdateDeploymentGroup: groups.UpdateDeploymentGroup,
   },
   partial: {
+    DeleteResourcesByExternalId:
+      'Deletes nothing: only CloudFormation gives resources an external ID, for blue/green deployments of ECS, and there are none.',
+    PutLifecycleEventHookExecutionStatus:
+      'Refused for every deployment that there can be: hooks with results are those of Lambda and ECS.',
     CreateApplication:
       'The compute platform is Server; Lambda and ECS are refused until they come with their services.',
     CreateDeployment:
-      'Revisions from S3 only. Stopped instances are left out instead of failing. Alarms are refused; replacement instances are chosen by tags, not by Auto Scaling groups.',
+      'Revisions from S3 and from public repositories on GitHub. Stopped instances are left out instead of failing. Alarms are refused; replacement instances are chosen by tags, not by Auto Scaling groups.',
     CreateDeploymentConfig:
       'The compute platform is Server; traffic-shifting configurations of Lambda and ECS are refused.',
     CreateDeploymentGroup:
       'Auto Scaling, load balancers, alarms, triggers and ECS services are refused; blue/green deployments go without traffic control, to existing instances.',
-    RegisterApplicationRevision: 'Revisions in S3 only.',
+    RegisterApplicationRevision: 'Revisions in S3 and commits on GitHub; AppSpec content of Lambda and ECS is refused.',
     UpdateDeploymentGroup:
       'Auto Scaling, load balancers, alarms, triggers and ECS services are refused; blue/green deployments go without traffic control, to existing instances.',
   },
   access,
-  routes: [hostCommands],
+  routes: [hostCommands, signerAuthority],
   reconcilers: [deploymentReconciler, outdatedReconciler],
   provides: [provide(machineAgents, () => ({ agents: () => [codedeployAgent()] }))],
   uses: [instances],

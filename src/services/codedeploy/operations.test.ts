@@ -10,6 +10,7 @@ import {
   DeleteApplicationCommand,
   DeleteDeploymentConfigCommand,
   DeleteDeploymentGroupCommand,
+  DeleteResourcesByExternalIdCommand,
   GetApplicationCommand,
   GetApplicationRevisionCommand,
   GetDeploymentCommand,
@@ -23,6 +24,7 @@ import {
   ListDeploymentGroupsCommand,
   ListDeploymentsCommand,
   ListTagsForResourceCommand,
+  PutLifecycleEventHookExecutionStatusCommand,
   RegisterApplicationRevisionCommand,
   TagResourceCommand,
   UntagResourceCommand,
@@ -180,6 +182,14 @@ describe('refusals', () => {
     await expect(
       send({ revision: { revisionType: 'GitHub', gitHubLocation: { repository: 'a/b', commitId: 'c' } } }),
     ).rejects.toMatchObject({ name: 'InvalidRevisionException' })
+    const commitId = 'c'.repeat(40)
+    for (const repository of ['b', 'a/b/c', '../b', 'a/..'])
+      await expect(
+        send({ revision: { revisionType: 'GitHub', gitHubLocation: { repository, commitId } } }),
+      ).rejects.toMatchObject({ name: 'InvalidRevisionException' })
+    await expect(send({ revision: { revisionType: 'String', string: { content: 'x' } } })).rejects.toMatchObject({
+      name: 'InvalidRevisionException',
+    })
     for (const deploymentConfigName of ['none', 'constructor'])
       await expect(send({ deploymentConfigName })).rejects.toMatchObject({
         name: 'DeploymentConfigDoesNotExistException',
@@ -258,6 +268,22 @@ describe('why a deployment does not start', () => {
     await iam.send(new DeleteRoleCommand({ RoleName: 'deployer' }))
     expect((await ended('a.zip'))?.errorInformation).toMatchObject({ code: 'IAM_ROLE_MISSING' })
   })
+})
+
+test('what is for Lambda and ECS says so', async () => {
+  await group()
+  const { deploymentId } = await deploy('a.zip')
+  await expect(
+    codedeploy.send(
+      new PutLifecycleEventHookExecutionStatusCommand({
+        deploymentId,
+        lifecycleEventHookExecutionId: 'hook',
+        status: 'Succeeded',
+      }),
+    ),
+  ).rejects.toMatchObject({ name: 'UnsupportedActionForDeploymentTypeException' })
+  await codedeploy.send(new DeleteResourcesByExternalIdCommand({ externalId: 'x' }))
+  expect((await codedeploy.send(new ListDeploymentsCommand({}))).deployments).toEqual([deploymentId])
 })
 
 describe('authorization', () => {

@@ -4,14 +4,21 @@ import { getApplication } from './applications.ts'
 import { fail, type Operation } from './operation.ts'
 import { checkBatch, page } from './page.ts'
 
-/** A bundle in S3: what a deployment deploys. */
-export type Revision = {
+/** A bundle in S3. */
+type S3Revision = {
   readonly bucket: string
   readonly key: string
   readonly bundleType: 'zip' | 'tar' | 'tgz'
   readonly version?: string
   readonly eTag?: string
 }
+
+/** A commit of a public repository on GitHub; `owner/name`. */
+type GitHubRevision = { readonly repository: string; readonly commitId: string }
+/** What a deployment deploys. */
+export type Revision = S3Revision | GitHubRevision
+/** Whether a revision is a commit on GitHub, and not a bundle in S3. */
+export const isGitHub = (revision: Revision): revision is GitHubRevision => 'repository' in revision
 
 type Registered = {
   readonly application: string
@@ -22,8 +29,12 @@ type Registered = {
   readonly lastUsed?: number
   readonly groups: readonly string[]
 }
-const nameOf = ({ bucket, key, bundleType, version = '', eTag = '' }: Revision): string =>
-  [bucket, key, bundleType, version, eTag].join('\0')
+const nameOf = (revision: Revision): string => {
+  // No bucket has an empty name.
+  if (isGitHub(revision)) return ['', 'GitHub', revision.repository, revision.commitId].join('\0')
+  const { bucket, key, bundleType, version = '', eTag = '' } = revision
+  return [bucket, key, bundleType, version, eTag].join('\0')
+}
 export const sameRevision = (a: Revision, b: Revision): boolean => nameOf(a) === nameOf(b)
 export const Registered = table<Registered>('codedeploy.revision', {
   scope: 'region',
@@ -51,14 +62,21 @@ type WireRevision = {
         readonly eTag?: string | undefined
       }
     | undefined
+  readonly gitHubLocation?:
+    | { readonly repository?: string | undefined; readonly commitId?: string | undefined }
+    | undefined
 }
 
 /** Reads a revision location. Throws RevisionRequiredException, InvalidRevisionException. */
 export const readRevision = (wire: WireRevision | undefined): Revision => {
   if (!wire) throw fail('RevisionRequiredException', 'A revision location must be specified.')
   const { revisionType = 'S3', s3Location } = wire
+  if (revisionType === 'GitHub') return readGitHub(wire.gitHubLocation)
   if (revisionType !== 'S3')
-    throw fail('InvalidRevisionException', `Drydock deploys revisions from S3, not of the type ${revisionType}.`)
+    throw fail(
+      'InvalidRevisionException',
+      `The compute platform Server takes revisions from S3 and GitHub, not of the type ${revisionType}.`,
+    )
   const { bucket, key, bundleType, version, eTag } = s3Location ?? {}
   if (!bucket || !key)
     throw fail('InvalidRevisionException', 'The Amazon S3 location of the revision needs a bucket and a key.')
@@ -76,7 +94,18 @@ export const readRevision = (wire: WireRevision | undefined): Revision => {
   }
 }
 
-export const toRevision = (revision: Revision) => ({ revisionType: 'S3' as const, s3Location: { ...revision } })
+const readGitHub = ({ repository = '', commitId = '' }: NonNullable<WireRevision['gitHubLocation']> = {}): Revision => {
+  if (!/^[\w.-]{1,100}\/[\w.-]{1,100}$/.test(repository) || /(^|\/)\.{1,2}(\/|$)/.test(repository))
+    throw fail('InvalidRevisionException', `The GitHub repository must be named account/repository, not ${repository}.`)
+  if (!/^[0-9a-f]{40}$/i.test(commitId))
+    throw fail('InvalidRevisionException', `The commit of a GitHub revision must be a SHA-1 id, not ${commitId}.`)
+  return { repository, commitId: commitId.toLowerCase() }
+}
+
+export const toRevision = (revision: Revision) =>
+  isGitHub(revision)
+    ? { revisionType: 'GitHub' as const, gitHubLocation: { ...revision } }
+    : { revisionType: 'S3' as const, s3Location: { ...revision } }
 
 /** Notes that a revision was used by a deployment to this group, registering it if it is new. */
 export const noteUse = async (
@@ -170,8 +199,10 @@ export const ListApplicationRevisions: Operation<'ListApplicationRevisions'> = (
     if (input.s3KeyPrefix && !input.s3Bucket)
       throw fail('InvalidKeyPrefixFilterException', 'A key prefix needs a bucket.')
     const all = (await revisionsOf(tx, input.applicationName))
-      .filter(({ revision }) => !input.s3Bucket || revision.bucket === input.s3Bucket)
-      .filter(({ revision }) => !input.s3KeyPrefix || revision.key.startsWith(input.s3KeyPrefix))
+      .filter(({ revision }) => !input.s3Bucket || (!isGitHub(revision) && revision.bucket === input.s3Bucket))
+      .filter(
+        ({ revision }) => !input.s3KeyPrefix || (!isGitHub(revision) && revision.key.startsWith(input.s3KeyPrefix)),
+      )
       .filter(
         ({ groups }) =>
           !input.deployed || input.deployed === 'ignore' || groups.length > 0 === (input.deployed === 'include'),

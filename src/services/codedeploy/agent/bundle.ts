@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -10,21 +10,33 @@ import { ArchiveError, sourceLimits, unzip } from '../../../archives/zip.ts'
 import { CommandFailure } from './failure.ts'
 import { type Host, objectPath, signedFetch } from './host.ts'
 import { type Layout, readOptional, writeWhole } from './layout.ts'
-import type { Specification } from './specification.ts'
+import type { GitHubRevision, S3Revision, Specification } from './specification.ts'
 
 const run = promisify(execFile)
 /** Revisions kept per deployment group, as AWS's agent's `max_revisions`. */
 const keptRevisions = 5
 
-/** Fetches the bundle from S3 under the instance profile, checks it is the one meant, and unpacks it. Throws CommandFailure. */
+/** Fetches the revision from S3 or GitHub, checks it is the one meant, and unpacks it. Throws CommandFailure. */
 export const downloadBundle = async (host: Host, place: Layout, specification: Specification): Promise<void> => {
-  const { Bucket, Key, Version, ETag, BundleType } = specification.Revision.S3Revision
+  const { Revision } = specification
   const folder = place.deployment(specification.DeploymentGroupId, specification.DeploymentId)
   const archive = place.archive(folder)
   const file = join(folder, 'bundle.tar')
   await rm(archive, { recursive: true, force: true })
   await mkdir(archive, { recursive: true })
+  if (Revision.RevisionType === 'GitHub') {
+    await fetchCommit(Revision.GitHubRevision, file)
+    await unpackCommit(file, archive)
+  } else {
+    await fetchObject(host, Revision.S3Revision, file)
+    await unpack(file, archive, Revision.S3Revision.BundleType)
+  }
+  await writeWhole(place.mostRecent(specification.DeploymentGroupId), folder)
+  await forgetOldRevisions(place, specification)
+}
 
+/** An object of S3, read under the machine's own rights. */
+const fetchObject = async (host: Host, { Bucket, Key, Version, ETag }: S3Revision, file: string): Promise<void> => {
   const response = await signedFetch(host, {
     service: 's3',
     method: 'GET',
@@ -45,21 +57,51 @@ export const downloadBundle = async (host: Host, place: Layout, specification: S
     )
   }
   const md5 = createHash('md5')
-  await pipeline(
-    Readable.fromWeb(response.body as never),
+  await save(response.body, file, (chunk) => md5.update(chunk))
+  if (found && /^[0-9a-f]{32}$/.test(found) && md5.digest('hex') !== found)
+    throw new CommandFailure('UnknownError', `The bytes of s3://${Bucket}/${Key} are not those of its ETag`)
+}
+
+const save = (body: ReadableStream, file: string, see: (chunk: Uint8Array) => void): Promise<void> =>
+  pipeline(
+    Readable.fromWeb(body as never),
     async function* (chunks: AsyncIterable<Uint8Array>) {
       for await (const chunk of chunks) {
-        md5.update(chunk)
+        see(chunk)
         yield chunk
       }
     },
     createWriteStream(file),
   )
-  if (found && /^[0-9a-f]{32}$/.test(found) && md5.digest('hex') !== found)
-    throw new CommandFailure('UnknownError', `The bytes of s3://${Bucket}/${Key} are not those of its ETag`)
-  await unpack(file, archive, BundleType)
-  await writeWhole(place.mostRecent(specification.DeploymentGroupId), folder)
-  await forgetOldRevisions(place, specification)
+
+/** A commit of a public repository, as GitHub packs it; `GITHUB_API_URL` names a server of one's own that does the same. */
+const fetchCommit = async ({ Account, Repository, CommitId }: GitHubRevision, file: string): Promise<void> => {
+  const base = (process.env.GITHUB_API_URL ?? 'https://api.github.com').replace(/\/$/, '')
+  const url = `${base}/repos/${encodeURIComponent(Account)}/${encodeURIComponent(Repository)}/tarball/${CommitId}`
+  const failed = (why: string) => new CommandFailure('UnknownError', `Could not download ${url}: ${why}`)
+  const response = await fetch(url, { headers: { 'user-agent': 'codedeploy-agent' } }).catch((error: unknown) => {
+    const { cause, message } = error instanceof Error ? error : new Error(String(error))
+    throw failed(cause instanceof Error && cause.message ? cause.message : message)
+  })
+  if (!response.ok || !response.body) {
+    await response.body?.cancel()
+    throw failed(`it was answered ${response.status}. Private repositories need a token, and there are none.`)
+  }
+  await save(response.body, file, () => {})
+}
+
+/** GitHub's archives hold one folder, which is not part of the revision. */
+const unpackCommit = async (file: string, archive: string): Promise<void> => {
+  const whole = `${archive}.whole`
+  await rm(whole, { recursive: true, force: true })
+  await mkdir(whole)
+  await unpack(file, whole, 'tgz')
+  const [top, ...others] = await readdir(whole)
+  if (top === undefined || others.length > 0)
+    throw new CommandFailure('UnknownError', 'The archive of the commit does not hold exactly one folder')
+  await rm(archive, { recursive: true, force: true })
+  await rename(join(whole, top), archive)
+  await rm(whole, { recursive: true, force: true })
 }
 
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }

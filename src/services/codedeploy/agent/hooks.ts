@@ -87,7 +87,16 @@ export const runHook = async (
 
 /** The agent's own environment, by which AWS's SDKs find endpoint and region, and what the user guide promises scripts. */
 const environment = (event: string, specification: Specification): NodeJS.ProcessEnv => {
-  const { S3Revision } = specification.Revision
+  const { Revision } = specification
+  const bundle: NodeJS.ProcessEnv =
+    Revision.RevisionType === 'GitHub'
+      ? { BUNDLE_COMMIT: Revision.GitHubRevision.CommitId }
+      : {
+          BUNDLE_BUCKET: Revision.S3Revision.Bucket,
+          BUNDLE_KEY: Revision.S3Revision.Key,
+          BUNDLE_VERSION: Revision.S3Revision.Version ?? '',
+          BUNDLE_ETAG: Revision.S3Revision.ETag ?? '',
+        }
   return {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     HOME: '/root',
@@ -97,10 +106,7 @@ const environment = (event: string, specification: Specification): NodeJS.Proces
     APPLICATION_NAME: specification.ApplicationName,
     DEPLOYMENT_GROUP_NAME: specification.DeploymentGroupName,
     DEPLOYMENT_GROUP_ID: specification.DeploymentGroupId,
-    BUNDLE_BUCKET: S3Revision.Bucket,
-    BUNDLE_KEY: S3Revision.Key,
-    BUNDLE_VERSION: S3Revision.Version ?? '',
-    BUNDLE_ETAG: S3Revision.ETag ?? '',
+    ...bundle,
   }
 }
 

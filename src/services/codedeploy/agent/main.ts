@@ -27,6 +27,7 @@ const specificationOf = async (host: Host, command: HostCommand): Promise<Specif
   }>(host, 'GetDeploymentSpecification', {
     DeploymentExecutionId: command.DeploymentExecutionId,
     HostIdentifier: host.identifier,
+    EnvelopeFormat: 'TEXT/JSON',
   })
   return JSON.parse(DeploymentSpecification.GenericEnvelope.Payload) as Specification
 }
