@@ -315,9 +315,14 @@ export const pipelines = (): Actor => {
         }),
       )
       const roleArn = await roleFor(aws, 'crash-pipeline', 'codepipeline.amazonaws.com')
+      const checks = {
+        name: 'Check',
+        ruleTypeId: { category: 'Rule' as const, owner: 'AWS' as const, provider: 'VariableCheck', version: '1' },
+        configuration: { Variable: '#{codepipeline.PipelineExecutionId}', Operator: 'MATCHES', Value: '[0-9a-f-]{36}' },
+      }
       const action = (
         action: string,
-        category: 'Source' | 'Build',
+        category: 'Source' | 'Build' | 'Compute',
         provider: string,
         configuration: Record<string, string>,
         artifacts: object,
@@ -340,11 +345,31 @@ export const pipelines = (): Actor => {
           { RepositoryName: 'piped', BranchName: 'main', PollForSourceChanges: 'false' },
           { outputArtifacts: [{ name: 'source' }] },
         ),
-        action('Build', 'Build', 'CodeBuild', { ProjectName: 'piped' }, { inputArtifacts: [{ name: 'source' }] }),
+        {
+          ...action('Build', 'Build', 'CodeBuild', { ProjectName: 'piped' }, { inputArtifacts: [{ name: 'source' }] }),
+          beforeEntry: { conditions: [{ result: 'FAIL' as const, rules: [checks] }] },
+          onFailure: { result: 'RETRY' as const },
+        },
+        {
+          ...action(
+            'Run',
+            'Compute',
+            'Commands',
+            {},
+            { inputArtifacts: [{ name: 'source' }], commands: ['sleep 0.1'] },
+          ),
+          onSuccess: { conditions: [{ result: 'FAIL' as const, rules: [checks] }] },
+        },
       ]
       await aws.codepipeline.send(
         new CreatePipelineCommand({
-          pipeline: { name, roleArn, artifactStore: { type: 'S3', location: 'crash-artifacts' }, stages },
+          pipeline: {
+            name,
+            roleArn,
+            pipelineType: 'V2',
+            artifactStore: { type: 'S3', location: 'crash-artifacts' },
+            stages,
+          },
         }),
       )
     },

@@ -51,9 +51,10 @@ export const StartBuildBatch: Operation<'StartBuildBatch'> = async (ctx, input) 
   }
   refuse(asBuild)
   const project = await getProject(ctx, input.projectName)
-  const config = buildBatchConfigOverride ?? project.buildBatchConfig
-  if (!config?.serviceRole) throw invalid('Invalid build batch config: a service role for batch builds is required')
-  if (buildBatchConfigOverride) await checkBatchConfig(ctx, config, project.name)
+  // What is not overridden is the project's: CodePipeline overrides combineArtifacts alone.
+  const config = { ...project.buildBatchConfig, ...buildBatchConfigOverride }
+  if (!config.serviceRole) throw invalid('Invalid build batch config: a service role for batch builds is required')
+  if (buildBatchConfigOverride) await checkBatchConfig(ctx, buildBatchConfigOverride, project.name)
   const settings = settingsOf(ctx, project, asBuild)
   if (input.serviceRoleOverride) await checkRole(ctx, input.serviceRoleOverride, project.name)
   const batch = await once(ctx, Batch, input.idempotencyToken, input, (tx) => startBatch(ctx, tx, settings, config))

@@ -3,6 +3,7 @@ import {
   BatchGetProjectsCommand,
   CodeBuildClient,
   CreateProjectCommand,
+  UpdateProjectCommand,
 } from '@aws-sdk/client-codebuild'
 import {
   CodeCommitClient,
@@ -223,6 +224,65 @@ const states = () =>
     )
 
 describe('a pipeline', () => {
+  it('builds a batch, and takes its artifacts as one', async () => {
+    head = undefined
+    const { role } = await begin()
+    const permit = (RoleName: string, actions: string[]) =>
+      drydock
+        .client(IAMClient)
+        .send(
+          new PutRolePolicyCommand({ RoleName, PolicyName: 'batch', PolicyDocument: JSON.stringify(allow(actions)) }),
+        )
+    await permit('builder', ['s3:ListBucket'])
+    await permit('pipeline', ['codebuild:StartBuildBatch', 'codebuild:BatchGetBuildBatches'])
+    const batches = await drydock.role('batches', 'codebuild.amazonaws.com', [
+      allow(['codebuild:StartBuild', 'codebuild:StopBuild', 'codebuild:RetryBuild']),
+    ])
+    await drydock
+      .client(CodeBuildClient)
+      .send(new UpdateProjectCommand({ name: 'app', buildBatchConfig: { serviceRole: batches } }))
+    const batch = `version: 0.2
+batch:
+  build-list:
+    - {identifier: left}
+    - {identifier: right}
+phases: {build: {commands: ['echo built > $CODEBUILD_BATCH_BUILD_IDENTIFIER.txt']}}
+artifacts: {files: ['*.txt']}
+`
+    await push({ 'buildspec.yml': batch })
+    await drydock.settled()
+    const pipeline = declaration(role)
+    const [source, build] = pipeline.stages ?? []
+    const [compile] = build?.actions ?? []
+    const stages = [
+      source,
+      {
+        name: 'Build',
+        actions: [
+          { ...compile, configuration: { ProjectName: 'app', BatchEnabled: 'true', CombineArtifacts: 'true' } },
+        ],
+      },
+      {
+        name: 'Publish',
+        actions: [
+          {
+            name: 'Publish',
+            actionTypeId: { category: 'Deploy', owner: 'AWS', provider: 'S3', version: '1' },
+            configuration: { BucketName: 'site', Extract: 'true' },
+            inputArtifacts: [{ name: 'BuildOutput' }],
+          },
+        ],
+      },
+    ] as StageDeclaration[]
+    await pipelines().send(new CreatePipelineCommand({ pipeline: { ...pipeline, stages } }))
+    await when(async () => {
+      await drydock.advance({ seconds: 1 })
+      return (await executionsOf())[0]?.status !== 'InProgress'
+    })
+    expect((await executionsOf())[0]?.status).toBe('Succeeded')
+    expect([await text('left.txt'), await text('right.txt')]).toEqual(['built\n', 'built\n'])
+  })
+
   it('lets CodeBuild clone the repository, history and all', async () => {
     head = undefined
     const { role } = await begin()

@@ -52,7 +52,7 @@ import {
 } from './webhook.ts'
 
 const structure =
-  'Actions: Source CodeCommit and S3, Build and Test CodeBuild, Deploy CodeDeploy and S3, manual approval, Commands, job workers. Rules of conditions: CodeBuild, Commands, DeploymentWindow, VariableCheck. Triggers with filters and batch builds are refused.'
+  'Actions: Source CodeCommit and S3, Build and Test CodeBuild, Deploy CodeDeploy and S3, manual approval, Commands, job workers. Rules of conditions: CodeBuild, Commands, DeploymentWindow, VariableCheck. Triggers with filters, and output artifacts of batch builds that are not combined, are refused.'
 
 export const service = defineService<NS>()({
   id: 'codepipeline',

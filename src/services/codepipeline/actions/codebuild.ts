@@ -9,11 +9,11 @@ const properties: readonly Property[] = [
     required: false,
     description: 'Environment variables of the build, as a JSON array.',
   },
-  { name: 'BatchEnabled', required: false, description: 'Whether to start a batch build: false.' },
+  { name: 'BatchEnabled', required: false, description: 'Whether to start a batch build: false unless told.' },
   {
     name: 'CombineArtifacts',
     required: false,
-    description: 'Whether to combine the artifacts of a batch build: false.',
+    description: 'Whether to combine the artifacts of a batch build: false unless told.',
   },
 ]
 
@@ -86,7 +86,7 @@ const start = async ({ ctx, id, pipeline, configuration, inputs, outputs, role }
     .map((input) => ({ name: input.name, ...sourceOf(input) }))
   // The build says who started it by the session's name: the pipeline's, as on AWS.
   const { codebuild } = await role(pipeline.slice(0, 64).padEnd(2, '-'))
-  const { build } = await codebuild.startBuild({
+  const request = {
     projectName: project,
     idempotencyToken: id,
     sourceTypeOverride: source.type,
@@ -97,15 +97,39 @@ const start = async ({ ctx, id, pipeline, configuration, inputs, outputs, role }
       version ? [{ sourceIdentifier: name, sourceVersion: version }] : [],
     ),
     ...(output?.kmsKey ? { encryptionKeyOverride: output.kmsKey } : {}),
-    artifactsOverride: output ? artifactsOf(output) : { type: 'NO_ARTIFACTS' },
+    artifactsOverride: output ? artifactsOf(output) : { type: 'NO_ARTIFACTS' as const },
     secondaryArtifactsOverride: others.map(artifactsOf),
     ...(variables.length > 0 ? { environmentVariablesOverride: variables } : {}),
-  })
-  const build_ = build?.id ?? ''
-  return { state: 'running', external: { id: build_, url: urlOf(ctx, project, build_) } }
+  }
+  if (isTrue(configuration.BatchEnabled)) {
+    const combine = isTrue(configuration.CombineArtifacts)
+      ? { buildBatchConfigOverride: { combineArtifacts: true } }
+      : {}
+    const { buildBatch } = await codebuild.startBuildBatch({ ...request, ...combine })
+    return { state: 'running', external: { id: buildBatch?.id ?? '', url: urlOf(ctx, project) } }
+  }
+  const { build } = await codebuild.startBuild(request)
+  const started = build?.id ?? ''
+  return { state: 'running', external: { id: started, url: urlOf(ctx, project, started) } }
 }
 
-const poll = async ({ role, external }: Job): Promise<Progress> => {
+const isTrue = (text: string | undefined) => /^true$/i.test(text ?? '')
+
+const pollBatch = async ({ role, external }: Job): Promise<Progress> => {
+  const { codebuild } = await role()
+  const { buildBatches } = await codebuild.batchGetBuildBatches({ ids: [external?.id ?? ''] })
+  const batch = buildBatches?.[0]
+  if (!batch) throw new ActionFailure('JobFailed', `The build batch ${external?.id ?? ''} is not there any more.`)
+  if (!batch.complete) return { state: 'running' }
+  const status = batch.buildBatchStatus ?? 'FAILED'
+  if (status === 'SUCCEEDED') return { state: 'succeeded' }
+  const message = `Build batch terminated with state: ${status}`
+  return { state: 'failed', code: 'JobFailed', message, external: { summary: message } }
+}
+
+const poll = async (job: Job): Promise<Progress> => {
+  const { role, external, configuration } = job
+  if (isTrue(configuration.BatchEnabled)) return pollBatch(job)
   const { codebuild } = await role()
   const { builds } = await codebuild.batchGetBuilds({ ids: [external?.id ?? ''] })
   const build = builds?.[0]
@@ -137,10 +161,12 @@ const kind = (category: 'Build' | 'Test'): ActionKind => ({
   inputs: [1, 5],
   outputs: [0, 5],
   timeoutMinutes: 36 * 60,
-  check: ({ configuration = {}, inputArtifacts = [] }) => {
+  check: ({ configuration = {}, inputArtifacts = [], outputArtifacts = [] }) => {
     const { PrimarySource, BatchEnabled, CombineArtifacts, EnvironmentVariables } = configuration
-    if (/^true$/i.test(BatchEnabled ?? '') || /^true$/i.test(CombineArtifacts ?? ''))
-      return 'batch builds (BatchEnabled, CombineArtifacts) are not implemented by Drydock'
+    if (isTrue(CombineArtifacts) && !isTrue(BatchEnabled)) return 'CombineArtifacts needs BatchEnabled'
+    // The artifacts of the builds lie apart otherwise: none of them is the one that the action declares.
+    if (isTrue(BatchEnabled) && outputArtifacts.length > 0 && !isTrue(CombineArtifacts))
+      return 'output artifacts of a batch build that are not combined (CombineArtifacts) are not implemented by Drydock'
     if (inputArtifacts.length > 1 && PrimarySource === undefined)
       return 'PrimarySource is required when there is more than one input artifact'
     if (PrimarySource !== undefined && !inputArtifacts.some(({ name }) => name === PrimarySource))
