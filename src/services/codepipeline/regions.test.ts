@@ -1,10 +1,18 @@
 import { CloudTrailClient, LookupEventsCommand } from '@aws-sdk/client-cloudtrail'
 import { CloudWatchClient, GetMetricStatisticsCommand } from '@aws-sdk/client-cloudwatch'
 import { ListActionExecutionsCommand, type PipelineDeclaration } from '@aws-sdk/client-codepipeline'
-import { IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
-import { CreateKeyCommand, DisableKeyCommand, KMSClient } from '@aws-sdk/client-kms'
-import { CreateBucketCommand, GetObjectCommand, HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
+import { CreateKeyCommand, DisableKeyCommand, KMSClient, PutKeyPolicyCommand } from '@aws-sdk/client-kms'
+import { CreateOrganizationCommand, OrganizationsClient } from '@aws-sdk/client-organizations'
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutBucketPolicyCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createAccount, enter } from '../../../test/member-accounts.ts'
 import { approval, publish, refused, releaseStory, source } from '../../../test/release-pipeline.ts'
 import { allow } from '../../../test/story.ts'
 
@@ -136,6 +144,69 @@ describe('artifacts under a key', () => {
     expect(await release.statusOf(disabled)).toBe('Failed')
     expect((await release.action('Source', 'Fetch'))?.errorDetails?.message).toMatch(/disabled/)
   })
+})
+
+it('an action’s role in another account reads an encrypted artifact, as bucket policy and key policy let it', async () => {
+  const { drydock } = release.bench
+  await drydock.client(OrganizationsClient).send(new CreateOrganizationCommand({}))
+  const other = await createAccount(drydock, 'live')
+  const admin = await drydock.user('admin', [allow('*')])
+  const keys = await enter(drydock, admin, other)
+  const theirs = drydock.client(IAMClient, keys)
+  const trust = {
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Principal: { AWS: release.bench.role }, Action: 'sts:AssumeRole' }],
+  }
+  const { Role } = await theirs.send(
+    new CreateRoleCommand({ RoleName: 'deployer', AssumeRolePolicyDocument: JSON.stringify(trust) }),
+  )
+  const roleArn = Role?.Arn ?? ''
+  const rights = allow(['s3:GetObject', 's3:PutObject', 'kms:Decrypt'])
+  await theirs.send(
+    new PutRolePolicyCommand({ RoleName: 'deployer', PolicyName: 'all', PolicyDocument: JSON.stringify(rights) }),
+  )
+  await drydock.client(S3Client, keys).send(new CreateBucketCommand({ Bucket: 'site-live' }))
+  const key = await newKey()
+  await permit('kms', allow(['kms:Decrypt', 'kms:GenerateDataKey'], key))
+  await permit('assume', allow('sts:AssumeRole', roleArn))
+  const id = await release.create({
+    artifactStore: { type: 'S3', location: 'artifacts', encryptionKey: { id: key, type: 'KMS' } },
+    stages: [
+      { name: 'Source', actions: [source()] },
+      {
+        name: 'Publish',
+        actions: [publish({ roleArn, configuration: { BucketName: 'site-live', Extract: 'true' } })],
+      },
+    ],
+  })
+  const why = async () => (await release.action('Publish', 'Publish'))?.errorDetails?.message
+  // The bucket is not theirs.
+  expect(await why()).toMatch(/deployer.* s3:GetObject .*artifacts/)
+  const admit = (Action: string, Resource: string) => ({
+    Version: '2012-10-17',
+    Statement: [
+      { Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${drydock.account}:root` }, Action: 'kms:*', Resource: '*' },
+      { Effect: 'Allow', Principal: { AWS: roleArn }, Action, Resource },
+    ].slice(Action.startsWith('kms') ? 0 : 1),
+  })
+  await release.bench.s3.send(
+    new PutBucketPolicyCommand({
+      Bucket: 'artifacts',
+      Policy: JSON.stringify(admit('s3:GetObject', 'arn:aws:s3:::artifacts/*')),
+    }),
+  )
+  await release.retry(id, 'Publish')
+  // Nor is the key.
+  expect(await why()).toMatch(/deployer.* kms:Decrypt/)
+  await drydock
+    .client(KMSClient)
+    .send(new PutKeyPolicyCommand({ KeyId: key, Policy: JSON.stringify(admit('kms:Decrypt', '*')) }))
+  await release.retry(id, 'Publish')
+  expect(await release.statusOf(id)).toBe('Succeeded')
+  const page = await drydock
+    .client(S3Client, keys)
+    .send(new GetObjectCommand({ Bucket: 'site-live', Key: 'index.html' }))
+  expect(await page.Body?.transformToString()).toBe('hello')
 })
 
 it('CloudWatch hears how long executions take and which fail', async () => {

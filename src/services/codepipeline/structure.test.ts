@@ -171,7 +171,7 @@ describe('a pipeline that is refused', () => {
     ],
     [
       'InvalidActionDeclarationException',
-      "Action configuration for action 'Compile' is not valid: batch builds (BatchEnabled, CombineArtifacts) are not implemented by Drydock",
+      "Action configuration for action 'Compile' is not valid: output artifacts of a batch build that are not combined (CombineArtifacts) are not implemented by Drydock",
       pipeline({ stages: stages([source()], [build({ configuration: { ProjectName: 'a', BatchEnabled: 'true' } })]) }),
     ],
     [
