@@ -11,6 +11,7 @@ export const asks: Rows<string> = [
       'codebuild:CreateProject': 'codebuild:CreateProject iam:PassRole',
       'codebuild:StartBuild': 'codebuild:StartBuild iam:PassRole',
       'codebuild:StartBuildBatch': 'codebuild:StartBuildBatch iam:PassRole',
+      'codebuild:UpdateProjectVisibility': 'codebuild:UpdateProjectVisibility iam:PassRole',
       'codebuild:UpdateProject': 'codebuild:UpdateProject iam:PassRole',
       'codedeploy:CreateDeploymentGroup': 'codedeploy:CreateDeploymentGroup iam:PassRole',
       'codedeploy:UpdateDeploymentGroup': 'codedeploy:UpdateDeploymentGroup iam:PassRole',

@@ -151,6 +151,11 @@ export const makeWorld = async (
     ...{ name: 'units', type: 'TEST', exportConfig: { exportConfigType: 'NO_EXPORT' } },
     tags: [{ key: 'team', value: 'blue' }],
   })
+  const { fleet } = await call('codebuild', 'CreateFleet', {
+    ...{ name: 'pool', baseCapacity: 1, environmentType: 'LINUX_CONTAINER', computeType: 'BUILD_GENERAL1_SMALL' },
+    tags: [{ key: 'team', value: 'blue' }],
+  })
+  const fleetArn = (fleet as { arn: string }).arn
   const rawData = {
     exportConfigType: 'S3',
     s3Destination: {
@@ -359,6 +364,13 @@ export const makeWorld = async (
         'DeleteReportGroup.arn': reportGroupArn,
         'DeleteReport.arn': reportArn,
         trendField: 'TOTAL',
+        'UpdateFleet.arn': fleetArn,
+        'DeleteFleet.arn': fleetArn,
+        'BatchGetFleets.names': fleetArn,
+        resourceArn: reportGroupArn,
+        projectArn: arn('codebuild', 'project/app'),
+        'UpdateProjectVisibility.resourceAccessRole': passed,
+        policy: document,
       },
       codecommit: {
         repositoryName: 'app',

@@ -25,6 +25,7 @@ import { saveCache } from './cache.ts'
 import { closeDoors } from './credentials.ts'
 import { imageOf, PhaseFailure } from './environment.ts'
 import { publishMetrics } from './events.ts'
+import { capacityOf, Fleet, fleetNameOf } from './fleet.ts'
 import { follow } from './follow.ts'
 import { folders, Plan, type PlanRecord, prepare, secretsOf, sweep, taskOf } from './plan.ts'
 import { uploadReports } from './report-upload.ts'
@@ -114,6 +115,13 @@ const leaveQueue = (ctx: Ctx, id: string): Promise<BuildRecord | undefined> =>
     if (!before || startOf(before) !== undefined) return before
     const running = await tx.list(Build, { index: 'running', equals: 'running', limit: concurrentBuilds })
     if (running.length >= concurrentBuilds) return before
+    const arn = before.environment.fleet?.fleetArn
+    if (arn) {
+      const fleet = await tx.get(Fleet, fleetNameOf(arn))
+      if (!fleet) throw new PhaseFailure('CLIENT_ERROR', `Fleet cannot be found: ${arn}`)
+      const busy = running.filter(({ environment }) => environment.fleet?.fleetArn === arn).length
+      if (busy >= capacityOf(fleet) && fleet.overflowBehavior === 'QUEUE') return before
+    }
     const after = tx.put(Build, pass(before, 'QUEUED', 'PROVISIONING', now(ctx)))
     emitChanges(ctx, tx, before, after)
     return after
@@ -373,8 +381,9 @@ const finish = async (ctx: Ctx, build: BuildRecord, last: (fresh: BuildRecord) =
     tx.put(Build, after)
     emitChanges(ctx, tx, before, after)
     if (after.batch) tx.wake(batchReconciler, after.batch.id)
-    const [next] = await tx.list(Build, { index: 'queued', limit: 1 })
-    if (next) tx.wake(buildReconciler, next.id)
+    // Not only the first: those before it may wait for a fleet that is still busy.
+    for (const next of await tx.list(Build, { index: 'queued', limit: concurrentBuilds }))
+      tx.wake(buildReconciler, next.id)
     return after
   })
   return ended ? clean(ctx, ended) : done()

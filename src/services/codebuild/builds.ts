@@ -1,6 +1,6 @@
 import { Build, type BuildRecord, buildArn, buildIdOf, getBuild, toBuild } from './build.ts'
 import { fail, type Operation, pageSize, positionOf, tokenOf } from './operation.ts'
-import { getProject } from './project.ts'
+import { getProject, placed } from './project.ts'
 import { buildReconciler } from './start.ts'
 
 const moment = (build: BuildRecord) => `${new Date(build.created).toISOString()}/${build.id}`
@@ -19,17 +19,17 @@ export const StopBuild: Operation<'StopBuild'> = async (ctx, { id }) => {
 }
 
 /** AWS API: "BatchGetBuilds". Takes ids and ARNs. */
-export const BatchGetBuilds: Operation<'BatchGetBuilds'> = (ctx, { ids }) =>
-  ctx.read(async (tx) => {
-    const builds: ReturnType<typeof toBuild>[] = []
-    const buildsNotFound: string[] = []
-    for (const id of new Set(ids)) {
-      const build = await tx.get(Build, buildIdOf(id))
-      if (build) builds.push(toBuild(ctx, build))
-      else buildsNotFound.push(id)
-    }
-    return { builds, buildsNotFound }
-  })
+export const BatchGetBuilds: Operation<'BatchGetBuilds'> = async (ctx, { ids }) => {
+  const builds: ReturnType<typeof toBuild>[] = []
+  const buildsNotFound: string[] = []
+  for (const id of new Set(ids)) {
+    const there = placed(ctx, id)
+    const build = await there.read((tx) => tx.get(Build, buildIdOf(id)))
+    if (build) builds.push(toBuild(there, build))
+    else buildsNotFound.push(id)
+  }
+  return { builds, buildsNotFound }
+}
 
 /** AWS API: "ListBuilds". Newest first unless told otherwise. */
 export const ListBuilds: Operation<'ListBuilds'> = async (ctx, { sortOrder, nextToken }) => {
@@ -50,9 +50,10 @@ export const ListBuildsForProject: Operation<'ListBuildsForProject'> = async (
   ctx,
   { projectName, sortOrder, nextToken },
 ) => {
-  const { name } = await getProject(ctx, projectName)
+  const there = placed(ctx, projectName)
+  const { name } = await getProject(there, projectName)
   const after = positionOf(nextToken)
-  const builds = await ctx.read((tx) =>
+  const builds = await there.read((tx) =>
     tx.list(Build, {
       index: 'project',
       prefix: `${name}/`,

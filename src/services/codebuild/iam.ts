@@ -3,12 +3,15 @@ import type { AccessRules } from '../../kernel/service.ts'
 import { batchIdOf } from './batch.ts'
 import { buildIdOf } from './build.ts'
 import { batchKeys, conditionKeys, exportKeys, memberKeys, overrideKeys } from './condition-keys.ts'
+import { Fleet } from './fleet.ts'
 import type { Input, NS } from './operation.ts'
-import { Project, type ProjectRecord, projectArn } from './project.ts'
+import { Project, type ProjectRecord, placed, projectArn } from './project.ts'
 import { ReportGroup, reportGroupArn } from './report-group.ts'
+import { policyOf } from './resource-policy.ts'
 
 /** Builds have no ARN of their own in IAM: what may be done to one is said of its project. */
-const projectOfBuild = (ctx: Ctx, idOrArn: string) => projectArn(ctx, buildIdOf(idOrArn).split(':')[0] ?? '')
+const projectOfBuild = (ctx: Ctx, idOrArn: string) =>
+  projectArn(placed(ctx, idOrArn), buildIdOf(idOrArn).split(':')[0] ?? '')
 
 const projectOf = (ctx: Ctx, nameOrArn: string) =>
   nameOrArn.startsWith('arn:') ? nameOrArn : projectArn(ctx, nameOrArn)
@@ -29,6 +32,12 @@ const ofGroup = ({ reportGroupArn: arn }: { reportGroupArn: string }) => ({ reso
 const groupOfReport = (arn: string) => arn.replace(/:report\/(.*):[^:]*$/, ':report-group/$1')
 const ofReport = ({ reportArn }: { reportArn: string }) => ({ resources: [groupOfReport(reportArn)] })
 
+const ofResource = ({ resourceArn }: { resourceArn: string }) => ({ resources: [resourceArn] })
+const fleetMembers = [
+  ...['computeConfiguration', 'computeType', 'environmentType', 'fleetServiceRole', 'imageId'],
+  ...['disk', 'instanceType', 'machineType', 'memory', 'vCpu'].map((member) => `computeConfiguration.${member}`),
+  ...['vpcConfig', 'vpcConfig.securityGroupIds', 'vpcConfig.subnets', 'vpcConfig.vpcId'],
+]
 const webhookMembers = [
   'buildType',
   'manualCreation',
@@ -79,13 +88,33 @@ export const access: AccessRules<NS> = {
     }),
     DeleteSourceCredentials: () => ({ resources: ['*'] }),
     ListSourceCredentials: () => ({ resources: ['*'] }),
+    CreateFleet: (input, ctx) => ({
+      resources: [ctx.arn(`fleet/${input.name}:*`)],
+      context: memberKeys(input, fleetMembers),
+    }),
+    UpdateFleet: (input) => ({ resources: [input.arn], context: memberKeys(input, fleetMembers) }),
+    DeleteFleet: ofArn,
+    BatchGetFleets: ({ names }, ctx) => ({
+      resources: names.map((name) => (name.startsWith('arn:') ? name : ctx.arn(`fleet/${name}:*`))),
+    }),
+    ListFleets: () => ({ resources: ['*'] }),
+    PutResourcePolicy: ofResource,
+    GetResourcePolicy: ofResource,
+    DeleteResourcePolicy: ofResource,
+    ListSharedProjects: () => ({ resources: ['*'] }),
+    ListSharedReportGroups: () => ({ resources: ['*'] }),
+    UpdateProjectVisibility: (input) => ({
+      resources: [input.projectArn],
+      context: memberKeys(input, ['projectVisibility']),
+    }),
     ListBuilds: () => ({ resources: ['*'] }),
     ListCuratedEnvironmentImages: () => ({ resources: ['*'] }),
   },
+  resourcePolicy: policyOf,
   resourceTags: async (ctx, arn) => {
-    const [, kind, name = ''] = /:(project|report-group)\/([^/]+)$/.exec(arn) ?? []
+    const [, kind, name = ''] = /:(project|report-group|fleet)\/([^/:]+)(?::[^/]*)?$/.exec(arn) ?? []
     const tagged = await ctx.read<{ tags: ProjectRecord['tags'] } | undefined>((tx) =>
-      kind === 'project' ? tx.get(Project, name) : tx.get(ReportGroup, name),
+      kind === 'project' ? tx.get(Project, name) : kind === 'fleet' ? tx.get(Fleet, name) : tx.get(ReportGroup, name),
     )
     return tagged && Object.fromEntries(tagged.tags.map(({ key, value }) => [key ?? '', value ?? '']))
   },

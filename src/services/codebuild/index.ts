@@ -16,12 +16,22 @@ import { buildRun } from './build-run.ts'
 import { BatchDeleteBuilds, BatchGetBuilds, ListBuilds, ListBuildsForProject, StopBuild } from './builds.ts'
 import { InvalidateProjectCache } from './cache.ts'
 import { credentialsRoute, Door } from './credentials.ts'
+import { BatchGetFleets, CreateFleet, DeleteFleet, Fleet, ListFleets, UpdateFleet } from './fleet.ts'
 import { access } from './iam.ts'
 import { ListCuratedEnvironmentImages } from './images.ts'
 import { managed } from './managed.ts'
 import type { NS } from './operation.ts'
+import { badgeRoute, publicRoute, UpdateProjectVisibility } from './pages.ts'
 import { Plan } from './plan.ts'
-import { BatchGetProjects, CreateProject, DeleteProject, ListProjects, Project, UpdateProject } from './project.ts'
+import {
+  BatchGetProjects,
+  CreateProject,
+  DeleteProject,
+  ListProjects,
+  Page,
+  Project,
+  UpdateProject,
+} from './project.ts'
 import {
   BatchGetReports,
   DeleteReport,
@@ -43,6 +53,14 @@ import {
   UpdateReportGroup,
 } from './report-group.ts'
 import {
+  DeleteResourcePolicy,
+  GetResourcePolicy,
+  ListSharedProjects,
+  ListSharedReportGroups,
+  PutResourcePolicy,
+  ResourcePolicy,
+} from './resource-policy.ts'
+import {
   DeleteSourceCredentials,
   ImportSourceCredentials,
   ListSourceCredentials,
@@ -53,11 +71,26 @@ import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from 
 
 const projectGaps =
   'Refused with NotImplemented: submodules, statuses reported to a source’s provider, CodeConnections, ' +
-  'VPCs, file systems, badges, fleets, logs in S3, other environments than Linux containers. Caches of Docker layers.'
+  'VPCs, file systems, logs in S3, other environments than Linux containers. Caches of Docker layers.'
 
 export const service = defineService<NS>()({
   id: 'codebuild',
-  tables: [Project, Build, Plan, Token, Door, ReportGroup, Report, Detail, Batch, SourceCredential, Hook],
+  tables: [
+    Project,
+    Build,
+    Plan,
+    Token,
+    Door,
+    ReportGroup,
+    Report,
+    Detail,
+    Batch,
+    SourceCredential,
+    Hook,
+    Fleet,
+    ResourcePolicy,
+    Page,
+  ],
   operations: {
     CreateProject,
     UpdateProject,
@@ -85,6 +118,17 @@ export const service = defineService<NS>()({
     DescribeCodeCoverages,
     GetReportGroupTrend,
     InvalidateProjectCache,
+    CreateFleet,
+    UpdateFleet,
+    DeleteFleet,
+    BatchGetFleets,
+    ListFleets,
+    PutResourcePolicy,
+    GetResourcePolicy,
+    DeleteResourcePolicy,
+    ListSharedProjects,
+    ListSharedReportGroups,
+    UpdateProjectVisibility,
     ImportSourceCredentials,
     ListSourceCredentials,
     DeleteSourceCredentials,
@@ -106,6 +150,10 @@ export const service = defineService<NS>()({
       'Runtimes are those of the host or image, none are installed; the compute type sets no limits and privileged mode gives no privilege, artifacts are not encrypted with KMS, curated ' +
       'images stand for the host system.',
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
+    CreateFleet:
+      'A fleet is a number of builds that run at a time: its machines are this host, its compute has no limits. Refused with ' +
+      'NotImplemented: other environments than Linux containers, VPCs, proxies, images, service roles.',
+    UpdateFleet: 'As CreateFleet.',
     ImportSourceCredentials: 'Refused with NotImplemented: CODECONNECTIONS. Tokens are not tried at the provider.',
     CreateWebhook:
       'The provider is not told of it: payload URL and secret are to be entered there, as with manual creation. Refused with ' +
@@ -118,7 +166,7 @@ export const service = defineService<NS>()({
     ListCuratedEnvironmentImages: 'Lists only images that run on this host.',
   },
   access,
-  routes: [credentialsRoute, webhookRoute],
+  routes: [credentialsRoute, webhookRoute, badgeRoute, publicRoute],
   reconcilers: [buildRun, batchRun, reportExpiry],
   provides: [provide(managedBuilds, managed)],
   uses: [repositoryObjects, vendedMetrics],

@@ -38,6 +38,11 @@ export type ProjectRecord = {
   readonly autoRetryLimit?: number
   readonly buildBatchConfig?: BatchConfig
   readonly webhook?: WebhookRecord
+  /** The end of its badge's address, while it has one. */
+  readonly badge?: string
+  readonly visibility?: 'PUBLIC_READ' | 'PRIVATE'
+  readonly publicAlias?: string
+  readonly resourceAccessRole?: string
   readonly created: string
   readonly modified: string
   /** Number of the last build started. */
@@ -50,6 +55,10 @@ export type ProjectRecord = {
 
 export const Project = table<ProjectRecord>('codebuild.project', { scope: 'region', key: ({ name }) => name })
 
+/** Whose page an address is. Global: the address does not tell account and region. */
+type PageRecord = { readonly door: string; readonly account: string; readonly region: string; readonly project: string }
+export const Page = table<PageRecord>('codebuild.page', { scope: 'global', key: ({ door }) => door })
+
 /** What a role's trust policy may ask of CodeBuild: for which project, of which account. */
 export const trustContext = (ctx: Pick<Ctx, 'arn' | 'account'>, project: string) => ({
   'aws:SourceArn': [projectArn(ctx, project)],
@@ -61,7 +70,8 @@ export const projectArn = (ctx: Pick<Ctx, 'arn'>, name: string) => ctx.arn(`proj
 type Wire = NonNullable<NonNullable<Awaited<ReturnType<Operation<'CreateProject'>>>['project']>>
 
 const toProject = (ctx: Ctx, project: ProjectRecord): Wire => {
-  const { created, modified, builds: _builds, batches: _batches, cacheId: _cacheId, webhook, ...settings } = project
+  const { created, modified, builds: _builds, batches: _batches, cacheId: _cacheId, webhook, ...rest } = project
+  const { badge, visibility, publicAlias, ...settings } = rest
   return {
     ...settings,
     arn: projectArn(ctx, project.name),
@@ -72,13 +82,25 @@ const toProject = (ctx: Ctx, project: ProjectRecord): Wire => {
     created: new Date(created),
     lastModified: new Date(modified),
     ...(webhook ? { webhook: toWebhook(ctx, webhook) } : {}),
-    badge: { badgeEnabled: false },
-    projectVisibility: 'PRIVATE',
+    badge: badge
+      ? {
+          badgeEnabled: true,
+          badgeRequestUrl: `${ctx.request.endpoint}/_drydock/codebuild/badges/${badge}?branch=${project.sourceVersion ?? 'main'}`,
+        }
+      : { badgeEnabled: false },
+    projectVisibility: visibility ?? 'PRIVATE',
+    ...(publicAlias ? { publicProjectAlias: publicAlias } : {}),
   }
 }
 
 /** The name in a project's name or ARN. */
 const nameOf = (nameOrArn: string) => /^arn:aws:codebuild:[^:]*:\d*:project\/(.+)$/.exec(nameOrArn)?.[1] ?? nameOrArn
+
+/** This context where an ARN of a project or build leads: to another account, when it is shared. */
+export const placed = (ctx: Ctx, nameOrArn: string): Ctx => {
+  const [, region, account] = /^arn:aws:codebuild:([a-z0-9-]+):(\d{12}):/.exec(nameOrArn) ?? []
+  return region && account ? ctx.at({ account, region }) : ctx
+}
 
 /** Throws ResourceNotFoundException. */
 export const getProject = async (ctx: Ctx, nameOrArn: string): Promise<ProjectRecord> => {
@@ -153,7 +175,6 @@ export const checkSecondaryArtifacts = (all: readonly Artifacts[], title = 'seco
 export const checkEnvironment = (environment: Environment): void => {
   if (environment.type !== 'LINUX_CONTAINER' && environment.type !== 'ARM_CONTAINER')
     throw notImplemented(`environments of type ${environment.type}`)
-  if (environment.fleet) throw notImplemented('reserved capacity fleets')
   if (environment.dockerServer) throw notImplemented('environment.dockerServer')
   if (environment.registryCredential) throw notImplemented('environment.registryCredential')
   if (environment.certificate) throw notImplemented('environment.certificate')
@@ -205,7 +226,6 @@ export const checkRole = async (ctx: Ctx, role: string, project: string): Promis
 const refuse = (input: Present<Partial<Settings>>): void => {
   if (input.vpcConfig?.vpcId) throw notImplemented('builds inside a VPC (vpcConfig)')
   if (input.fileSystemLocations?.length) throw notImplemented('fileSystemLocations')
-  if (input.badgeEnabled) throw notImplemented('build badges (badgeEnabled)')
 }
 
 const without = (config: BatchConfig | undefined): BatchConfig | undefined =>
@@ -300,6 +320,7 @@ export const CreateProject: Operation<'CreateProject'> = async (ctx, input) => {
     modified: now,
     builds: 0,
     cacheId: ctx.newId(),
+    badge: input.badgeEnabled ? ctx.random(32) : undefined,
   }) as ProjectRecord
   check(project)
   await checkRole(ctx, project.serviceRole, name)
@@ -308,6 +329,7 @@ export const CreateProject: Operation<'CreateProject'> = async (ctx, input) => {
     if (await tx.get(Project, name))
       throw fail('ResourceAlreadyExistsException', `Project already exists: ${projectArn(ctx, name)}`)
     tx.put(Project, project)
+    if (project.badge) tx.put(Page, { door: project.badge, ...ctx.place, project: name })
   })
   return { project: toProject(ctx, project) }
 }
@@ -317,6 +339,9 @@ export const UpdateProject: Operation<'UpdateProject'> = async (ctx, input) => {
   refuse(input)
   const present = await getProject(ctx, input.name)
   const { name } = present
+  const fresh = ctx.random(32)
+  const badgeOf = ({ badge }: ProjectRecord) =>
+    input.badgeEnabled === undefined ? badge : input.badgeEnabled ? (badge ?? fresh) : undefined
   const change = (before: ProjectRecord): ProjectRecord => {
     const { description, sourceVersion, concurrentBuildLimit, ...kept } = before
     const limit = input.concurrentBuildLimit ?? concurrentBuildLimit
@@ -343,6 +368,7 @@ export const UpdateProject: Operation<'UpdateProject'> = async (ctx, input) => {
       autoRetryLimit: input.autoRetryLimit ?? before.autoRetryLimit,
       // As with a limit, what is empty takes the configuration away.
       buildBatchConfig: without(input.buildBatchConfig ?? before.buildBatchConfig),
+      badge: badgeOf(before),
       modified: ctx.now().toISOString(),
     }) as ProjectRecord
   }
@@ -352,7 +378,9 @@ export const UpdateProject: Operation<'UpdateProject'> = async (ctx, input) => {
   const project = await ctx.write(async (tx) => {
     const before = await tx.get(Project, name)
     if (!before) throw fail('ResourceNotFoundException', `Project cannot be found: ${projectArn(ctx, name)}`)
-    return tx.put(Project, change(before))
+    const after = change(before)
+    if (after.badge) tx.put(Page, { door: after.badge, ...ctx.place, project: name })
+    return tx.put(Project, after)
   })
   return { project: toProject(ctx, project) }
 }
@@ -363,18 +391,18 @@ export const DeleteProject: Operation<'DeleteProject'> = async (ctx, { name }) =
   return {}
 }
 
-/** AWS API: "BatchGetProjects". Takes names and ARNs. */
-export const BatchGetProjects: Operation<'BatchGetProjects'> = (ctx, { names }) =>
-  ctx.read(async (tx) => {
-    const projects: Wire[] = []
-    const projectsNotFound: string[] = []
-    for (const name of new Set(names)) {
-      const project = await tx.get(Project, nameOf(name))
-      if (project) projects.push(toProject(ctx, project))
-      else projectsNotFound.push(name)
-    }
-    return { projects, projectsNotFound }
-  })
+/** AWS API: "BatchGetProjects". Takes names and ARNs, those of shared projects too. */
+export const BatchGetProjects: Operation<'BatchGetProjects'> = async (ctx, { names }) => {
+  const projects: Wire[] = []
+  const projectsNotFound: string[] = []
+  for (const name of new Set(names)) {
+    const there = placed(ctx, name)
+    const project = await there.read((tx) => tx.get(Project, nameOf(name)))
+    if (project) projects.push(toProject(there, project))
+    else projectsNotFound.push(name)
+  }
+  return { projects, projectsNotFound }
+}
 
 /** AWS API: "ListProjects". */
 export const ListProjects: Operation<'ListProjects'> = async (ctx, { sortBy = 'NAME', sortOrder, nextToken }) => {

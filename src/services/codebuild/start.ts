@@ -3,6 +3,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { type Table, table, type WriteTx } from '../../store/store.ts'
 import { Build, type BuildRecord, beginPhase, emitChanges, endPhase, getBuild, toBuild } from './build.ts'
+import { Fleet, fleetNameOf } from './fleet.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import {
   type Artifacts,
@@ -58,7 +59,6 @@ export const refuse = (input: Omit<Input<'StartBuild'>, 'projectName'>): void =>
   if (input.certificateOverride) throw notImplemented('certificateOverride')
   if (input.registryCredentialOverride) throw notImplemented('registryCredentialOverride')
   if (input.debugSessionEnabled) throw notImplemented('debug sessions (debugSessionEnabled)')
-  if (input.fleetOverride) throw notImplemented('reserved capacity fleets (fleetOverride)')
   if (input.hostKernelOverride) throw notImplemented('hostKernelOverride')
 }
 
@@ -93,6 +93,7 @@ const environmentOf = ({ environment }: ProjectRecord, input: Input<'StartBuild'
   privilegedMode: input.privilegedModeOverride ?? environment.privilegedMode ?? false,
   imagePullCredentialsType:
     input.imagePullCredentialsTypeOverride ?? environment.imagePullCredentialsType ?? 'CODEBUILD',
+  ...(input.fleetOverride ? { fleet: input.fleetOverride } : {}),
   environmentVariables: merged(environment.environmentVariables ?? [], input.environmentVariablesOverride ?? []),
 })
 
@@ -175,6 +176,8 @@ export const submit = async (ctx: Ctx, tx: WriteTx, settings: Settings): Promise
         `Cannot have more than ${limit} concurrent builds for the project ${project.name}`,
       )
   }
+  const fleet = settings.environment.fleet?.fleetArn
+  if (fleet && !(await tx.get(Fleet, fleetNameOf(fleet)))) throw invalid(`Fleet cannot be found: ${fleet}`)
   tx.put(Project, { ...project, builds: project.builds + 1 })
   return enqueue(ctx, tx, settings, project.builds + 1)
 }

@@ -1,0 +1,137 @@
+import type { Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
+import type { Exchange, Route } from '../../kernel/service.ts'
+import { Build, type BuildRecord, logNames, toBuild } from './build.ts'
+import { fail, type Operation } from './operation.ts'
+import { checkRole, getProject, Page, Project, type ProjectRecord, projectArn, trustContext } from './project.ts'
+
+// What of builds is shown to whoever knows an address: a badge, and the builds of a public project.
+
+/** AWS API: "UpdateProjectVisibility". A public project's builds are shown under its alias. */
+export const UpdateProjectVisibility: Operation<'UpdateProjectVisibility'> = async (ctx, input) => {
+  const { name } = await getProject(ctx, input.projectArn)
+  if (input.resourceAccessRole) await checkRole(ctx, input.resourceAccessRole, name)
+  const fresh = ctx.random(40)
+  const project = await ctx.write(async (tx) => {
+    const before = await tx.get(Project, name)
+    if (!before) throw fail('ResourceNotFoundException', `Project cannot be found: ${projectArn(ctx, name)}`)
+    const alias = before.publicAlias ?? fresh
+    const role = input.resourceAccessRole ?? before.resourceAccessRole
+    tx.put(Page, { door: alias, ...ctx.place, project: name })
+    return tx.put(Project, {
+      ...before,
+      publicAlias: alias,
+      visibility: input.projectVisibility,
+      ...(role ? { resourceAccessRole: role } : {}),
+    })
+  })
+  return {
+    projectArn: projectArn(ctx, name),
+    ...(project.publicAlias ? { publicProjectAlias: project.publicAlias } : {}),
+    projectVisibility: input.projectVisibility,
+  }
+}
+
+const found = async (
+  ctx: Ctx,
+  door: string | undefined,
+): Promise<{ here: Ctx; project: ProjectRecord } | undefined> => {
+  const page = await ctx.read((tx) => tx.get(Page, door ?? ''))
+  if (!page) return undefined
+  const here = ctx.at({ account: page.account, region: page.region })
+  const project = await here.read((tx) => tx.get(Project, page.project))
+  return project && { here, project }
+}
+
+const latest = (ctx: Ctx, project: string, limit: number): Promise<BuildRecord[]> =>
+  ctx.read((tx) => tx.list(Build, { index: 'project', prefix: `${project}/`, reverse: true, limit }))
+
+const words: Readonly<Record<string, readonly [text: string, colour: string]>> = {
+  SUCCEEDED: ['passing', '#1d8102'],
+  IN_PROGRESS: ['in progress', '#0073bb'],
+  unknown: ['unknown', '#687078'],
+}
+
+const badge = (status: string | undefined): string => {
+  const [text, colour] = words[status ?? 'unknown'] ?? ['failing', '#d13212']
+  const width = 50 + text.length * 7
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="20" role="img" aria-label="build: ${text}"><rect width="40" height="20" fill="#555"/><rect x="40" width="${width - 40}" height="20" fill="${colour}"/><g fill="#fff" font-family="sans-serif" font-size="11"><text x="7" y="14">build</text><text x="46" y="14">${text}</text></g></svg>`
+}
+
+const refuse = ({ response }: Exchange) => {
+  response.writeHead(404, { 'content-type': 'application/json' })
+  response.end(JSON.stringify({ message: 'There is no such page.' }))
+}
+
+/** How many builds a badge looks back for one of its branch. */
+const lookBack = 100
+
+/** A project's badge: how its last build went, of a branch (`?branch=main`) or of any. */
+export const badgeRoute: Route = {
+  name: 'codebuild badge',
+  method: 'GET',
+  path: /\/_drydock\/codebuild\/badges\/(?<door>[0-9a-f]{32})/,
+  handle: async (ctx, exchange) => {
+    const at = await found(ctx, exchange.params.door)
+    if (!at || at.project.badge !== exchange.params.door) return refuse(exchange)
+    const branch = new URL(exchange.request.url ?? '/', 'http://localhost').searchParams.get('branch')
+    const builds = await latest(at.here, at.project.name, lookBack)
+    const last = builds.find(
+      ({ sourceVersion = '' }) => !branch || sourceVersion.replace(/^refs\/heads\//, '') === branch,
+    )
+    exchange.response.writeHead(200, { 'content-type': 'image/svg+xml', 'cache-control': 'no-cache' })
+    exchange.response.end(badge(last?.status))
+  },
+}
+
+/** What strangers see of a build: no environment, no roles, no keys. */
+const shown = (ctx: Ctx, build: BuildRecord) => {
+  const { id, buildNumber, buildStatus, startTime, endTime, currentPhase, phases, resolvedSourceVersion } = toBuild(
+    ctx,
+    build,
+  )
+  return { id, buildNumber, buildStatus, startTime, endTime, currentPhase, phases, resolvedSourceVersion }
+}
+
+/** The log, read under the role that the project names for it: without it, or its rights, there is none to see. */
+const logOf = async (ctx: Ctx, project: ProjectRecord, build: BuildRecord): Promise<string[] | undefined> => {
+  const names = logNames(build)
+  if (!names || !build.logging || !project.resourceAccessRole) return undefined
+  try {
+    const context = trustContext(ctx, project.name)
+    const role = ctx.as(project.resourceAccessRole, { sessionName: `AWSCodeBuild-${build.uuid}`, context })
+    const { events } = await role.logs.getLogEvents({
+      logGroupName: names.group,
+      logStreamName: names.stream,
+      startFromHead: true,
+    })
+    return (events ?? []).map(({ message = '' }) => message)
+  } catch (error) {
+    if (error instanceof AwsError && error.code !== 'InternalFailure') return undefined
+    throw error
+  }
+}
+
+/** The builds of a public project, and one of them with its log, as JSON. */
+export const publicRoute: Route = {
+  name: 'codebuild public builds',
+  method: 'GET',
+  path: /\/_drydock\/codebuild\/public\/(?<door>[0-9a-f]{40})(?:\/(?<build>[0-9a-f-]{36}))?/,
+  handle: async (ctx, exchange) => {
+    const { door, build: uuid } = exchange.params
+    const at = await found(ctx, door)
+    if (!at || at.project.publicAlias !== door || at.project.visibility !== 'PUBLIC_READ') return refuse(exchange)
+    const { here, project } = at
+    const answer = (content: object) => {
+      exchange.response.writeHead(200, { 'content-type': 'application/json' })
+      exchange.response.end(JSON.stringify(content))
+    }
+    if (!uuid) {
+      const builds = await latest(here, project.name, lookBack)
+      return answer({ project: project.name, builds: builds.map((build) => shown(here, build)) })
+    }
+    const build = await here.read((tx) => tx.get(Build, `${project.name}:${uuid}`))
+    if (!build) return refuse(exchange)
+    answer({ ...shown(here, build), log: await logOf(here, project, build) })
+  },
+}
