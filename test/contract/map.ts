@@ -87,7 +87,7 @@ export const asks: Rows<string> = [
   {
     why: 'S3 has actions of other names than its operations, and more of them for versions, tags, lists and locks ("Required permissions for Amazon S3 API operations", S3 user guide). Whether an object is missing is told to who may list its bucket.',
     rows: {
-      's3:CompleteMultipartUpload': 's3:PutObject',
+      's3:CompleteMultipartUpload': 's3:GetObject s3:PutObject',
       's3:CopyObject':
         's3:GetObject s3:GetObjectTagging s3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
       's3:CreateMultipartUpload':
@@ -99,7 +99,7 @@ export const asks: Rows<string> = [
       's3:DeleteBucketMetricsConfiguration': 's3:PutMetricsConfiguration',
       's3:DeleteBucketReplication': 's3:PutReplicationConfiguration',
       's3:DeleteBucketTagging': 's3:PutBucketTagging',
-      's3:DeleteObject': 's3:BypassGovernanceRetention s3:DeleteObject s3:DeleteObjectVersion',
+      's3:DeleteObject': 's3:BypassGovernanceRetention s3:DeleteObject s3:DeleteObjectVersion s3:GetObject',
       's3:DeleteObjectTagging': 's3:DeleteObjectTagging s3:DeleteObjectVersionTagging s3:ListBucket',
       's3:DeleteObjects': 's3:DeleteObject s3:DeleteObjectVersion',
       's3:DeletePublicAccessBlock': 's3:PutBucketPublicAccessBlock',
@@ -131,7 +131,8 @@ export const asks: Rows<string> = [
       's3:PutBucketNotificationConfiguration': 's3:PutBucketNotification',
       's3:PutBucketMetricsConfiguration': 's3:PutMetricsConfiguration',
       's3:PutBucketReplication': 's3:PutReplicationConfiguration',
-      's3:PutObject': 's3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
+      's3:PutObject':
+        's3:GetObject s3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
       's3:PutObjectAcl': 's3:PutObjectAcl s3:PutObjectVersionAcl',
       's3:PutObjectLockConfiguration': 's3:PutBucketObjectLockConfiguration',
       's3:PutObjectRetention': 's3:BypassGovernanceRetention s3:PutObjectRetention',

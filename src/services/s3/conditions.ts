@@ -19,6 +19,9 @@ export const namesEtag = (header: string, etag: string): boolean =>
     )
     .some((tag) => tag === '*' || tag === etag)
 
+/** Whether a condition on a change looks at the object's tag, which who may not read it is not told; `*` asks for any. */
+export const comparesTag = (ifMatch: string | undefined): boolean => ifMatch !== undefined && ifMatch !== '*'
+
 const seconds = (time: number) => Math.floor(time / 1000)
 
 /** What a read with these conditions comes to: the tag conditions win over the times beside them. */

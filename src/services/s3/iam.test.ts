@@ -76,6 +76,24 @@ test('a user may do what his policy says, and is told what it does not', async (
   })
 })
 
+test('a condition on a tag needs the right to read, one on being there does not', async () => {
+  const b = await bucket('tagged-bucket')
+  const cleaner = await user('cleaner', allow(['s3:DeleteObject', 's3:PutObject'], `arn:aws:s3:::${b}/*`))
+  const needed = { ...denied, message: expect.stringContaining('s3:GetObject') }
+  for (const Key of ['a', 'b']) await put(b, Key)
+  await expect(cleaner.send(new DeleteObjectCommand({ Bucket: b, Key: 'a', IfMatch: '"x"' }))).rejects.toMatchObject(
+    needed,
+  )
+  await expect(
+    cleaner.send(new PutObjectCommand({ Bucket: b, Key: 'a', Body: 'x', IfMatch: '"x"' })),
+  ).rejects.toMatchObject(needed)
+  const { Errors } = await cleaner.send(
+    new DeleteObjectsCommand({ Bucket: b, Delete: { Objects: [{ Key: 'b', ETag: '"x"' }] } }),
+  )
+  expect(Errors).toMatchObject([{ Key: 'b', Code: 'AccessDenied' }])
+  await cleaner.send(new DeleteObjectCommand({ Bucket: b, Key: 'a', IfMatch: '*' }))
+})
+
 test('who may not list is not told what is missing', async () => {
   const b = await bucket('silent-bucket')
   const reader = await user('reader', allow('s3:GetObject', `arn:aws:s3:::${b}/*`))

@@ -2,6 +2,7 @@ import { requestTags } from '../../kernel/authorize.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.ts'
 import { Bucket, bucketAlreadyExists, bucketArn } from './bucket.ts'
+import { comparesTag } from './conditions.ts'
 import { parseCopySource } from './object.ts'
 import type { Input, NS } from './operation.ts'
 import { bucketKeys, type Keys, requestKeys } from './request-keys.ts'
@@ -164,7 +165,10 @@ const writing = async (ctx: Ctx, input: Writing, more: Requirement['context'] = 
     ...(locked ? ['s3:PutObjectRetention'] : []),
     ...(input.ObjectLockLegalHoldStatus === undefined ? [] : ['s3:PutObjectLegalHold']),
   ]
-  return actions.map((action) => ({ action, resources: [objectArn(input)], context }))
+  return [
+    ...actions.map((action) => ({ action, resources: [objectArn(input)], context })),
+    ...comparing(input, context),
+  ]
 }
 
 /** Parts of an upload and its beginning make no object yet: conditions on creating one do not bind them. */
@@ -229,6 +233,15 @@ const bypassing = (
     ? [{ action: 's3:BypassGovernanceRetention', resources: [objectArn(input)], context }]
     : []
 
+/** A condition on an object's tag tells of the object: it needs the right to read it. */
+const comparing = (
+  input: { Bucket: string; Key: string; IfMatch?: string | undefined },
+  context: Requirement['context'],
+): Requirement[] =>
+  comparesTag(input.IfMatch)
+    ? [{ action: 's3:GetObject', resources: [objectArn(input)], ...(context ? { context } : {}) }]
+    : []
+
 const deleting: AccessRule<Input<'DeleteObject'>> = async (input, ctx) => {
   const requirement = objectRequirement(
     await bucketKeys(ctx, input.Bucket),
@@ -236,7 +249,7 @@ const deleting: AccessRule<Input<'DeleteObject'>> = async (input, ctx) => {
     ['s3:DeleteObject', 's3:DeleteObjectVersion'],
     { 's3:if-match': input.IfMatch },
   )
-  return [requirement, ...bypassing(input, requirement.context)]
+  return [requirement, ...comparing(input, requirement.context), ...bypassing(input, requirement.context)]
 }
 
 const retaining: AccessRule<Input<'PutObjectRetention'>> = async (input, ctx) => {

@@ -4,7 +4,7 @@ import type { ReadTx, WriteTx } from '../../store/store.ts'
 import type { AclAsked } from './acl.ts'
 import { type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
 import { memberOf } from './checksum.ts'
-import { namesEtag, readCondition } from './conditions.ts'
+import { comparesTag, namesEtag, readCondition } from './conditions.ts'
 import { load, receive, stream } from './content.ts'
 import { copySourceKey, etagOf, newKey, openKey, toNewEncryption } from './encryption.ts'
 import { emitCreated, emitDeleted } from './events.ts'
@@ -407,11 +407,9 @@ export const deleteOne = async (
   { Key, VersionId, IfMatch, BypassGovernanceRetention: bypass }: Deletion,
 ): Promise<{ VersionId?: string; DeleteMarker?: boolean }> => {
   if (IfMatch !== undefined) {
-    const there =
-      VersionId === undefined
-        ? await findCurrent(tx, bucket.name, Key)
-        : await findVersion(tx, bucket.name, Key, VersionId)
-    if (!there || there.marker || !namesEtag(IfMatch, there.etag)) throw preconditionFailed('If-Match')
+    // The current version's tag counts, whichever version is to go ("How to perform conditional deletes", S3 user guide).
+    const current = await findCurrent(tx, bucket.name, Key)
+    if (!current || !namesEtag(IfMatch, current.etag)) throw preconditionFailed('If-Match')
   }
   if (VersionId === undefined) {
     const result = await hide(ctx, tx, bucket, Key)
@@ -461,6 +459,7 @@ export const DeleteObjects: Operation<'DeleteObjects'> = async (ctx, input) => {
         's3:if-match': ETag,
       }
       await ctx.authorize(action, `${bucketArn(input.Bucket)}/${Key}`, present(keys))
+      if (comparesTag(ETag)) await ctx.authorize('s3:GetObject', `${bucketArn(input.Bucket)}/${Key}`, present(keys))
       if (input.BypassGovernanceRetention)
         await ctx.authorize('s3:BypassGovernanceRetention', `${bucketArn(input.Bucket)}/${Key}`, present(keys))
     })
