@@ -222,8 +222,9 @@ const setOne = async (
     try {
       await run(program, args)
     } catch (error) {
-      const why =
-        error instanceof Error && 'stderr' in error ? String(error.stderr).trim() || error.message : String(error)
+      const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+      const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() || error.message : error
+      const why = missing ? `This machine has no ${program}.` : String(said)
       throw refuse(
         `The deployment failed because of a problem with the permissions settings in the application specification file for this object: ${path}. Failed command: ${[program, ...args].join(' ')}. ${why}`,
       )
