@@ -281,10 +281,11 @@ const matchPath = async (request: WireRequest, row: ServiceFacts): Promise<Ident
     )
       continue
     if (!pattern.needsQuery.every((name) => parameters.has(name))) {
-      // S3 tells operations apart by them; elsewhere their absence is for `validate` to say.
-      if (row === s3 || best) continue
+      // S3 tells operations apart by them, beyond a subresource that says enough; elsewhere their absence is for `validate` to say.
+      const score = row === s3 ? (pattern.fixed.length > 0 ? 5 : -1) : best ? -1 : 0
+      if (score <= bestScore) continue
       best = pattern
-      bestScore = 0
+      bestScore = score
       continue
     }
     if (!pattern.needsHeaders.every((name) => request.headers[name] !== undefined)) continue

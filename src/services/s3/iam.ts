@@ -436,6 +436,23 @@ export const access: AccessRules<NS> = {
     GetBucketMetricsConfiguration: onBucket('s3:GetMetricsConfiguration'),
     ListBucketMetricsConfigurations: onBucket('s3:GetMetricsConfiguration'),
     DeleteBucketMetricsConfiguration: onBucket('s3:PutMetricsConfiguration'),
+    PutBucketInventoryConfiguration: async (input, ctx) => {
+      // Not validated yet: the body may lack anything.
+      const given: Partial<typeof input.InventoryConfiguration> | undefined = input.InventoryConfiguration
+      return [
+        {
+          action: 's3:PutInventoryConfiguration',
+          resources: [bucketArn(input.Bucket)],
+          context: {
+            ...(await bucketKeys(ctx, input.Bucket)),
+            's3:InventoryAccessibleOptionalFields': given?.OptionalFields,
+          },
+        },
+      ]
+    },
+    GetBucketInventoryConfiguration: onBucket('s3:GetInventoryConfiguration'),
+    ListBucketInventoryConfigurations: onBucket('s3:GetInventoryConfiguration'),
+    DeleteBucketInventoryConfiguration: onBucket('s3:PutInventoryConfiguration'),
     GetBucketLogging: onBucket('s3:GetBucketLogging'),
     GetBucketAccelerateConfiguration: onBucket('s3:GetAccelerateConfiguration'),
     GetBucketRequestPayment: onBucket('s3:GetBucketRequestPayment'),

@@ -27,6 +27,14 @@ import { DeleteBucketCors, GetBucketCors, PutBucketCors, preflightRoute, tellOri
 import { BucketKey, bucketKeys } from './encryption.ts'
 import { access } from './iam.ts'
 import {
+  DeleteBucketInventoryConfiguration,
+  GetBucketInventoryConfiguration,
+  InventoryReport,
+  ListBucketInventoryConfigurations,
+  makeInventories,
+  PutBucketInventoryConfiguration,
+} from './inventory.ts'
+import {
   DeleteBucketLifecycle,
   expireAndMove,
   GetBucketLifecycleConfiguration,
@@ -99,6 +107,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     LifecyclePass,
     ReplicationTask,
     LogLine,
+    InventoryReport,
     StorageCount,
     Current,
     Older,
@@ -118,6 +127,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     DeleteBucket,
     DeleteBucketCors,
     DeleteBucketEncryption,
+    DeleteBucketInventoryConfiguration,
     DeleteBucketLifecycle,
     DeleteBucketMetricsConfiguration,
     DeleteBucketOwnershipControls,
@@ -156,6 +166,8 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     GetPublicAccessBlock,
     HeadBucket,
     HeadObject,
+    GetBucketInventoryConfiguration,
+    ListBucketInventoryConfigurations,
     ListBucketMetricsConfigurations,
     ListBuckets,
     ListMultipartUploads,
@@ -166,6 +178,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutBucketAcl,
     PutBucketCors: intact(PutBucketCors),
     PutBucketEncryption: intact(PutBucketEncryption),
+    PutBucketInventoryConfiguration,
     PutBucketLifecycleConfiguration: intact(PutBucketLifecycleConfiguration),
     PutBucketLogging: intact(PutBucketLogging),
     PutBucketMetricsConfiguration,
@@ -190,6 +203,8 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     UploadPartCopy,
   },
   partial: {
+    PutBucketInventoryConfiguration:
+      'CSV only, not under KMS keys; no access tiers, access control lists and expiration dates.',
     PutBucketLogging: 'No target grants. Lines have no times taken; deletions of DeleteObjects are one line.',
     PutBucketMetricsConfiguration: 'No latencies, no filter by access point.',
     CreateBucket: 'No directory buckets.',
@@ -219,6 +234,15 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   routes: [websiteByHost, websiteByPath, preflightRoute, postForm],
   auditFacts,
   dataEvents,
-  reconcilers: [unusedBlobs, bucketKeys, restores, expireAndMove, replicate, deliverLogs, countStorage],
+  reconcilers: [
+    unusedBlobs,
+    bucketKeys,
+    restores,
+    expireAndMove,
+    replicate,
+    deliverLogs,
+    countStorage,
+    makeInventories,
+  ],
   uses: [awsManagedKeys, vendedMetrics],
 })

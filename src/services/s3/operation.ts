@@ -43,6 +43,7 @@ const statuses = {
   InvalidRetentionPeriod: 400,
   InvalidStorageClass: 400,
   InvalidTag: 400,
+  InvalidS3DestinationBucket: 400,
   InvalidTargetBucketForLogging: 400,
   KeyTooLongError: 400,
   MalformedACLError: 400,

@@ -97,6 +97,10 @@ test('errors are pages; an error document comes with the error’s own status', 
   expect(page).toMatchObject({ status: 404, headers: { 'x-amz-error-code': 'NoSuchKey' } })
   expect(page.body).toContain('<h1>404 Not Found</h1>')
   expect(page.body).toContain('<li>Code: NoSuchKey</li>')
+  expect(await visit('/secret/%E2%82%AC%0Ax')).toMatchObject({
+    status: 403,
+    headers: { 'x-amz-error-code': 'AccessDenied' },
+  })
   expect((await visit('/secret/x.html')).body).toContain('<li>Code: AccessDenied</li>')
   await put({ IndexDocument: { Suffix: 'index.html' }, ErrorDocument: { Key: 'error.html' } })
   expect(await visit('/none')).toMatchObject({ status: 404, body: 'sorry' })

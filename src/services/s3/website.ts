@@ -239,7 +239,13 @@ const decoded = (path: string): string => {
 
 const send = async (ctx: Ctx, method: string | undefined, response: ServerResponse, answer: Answer): Promise<void> => {
   const { status, headers, body } = answer
-  response.writeHead(status, { ...headers, 'x-amz-request-id': ctx.request.id, 'x-amz-id-2': ctx.request.id })
+  // Messages name keys, and locations what a configuration says: a header takes no character beyond Latin-1, and no line's end.
+  const safe = Object.entries(headers).map(([name, value]) => [name, value.replace(/[^\x20-\xff]/g, '?')])
+  response.writeHead(status, {
+    ...Object.fromEntries(safe),
+    'x-amz-request-id': ctx.request.id,
+    'x-amz-id-2': ctx.request.id,
+  })
   if (body instanceof Readable && method !== 'HEAD')
     return pipeline(body, response).catch(() => void response.destroy())
   if (body instanceof Readable) body.destroy()

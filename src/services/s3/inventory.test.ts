@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto'
+import { gunzipSync } from 'node:zlib'
+import {
+  CreateBucketCommand,
+  DeleteBucketInventoryConfigurationCommand,
+  DeleteObjectCommand,
+  GetBucketInventoryConfigurationCommand,
+  GetObjectCommand,
+  type InventoryConfiguration,
+  ListBucketInventoryConfigurationsCommand,
+  ListObjectsV2Command,
+  PutBucketInventoryConfigurationCommand,
+  PutBucketPolicyCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Story, story } from '../../../test/story.ts'
+
+let drydock: Story
+let s3: S3Client
+const Bucket = 'listed'
+beforeAll(async () => {
+  drydock = await story()
+  s3 = drydock.client(S3Client)
+  for (const name of [Bucket, 'reports']) await s3.send(new CreateBucketCommand({ Bucket: name }))
+  await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }))
+  const Policy = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Effect: 'Allow',
+        Principal: { Service: 's3.amazonaws.com' },
+        Action: 's3:PutObject',
+        Resource: 'arn:aws:s3:::reports/*',
+        Condition: {
+          ArnLike: { 'aws:SourceArn': `arn:aws:s3:::${Bucket}` },
+          StringEquals: { 'aws:SourceAccount': drydock.account, 's3:x-amz-acl': 'bucket-owner-full-control' },
+        },
+      },
+    ],
+  })
+  await s3.send(new PutBucketPolicyCommand({ Bucket: 'reports', Policy }))
+})
+afterAll(() => drydock.close())
+
+const configuration = (Id: string, more: Partial<InventoryConfiguration> = {}): InventoryConfiguration => ({
+  Id,
+  IsEnabled: true,
+  IncludedObjectVersions: 'All',
+  Schedule: { Frequency: 'Daily' },
+  OptionalFields: ['Size', 'ETag', 'StorageClass', 'EncryptionStatus'],
+  Destination: { S3BucketDestination: { Bucket: 'arn:aws:s3:::reports', Format: 'CSV', Prefix: 'inv' } },
+  ...more,
+})
+const put = (Id: string, more?: Partial<InventoryConfiguration>) =>
+  s3.send(new PutBucketInventoryConfigurationCommand({ Bucket, Id, InventoryConfiguration: configuration(Id, more) }))
+const bytesOf = async (Key: string) => {
+  const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'reports', Key }))
+  return Buffer.from((await Body?.transformToByteArray()) ?? [])
+}
+
+test('a report lists every version, in a file that a manifest names', async () => {
+  const { VersionId } = await s3.send(new PutObjectCommand({ Bucket, Key: 'a b/é', Body: '12345' }))
+  const { VersionId: marker } = await s3.send(new DeleteObjectCommand({ Bucket, Key: 'a b/é' }))
+  const { VersionId: other } = await s3.send(new PutObjectCommand({ Bucket, Key: 'c', Body: 'x' }))
+  await put('daily')
+  await drydock.advance({ days: 1 })
+  const { Contents = [] } = await s3.send(
+    new ListObjectsV2Command({ Bucket: 'reports', Prefix: `inv/${Bucket}/daily/` }),
+  )
+  const keys = Contents.map(({ Key = '' }) => Key)
+  const manifestKey = keys.find((key) => key.endsWith('manifest.json')) ?? ''
+  expect(manifestKey).toMatch(/^inv\/listed\/daily\/2026-11-\d\dT00-00Z\/manifest\.json$/)
+  const text = await bytesOf(manifestKey)
+  expect((await bytesOf(manifestKey.replace('.json', '.checksum'))).toString()).toBe(
+    createHash('md5').update(text).digest('hex'),
+  )
+  const manifest = JSON.parse(text.toString()) as {
+    files: { key: string; size: number; MD5checksum: string }[]
+    fileSchema: string
+  }
+  expect(manifest).toMatchObject({
+    sourceBucket: Bucket,
+    destinationBucket: 'arn:aws:s3:::reports',
+    fileFormat: 'CSV',
+    fileSchema: 'Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, ETag, StorageClass, EncryptionStatus',
+  })
+  const lines: string[] = []
+  for (const { key, size, MD5checksum } of manifest.files) {
+    const bytes = await bytesOf(key)
+    expect([bytes.length, createHash('md5').update(bytes).digest('hex')]).toEqual([size, MD5checksum])
+    lines.push(...gunzipSync(bytes).toString().trimEnd().split('\n'))
+  }
+  const md5 = (body: string) => createHash('md5').update(body).digest('hex')
+  expect(lines).toEqual([
+    `"listed","c","${other}","true","false","1","${md5('x')}","STANDARD","SSE-S3"`,
+    `"listed","a+b/%C3%A9","${marker}","true","true","","","",""`,
+    `"listed","a+b/%C3%A9","${VersionId}","false","false","5","${md5('12345')}","STANDARD","SSE-S3"`,
+  ])
+})
+
+test('configurations come back and go; formats that are not made are refused', async () => {
+  await put('one', { IsEnabled: false })
+  const get = () => s3.send(new GetBucketInventoryConfigurationCommand({ Bucket, Id: 'one' }))
+  expect((await get()).InventoryConfiguration).toEqual(configuration('one', { IsEnabled: false }))
+  const listed = await s3.send(new ListBucketInventoryConfigurationsCommand({ Bucket }))
+  expect(listed.InventoryConfigurationList?.map(({ Id }) => Id)).toContain('one')
+  await s3.send(new DeleteBucketInventoryConfigurationCommand({ Bucket, Id: 'one' }))
+  await expect(get()).rejects.toMatchObject({ name: 'NoSuchConfiguration' })
+  const to = (Format: 'CSV' | 'ORC', name = 'reports') => ({
+    Destination: { S3BucketDestination: { Bucket: `arn:aws:s3:::${name}`, Format } },
+  })
+  await expect(put('two', to('ORC'))).rejects.toMatchObject({ name: 'NotImplemented' })
+  await expect(put('two', to('CSV', 'nothing'))).rejects.toMatchObject({ name: 'InvalidS3DestinationBucket' })
+})
