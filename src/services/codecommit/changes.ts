@@ -71,7 +71,7 @@ export const applyChanges = (before: Files, changes: readonly Change[], keepEmpt
 }
 
 /** git's empty file: what a `.gitkeep` holds. */
-export const emptyBlobId = 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391'
+const emptyBlobId = 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391'
 
 /** The files after some deletions, with a `.gitkeep` where the last file of a folder went. */
 export const keepFolders = (after: Files, before: Files, changes: readonly Change[]): Files => {

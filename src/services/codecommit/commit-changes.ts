@@ -9,7 +9,7 @@ import { type NewCommit, writeCommitObject } from './commit-object.ts'
 import { checkPath, fileMode, largestFile, modeOf } from './files.ts'
 import { zeroId } from './git.ts'
 import { isObjectId } from './names.ts'
-import { listFiles, lookUp, readReference, writeObject } from './object-database.ts'
+import { emptyBlob, listFiles, lookUp, readReference, writeObject } from './object-database.ts'
 import { editTree } from './object-merges.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import { move } from './references.ts'
@@ -129,7 +129,7 @@ export const DeleteFile: Operation<'DeleteFile'> = async (ctx, input) => {
 
 /** A `.gitkeep` names the empty file, which must be there. */
 const writeKept = async ({ folder }: Target, outcome: Outcome): Promise<void> => {
-  if (outcome.added.some((path) => path.endsWith('/.gitkeep'))) await writeObject(folder, 'blob', new Uint8Array())
+  if (outcome.added.some((path) => path.endsWith('/.gitkeep'))) await emptyBlob(folder)
 }
 
 type PutFileEntry = NonNullable<Input<'CreateCommit'>['putFiles']>[number]

@@ -13,6 +13,7 @@ import { isReferenceName, isRepositoryName } from './names.ts'
 import { flush, PktLineError, type PushHead, pktLine, readLine, readPushHead, readReport, refusal } from './pkt-line.ts'
 import { withAnnouncement } from './references.ts'
 import { arnOf, databaseOf, Repository } from './repositories.ts'
+import { turns } from './turns.ts'
 
 type Service = 'git-upload-pack' | 'git-receive-pack'
 
@@ -73,10 +74,12 @@ const serveGit = async (anyone: Ctx, exchange: Exchange): Promise<void> => {
   const repository = await ctx.read((tx) => tx.get(Repository, name))
   if (!repository) throw notFound
   const asked: Asked = { ctx, exchange, repository }
-  if (what === 'info/refs') await advertise(asked, service)
-  else if (service === 'git-upload-pack') await uploadPack(asked)
-  else await receivePack(asked)
+  const serve = service === 'git-upload-pack' ? uploadPack : receivePack
+  await inTurn(() => (what === 'info/refs' ? advertise(asked, service) : serve(asked)))
 }
+
+/** How many gits serve clients at a time: a host has so many processes for all repositories together. */
+const inTurn = turns(32)
 
 type Asked = { readonly ctx: Ctx; readonly exchange: Exchange; readonly repository: Repository }
 
@@ -244,11 +247,16 @@ const receive = async (asked: Asked, body: AsyncGenerator<Uint8Array>): Promise<
   return stdout
 }
 
+/** Quotas in CodeCommit, for one push. */
+const mostReferences = 4000
+
 /** The report that refuses a push which would move a reference the caller may not move, or one that no one may have. */
 const deny = async ({ ctx, exchange, repository }: Asked, head: PushHead): Promise<Buffer | undefined> => {
   const references = head.commands.map(({ reference }) => reference)
   const bad = references.find((reference) => !reference.startsWith('refs/') || !isReferenceName(reference))
   if (bad !== undefined) return refusal(head, 'invalid reference name', `${bad} is not a valid reference name.`)
+  if (references.length > mostReferences)
+    return refusal(head, 'too many references', `A push can change at most ${mostReferences} references.`)
   try {
     await authorize(ctx, exchange, 'git-receive-pack', repository.name, references)
     return undefined

@@ -4,6 +4,7 @@ import * as approvalRules from './approval-rules.ts'
 import * as associations from './approval-template-associations.ts'
 import * as templates from './approval-templates.ts'
 import * as approvals from './approvals.ts'
+import { GetBlobDifferences } from './blob-differences.ts'
 import * as branchMerges from './branch-merges.ts'
 import { CreateBranch, DeleteBranch, GetBranch, ListBranches, UpdateDefaultBranch } from './branches.ts'
 import { Comment } from './comment.ts'
@@ -79,6 +80,7 @@ export const service = defineService<NS>()({
     EvaluatePullRequestApprovalRules: approvalRules.EvaluatePullRequestApprovalRules,
     GetApprovalRuleTemplate: templates.GetApprovalRuleTemplate,
     GetBlob,
+    GetBlobDifferences,
     GetBranch,
     GetComment: comments.GetComment,
     GetCommentReactions,

@@ -8,7 +8,7 @@ import type {
 import { type Change, type Entry, type Files, keepFolders } from './changes.ts'
 import { checkPath, modeOf } from './files.ts'
 import { outputOf } from './git.ts'
-import { listFiles, writeObject } from './object-database.ts'
+import { emptyBlob, listFiles, writeObject } from './object-database.ts'
 import {
   type Both,
   changesBetween,
@@ -239,6 +239,6 @@ const withFolders = async ({ folder, destination }: Merge, tree: string): Promis
   )
   const added = [...kept].filter(([path]) => !after.has(path))
   if (added.length === 0) return tree
-  await writeObject(folder, 'blob', new Uint8Array())
+  await emptyBlob(folder)
   return editTree(folder, tree, new Map(added))
 }

@@ -375,8 +375,8 @@ describe('conflicts', () => {
   it('are told line by line', async () => {
     const { repositoryName } = await arrange(
       { poem, calm: 'c\n' },
-      { poem: at(1, 'D').replace('seven', 'SEVEN'), calm: 'c\n' },
-      { poem: at(1, 'S1\nS2'), calm: 'c\n' },
+      { poem: at(1, 'D').replace('seven', 'SEVEN'), calm: 'c\n', new: 'a\n' },
+      { poem: at(1, 'S1\nS2'), calm: 'c\n', new: 'b\n' },
     )
     const describe = (filePath: string, changes: object = {}) =>
       codecommit.send(
@@ -411,6 +411,9 @@ describe('conflicts', () => {
     const whole = await describe('poem', { conflictDetailLevel: 'FILE_LEVEL' })
     expect(whole.mergeHunks).toMatchObject([{ isConflict: true, source: { startLine: 0, endLine: 8 } }])
     expect((await describe('calm')).conflictMetadata).toMatchObject({ numberOfConflicts: 0, contentConflict: false })
+    const added = await describe('new')
+    expect(added.conflictMetadata).toMatchObject({ numberOfConflicts: 1, fileModes: { source: 'NORMAL' } })
+    expect(added.mergeHunks).toMatchObject([{ isConflict: true, base: { startLine: 0, endLine: 0 } }])
     await expect(describe('nothing')).rejects.toEqual(refused('FileDoesNotExistException'))
     const batch = await codecommit.send(
       new BatchDescribeMergeConflictsCommand({

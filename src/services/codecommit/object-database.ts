@@ -128,6 +128,9 @@ export const findEntry = async (folder: string, commitId: string, path: string):
 export const writeObject = async (folder: string, kind: 'blob' | 'commit', bytes: Uint8Array): Promise<string> =>
   (await git([at(folder), 'hash-object', '-w', '-t', kind, '--stdin'], { input: bytes })).toString('utf8').trim()
 
+/** The id of the empty file, which is there from now on. */
+export const emptyBlob = (folder: string): Promise<string> => writeObject(folder, 'blob', new Uint8Array())
+
 /** git's own housekeeping, if it is due, with git's own patience for what is unreachable. `looseObjects`: how many are too many. */
 export const tidy = async (folder: string, looseObjects = 6700): Promise<void> => {
   await git([at(folder), '-c', `gc.auto=${looseObjects}`, '-c', 'gc.autoDetach=false', 'gc', '--auto', '--quiet'])

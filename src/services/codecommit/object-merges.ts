@@ -3,9 +3,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Entry } from './changes.ts'
-import { emptyBlobId } from './changes.ts'
 import { emptyTreeId, git, runGit, zeroId } from './git.ts'
-import { readObject } from './object-database.ts'
+import { emptyBlob, readObject } from './object-database.ts'
 
 const at = (folder: string): string => `--git-dir=${folder}`
 
@@ -142,7 +141,7 @@ export const changedLines = async (
   after: string,
 ): Promise<LineChange[]> => {
   const diff = ['diff', '--no-color', '--no-ext-diff', '--text', '--histogram', '-U0', '--end-of-options']
-  const output = (await git([at(folder), ...diff, before ?? emptyBlobId, after])).toString('latin1')
+  const output = (await git([at(folder), ...diff, before ?? (await emptyBlob(folder)), after])).toString('latin1')
   return [...output.matchAll(/^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@/gm)].map(
     ([, start = '', count = '1', newStart = '', newCount = '1']) => {
       // Of nothing, git names the line before it.
