@@ -11,7 +11,7 @@ import { Execution, type ExecutionRecord } from './execution.ts'
 import type { ActionDeclaration, Task } from './operation.ts'
 import { callerOf } from './role.ts'
 import { ruleKindOf } from './rules/kinds.ts'
-import { resolve, UnresolvedVariableError } from './variables.ts'
+import { resolve, UnresolvedVariableError, type Variables } from './variables.ts'
 import { noteRevision } from './watch.ts'
 
 /** After so many failures of a step that are nobody's fault the action fails. */
@@ -146,7 +146,8 @@ const ask = async <R extends ActionRecord>(
     }
   let resolved = record.resolved
   try {
-    resolved ??= configurationOf(execution, task)
+    const known = variablesOf(execution)
+    resolved ??= configurationOf(known, task)
     const override = execution.overrides.find((one) => one.action === task.name)
     const job: Job = {
       ctx: task.region === undefined ? ctx : ctx.at({ account: ctx.account, region: task.region }),
@@ -154,7 +155,7 @@ const ask = async <R extends ActionRecord>(
       pipeline: record.pipeline,
       stage: stage.name,
       execution: execution.id,
-      task,
+      task: resolvedTask(known, task),
       started: record.started,
       configuration: resolved,
       inputs: record.inputs,
@@ -186,14 +187,28 @@ const fetchInputs = async (ctx: Ctx, { execution, declaration }: Scene, { inputs
     })
 }
 
-const configurationOf = (execution: ExecutionRecord, { configuration = {} }: Task): Record<string, string> => {
-  const variables = {
-    ...execution.outputs,
-    variables: execution.variables,
-    codepipeline: { PipelineExecutionId: execution.id },
-  }
-  return Object.fromEntries(Object.entries(configuration).map(([key, value]) => [key, resolve(value, variables)]))
-}
+const variablesOf = (execution: ExecutionRecord): Variables => ({
+  ...execution.outputs,
+  variables: execution.variables,
+  codepipeline: { PipelineExecutionId: execution.id },
+})
+
+const configurationOf = (variables: Variables, { configuration = {} }: Task): Record<string, string> =>
+  Object.fromEntries(Object.entries(configuration).map(([key, value]) => [key, resolve(value, variables)]))
+
+/** With what references in commands and their environment stand for. */
+const resolvedTask = (variables: Variables, task: Task): Task => ({
+  ...task,
+  ...(task.commands ? { commands: task.commands.map((command) => resolve(command, variables)) } : {}),
+  ...(task.environmentVariables
+    ? {
+        environmentVariables: task.environmentVariables.map((one) => ({
+          ...one,
+          value: resolve(one.value ?? '', variables),
+        })),
+      }
+    : {}),
+})
 
 /** What the author of the pipeline is told; `undefined` for what is no fault of his. */
 const failureOf = (error: unknown): Progress | undefined => {

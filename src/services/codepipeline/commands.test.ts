@@ -67,12 +67,21 @@ const ended = async (): Promise<void> => {
 
 it('commands see the artifact and give files and variables on', async () => {
   const id = await release.create({
+    variables: [{ name: 'NAME', defaultValue: 'loud' }],
     ...stages(
-      run(['mkdir site', 'tr a-z A-Z < index.html > site/$NAME', 'export SIZE=$(wc -c < site/$NAME)'], {
-        outputArtifacts: [{ name: 'Site', files: ['site/*'] }],
-        outputVariables: ['SIZE'],
-        environmentVariables: [{ name: 'NAME', value: 'loud.html' }],
-      }),
+      run(
+        [
+          'mkdir site',
+          'tr a-z A-Z < index.html > site/$NAME',
+          'export SIZE=$(wc -c < site/$NAME)',
+          'echo #{codepipeline.PipelineExecutionId} > site/id.txt',
+        ],
+        {
+          outputArtifacts: [{ name: 'Site', files: ['site/*'] }],
+          outputVariables: ['SIZE'],
+          environmentVariables: [{ name: 'NAME', value: '#{variables.NAME}.html' }],
+        },
+      ),
     ),
   })
   await ended()
@@ -80,6 +89,8 @@ it('commands see the artifact and give files and variables on', async () => {
   expect(await release.statusOf(id)).toBe('Succeeded')
   const page = await release.bench.s3.send(new GetObjectCommand({ Bucket: 'site', Key: 'site/loud.html' }))
   expect(await page.Body?.transformToString()).toBe('HELLO')
+  const told = await release.bench.s3.send(new GetObjectCommand({ Bucket: 'site', Key: 'site/id.txt' }))
+  expect(await told.Body?.transformToString()).toBe(`${id}\n`)
   const { actionExecutionDetails } = await release.bench.codepipeline.send(
     new ListActionExecutionsCommand({ pipelineName: 'release' }),
   )
@@ -152,11 +163,15 @@ it('are a rule, met when they succeed', async () => {
 it.each([
   ['no command', run([], { commands: undefined }), /commands is required/],
   ['several lines', run(['a\nb']), /more than one line/],
+  ['a variable that nobody sets', run(['echo #{Nobody.X}']), /namespace that does not exist.*commands/],
   ['commands of an approval', approval('Run', { commands: ['a'] }), /do not take/],
 ] as const)('refuses %s', async (_what, action, message) => {
   const change = stages(action as ActionDeclaration)
   await expect(release.create({ ...change, stages: change.stages?.slice(0, 2) })).rejects.toEqual(
-    refused('InvalidActionDeclarationException', message),
+    expect.objectContaining({
+      name: expect.stringMatching(/^Invalid(ActionDeclaration|Structure)Exception$/),
+      message: expect.stringMatching(message),
+    }),
   )
 })
 

@@ -100,12 +100,18 @@ const checkVariables = (declaration: Declaration, given: NonNullable<Request['va
     throw fail('ValidationException', `Pipeline variables without a default value need a value: ${missing.join(', ')}`)
 }
 
+/** Revisions that a start may name, by provider of the source. */
+const revisionTypes: Readonly<Record<string, readonly string[]>> = {
+  CodeCommit: ['COMMIT_ID'],
+  S3: ['S3_OBJECT_VERSION_ID', 'S3_OBJECT_KEY'],
+}
+
 const checkOverrides = ({ stages }: Declaration, overrides: readonly SourceOverride[]): void => {
   for (const { action, type } of overrides) {
     const declared = stages[0]?.actions.find(({ name }) => name === action)
     if (!declared) throw fail('ValidationException', `The pipeline has no source action ${action}`)
-    const { provider } = declared.actionTypeId
-    const types = provider === 'CodeCommit' ? ['COMMIT_ID'] : ['S3_OBJECT_VERSION_ID', 'S3_OBJECT_KEY']
+    const { owner, provider } = declared.actionTypeId
+    const types = owner === 'AWS' ? (revisionTypes[provider] ?? []) : []
     if (!types.includes(type))
       throw fail('ValidationException', `The source action ${action} of ${provider} takes no revision of type ${type}`)
     if (type === 'S3_OBJECT_KEY' && !/^true$/i.test(declared.configuration?.AllowOverrideForS3ObjectKey ?? ''))

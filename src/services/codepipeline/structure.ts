@@ -257,7 +257,17 @@ const checkSources = ([first, ...others]: readonly StageDeclaration[]): void => 
 /** Every input is an output of an action that comes before; every output has a name of its own. */
 const checkArtifacts = (stages: readonly StageDeclaration[]): void => {
   const known = new Set<string>()
-  for (const stage of stages)
+  const checkRules = (stage: StageDeclaration, kind: ConditionKind) => {
+    for (const condition of stage[kind]?.conditions ?? [])
+      for (const { name, inputArtifacts = [] } of rulesOf(condition))
+        for (const artifact of inputArtifacts)
+          if (!known.has(artifact.name))
+            throw structure(
+              `Input Artifact Bundle ${artifact.name} in rule ${name} is not declared as Output Artifact Bundle in any of the preceding actions`,
+            )
+  }
+  for (const stage of stages) {
+    checkRules(stage, 'beforeEntry')
     for (const group of groupsOf(stage)) {
       for (const { name, inputArtifacts = [] } of group) {
         for (const artifact of inputArtifacts)
@@ -278,26 +288,41 @@ const checkArtifacts = (stages: readonly StageDeclaration[]): void => {
           known.add(artifact.name)
         }
     }
+    checkRules(stage, 'onSuccess')
+    checkRules(stage, 'onFailure')
+  }
 }
 
-/** Namespaces are unique, and references name one that is there before the action runs. */
+/** Everything in an action or rule that may refer to variables, by what it is called. */
+const textsOf = ({ configuration = {}, commands = [], environmentVariables = [] }: Task): [string, string][] => [
+  ...Object.entries(configuration),
+  ...commands.map((command): [string, string] => ['commands', command]),
+  ...environmentVariables.map(({ name, value }): [string, string] => [name, value]),
+]
+
+/** Namespaces are unique, and references name one that is there before the action or rule runs. */
 const checkVariables = ({ stages, variables = [] }: Declaration): void => {
   const namespaces = new Set(['codepipeline', 'variables'])
-  for (const stage of stages)
+  const check = (stage: StageDeclaration, task: Task) => {
+    for (const [key, text] of textsOf(task))
+      for (const reference of referencesIn(text)) {
+        const where = `StageName=[${stage.name}], ActionName=[${task.name}], ActionConfigurationKey=[${key}], VariableReferenceText=[${reference.text}]`
+        const advice =
+          'Valid format for a pipeline execution variable reference is a namespace and a key separated by a period (.). The following pipeline execution variables are referencing a'
+        if (!namespaces.has(reference.namespace)) throw structure(`${advice} namespace that does not exist. ${where}`)
+        const unknown =
+          (reference.namespace === 'codepipeline' && reference.key !== 'PipelineExecutionId') ||
+          (reference.namespace === 'variables' && !variables.some((one) => one.name === reference.key))
+        if (unknown) throw structure(`${advice} variable that does not exist. ${where}`)
+      }
+  }
+  const checkRules = (stage: StageDeclaration, kind: ConditionKind) => {
+    for (const condition of stage[kind]?.conditions ?? []) for (const rule of rulesOf(condition)) check(stage, rule)
+  }
+  for (const stage of stages) {
+    checkRules(stage, 'beforeEntry')
     for (const group of groupsOf(stage)) {
-      for (const { name, configuration = {} } of group)
-        for (const [key, value] of Object.entries(configuration))
-          for (const reference of referencesIn(value)) {
-            const where = `StageName=[${stage.name}], ActionName=[${name}], ActionConfigurationKey=[${key}], VariableReferenceText=[${reference.text}]`
-            const advice =
-              'Valid format for a pipeline execution variable reference is a namespace and a key separated by a period (.). The following pipeline execution variables are referencing a'
-            if (!namespaces.has(reference.namespace))
-              throw structure(`${advice} namespace that does not exist. ${where}`)
-            const unknown =
-              (reference.namespace === 'codepipeline' && reference.key !== 'PipelineExecutionId') ||
-              (reference.namespace === 'variables' && !variables.some((one) => one.name === reference.key))
-            if (unknown) throw structure(`${advice} variable that does not exist. ${where}`)
-          }
+      for (const action of group) check(stage, action)
       for (const { name, namespace } of group) {
         if (namespace === undefined) continue
         if (namespaces.has(namespace))
@@ -305,4 +330,7 @@ const checkVariables = ({ stages, variables = [] }: Declaration): void => {
         namespaces.add(namespace)
       }
     }
+    checkRules(stage, 'onSuccess')
+    checkRules(stage, 'onFailure')
+  }
 }
