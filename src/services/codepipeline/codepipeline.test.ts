@@ -1,332 +1,45 @@
-import {
-  BatchGetBuildsCommand,
-  BatchGetProjectsCommand,
-  CodeBuildClient,
-  CreateProjectCommand,
-  UpdateProjectCommand,
-} from '@aws-sdk/client-codebuild'
-import {
-  CodeCommitClient,
-  CreateBranchCommand,
-  CreateRepositoryCommand,
-  PutFileCommand,
-} from '@aws-sdk/client-codecommit'
+import { BatchGetBuildsCommand, CodeBuildClient } from '@aws-sdk/client-codebuild'
+import { CodeCommitClient, CreateBranchCommand } from '@aws-sdk/client-codecommit'
 import {
   CodeDeployClient,
   CreateApplicationCommand,
   CreateDeploymentGroupCommand,
   GetDeploymentCommand,
 } from '@aws-sdk/client-codedeploy'
-import {
-  CodePipelineClient,
-  CreatePipelineCommand,
-  GetPipelineExecutionCommand,
-  GetPipelineStateCommand,
-  ListActionExecutionsCommand,
-  ListPipelineExecutionsCommand,
-  type PipelineDeclaration,
-  PutApprovalResultCommand,
-  RetryStageExecutionCommand,
-  type StageDeclaration,
-  UpdatePipelineCommand,
-} from '@aws-sdk/client-codepipeline'
+import { CreatePipelineCommand, RetryStageExecutionCommand, UpdatePipelineCommand } from '@aws-sdk/client-codepipeline'
 import { DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
-import { CreateBucketCommand, GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
-import { afterEach, describe, expect, it } from 'vitest'
-import { allow, type Story, story } from '../../../test/story.ts'
+import { describe, expect, it } from 'vitest'
+import { allow } from '../../../test/story.ts'
 import { runsOnHost } from '../codebuild/host-runner.ts'
+import {
+  actionState,
+  actions,
+  answer,
+  begin,
+  buildspec,
+  declaration,
+  drydock,
+  ended,
+  executionsOf,
+  head,
+  name,
+  onBench,
+  openApproval,
+  pipelines,
+  push,
+  restart,
+  stageStates,
+  states,
+  text,
+  when,
+} from './delivery-bench.ts'
 
 // Push, build, approve, deploy: the whole way through the services it uses, each under its own role.
 
-let drydock: Story
-afterEach(() => drydock.close())
-
-const buildspec = `version: 0.2
-env: {exported-variables: [RELEASE]}
-phases:
-  build:
-    commands:
-      - test ! -e fail
-      - export RELEASE=r-$CODEBUILD_BUILD_NUMBER
-      - mkdir site && cp index.html site/ && echo "$WHO" > site/who.txt
-artifacts: {base-directory: site, files: ['**/*']}
-`
-
-const begin = async (options: Parameters<typeof story>[0] = {}) => {
-  drydock = await story(options)
-  drydock.compute.on('build-', runsOnHost)
-  const s3 = drydock.client(S3Client)
-  await s3.send(new CreateBucketCommand({ Bucket: 'artifacts' }))
-  await s3.send(new CreateBucketCommand({ Bucket: 'site' }))
-  const codecommit = drydock.client(CodeCommitClient)
-  await codecommit.send(new CreateRepositoryCommand({ repositoryName: 'app' }))
-  const builder = await drydock.role('builder', 'codebuild.amazonaws.com', [
-    allow(['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents']),
-    allow(['s3:GetObject', 's3:GetObjectVersion', 's3:PutObject'], 'arn:aws:s3:::artifacts/*'),
-  ])
-  await drydock.client(CodeBuildClient).send(
-    new CreateProjectCommand({
-      name: 'app',
-      source: { type: 'CODEPIPELINE' },
-      artifacts: { type: 'CODEPIPELINE' },
-      environment: {
-        type: 'LINUX_CONTAINER',
-        image: 'aws/codebuild/standard:7.0',
-        computeType: 'BUILD_GENERAL1_SMALL',
-      },
-      serviceRole: builder,
-    }),
-  )
-  const role = await drydock.role('pipeline', 'codepipeline.amazonaws.com', [
-    allow(['s3:GetObject', 's3:GetObjectVersion', 's3:PutObject'], ['arn:aws:s3:::artifacts/*', 'arn:aws:s3:::site/*']),
-    allow(['codecommit:GetBranch', 'codecommit:GetCommit', 'codecommit:UploadArchive']),
-    allow(['codebuild:StartBuild', 'codebuild:BatchGetBuilds']),
-  ])
-  return { role }
-}
-
-const push = async (files: Record<string, string>, message = 'A change') => {
-  const codecommit = drydock.client(CodeCommitClient)
-  let parent: string | undefined
-  for (const [filePath, content] of Object.entries(files)) {
-    const sent = new PutFileCommand({
-      repositoryName: 'app',
-      branchName: 'main',
-      filePath,
-      fileContent: Buffer.from(content),
-      commitMessage: message,
-      name: 'Ada',
-      email: 'ada@example.com',
-      ...((parent ?? head) ? { parentCommitId: parent ?? head } : {}),
-    })
-    parent = (await codecommit.send(sent)).commitId
-  }
-  head = parent
-  return parent ?? ''
-}
-let head: string | undefined
-
-const declaration = (roleArn: string, change: Partial<PipelineDeclaration> = {}): PipelineDeclaration => ({
-  name: 'release-of-the-application',
-  roleArn,
-  artifactStore: { type: 'S3', location: 'artifacts' },
-  pipelineType: 'V2',
-  variables: [{ name: 'WHO', defaultValue: 'world' }],
-  stages: [
-    {
-      name: 'Source',
-      actions: [
-        {
-          name: 'Checkout',
-          actionTypeId: { category: 'Source', owner: 'AWS', provider: 'CodeCommit', version: '1' },
-          configuration: { RepositoryName: 'app', BranchName: 'main' },
-          outputArtifacts: [{ name: 'SourceOutput' }],
-          namespace: 'Source',
-        },
-      ],
-    },
-    {
-      name: 'Build',
-      actions: [
-        {
-          name: 'Compile',
-          actionTypeId: { category: 'Build', owner: 'AWS', provider: 'CodeBuild', version: '1' },
-          configuration: {
-            ProjectName: 'app',
-            EnvironmentVariables: JSON.stringify([
-              { name: 'WHO', value: '#{variables.WHO} #{Source.CommitMessage}', type: 'PLAINTEXT' },
-            ]),
-          },
-          inputArtifacts: [{ name: 'SourceOutput' }],
-          outputArtifacts: [{ name: 'BuildOutput' }],
-          namespace: 'Build',
-        },
-      ],
-    },
-    {
-      name: 'Release',
-      actions: [
-        {
-          name: 'Approve',
-          actionTypeId: { category: 'Approval', owner: 'AWS', provider: 'Manual', version: '1' },
-          configuration: { CustomData: 'Release #{Build.RELEASE}?' },
-          runOrder: 1,
-        },
-        {
-          name: 'Publish',
-          actionTypeId: { category: 'Deploy', owner: 'AWS', provider: 'S3', version: '1' },
-          configuration: { BucketName: 'site', Extract: 'true', ObjectKey: '#{Build.RELEASE}' },
-          inputArtifacts: [{ name: 'BuildOutput' }],
-          runOrder: 2,
-        },
-      ],
-    },
-  ],
-  ...change,
-})
-
-const pipelines = () => drydock.client(CodePipelineClient)
-const name = 'release-of-the-application'
-
-const executionsOf = async () =>
-  (await pipelines().send(new ListPipelineExecutionsCommand({ pipelineName: name }))).pipelineExecutionSummaries ?? []
-
-/** Turns of the event loop until `look` finds something. */
-const when = async <T>(look: () => Promise<T | undefined | false>): Promise<T> => {
-  for (;;) {
-    const found = await look()
-    if (found) return found
-    await new Promise((turn) => setTimeout(turn, 5))
-  }
-}
-
-const ended = (id: string | undefined) =>
-  when(async () => {
-    const sent = new GetPipelineExecutionCommand({ pipelineName: name, pipelineExecutionId: id })
-    const { pipelineExecution } = await pipelines().send(sent)
-    return !['InProgress', 'Stopping'].includes(pipelineExecution?.status ?? '') && pipelineExecution
-  })
-
-const stageStates = async () => (await pipelines().send(new GetPipelineStateCommand({ name }))).stageStates ?? []
-const actionState = async (stage: string, action: string) =>
-  (await stageStates())
-    .find(({ stageName }) => stageName === stage)
-    ?.actionStates?.find((one) => one.actionName === action)?.latestExecution
-const openApproval = () => when(async () => (await actionState('Release', 'Approve'))?.token)
-const answer = (token: string, status: 'Approved' | 'Rejected', summary = 'Looks right') =>
-  pipelines().send(
-    new PutApprovalResultCommand({
-      pipelineName: name,
-      stageName: 'Release',
-      actionName: 'Approve',
-      token,
-      result: { status, summary },
-    }),
-  )
-const text = async (Key: string) =>
-  (await drydock.client(S3Client).send(new GetObjectCommand({ Bucket: 'site', Key }))).Body?.transformToString()
-
-const actions = async (pipelineExecutionId: string | undefined) =>
-  (
-    await pipelines().send(
-      new ListActionExecutionsCommand({
-        pipelineName: name,
-        ...(pipelineExecutionId ? { filter: { pipelineExecutionId } } : {}),
-      }),
-    )
-  ).actionExecutionDetails ?? []
-
-const states = () =>
-  drydock.events
-    .filter(({ source }) => source === 'aws.codepipeline')
-    .map(({ detail, ...event }) =>
-      [event['detail-type'].split(' ')[1], detail.stage, detail.action, detail.state].filter((part) => part).join(' '),
-    )
+onBench()
 
 describe('a pipeline', () => {
-  it('builds a batch, and takes its artifacts as one', async () => {
-    head = undefined
-    const { role } = await begin()
-    const permit = (RoleName: string, actions: string[]) =>
-      drydock
-        .client(IAMClient)
-        .send(
-          new PutRolePolicyCommand({ RoleName, PolicyName: 'batch', PolicyDocument: JSON.stringify(allow(actions)) }),
-        )
-    await permit('builder', ['s3:ListBucket'])
-    await permit('pipeline', ['codebuild:StartBuildBatch', 'codebuild:BatchGetBuildBatches'])
-    const batches = await drydock.role('batches', 'codebuild.amazonaws.com', [
-      allow(['codebuild:StartBuild', 'codebuild:StopBuild', 'codebuild:RetryBuild']),
-    ])
-    await drydock
-      .client(CodeBuildClient)
-      .send(new UpdateProjectCommand({ name: 'app', buildBatchConfig: { serviceRole: batches } }))
-    const batch = `version: 0.2
-batch:
-  build-list:
-    - {identifier: left}
-    - {identifier: right}
-phases: {build: {commands: ['echo built > $CODEBUILD_BATCH_BUILD_IDENTIFIER.txt']}}
-artifacts: {files: ['*.txt']}
-`
-    await push({ 'buildspec.yml': batch })
-    await drydock.settled()
-    const pipeline = declaration(role)
-    const [source, build] = pipeline.stages ?? []
-    const [compile] = build?.actions ?? []
-    const stages = [
-      source,
-      {
-        name: 'Build',
-        actions: [
-          { ...compile, configuration: { ProjectName: 'app', BatchEnabled: 'true', CombineArtifacts: 'true' } },
-        ],
-      },
-      {
-        name: 'Publish',
-        actions: [
-          {
-            name: 'Publish',
-            actionTypeId: { category: 'Deploy', owner: 'AWS', provider: 'S3', version: '1' },
-            configuration: { BucketName: 'site', Extract: 'true' },
-            inputArtifacts: [{ name: 'BuildOutput' }],
-          },
-        ],
-      },
-    ] as StageDeclaration[]
-    await pipelines().send(new CreatePipelineCommand({ pipeline: { ...pipeline, stages } }))
-    await when(async () => {
-      await drydock.advance({ seconds: 1 })
-      return (await executionsOf())[0]?.status !== 'InProgress'
-    })
-    expect((await executionsOf())[0]?.status).toBe('Succeeded')
-    expect([await text('left.txt'), await text('right.txt')]).toEqual(['built\n', 'built\n'])
-  })
-
-  it('lets CodeBuild clone the repository, history and all', async () => {
-    head = undefined
-    const { role } = await begin()
-    const permit = (RoleName: string, action: string) =>
-      drydock
-        .client(IAMClient)
-        .send(new PutRolePolicyCommand({ RoleName, PolicyName: 'git', PolicyDocument: JSON.stringify(allow(action)) }))
-    await permit('builder', 'codecommit:GitPull')
-    await permit('pipeline', 'codecommit:GetRepository')
-    const cloned = `version: 0.2
-phases: {build: {commands: ['mkdir site && git log --format=%s > site/log.txt && git rev-parse HEAD >> site/log.txt']}}
-artifacts: {base-directory: site, files: ['**/*']}
-`
-    await push({ 'index.html': '1' }, 'One')
-    await push({ 'buildspec.yml': cloned }, 'Two')
-    await drydock.settled()
-    const pipeline = declaration(role)
-    const [source, build] = pipeline.stages ?? []
-    const [checkout] = source?.actions ?? []
-    const configuration = { ...checkout?.configuration, OutputArtifactFormat: 'CODEBUILD_CLONE_REF' }
-    const publish: StageDeclaration = {
-      name: 'Publish',
-      actions: [
-        {
-          name: 'Publish',
-          actionTypeId: { category: 'Deploy', owner: 'AWS', provider: 'S3', version: '1' },
-          configuration: { BucketName: 'site', Extract: 'true' },
-          inputArtifacts: [{ name: 'BuildOutput' }],
-        },
-      ],
-    }
-    const stages = [
-      { ...source, name: 'Source', actions: [{ ...checkout, configuration }] },
-      { ...build, name: 'Build', actions: build?.actions ?? [] },
-      publish,
-    ] as StageDeclaration[]
-    await pipelines().send(new CreatePipelineCommand({ pipeline: { ...pipeline, stages } }))
-    const [first] = await executionsOf()
-    expect((await ended(first?.pipelineExecutionId)).status).toBe('Succeeded')
-    expect(await text('log.txt')).toBe(`Two\nOne\n${head}\n`)
-  })
-
   it('goes from a push to a deployment', async () => {
-    head = undefined
     const { role } = await begin()
     await push({ 'buildspec.yml': buildspec, 'index.html': '<h1>1</h1>' }, 'One')
     await drydock.settled()
@@ -405,7 +118,6 @@ artifacts: {base-directory: site, files: ['**/*']}
   })
 
   it('fails where a build fails, and goes on from there once it is retried', async () => {
-    head = undefined
     const { role } = await begin()
     await push({ 'buildspec.yml': buildspec, 'index.html': '1' })
     await drydock.settled()
@@ -443,7 +155,6 @@ artifacts: {base-directory: site, files: ['**/*']}
   })
 
   it('goes on when the server was gone in the middle of a build', async () => {
-    head = undefined
     const { role } = await begin({ durable: true })
     await push({ 'buildspec.yml': buildspec, 'index.html': '1' })
     await drydock.settled()
@@ -456,7 +167,7 @@ artifacts: {base-directory: site, files: ['**/*']}
     })
     await pipelines().send(new CreatePipelineCommand({ pipeline: declaration(role) }))
     await building.promise
-    drydock = await drydock.restart()
+    await restart()
     gate.resolve()
     // CodeBuild looks for its tasks every second.
     await drydock.advance({ seconds: 2 })
@@ -474,7 +185,6 @@ artifacts: {base-directory: site, files: ['**/*']}
   })
 
   it('is not started by other branches, nor when told not to watch', async () => {
-    head = undefined
     const { role } = await begin()
     await push({ 'buildspec.yml': buildspec })
     await drydock.settled()
@@ -511,7 +221,6 @@ artifacts: {base-directory: site, files: ['**/*']}
   })
 
   it('deploys with CodeDeploy, and says what became of it', async () => {
-    head = undefined
     const { role } = await begin()
     await push({ 'appspec.yml': 'version: 0.0\nos: linux\n' })
     await drydock.settled()
@@ -579,61 +288,5 @@ artifacts: {base-directory: site, files: ['**/*']}
     )
     expect(deploymentInfo).toMatchObject({ status: 'Failed', revision: { s3Location: { bucket: 'artifacts' } } })
     expect(failed?.errorDetails?.message).toBe(deploymentInfo?.errorInformation?.message)
-  })
-
-  it('hands several artifacts to a build and takes several from it', async () => {
-    head = undefined
-    const { role } = await begin()
-    const both = `version: 0.2
-phases: {build: {commands: ['mkdir -p a b', 'echo "$CODEBUILD_RESOLVED_SOURCE_VERSION" > a/revision', 'echo two > b/two']}}
-artifacts:
-  secondary-artifacts:
-    One: {base-directory: a, files: ['**/*']}
-    Two: {base-directory: b, files: ['**/*']}
-`
-    const check = `version: 0.2
-env: {exported-variables: [FOUND]}
-phases: {build: {commands: ['export FOUND=$(cat $CODEBUILD_SRC_DIR_One/revision $CODEBUILD_SRC_DIR_Two/two)', 'test -e only-here']}}
-`
-    await push({ 'buildspec.yml': both, 'check.yml': check, 'only-here': '' })
-    await drydock.settled()
-    const codebuild = drydock.client(CodeBuildClient)
-    const { projects } = await codebuild.send(new BatchGetProjectsCommand({ names: ['app'] }))
-    await codebuild.send(
-      new CreateProjectCommand({
-        name: 'check',
-        source: { type: 'CODEPIPELINE', buildspec: 'check.yml' },
-        artifacts: { type: 'CODEPIPELINE' },
-        environment: projects?.[0]?.environment,
-        serviceRole: projects?.[0]?.serviceRole,
-      }),
-    )
-    const [source] = declaration(role).stages ?? []
-    if (!source) throw new Error('no source')
-    const run: StageDeclaration = {
-      name: 'Run',
-      actions: [
-        {
-          name: 'Make',
-          actionTypeId: { category: 'Build', owner: 'AWS', provider: 'CodeBuild', version: '1' } as const,
-          configuration: { ProjectName: 'app' },
-          inputArtifacts: [{ name: 'SourceOutput' }],
-          outputArtifacts: [{ name: 'One' }, { name: 'Two' }],
-        },
-        {
-          name: 'Check',
-          actionTypeId: { category: 'Test', owner: 'AWS', provider: 'CodeBuild', version: '1' } as const,
-          configuration: { ProjectName: 'check', PrimarySource: 'SourceOutput' },
-          inputArtifacts: [{ name: 'One' }, { name: 'SourceOutput' }, { name: 'Two' }],
-          runOrder: 2,
-        },
-      ],
-    }
-    await pipelines().send(new CreatePipelineCommand({ pipeline: declaration(role, { stages: [source, run] }) }))
-    const [only] = await executionsOf()
-    await ended(only?.pipelineExecutionId)
-    expect((await actionState('Run', 'Check'))?.errorDetails).toBeUndefined()
-    const [check_] = await actions(only?.pipelineExecutionId)
-    expect(check_).toMatchObject({ actionName: 'Check', output: { outputVariables: { FOUND: `${head}\ntwo` } } })
   })
 })

@@ -1,0 +1,185 @@
+import {
+  BatchGetProjectsCommand,
+  CodeBuildClient,
+  CreateProjectCommand,
+  UpdateProjectCommand,
+} from '@aws-sdk/client-codebuild'
+import { CreatePipelineCommand, type StageDeclaration } from '@aws-sdk/client-codepipeline'
+import { IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
+import { describe, expect, it } from 'vitest'
+import { allow } from '../../../test/story.ts'
+import {
+  actionState,
+  actions,
+  begin,
+  declaration,
+  drydock,
+  ended,
+  executionsOf,
+  head,
+  onBench,
+  pipelines,
+  push,
+  text,
+  when,
+} from './delivery-bench.ts'
+
+// What CodePipeline has CodeBuild do: batches, clones, several artifacts.
+
+onBench()
+
+describe('a build action', () => {
+  it('builds a batch, and takes its artifacts as one', async () => {
+    const { role } = await begin()
+    const permit = (RoleName: string, actions: string[]) =>
+      drydock
+        .client(IAMClient)
+        .send(
+          new PutRolePolicyCommand({ RoleName, PolicyName: 'batch', PolicyDocument: JSON.stringify(allow(actions)) }),
+        )
+    await permit('builder', ['s3:ListBucket'])
+    await permit('pipeline', ['codebuild:StartBuildBatch', 'codebuild:BatchGetBuildBatches'])
+    const batches = await drydock.role('batches', 'codebuild.amazonaws.com', [
+      allow(['codebuild:StartBuild', 'codebuild:StopBuild', 'codebuild:RetryBuild']),
+    ])
+    await drydock
+      .client(CodeBuildClient)
+      .send(new UpdateProjectCommand({ name: 'app', buildBatchConfig: { serviceRole: batches } }))
+    const batch = `version: 0.2
+batch:
+  build-list:
+    - {identifier: left}
+    - {identifier: right}
+phases: {build: {commands: ['echo built > $CODEBUILD_BATCH_BUILD_IDENTIFIER.txt']}}
+artifacts: {files: ['*.txt']}
+`
+    await push({ 'buildspec.yml': batch })
+    await drydock.settled()
+    const pipeline = declaration(role)
+    const [source, build] = pipeline.stages ?? []
+    const [compile] = build?.actions ?? []
+    const stages = [
+      source,
+      {
+        name: 'Build',
+        actions: [
+          { ...compile, configuration: { ProjectName: 'app', BatchEnabled: 'true', CombineArtifacts: 'true' } },
+        ],
+      },
+      {
+        name: 'Publish',
+        actions: [
+          {
+            name: 'Publish',
+            actionTypeId: { category: 'Deploy', owner: 'AWS', provider: 'S3', version: '1' },
+            configuration: { BucketName: 'site', Extract: 'true' },
+            inputArtifacts: [{ name: 'BuildOutput' }],
+          },
+        ],
+      },
+    ] as StageDeclaration[]
+    await pipelines().send(new CreatePipelineCommand({ pipeline: { ...pipeline, stages } }))
+    await when(async () => {
+      await drydock.advance({ seconds: 1 })
+      return (await executionsOf())[0]?.status !== 'InProgress'
+    })
+    expect((await executionsOf())[0]?.status).toBe('Succeeded')
+    expect([await text('left.txt'), await text('right.txt')]).toEqual(['built\n', 'built\n'])
+  })
+
+  it('lets CodeBuild clone the repository, history and all', async () => {
+    const { role } = await begin()
+    const permit = (RoleName: string, action: string) =>
+      drydock
+        .client(IAMClient)
+        .send(new PutRolePolicyCommand({ RoleName, PolicyName: 'git', PolicyDocument: JSON.stringify(allow(action)) }))
+    await permit('builder', 'codecommit:GitPull')
+    await permit('pipeline', 'codecommit:GetRepository')
+    const cloned = `version: 0.2
+phases: {build: {commands: ['mkdir site && git log --format=%s > site/log.txt && git rev-parse HEAD >> site/log.txt']}}
+artifacts: {base-directory: site, files: ['**/*']}
+`
+    await push({ 'index.html': '1' }, 'One')
+    await push({ 'buildspec.yml': cloned }, 'Two')
+    await drydock.settled()
+    const pipeline = declaration(role)
+    const [source, build] = pipeline.stages ?? []
+    const [checkout] = source?.actions ?? []
+    const configuration = { ...checkout?.configuration, OutputArtifactFormat: 'CODEBUILD_CLONE_REF' }
+    const publish: StageDeclaration = {
+      name: 'Publish',
+      actions: [
+        {
+          name: 'Publish',
+          actionTypeId: { category: 'Deploy', owner: 'AWS', provider: 'S3', version: '1' },
+          configuration: { BucketName: 'site', Extract: 'true' },
+          inputArtifacts: [{ name: 'BuildOutput' }],
+        },
+      ],
+    }
+    const stages = [
+      { ...source, name: 'Source', actions: [{ ...checkout, configuration }] },
+      { ...build, name: 'Build', actions: build?.actions ?? [] },
+      publish,
+    ] as StageDeclaration[]
+    await pipelines().send(new CreatePipelineCommand({ pipeline: { ...pipeline, stages } }))
+    const [first] = await executionsOf()
+    expect((await ended(first?.pipelineExecutionId)).status).toBe('Succeeded')
+    expect(await text('log.txt')).toBe(`Two\nOne\n${head}\n`)
+  })
+
+  it('hands several artifacts to a build and takes several from it', async () => {
+    const { role } = await begin()
+    const both = `version: 0.2
+phases: {build: {commands: ['mkdir -p a b', 'echo "$CODEBUILD_RESOLVED_SOURCE_VERSION" > a/revision', 'echo two > b/two']}}
+artifacts:
+  secondary-artifacts:
+    One: {base-directory: a, files: ['**/*']}
+    Two: {base-directory: b, files: ['**/*']}
+`
+    const check = `version: 0.2
+env: {exported-variables: [FOUND]}
+phases: {build: {commands: ['export FOUND=$(cat $CODEBUILD_SRC_DIR_One/revision $CODEBUILD_SRC_DIR_Two/two)', 'test -e only-here']}}
+`
+    await push({ 'buildspec.yml': both, 'check.yml': check, 'only-here': '' })
+    await drydock.settled()
+    const codebuild = drydock.client(CodeBuildClient)
+    const { projects } = await codebuild.send(new BatchGetProjectsCommand({ names: ['app'] }))
+    await codebuild.send(
+      new CreateProjectCommand({
+        name: 'check',
+        source: { type: 'CODEPIPELINE', buildspec: 'check.yml' },
+        artifacts: { type: 'CODEPIPELINE' },
+        environment: projects?.[0]?.environment,
+        serviceRole: projects?.[0]?.serviceRole,
+      }),
+    )
+    const [source] = declaration(role).stages ?? []
+    if (!source) throw new Error('no source')
+    const run: StageDeclaration = {
+      name: 'Run',
+      actions: [
+        {
+          name: 'Make',
+          actionTypeId: { category: 'Build', owner: 'AWS', provider: 'CodeBuild', version: '1' } as const,
+          configuration: { ProjectName: 'app' },
+          inputArtifacts: [{ name: 'SourceOutput' }],
+          outputArtifacts: [{ name: 'One' }, { name: 'Two' }],
+        },
+        {
+          name: 'Check',
+          actionTypeId: { category: 'Test', owner: 'AWS', provider: 'CodeBuild', version: '1' } as const,
+          configuration: { ProjectName: 'check', PrimarySource: 'SourceOutput' },
+          inputArtifacts: [{ name: 'One' }, { name: 'SourceOutput' }, { name: 'Two' }],
+          runOrder: 2,
+        },
+      ],
+    }
+    await pipelines().send(new CreatePipelineCommand({ pipeline: declaration(role, { stages: [source, run] }) }))
+    const [only] = await executionsOf()
+    await ended(only?.pipelineExecutionId)
+    expect((await actionState('Run', 'Check'))?.errorDetails).toBeUndefined()
+    const [check_] = await actions(only?.pipelineExecutionId)
+    expect(check_).toMatchObject({ actionName: 'Check', output: { outputVariables: { FOUND: `${head}\ntwo` } } })
+  })
+})
