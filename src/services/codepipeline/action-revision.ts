@@ -1,6 +1,6 @@
 import type { ReadTx } from '../../store/store.ts'
 import { actionIn } from './action-execution.ts'
-import { Execution, type ExecutionRecord } from './execution.ts'
+import { Execution, type ExecutionRecord, newestExecution } from './execution.ts'
 import { fail, type Operation } from './operation.ts'
 import { declarationOf, getPipeline } from './pipeline.ts'
 import { checkStageName } from './stage.ts'
@@ -16,8 +16,9 @@ const usedBy = async (
 ): Promise<ExecutionRecord | undefined> => {
   const [told] = await tx.list(Execution, { index: 'token', equals: `${pipeline}/${token}`, limit: 1 })
   if (told) return told
-  const all = await tx.list(Execution, { index: 'pipeline', prefix: `${pipeline}/`, reverse: true })
-  return all.find(({ revisions }) => revisions.some((one) => one.action === action && one.id === revision))
+  return newestExecution(tx, pipeline, ({ revisions }) =>
+    revisions.some((one) => one.action === action && one.id === revision),
+  )
 }
 
 /** AWS API: "PutActionRevision". A revision that no execution has used starts the pipeline. */

@@ -102,6 +102,24 @@ export const getExecution = async (tx: ReadTx, pipeline: string, id: string): Pr
   return execution
 }
 
+const pageSize = 50
+
+/** The newest execution of the pipeline that fits, looked for page by page. */
+export const newestExecution = async (
+  tx: ReadTx,
+  pipeline: string,
+  fits: (execution: ExecutionRecord) => boolean,
+): Promise<ExecutionRecord | undefined> => {
+  const options = { index: 'pipeline', prefix: `${pipeline}/`, reverse: true, limit: pageSize }
+  for (let after: string | undefined; ; ) {
+    const page = await tx.list(Execution, { ...options, ...(after === undefined ? {} : { after }) })
+    const found = page.find(fits)
+    const last = page.at(-1)
+    if (found || !last || page.length < pageSize) return found
+    after = position(last)
+  }
+}
+
 type Wire = NonNullable<Output<'GetPipelineExecution'>['pipelineExecution']>
 type WireSummary = NonNullable<Output<'ListPipelineExecutions'>['pipelineExecutionSummaries']>[number]
 

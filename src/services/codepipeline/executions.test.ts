@@ -6,7 +6,7 @@ import {
   UpdatePipelineCommand,
 } from '@aws-sdk/client-codepipeline'
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge'
-import { DeleteRolePolicyCommand, IAMClient } from '@aws-sdk/client-iam'
+import { DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import {
   GetObjectCommand,
   HeadObjectCommand,
@@ -83,6 +83,37 @@ describe('an execution', () => {
     const { errorDetails } = (await release.action('Publish', 'Publish')) ?? {}
     expect(errorDetails).toEqual({ code: 'ConfigurationError', message: expect.stringMatching(message) })
     expect((await release.bench.s3.send(new ListObjectsV2Command({ Bucket: 'site' }))).KeyCount).toBe(0)
+  })
+
+  it('publishes with an access control list, as its role may set one', async () => {
+    await release.upload()
+    const id = await release.create({
+      stages: [
+        { name: 'Source', actions: [source()] },
+        {
+          name: 'Publish',
+          actions: [
+            publish({
+              configuration: { BucketName: 'site', Extract: 'true', CannedACL: 'bucket-owner-full-control' },
+            }),
+          ],
+        },
+      ],
+    })
+    expect((await release.action('Publish', 'Publish'))?.errorDetails).toMatchObject({
+      code: 'PermissionError',
+      message: expect.stringMatching(/s3:PutObjectAcl/),
+    })
+    await release.bench.drydock.client(IAMClient).send(
+      new PutRolePolicyCommand({
+        RoleName: 'pipeline',
+        PolicyName: 'acl',
+        PolicyDocument: JSON.stringify(allow('s3:PutObjectAcl', 'arn:aws:s3:::site/*')),
+      }),
+    )
+    await release.retry(id, 'Publish')
+    expect(await release.statusOf(id)).toBe('Succeeded')
+    await release.bench.s3.send(new HeadObjectCommand({ Bucket: 'site', Key: 'index.html' }))
   })
 
   it('fails in its source, and says why', async () => {

@@ -45,7 +45,11 @@ const picked = (value: unknown, pick: Step['pick']): unknown[] => {
 
 const within = (values: readonly unknown[]): unknown[] => {
   const all = [...values]
-  for (let at = 0; at < all.length && all.length <= mostValues; at++) all.push(...childrenOf(all[at]))
+  for (let at = 0; at < all.length; at++)
+    for (const child of childrenOf(all[at])) {
+      if (all.length >= mostValues) return all
+      all.push(child)
+    }
   return all
 }
 

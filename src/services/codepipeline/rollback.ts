@@ -1,6 +1,6 @@
 import type { Ctx } from '../../kernel/context.ts'
-import type { ReadTx, WriteTx } from '../../store/store.ts'
-import { Execution, type ExecutionRecord, getExecution } from './execution.ts'
+import type { WriteTx } from '../../store/store.ts'
+import { type ExecutionRecord, getExecution, newestExecution } from './execution.ts'
 import { type Declaration, fail, type Operation } from './operation.ts'
 import { declarationOf, getPipeline, type PipelineRecord } from './pipeline.ts'
 import { checkStageName, stageOf } from './stage.ts'
@@ -9,19 +9,9 @@ import { startExecution } from './start.ts'
 // "Configuring stage rollback", CodePipeline user guide: a new execution that runs one stage with the revisions, artifacts
 // and variables of an execution which succeeded there.
 
+/** By the present structure, no rollback itself, and good in the stage. */
 const isTarget = (execution: ExecutionRecord, pipeline: PipelineRecord, stage: string) =>
   execution.version === pipeline.version && execution.rollbackTo === undefined && execution.succeeded.includes(stage)
-
-/** The newest execution by the present structure that succeeded in the stage and is no rollback itself. */
-const lastGood = async (
-  tx: ReadTx,
-  pipeline: PipelineRecord,
-  stage: string,
-  but: string,
-): Promise<ExecutionRecord | undefined> => {
-  const all = await tx.list(Execution, { index: 'pipeline', prefix: `${pipeline.name}/`, reverse: true })
-  return all.find((execution) => execution.id !== but && isTarget(execution, pipeline, stage))
-}
 
 /** The stage failed and is to be rolled back: to where it was good last, if ever. */
 export const rollBackAfter = async (
@@ -34,7 +24,11 @@ export const rollBackAfter = async (
   // A rollback that fails is not rolled back.
   if (failed.rollbackTo !== undefined) return
   const pipeline = await getPipeline(ctx, tx, failed.pipeline)
-  const target = await lastGood(tx, pipeline, stage, failed.id)
+  const target = await newestExecution(
+    tx,
+    pipeline.name,
+    (execution) => execution.id !== failed.id && isTarget(execution, pipeline, stage),
+  )
   if (!target) {
     ctx.log.info('a stage cannot be rolled back: no execution has succeeded in it', { pipeline: pipeline.name, stage })
     return

@@ -57,6 +57,20 @@ it('starts the pipeline when its filters pass', async () => {
   expect(await list()).toEqual([])
 })
 
+it('bears payloads that are meant to hurt', async () => {
+  const hook = await put({
+    filters: [
+      { jsonPath: '$..ref', matchEquals: 'x' },
+      { jsonPath: '$..*', matchEquals: 'x' },
+    ],
+  })
+  const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`
+  const wide = JSON.stringify({ ref: Array.from({ length: 400_000 }, () => 0) })
+  for (const payload of [deep, wide, `{"__proto__": ${wide}}`])
+    expect(await post(hook?.url, payload)).toEqual({ status: 200, started: 0 })
+  expect((await post(hook?.url, 'x'.repeat(6 * 1024 ** 2))).status).toBe(413)
+})
+
 it('asks for GitHub’s signature', async () => {
   const hook = await put({ authentication: 'GITHUB_HMAC', authenticationConfiguration: { SecretToken: 'pssst' } })
   expect(hook?.definition?.authenticationConfiguration).toEqual({ SecretToken: '****' })

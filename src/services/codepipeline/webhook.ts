@@ -220,7 +220,7 @@ const passes = (
   const values = selectJson(payload, parseJsonPath(jsonPath) ?? []).filter((value) => value !== null)
   if (matchEquals === undefined) return values.length > 0
   const wanted = expected(matchEquals, configuration)
-  return values.some((value) => (typeof value === 'object' ? JSON.stringify(value) : String(value)) === wanted)
+  return values.some((value) => typeof value !== 'object' && String(value) === wanted)
 }
 
 /** Starts the pipeline when all filters pass. Whatever hinders that is the webhook's error. */
