@@ -46,6 +46,9 @@ export const caller = async ({ model }: Implemented, drydock: Story, keys: Keys)
     try {
       const command = new (module[`${operation}Command`] as Command)(input)
       const { $metadata, ...output } = await client.send(command, { abortSignal: AbortSignal.timeout(10_000) })
+      // A body that nobody reads breaks off at the signal, and nobody catches that.
+      const { Body: body } = output as { Body?: { transformToByteArray?: () => Promise<Uint8Array> } }
+      await body?.transformToByteArray?.()
       return { status: $metadata?.httpStatusCode ?? 0, code: '', message: '', output }
     } catch (error) {
       const { $metadata, name, message } = error as {
