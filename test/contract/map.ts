@@ -176,6 +176,14 @@ export const resources: Rows<RegExp> = [
     },
   },
   {
+    why: 'A sandbox’s id is made of its project’s name, a colon and a UUID, as a build’s is.',
+    rows: {
+      'codebuild:BatchGetCommandExecutions': /:sandbox\/app:[0-9a-f-]{36}$/,
+      'codebuild:ListCommandExecutionsForSandbox': /:sandbox\/app:[0-9a-f-]{36}$/,
+      'codebuild:StartCommandExecution': /:sandbox\/app:[0-9a-f-]{36}$/,
+    },
+  },
+  {
     why: 'A caller who is no user and names none: no user in particular.',
     rows: { 'iam:ChangePassword': /:user\/$/ },
   },
@@ -265,6 +273,10 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
   {
     why: 'The API has no such parameter: it is said when the webhook is made.',
     keys: /^codebuild:UpdateWebhook codebuild:(manualCreation|scopeConfiguration\.(domain|name|scope))$/,
+  },
+  {
+    why: 'The visibility of a project says nothing of its tags.',
+    keys: /^codebuild:UpdateProjectVisibility aws:(RequestTag\/\$\{TagKey\}|TagKeys)$/,
   },
   { why: 'Role templates are not here.', keys: /^iam:\w+ iam:RoleTemplateARN$/ },
   { why: 'Access grants of CloudWatch are not here.', keys: /^cloudwatch:\w+ cloudwatch:HasAccessGrant$/ },

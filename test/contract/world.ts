@@ -364,6 +364,7 @@ export const makeWorld = async (
         'DeleteReportGroup.arn': reportGroupArn,
         'DeleteReport.arn': reportArn,
         trendField: 'TOTAL',
+        sandboxId: 'app:00000000-0000-0000-0000-000000000000',
         'UpdateFleet.arn': fleetArn,
         'DeleteFleet.arn': fleetArn,
         'BatchGetFleets.names': fleetArn,

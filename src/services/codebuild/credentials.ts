@@ -3,6 +3,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { Route } from '../../kernel/service.ts'
 import { table, type WriteTx } from '../../store/store.ts'
 import { Build, serviceRoleOf } from './build.ts'
+import { Sandbox } from './sandbox.ts'
 
 // The container-credentials way of the SDKs: a URL that answers the build's credentials to whoever knows its token.
 
@@ -60,7 +61,10 @@ export const credentialsRoute: Route = {
     const shown = Buffer.from(digestOf(request.headers.authorization ?? ''))
     if (!door || !timingSafeEqual(shown, Buffer.from(door.digest))) return refuse(403, 'The token is wrong.')
     const here = ctx.at({ account: door.account, region: door.region })
-    const build = await here.read((tx) => tx.get(Build, door.build))
+    const build = await here.read(async (tx) => {
+      const sandbox = await tx.get(Sandbox, door.build)
+      return sandbox ? { ...sandbox, serviceRole: sandbox.settings.serviceRole } : await tx.get(Build, door.build)
+    })
     if (!build || build.ended !== undefined) return refuse(403, 'The build has ended.')
     const issued = await serviceRoleOf(here, build).credentials(life)
     response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' })

@@ -8,6 +8,7 @@ import type { Input, NS } from './operation.ts'
 import { Project, type ProjectRecord, placed, projectArn } from './project.ts'
 import { ReportGroup, reportGroupArn } from './report-group.ts'
 import { policyOf } from './resource-policy.ts'
+import { sandboxArn, sandboxIdOf } from './sandbox.ts'
 
 /** Builds have no ARN of their own in IAM: what may be done to one is said of its project. */
 const projectOfBuild = (ctx: Ctx, idOrArn: string) =>
@@ -32,6 +33,9 @@ const ofGroup = ({ reportGroupArn: arn }: { reportGroupArn: string }) => ({ reso
 const groupOfReport = (arn: string) => arn.replace(/:report\/(.*):[^:]*$/, ':report-group/$1')
 const ofReport = ({ reportArn }: { reportArn: string }) => ({ resources: [groupOfReport(reportArn)] })
 
+const ofSandbox = ({ sandboxId }: { sandboxId: string }, ctx: Ctx) => ({
+  resources: [sandboxArn(ctx, sandboxIdOf(sandboxId))],
+})
 const ofResource = ({ resourceArn }: { resourceArn: string }) => ({ resources: [resourceArn] })
 const fleetMembers = [
   ...['computeConfiguration', 'computeType', 'environmentType', 'fleetServiceRole', 'imageId'],
@@ -107,6 +111,16 @@ export const access: AccessRules<NS> = {
       resources: [input.projectArn],
       context: memberKeys(input, ['projectVisibility']),
     }),
+    StartSandbox: ({ projectName = '' }, ctx) => projectNamed({ projectName }, ctx),
+    StopSandbox: ({ id }, ctx) => ({ resources: [projectOfBuild(ctx, sandboxIdOf(id))] }),
+    BatchGetSandboxes: ({ ids }, ctx) => ({
+      resources: [...new Set(ids.map((id) => projectOfBuild(ctx, sandboxIdOf(id))))],
+    }),
+    ListSandboxes: () => ({ resources: ['*'] }),
+    ListSandboxesForProject: projectNamed,
+    StartCommandExecution: ofSandbox,
+    BatchGetCommandExecutions: ofSandbox,
+    ListCommandExecutionsForSandbox: ofSandbox,
     ListBuilds: () => ({ resources: ['*'] }),
     ListCuratedEnvironmentImages: () => ({ resources: ['*'] }),
   },

@@ -61,6 +61,19 @@ import {
   ResourcePolicy,
 } from './resource-policy.ts'
 import {
+  BatchGetCommandExecutions,
+  BatchGetSandboxes,
+  Command,
+  ListCommandExecutionsForSandbox,
+  ListSandboxes,
+  ListSandboxesForProject,
+  Sandbox,
+  StartCommandExecution,
+  StartSandbox,
+  StopSandbox,
+} from './sandbox.ts'
+import { commandRun, sandboxRun } from './sandbox-run.ts'
+import {
   DeleteSourceCredentials,
   ImportSourceCredentials,
   ListSourceCredentials,
@@ -90,6 +103,8 @@ export const service = defineService<NS>()({
     Fleet,
     ResourcePolicy,
     Page,
+    Sandbox,
+    Command,
   ],
   operations: {
     CreateProject,
@@ -118,6 +133,14 @@ export const service = defineService<NS>()({
     DescribeCodeCoverages,
     GetReportGroupTrend,
     InvalidateProjectCache,
+    StartSandbox,
+    StopSandbox,
+    BatchGetSandboxes,
+    ListSandboxes,
+    ListSandboxesForProject,
+    StartCommandExecution,
+    BatchGetCommandExecutions,
+    ListCommandExecutionsForSandbox,
     CreateFleet,
     UpdateFleet,
     DeleteFleet,
@@ -150,6 +173,10 @@ export const service = defineService<NS>()({
       'Runtimes are those of the host or image, none are installed; the compute type sets no limits and privileged mode gives no privilege, artifacts are not encrypted with KMS, curated ' +
       'images stand for the host system.',
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
+    StartSandbox:
+      'A sandbox writes no log, and has the sources and variables of its project but no phases of a buildspec.',
+    StartCommandExecution:
+      'Output and errors are told together, in standardOutputContent; nothing is written to CloudWatch Logs.',
     CreateFleet:
       'A fleet is a number of builds that run at a time: its machines are this host, its compute has no limits. Refused with ' +
       'NotImplemented: other environments than Linux containers, VPCs, proxies, images, service roles.',
@@ -167,7 +194,7 @@ export const service = defineService<NS>()({
   },
   access,
   routes: [credentialsRoute, webhookRoute, badgeRoute, publicRoute],
-  reconcilers: [buildRun, batchRun, reportExpiry],
+  reconcilers: [buildRun, batchRun, reportExpiry, sandboxRun, commandRun],
   provides: [provide(managedBuilds, managed)],
   uses: [repositoryObjects, vendedMetrics],
 })
