@@ -307,12 +307,15 @@ export const sqliteStore = (options: SqliteStoreOptions): SqliteStore => {
     const column = index === undefined ? 'key' : 'value'
     const by = equals === undefined ? column : 'key'
     if (equals !== undefined) bound('value = ?', equals)
-    if (prefix) {
+    // SQLite searches by one bound of each side and only filters by others, so no weaker one may stand beside a stronger.
+    const stronger = (a: string | undefined, b: string) => a !== undefined && compareText(text(a), text(b)) >= 0
+    const beyond = reverse ? undefined : after
+    const end = prefix ? afterPrefix(text(prefix)) : undefined
+    if (prefix && !(by === column && (stronger(from, prefix) || stronger(beyond, prefix))))
       bound(`${column} >= ?`, prefix)
-      const end = afterPrefix(text(prefix))
-      if (end !== undefined) bound(`${column} < ?`, end)
-    }
-    if (from !== undefined) bound(`${by} >= ?`, from)
+    if (end !== undefined && !(by === column && reverse && after !== undefined && stronger(end, after)))
+      bound(`${column} < ?`, end)
+    if (from !== undefined && !stronger(beyond, from)) bound(`${by} >= ?`, from)
     if (after !== undefined) bound(`${by} ${reverse ? '<' : '>'} ?`, after)
     const direction = reverse ? 'DESC' : 'ASC'
     const order = index === undefined ? `key ${direction}` : `value ${direction}, key ${direction}`
