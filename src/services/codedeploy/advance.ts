@@ -53,7 +53,7 @@ export const advance = async (ctx: Ctx, tx: WriteTx, id: string, gone: ReadonlyS
   if (deployment.stop) {
     for (const target of withStatus(targets, 'Pending', 'Ready')) fleet.change(skipped(target, fleet.now))
     if (withStatus(targets, 'InProgress').length > 0) return { in: lookAgain }
-    await finish(ctx, tx, id, 'Stopped', stopped)
+    await finish(ctx, tx, id, 'Stopped', stopped(deployment))
     return 'ended'
   }
   return goOn(ctx, tx, deployment, fleet)

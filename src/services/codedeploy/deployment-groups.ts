@@ -1,5 +1,6 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
+import { type Alarms, checkAlarms, readAlarms, toAlarms } from './alarms.ts'
 import { getApplication } from './applications.ts'
 import { type BlueGreen, inPlace, readBlueGreen, readStyle, type Style, toBlueGreen, toStyle } from './blue-green.ts'
 import { Deployment, unfinished } from './deployment.ts'
@@ -12,7 +13,7 @@ import { moveTags, putTags, Tags } from './tags.ts'
 
 export type AutoRollback = {
   readonly enabled: boolean
-  readonly events: readonly ('DEPLOYMENT_FAILURE' | 'DEPLOYMENT_STOP_ON_REQUEST')[]
+  readonly events: readonly ('DEPLOYMENT_FAILURE' | 'DEPLOYMENT_STOP_ON_ALARM' | 'DEPLOYMENT_STOP_ON_REQUEST')[]
 }
 
 /** A deployment group. `last…` are deployment ids. */
@@ -28,6 +29,7 @@ export type Group = {
   readonly style: Style
   readonly blueGreen?: BlueGreen
   readonly autoRollback: AutoRollback
+  readonly alarms?: Alarms
   /** Kept and shown. */
   readonly outdatedInstances?: 'IGNORE' | 'UPDATE'
   readonly target?: Revision
@@ -85,8 +87,6 @@ type Settings = Partial<
 const refuseUnsupported = (input: Settings): void => {
   if (input.autoScalingGroups?.length)
     throw fail('InvalidAutoScalingGroupException', 'Auto Scaling groups come with their service.')
-  if (input.alarmConfiguration?.alarms?.length)
-    throw fail('InvalidAlarmConfigException', 'Alarms do not stop deployments yet.')
   if (input.triggerConfigurations?.length) throw fail('InvalidTriggerConfigException', 'Triggers come with Amazon SNS.')
   if (input.loadBalancerInfo || input.deploymentStyle?.deploymentOption === 'WITH_TRAFFIC_CONTROL')
     throw fail('InvalidLoadBalancerInfoException', 'Traffic control comes with load balancers.')
@@ -136,8 +136,12 @@ export const readRollback = (
       'At least one event type must be specified when automatic rollback is enabled.',
     )
   const read = events.map((event) => {
-    if (event !== 'DEPLOYMENT_FAILURE' && event !== 'DEPLOYMENT_STOP_ON_REQUEST')
-      throw fail('InvalidAutoRollbackConfigException', `Drydock does not roll back on ${event} yet.`)
+    if (
+      event !== 'DEPLOYMENT_FAILURE' &&
+      event !== 'DEPLOYMENT_STOP_ON_ALARM' &&
+      event !== 'DEPLOYMENT_STOP_ON_REQUEST'
+    )
+      throw fail('InvalidAutoRollbackConfigException', `There is no rollback event named ${event}.`)
     return event
   })
   return { enabled, events: read }
@@ -162,7 +166,9 @@ export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (
   checkName('InvalidDeploymentGroupNameException', 'Deployment group', name)
   refuseUnsupported(input)
   const blueGreen = readBlueGreen(input.blueGreenDeploymentConfiguration)
+  const alarms = readAlarms(input.alarmConfiguration)
   const settings = {
+    ...(alarms ? { alarms } : {}),
     ec2: noTags,
     onPremises: noTags,
     ...readTags(input),
@@ -172,6 +178,7 @@ export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (
   checkStyle(settings)
   const autoRollback = readRollback(input.autoRollbackConfiguration) ?? { enabled: false, events: [] }
   await passRole(ctx, serviceRoleArn, applicationName, name)
+  await checkAlarms(ctx, alarms)
   return ctx.write(async (tx) => {
     await getApplication(tx, applicationName)
     await getConfig(tx, config)
@@ -196,7 +203,14 @@ export const UpdateDeploymentGroup: Operation<'UpdateDeploymentGroup'> = async (
   refuseUnsupported(input)
   const blueGreen = readBlueGreen(input.blueGreenDeploymentConfiguration)
   const style = readStyle(input.deploymentStyle)
-  const changed = { ...readTags(input), ...(style ? { style } : {}), ...(blueGreen ? { blueGreen } : {}) }
+  const alarms = readAlarms(input.alarmConfiguration)
+  await checkAlarms(ctx, alarms)
+  const changed = {
+    ...readTags(input),
+    ...(alarms ? { alarms } : {}),
+    ...(style ? { style } : {}),
+    ...(blueGreen ? { blueGreen } : {}),
+  }
   const autoRollback = readRollback(input.autoRollbackConfiguration)
   if (input.newDeploymentGroupName !== undefined)
     checkName('InvalidDeploymentGroupNameException', 'Deployment group', input.newDeploymentGroupName)
@@ -265,6 +279,7 @@ const toInfo = async (tx: ReadTx, group: Group) => {
     autoRollbackConfiguration: { enabled: group.autoRollback.enabled, events: [...group.autoRollback.events] },
     deploymentStyle: toStyle(group.style),
     ...(group.blueGreen ? { blueGreenDeploymentConfiguration: toBlueGreen(group.blueGreen) } : {}),
+    ...(group.alarms ? { alarmConfiguration: toAlarms(group.alarms) } : {}),
     outdatedInstancesStrategy: group.outdatedInstances ?? 'UPDATE',
     lastSuccessfulDeployment: await summary(group.lastSuccessful),
     lastAttemptedDeployment: await summary(group.lastAttempted),

@@ -5,6 +5,7 @@ import type { DeliveredEvent } from '../../work/outbox.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { instances } from '../capabilities.ts'
 import { advance } from './advance.ts'
+import { whyStop } from './alarms.ts'
 import { Application } from './applications.ts'
 import { Deployment, type ErrorCode, unfinished } from './deployment.ts'
 import { getConfig, type Health, healthyMinimum } from './deployment-configs.ts'
@@ -25,10 +26,11 @@ export const deploymentReconciler: Reconciler = {
     const deployment = await ctx.read((tx) => tx.get(Deployment, id))
     if (!deployment || !unfinished(deployment)) return done()
     if (deployment.stop && deployment.status === 'Created') {
-      await ctx.write((tx) => finish(ctx, tx, id, 'Stopped', stopped))
+      await ctx.write((tx) => finish(ctx, tx, id, 'Stopped', stopped(deployment)))
       return done()
     }
     if (deployment.status === 'Created') await start(ctx, deployment)
+    await heedAlarms(ctx, deployment)
     const gone = await goneInstances(ctx, id)
     const step = await ctx.write((tx) => advance(ctx, tx, id, gone))
     if (step === 'ended') return done()
@@ -36,8 +38,24 @@ export const deploymentReconciler: Reconciler = {
       await terminateOriginals(ctx, deployment)
       return done()
     }
-    return again(step)
+    return again(deployment.alarms?.enabled ? { in: Math.min(step.in, betweenPolls) } : step)
   },
+}
+
+/** How often alarms are looked at, in milliseconds. */
+const betweenPolls = 10_000
+
+/** Stops a deployment one of whose alarms is active, as somebody's StopDeployment would. */
+const heedAlarms = async (ctx: Ctx, { id, alarms, stop, serviceRoleArn }: Deployment): Promise<void> => {
+  if (!alarms?.enabled || stop) return
+  const alarm = await whyStop(ctx.as(serviceRoleArn, { sessionName: id }), alarms)
+  if (alarm === undefined) return
+  await ctx.write(async (tx) => {
+    const now = await tx.get(Deployment, id)
+    if (!now || now.stop || !unfinished(now)) return
+    const rollback = now.autoRollback.enabled && now.autoRollback.events.includes('DEPLOYMENT_STOP_ON_ALARM')
+    tx.put(Deployment, { ...now, stop: { rollback, alarm } })
+  })
 }
 
 /**
@@ -66,6 +84,7 @@ export const outdatedReconciler: Reconciler = {
         style: now.style,
         outdatedOnly: true,
         autoUpdateRoot: root,
+        ...(now.alarms ? { alarms: now.alarms } : {}),
         ignoreStopFailures: now.ignoreStopFailures,
         fileExists: now.fileExists,
         autoRollback: { enabled: false, events: [] },

@@ -1,4 +1,5 @@
 import { type ReadTx, table } from '../../store/store.ts'
+import type { Alarms } from './alarms.ts'
 import { type BlueGreen, inPlace, type Style } from './blue-green.ts'
 import type { Health } from './deployment-configs.ts'
 import type { AutoRollback } from './deployment-groups.ts'
@@ -17,6 +18,7 @@ export type ErrorCode =
   | 'IAM_ROLE_PERMISSIONS'
   | 'REVISION_MISSING'
   | 'MANUAL_STOP'
+  | 'ALARM_ACTIVE'
   | 'TIMEOUT'
 
 export type Phase =
@@ -54,8 +56,11 @@ export type Deployment = {
   readonly fileExists: 'DISALLOW' | 'OVERWRITE' | 'RETAIN'
   readonly autoRollback: AutoRollback
   readonly rollback?: { readonly deploymentId?: string; readonly triggeringId?: string; readonly message: string }
-  /** Somebody asked to stop it; `rollback` if it is to be rolled back for that. */
-  readonly stop?: { readonly rollback: boolean }
+  /** Somebody or an alarm (in words) stops it; `rollback` if it is to be rolled back for that. */
+  readonly stop?: { readonly rollback: boolean; readonly alarm?: string }
+  readonly alarms?: Alarms
+  /** The alarms are those of this deployment and not its group's. */
+  readonly ownAlarms?: boolean
   readonly style: Style
   readonly blueGreen?: BlueGreen
   /** The replacement instances of a blue/green deployment. */

@@ -1,5 +1,6 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx, WriteTx } from '../../store/store.ts'
+import { checkAlarms, readAlarms, toAlarms } from './alarms.ts'
 import { getApplication } from './applications.ts'
 import { toBlueGreen, toStyle } from './blue-green.ts'
 import { Deployment, type Deployment as DeploymentRecord, getDeployment, unfinished } from './deployment.ts'
@@ -24,7 +25,14 @@ export const begin = async (
     Partial<
       Pick<
         DeploymentRecord,
-        'blueGreen' | 'replacements' | 'description' | 'rollback' | 'outdatedOnly' | 'autoUpdateRoot'
+        | 'blueGreen'
+        | 'replacements'
+        | 'description'
+        | 'rollback'
+        | 'alarms'
+        | 'ownAlarms'
+        | 'outdatedOnly'
+        | 'autoUpdateRoot'
       >
     >,
 ): Promise<DeploymentRecord> => {
@@ -49,13 +57,13 @@ export const begin = async (
   return deployment
 }
 
-export const CreateDeployment: Operation<'CreateDeployment'> = (ctx, input) => {
+export const CreateDeployment: Operation<'CreateDeployment'> = async (ctx, input) => {
   const { applicationName, deploymentGroupName, revision: wire, deploymentConfigName } = input
   if (!deploymentGroupName)
     throw fail('DeploymentGroupNameRequiredException', 'The deployment group name was not specified.')
   const replacements = readReplacements(input.targetInstances)
-  if (input.overrideAlarmConfiguration?.alarms?.length)
-    throw fail('InvalidAlarmConfigException', 'Alarms do not stop deployments yet.')
+  const ownAlarms = readAlarms(input.overrideAlarmConfiguration)
+  await checkAlarms(ctx, ownAlarms)
   const autoRollback = readRollback(input.autoRollbackConfiguration)
   const given = wire ? readRevision(wire) : undefined
   return ctx.write(async (tx) => {
@@ -93,6 +101,7 @@ export const CreateDeployment: Operation<'CreateDeployment'> = (ctx, input) => {
       ignoreStopFailures: input.ignoreApplicationStopFailures ?? false,
       fileExists: input.fileExistsBehavior ?? 'DISALLOW',
       autoRollback: autoRollback ?? group.autoRollback,
+      ...(ownAlarms ? { alarms: ownAlarms, ownAlarms: true } : group.alarms ? { alarms: group.alarms } : {}),
       ...(input.description ? { description: input.description } : {}),
     })
     return { deploymentId: deployment.id }
@@ -183,6 +192,7 @@ const toInfo = async (tx: ReadTx, deployment: DeploymentRecord) => {
     deploymentStyle: toStyle(deployment.style),
     ...(deployment.blueGreen ? { blueGreenDeploymentConfiguration: toBlueGreen(deployment.blueGreen) } : {}),
     ...(deployment.replacements ? { targetInstances: toReplacements(deployment.replacements) } : {}),
+    ...(deployment.alarms && deployment.ownAlarms ? { overrideAlarmConfiguration: toAlarms(deployment.alarms) } : {}),
     instanceTerminationWaitTimeStarted: deployment.phase?.name === 'termination',
     fileExistsBehavior: deployment.fileExists,
     deploymentStatusMessages: [],

@@ -5,7 +5,11 @@ import { Group, getGroup } from './deployment-groups.ts'
 import { begin } from './deployments.ts'
 import { deploymentChanged } from './events.ts'
 
-export const stopped = { code: 'MANUAL_STOP' as const, message: 'The deployment was stopped by a user.' }
+/** What a deployment that was stopped shows. */
+export const stopped = ({ stop }: Deployment): NonNullable<Deployment['error']> =>
+  stop?.alarm
+    ? { code: 'ALARM_ACTIVE', message: stop.alarm }
+    : { code: 'MANUAL_STOP', message: 'The deployment was stopped by a user.' }
 
 /** Ends a deployment, and rolls back where that is asked for. */
 export const finish = async (

@@ -144,10 +144,11 @@ describe('refusals', () => {
     ['a filter without its value', { ec2TagFilters: [{ Key: 'a', Type: 'KEY_AND_VALUE' }] }, 'InvalidEC2TagException'],
     ['rollback on nothing', { autoRollbackConfiguration: { enabled: true } }, 'InvalidAutoRollbackConfigException'],
     [
-      'rollback on alarms',
-      { autoRollbackConfiguration: { enabled: true, events: ['DEPLOYMENT_STOP_ON_ALARM'] } },
-      'InvalidAutoRollbackConfigException',
+      'alarms, which CloudWatch does not have',
+      { alarmConfiguration: { enabled: true, alarms: [{ name: 'errors' }] } },
+      'InvalidAlarmConfigException',
     ],
+    ['alarms without a name', { alarmConfiguration: { enabled: true, alarms: [] } }, 'InvalidAlarmConfigException'],
     [
       'blue/green without saying how',
       { deploymentStyle: { deploymentType: 'BLUE_GREEN' } },
