@@ -28,6 +28,7 @@ import {
   ListAssociatedApprovalRuleTemplatesForRepositoryCommand,
   ListPullRequestsCommand,
   ListRepositoriesForApprovalRuleTemplateCommand,
+  MergeBranchesByFastForwardCommand,
   MergePullRequestByFastForwardCommand,
   MergePullRequestBySquashCommand,
   MergePullRequestByThreeWayCommand,
@@ -48,7 +49,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { allow, type Story, story } from '../../../test/story.ts'
 import { Comment } from './comment.ts'
 import { service } from './index.ts'
+import { moveReference } from './object-database.ts'
 import { HistoryEntry, historyOf, Revision } from './pull-request.ts'
+import { announcement, PendingMoves } from './references.ts'
+import { databaseOf, getRepository } from './repositories.ts'
 
 let drydock: Story
 let root: CodeCommitClient
@@ -357,6 +361,53 @@ describe('merges of pull requests', () => {
       conflictResolutionStrategy: 'NONE',
     })
     expect((await told()).at(-1)).toMatchObject({ event: 'pullRequestMergeStatusUpdated', isMerged: 'True' })
+  })
+
+  it('are seen when the destination comes to the source by other means', async () => {
+    const { pullRequestId } = await open()
+    await root.send(
+      new MergeBranchesByFastForwardCommand({
+        repositoryName,
+        sourceCommitSpecifier: 'feature',
+        destinationCommitSpecifier: 'main',
+      }),
+    )
+    expect(await get(pullRequestId)).toMatchObject({
+      pullRequestStatus: 'CLOSED',
+      pullRequestTargets: [{ mergeMetadata: { isMerged: true, mergeOption: 'FAST_FORWARD_MERGE' } }],
+    })
+  })
+
+  it('are told after all when the server died between git and the record', async () => {
+    const { pullRequestId } = await open()
+    const { kernel } = drydock.server
+    const ctx = kernel.ownContext(service, { account: drydock.account, region: drydock.region })
+    const repository = await ctx.read((tx) => getRepository(tx, repositoryName))
+    const to = await tipOf('feature')
+    if (to === undefined) throw new Error('There is no commit to merge.')
+    const pending: PendingMoves = {
+      id: 'lost',
+      repositoryId: repository.id,
+      callerArn: arn('ben'),
+      since: drydock.clock.now().toISOString(),
+      moves: [{ reference: 'refs/heads/main', from: first, to }],
+      cause: {
+        merge: { sourceCommitId: to, destinationCommitId: first, mergeOption: 'SQUASH_MERGE' },
+        pullRequest: { pullRequestId: pullRequestId ?? '', option: 'SQUASH_MERGE', commitId: to },
+      },
+    }
+    await ctx.write(async (tx) => {
+      tx.put(PendingMoves, pending)
+      tx.wake(announcement.name, repository.id, { in: 10_000 })
+    })
+    await moveReference(databaseOf(ctx, repository.id), { reference: 'refs/heads/main', from: first, to })
+    expect((await get(pullRequestId))?.pullRequestStatus).toBe('OPEN')
+    await drydock.advance({ seconds: 11 })
+    expect(await get(pullRequestId)).toMatchObject({
+      pullRequestStatus: 'CLOSED',
+      pullRequestTargets: [{ mergeMetadata: { isMerged: true, mergedBy: arn('ben'), mergeCommitId: to } }],
+    })
+    expect((await told()).map(({ event }) => event)).toEqual(['pullRequestCreated', 'pullRequestMergeStatusUpdated'])
   })
 
   it('of another repository are refused', async () => {
