@@ -5,6 +5,7 @@ import Database from 'better-sqlite3'
 import { callServer } from '../../src/cli/connection.ts'
 import { seeded } from '../fuzz/random.ts'
 import { builds, commits, deliveries, pipelines, pushes } from './delivery.ts'
+import { replicas } from './replicas.ts'
 import { startProcess } from './server-process.ts'
 import { dataPoints, identities, logLines, objects } from './storage.ts'
 import { trailLogs } from './trail.ts'
@@ -48,6 +49,7 @@ export const crash = async ({
     builds(),
     pipelines(),
     trailLogs(),
+    replicas(),
   ]
   const acts: Record<string, number> = {}
   const wrong: string[] = []
