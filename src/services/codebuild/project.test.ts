@@ -106,10 +106,15 @@ describe('projects', () => {
   })
 
   const absent: [string, Partial<CreateProjectCommandInput>][] = [
-    ['GitHub', { source: { type: 'GITHUB', location: 'https://github.com/a/b' } }],
+    [
+      'submodules',
+      {
+        source: { type: 'GITHUB', location: 'https://github.com/a/b', gitSubmodulesConfig: { fetchSubmodules: true } },
+      },
+    ],
     ['VPCs', { vpcConfig: { vpcId: 'vpc-1', subnets: [], securityGroupIds: [] } }],
     ['logs in S3', { logsConfig: { s3Logs: { status: 'ENABLED', location: 'bucket' } } }],
-    ['badges', { badgeEnabled: true }],
+    ['caches of Docker layers', { cache: { type: 'LOCAL', modes: ['LOCAL_DOCKER_LAYER_CACHE'] } }],
   ]
   it.each(absent)('say that %s are not done', async (_, more) => {
     await expect(create(more)).rejects.toMatchObject({ $metadata: { httpStatusCode: 501 } })
