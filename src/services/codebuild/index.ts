@@ -84,7 +84,7 @@ import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from 
 
 const projectGaps =
   'Refused with NotImplemented: submodules, statuses reported to a source’s provider, CodeConnections, ' +
-  'VPCs, file systems, logs in S3, other environments than Linux containers. Caches of Docker layers.'
+  'VPCs, file systems, logs in S3, other environments than Linux containers. Caches of Docker layers. LOCAL_SOURCE_CACHE has no effect.'
 
 export const service = defineService<NS>()({
   id: 'codebuild',
@@ -188,7 +188,7 @@ export const service = defineService<NS>()({
     UpdateWebhook: 'As CreateWebhook.',
     DeleteWebhook: 'As CreateWebhook.',
     StartBuildBatch:
-      "As StartBuild. Tasks of a batch have no fleets and no debug sessions, and batches report no status to a source's provider.",
+      "As StartBuild. Tasks of a batch have no fleets and no debug sessions, batches report no status to a source's provider, and the starts of their builds are no records of CloudTrail.",
     RetryBuildBatch: 'As StartBuildBatch.',
     ListCuratedEnvironmentImages: 'Lists only images that run on this host.',
   },
