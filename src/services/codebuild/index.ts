@@ -84,7 +84,8 @@ import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from 
 
 const projectGaps =
   'Refused with NotImplemented: submodules, statuses reported to a source’s provider, CodeConnections, ' +
-  'VPCs, file systems, logs in S3, other environments than Linux containers. Caches of Docker layers. LOCAL_SOURCE_CACHE has no effect.'
+  'VPCs, file systems, logs in S3, caches of Docker layers, other environments than Linux containers. LOCAL_SOURCE_CACHE ' +
+  'has no effect.'
 
 export const service = defineService<NS>()({
   id: 'codebuild',
@@ -170,9 +171,12 @@ export const service = defineService<NS>()({
     CreateProject: projectGaps,
     UpdateProject: projectGaps,
     StartBuild:
-      'Runtimes are those of the host or image, none are installed; the compute type sets no limits and privileged mode gives no privilege, artifacts are not encrypted with KMS, curated ' +
-      'images stand for the host system.',
+      'Runtimes are those of the host or image, none are installed; the compute type sets no limits and privileged mode gives ' +
+      'no privilege, artifacts are not encrypted with KMS, curated images stand for the host system.',
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
+    CreateReportGroup: 'Raw data are stored as S3 stores them: an encryption key has no effect.',
+    UpdateReportGroup: 'As CreateReportGroup.',
+    UpdateProjectVisibility: 'Builds and their logs are shown below a path of this server; artifacts are not.',
     StartSandbox:
       'A sandbox writes no log, and has the sources and variables of its project but no phases of a buildspec.',
     StartCommandExecution:
@@ -188,7 +192,8 @@ export const service = defineService<NS>()({
     UpdateWebhook: 'As CreateWebhook.',
     DeleteWebhook: 'As CreateWebhook.',
     StartBuildBatch:
-      "As StartBuild. Tasks of a batch have no fleets and no debug sessions, batches report no status to a source's provider, and the starts of their builds are no records of CloudTrail.",
+      'As StartBuild. Tasks of a batch have no fleets and no debug sessions, batches report no status to a source’s provider, ' +
+      'and the starts of their builds are no records of CloudTrail.',
     RetryBuildBatch: 'As StartBuildBatch.',
     ListCuratedEnvironmentImages: 'Lists only images that run on this host.',
   },
