@@ -41,6 +41,12 @@ export type KernelParts = {
   readonly endpoint: () => string
 }
 
+/** A service that goes on for another one goes on for whom that one acts. */
+const statedOf = (own: ActAs['context'], callers: RequestFacts['stated']): Pick<RequestFacts, 'stated'> => {
+  const stated = own ?? callers
+  return stated ? { stated } : {}
+}
+
 /** Where a context stands: whose it is, where, and by which request. */
 export type Standing = {
   readonly service: Service
@@ -171,7 +177,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
     const request: RequestFacts = {
       ...noRequest(ctx.request.endpoint || parts.endpoint()),
       ...(onBehalf ? { invokedBy: host, calledVia: [...(ctx.request.calledVia ?? []), host] } : {}),
-      ...(options.context ? { stated: options.context } : {}),
+      ...statedOf(options.context, who === ctx.principal ? ctx.request.stated : undefined),
     }
     const own = {
       principal,

@@ -11,6 +11,7 @@ import { Cursor, type CursorRecord, cursorKey, Delivered } from './cursor.ts'
 import { asCloudTrail, logsRoot } from './destinations.ts'
 import { follower, INTERVAL } from './follower.ts'
 import type { InsightEvent } from './insights.ts'
+import { encryptionContext } from './kms-key.ts'
 import { everyManagementEvent, type Matcher, matcher } from './selectors.ts'
 import { coveredStreams, loggedAt, placeOfStream, Status, type StatusRecord, Trail, type TrailRecord } from './trail.ts'
 
@@ -72,6 +73,12 @@ const objectKey = (ctx: Ctx, trail: TrailRecord, stream: string): string => {
   return `${logsRoot(trail, account)}/${kind}/${region}/${day}/${name}`
 }
 
+const underKey = (trail: TrailRecord, key: string) => ({
+  ServerSideEncryption: 'aws:kms' as const,
+  SSEKMSKeyId: key,
+  SSEKMSEncryptionContext: Buffer.from(JSON.stringify(encryptionContext(trail))).toString('base64'),
+})
+
 /** Puts an object as CloudTrail does, so that the bucket's owner owns it. */
 export const putAsCloudTrail = async (
   ctx: Ctx,
@@ -86,6 +93,8 @@ export const putAsCloudTrail = async (
     ContentType: 'application/json',
     ContentEncoding: 'gzip',
     ...(object.metadata ? { Metadata: object.metadata } : {}),
+    // Digest files, which carry their signature, are encrypted by S3 itself.
+    ...(trail.kmsKey !== undefined && !object.metadata ? underKey(trail, trail.kmsKey) : {}),
   })
 }
 

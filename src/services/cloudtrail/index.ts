@@ -111,8 +111,8 @@ export const service = defineService<NS>()({
     ListTags,
   },
   partial: {
-    CreateTrail: 'KMS keys and SNS topics are refused.',
-    UpdateTrail: 'KMS keys and SNS topics are refused.',
+    CreateTrail: 'SNS topics are refused.',
+    UpdateTrail: 'SNS topics are refused.',
     PutEventSelectors: 'Network activity events are accepted and never occur, for there are no VPC endpoints.',
     PutInsightSelectors: 'Insights of event data stores and on data events are refused.',
     GetInsightSelectors: 'Insights of event data stores are refused.',

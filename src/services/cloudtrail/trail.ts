@@ -17,6 +17,8 @@ export type TrailRecord = {
   readonly region: string
   readonly bucket: string
   readonly prefix?: string
+  /** ARN of the KMS key that log files are encrypted with. */
+  readonly kmsKey?: string
   readonly globalEvents: boolean
   readonly multiRegion: boolean
   /** Digest files are made. */
@@ -125,6 +127,7 @@ export const toTrailBasics = (trail: TrailRecord) => ({
   LogFileValidationEnabled: trail.validation,
   CloudWatchLogsLogGroupArn: trail.logGroupArn,
   CloudWatchLogsRoleArn: trail.logRoleArn,
+  KmsKeyId: trail.kmsKey,
   IsOrganizationTrail: trail.organization !== undefined,
 })
 

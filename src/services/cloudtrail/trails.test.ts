@@ -23,9 +23,13 @@ import {
 } from '@aws-sdk/client-cloudwatch-logs'
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge'
 import { CreateUserCommand, IAMClient } from '@aws-sdk/client-iam'
+import { CreateKeyCommand, GetKeyPolicyCommand, KMSClient, PutKeyPolicyCommand } from '@aws-sdk/client-kms'
 import {
   CreateBucketCommand,
   DeleteBucketPolicyCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
   PutBucketPolicyCommand,
   PutObjectCommand,
   S3Client,
@@ -101,6 +105,45 @@ test('names, buckets, keys and topics are refused as AWS refuses them', async ()
     'InvalidParameterCombinationException',
   )
   expect((await trail.send(new ListTrailsCommand({}))).Trails).toEqual([])
+})
+
+test('log files are encrypted under the trail’s key, which must let CloudTrail encrypt for this trail', async () => {
+  await trailBucket(drydock, 'audit-logs', 'audit')
+  const kms = drydock.client(KMSClient)
+  const { KeyMetadata } = await kms.send(new CreateKeyCommand({}))
+  const KmsKeyId = KeyMetadata?.KeyId ?? ''
+  const create = () => trail.send(new CreateTrailCommand({ Name: 'audit', S3BucketName: 'audit-logs', KmsKeyId }))
+  expect(await errorOf(create())).toBe('InsufficientEncryptionPolicyException')
+  const { Policy = '' } = await kms.send(new GetKeyPolicyCommand({ KeyId: KmsKeyId }))
+  const policy = JSON.parse(Policy)
+  policy.Statement.push({
+    Effect: 'Allow',
+    Principal: { Service: 'cloudtrail.amazonaws.com' },
+    Action: 'kms:GenerateDataKey*',
+    Resource: '*',
+    Condition: {
+      StringEquals: { 'aws:SourceArn': arnOf('audit') },
+      StringLike: { 'kms:EncryptionContext:aws:cloudtrail:arn': 'arn:aws:cloudtrail:*:000000000000:trail/*' },
+    },
+  })
+  await kms.send(new PutKeyPolicyCommand({ KeyId: KmsKeyId, Policy: JSON.stringify(policy) }))
+  expect(await create()).toMatchObject({ KmsKeyId: KeyMetadata?.Arn })
+  await trail.send(new StartLoggingCommand({ Name: 'audit' }))
+  await group('one')
+  await drydock.advance({ minutes: 6 })
+  const s3 = drydock.client(S3Client)
+  const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: 'audit-logs' }))
+  const [Key] = Contents.flatMap((object) => (object.Key?.endsWith('.json.gz') ? [object.Key] : []))
+  expect(await s3.send(new HeadObjectCommand({ Bucket: 'audit-logs', Key }))).toMatchObject({
+    ServerSideEncryption: 'aws:kms',
+    SSEKMSKeyId: KeyMetadata?.Arn,
+  })
+  const reader = drydock.client(S3Client, await drydock.user('reader', [allow('s3:GetObject')]))
+  await expect(reader.send(new GetObjectCommand({ Bucket: 'audit-logs', Key }))).rejects.toMatchObject({
+    name: 'AccessDenied',
+  })
+  await trail.send(new UpdateTrailCommand({ Name: 'audit', KmsKeyId: '' }))
+  expect((await trail.send(new GetTrailCommand({ Name: 'audit' }))).Trail).not.toHaveProperty('KmsKeyId')
 })
 
 test('log files come every five minutes, while it logs, and hold each call once', async () => {

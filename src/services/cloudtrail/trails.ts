@@ -4,7 +4,7 @@ import { stopOwner } from './cursor.ts'
 import { checkBucket, checkBucketName, checkLogs, checkPrefix } from './destinations.ts'
 import { startDigests } from './digest.ts'
 import { watch } from './follower.ts'
-import { refuseKey } from './kms-key.ts'
+import { trailKey } from './kms-key.ts'
 import { fail, type NS, type Operation, page, readTags } from './operation.ts'
 import { ownOrganization } from './organization.ts'
 import {
@@ -25,15 +25,8 @@ import {
 const MOST_TRAILS = 5
 const PAGE = 100
 
-/**
- * S3 here encrypts under no KMS key, and there are no SNS topics: what does not exist is refused with AWS's errors, a key
- * that does exist as not implemented.
- */
-const refuseAbsent = async (
-  ctx: Ctx,
-  { KmsKeyId, SnsTopicName }: { KmsKeyId?: string | undefined; SnsTopicName?: string | undefined },
-) => {
-  if (KmsKeyId) await refuseKey(ctx, KmsKeyId)
+/** There are no SNS topics: what does not exist is refused with AWS's error. */
+const refuseTopic = ({ SnsTopicName }: { SnsTopicName?: string | undefined }) => {
   if (SnsTopicName)
     throw fail(
       'InsufficientSnsTopicPolicyException',
@@ -52,13 +45,13 @@ const withoutUndefined = <T extends object>(record: T): T =>
 
 /**
  * A trail; it logs once StartLogging is called. The bucket's policy is asked as deliveries will ask it. Errors as AWS's;
- * a KMS key and an SNS topic do not exist here and are refused as such (API reference, CreateTrail).
+ * SNS topics do not exist here and are refused as such (API reference, CreateTrail).
  */
 export const CreateTrail: Operation<'CreateTrail'> = async (ctx, input) => {
   checkTrailName(input.Name)
   checkBucketName(input.S3BucketName)
   checkPrefix(input.S3KeyPrefix)
-  await refuseAbsent(ctx, input)
+  refuseTopic(input)
   const multiRegion = input.IsMultiRegionTrail ?? false
   const globalEvents = input.IncludeGlobalServiceEvents ?? true
   if (multiRegion && !globalEvents) throw combination('Multi-Region trail must include global service events.')
@@ -69,6 +62,9 @@ export const CreateTrail: Operation<'CreateTrail'> = async (ctx, input) => {
     region: ctx.region,
     bucket: input.S3BucketName,
     prefix: input.S3KeyPrefix || undefined,
+    kmsKey: input.KmsKeyId
+      ? await trailKey(ctx, { ...ctx.place, arn: trailArn(ctx.place, input.Name) }, input.KmsKeyId)
+      : undefined,
     globalEvents,
     multiRegion,
     validation: input.EnableLogFileValidation ?? false,
@@ -112,6 +108,7 @@ const changed = async (ctx: Ctx, trail: TrailRecord, input: Updating): Promise<T
     ...trail,
     bucket: input.S3BucketName ?? trail.bucket,
     prefix: text(input.S3KeyPrefix, trail.prefix),
+    kmsKey: input.KmsKeyId ? await trailKey(ctx, trail, input.KmsKeyId) : text(input.KmsKeyId, trail.kmsKey),
     globalEvents: input.IncludeGlobalServiceEvents ?? trail.globalEvents,
     multiRegion: input.IsMultiRegionTrail ?? trail.multiRegion,
     validation: input.EnableLogFileValidation ?? trail.validation,
@@ -127,7 +124,7 @@ const changed = async (ctx: Ctx, trail: TrailRecord, input: Updating): Promise<T
 /** Changes what is given; an empty text removes. In the home Region only (API reference, UpdateTrail). */
 export const UpdateTrail: Operation<'UpdateTrail'> = async (ctx, input) => {
   const before = await ctx.read((tx) => getOwnTrail(ctx, tx, input.Name))
-  await refuseAbsent(ctx, input)
+  refuseTopic(input)
   if (input.S3BucketName !== undefined) checkBucketName(input.S3BucketName)
   checkPrefix(input.S3KeyPrefix || undefined)
   const asked = await changed(ctx, before, input)
