@@ -13,7 +13,7 @@ import type { ServiceId } from './model/clients.ts'
 import { withoutSecrets } from './model/secrets.ts'
 import type { Principal } from './principal.ts'
 import { protocols } from './protocols/protocols.ts'
-import type { Service } from './service.ts'
+import type { AnsweredCall, Service } from './service.ts'
 import { validate } from './validate.ts'
 import type { IdentifiedCall } from './wire.ts'
 
@@ -193,6 +193,27 @@ const recordIn = async (
   ])
 }
 
+/**
+ * Tells a service of a call of its own that has ended. The call stands and is answered also where that fails, and the log
+ * says so.
+ */
+export const tellService = async (
+  kernel: Pick<Kernel, 'log'>,
+  service: Service,
+  ctx: Ctx,
+  answered: AnsweredCall,
+  era: Era,
+): Promise<void> => {
+  try {
+    await service.after?.(ctx, answered)
+  } catch (error) {
+    if (era.ended()) return
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const what = `${service.id}:${answered.operation}`
+    kernel.log.error('a service could not take note of a call', { what, requestId: ctx.request.id, stack })
+  }
+}
+
 /** A call from one service to another: the same way without the bytes. */
 export const invoke = async (
   kernel: Kernel,
@@ -234,7 +255,7 @@ export const invoke = async (
       status: error?.status ?? (error ? 400 : 200),
       bytes: 0,
     }
-    await service.after?.(ctx, answered)
+    await tellService(kernel, service, ctx, answered, era)
     await audit(kernel, { identified, principal, place, request, input, resources, owners, output, error, era })
   }
 }

@@ -1,6 +1,6 @@
 import type { Place } from '../store/store.ts'
 import { type Authenticated, authenticate } from './authenticate.ts'
-import { audit, authorizeCall, callerError, handle, implementationOf } from './call.ts'
+import { audit, authorizeCall, callerError, handle, implementationOf, tellService } from './call.ts'
 import type { Ctx, RequestFacts } from './context.ts'
 import type { Era } from './era.ts'
 import { AwsError, incompleteBody } from './errors.ts'
@@ -122,26 +122,20 @@ const encodeError = (journey: Journey): void => {
   Object.assign(journey.response.headers, journey.ctx?.response.headers)
 }
 
-const tellService = async ({
-  service,
-  ctx,
-  identified,
-  input = {},
-  output,
-  error,
-  response,
-}: Journey): Promise<void> => {
+const tell = async (journey: Journey): Promise<void> => {
+  const { kernel, era, service, ctx, identified, input = {}, output, error, response } = journey
   if (!service?.after || !ctx || !identified || !response) return
   const { status, headers, body } = response
   const bytes =
     typeof body === 'string' || body instanceof Uint8Array ? body.length : Number(headers['content-length'] ?? 0)
-  await service.after(ctx, { operation: identified.operation.name, input, output, error, status, bytes })
+  const answered = { operation: identified.operation.name, input, output, error, status, bytes }
+  await tellService(kernel, service, ctx, answered, era)
 }
 
 const record = async (journey: Journey): Promise<void> => {
   const { kernel, era, identified, authenticated, place, facts, input, resources, owners, output, error } = journey
   if (!identified) return
-  await tellService(journey)
+  await tell(journey)
   const proven = journey.ctx?.response.caller
   await audit(kernel, {
     identified,

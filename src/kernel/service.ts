@@ -159,7 +159,7 @@ export type ServiceDefinition<NS> = {
   readonly dataEvents?: readonly OperationName<NS>[]
   /** Runs before a call from outside is authorized: for headers that every answer has, and refusals that come first. */
   readonly before?: (ctx: Ctx, call: { operation: string; input: Readonly<Record<string, unknown>> }) => Promise<void>
-  /** Runs when a call has its answer, before that leaves. Must not throw. */
+  /** Runs when a call has its answer, before that leaves. A throw is logged and changes nothing. */
   readonly after?: (ctx: Ctx, call: AnsweredCall) => Promise<void>
   /** What CloudTrail's record of a call says otherwise than the model would. */
   readonly auditFacts?: (call: AuditedCall) => AuditFacts

@@ -51,7 +51,6 @@ export const CreateTrail: Operation<'CreateTrail'> = async (ctx, input) => {
   checkTrailName(input.Name)
   checkBucketName(input.S3BucketName)
   checkPrefix(input.S3KeyPrefix)
-  refuseTopic(input)
   const multiRegion = input.IsMultiRegionTrail ?? false
   const globalEvents = input.IncludeGlobalServiceEvents ?? true
   if (multiRegion && !globalEvents) throw combination('Multi-Region trail must include global service events.')
@@ -77,6 +76,7 @@ export const CreateTrail: Operation<'CreateTrail'> = async (ctx, input) => {
     tags: readTags(input.TagsList),
     created: ctx.now().getTime(),
   }) as TrailRecord
+  refuseTopic(input)
   const checkFree = async (own: readonly TrailRecord[]) => {
     if (own.some(({ name }) => name === trail.name))
       throw fail('TrailAlreadyExistsException', `Trail ${trail.name} already exists for customer: ${ctx.account}`)
@@ -124,10 +124,10 @@ const changed = async (ctx: Ctx, trail: TrailRecord, input: Updating): Promise<T
 /** Changes what is given; an empty text removes. In the home Region only (API reference, UpdateTrail). */
 export const UpdateTrail: Operation<'UpdateTrail'> = async (ctx, input) => {
   const before = await ctx.read((tx) => getOwnTrail(ctx, tx, input.Name))
-  refuseTopic(input)
   if (input.S3BucketName !== undefined) checkBucketName(input.S3BucketName)
   checkPrefix(input.S3KeyPrefix || undefined)
   const asked = await changed(ctx, before, input)
+  refuseTopic(input)
   if (asked.multiRegion && !asked.globalEvents)
     throw combination('Multi-Region trail must include global service events.')
   await checkBucket(ctx, asked)
