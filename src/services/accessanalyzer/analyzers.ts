@@ -5,6 +5,7 @@ import type {
   UnusedAccessConfiguration,
 } from '@aws-sdk/client-accessanalyzer'
 import type { Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
 import { organization } from '../../kernel/organization.ts'
 import type { ReadTx } from '../../store/store.ts'
 import {
@@ -94,7 +95,11 @@ const checkOrganization = async (ctx: Ctx): Promise<void> => {
   const { DelegatedAdministrators = [] } = await ctx
     .as(linkedRole(ctx.account))
     .organizations.listDelegatedAdministrators({ ServicePrincipal: 'access-analyzer.amazonaws.com' })
-    .catch(() => ({ DelegatedAdministrators: [] }))
+    .catch((error: unknown) => {
+      // Who may not ask is no delegated administrator; anything else is a failure of ours.
+      if (error instanceof AwsError && error.status !== 500) return { DelegatedAdministrators: [] }
+      throw error
+    })
   if (!DelegatedAdministrators.some(({ Id }) => Id === ctx.account))
     throw fail(
       'AccessDeniedException',

@@ -120,6 +120,7 @@ export const service = defineService<NS>()({
     ListActionTypes: 'Lists the action types that work here, not every one of AWS.',
     UpdateActionType:
       'The executor Lambda is refused. Polling accounts and the job timeout are recorded only: workers poll in the account of the pipeline.',
+    DeregisterWebhookWithThirdParty: 'Nothing is ever registered, so there is nothing to take back.',
     RegisterWebhookWithThirdParty: 'Always refused: GitHub is not reached from here.',
     ListDeployActionExecutionTargets: 'There is no EC2 deploy action, so no action has targets.',
     ListRuleTypes: 'Lists the rule types that work here, not every one of AWS.',

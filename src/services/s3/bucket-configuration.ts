@@ -1,5 +1,6 @@
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import type { BucketRecord } from './bucket.ts'
+import { fail } from './operation.ts'
 
 // What a bucket can be configured with, each kind a row of its own (several, for kinds with ids): the bucket's row is read by
 // every request, and says only which kinds there are.
@@ -52,4 +53,27 @@ export const configuration = <D>(kind: ConfigurationKind) => ({
 export const dropConfigurations = async (tx: WriteTx, bucket: string): Promise<void> => {
   for (const row of await tx.list(Configuration, { prefix: `${bucket}\0` }))
     tx.delete(Configuration, Configuration.key(row))
+}
+
+export const noSuchConfiguration = () => fail('NoSuchConfiguration', 'The specified configuration does not exist.')
+
+/** How many configurations a list shows at once. */
+const pageSize = 100
+
+/** One page of a bucket's configurations, in the order of their ids; `read` gives what comes behind an id, so many. */
+export const pageOfConfigurations = async <T extends { readonly Id?: string | undefined }>(
+  { ContinuationToken }: { readonly ContinuationToken?: string | undefined },
+  read: (after: string, limit: number) => Promise<readonly T[]>,
+) => {
+  const found = await read(Buffer.from(ContinuationToken ?? '', 'base64url').toString(), pageSize + 1)
+  const shown = found.slice(0, pageSize)
+  const more = found.length > pageSize
+  return {
+    shown,
+    tail: {
+      IsTruncated: more,
+      ...(ContinuationToken === undefined ? {} : { ContinuationToken }),
+      ...(more ? { NextContinuationToken: Buffer.from(shown.at(-1)?.Id ?? '').toString('base64url') } : {}),
+    },
+  }
 }

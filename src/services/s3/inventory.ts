@@ -7,7 +7,7 @@ import { AwsError, notImplemented } from '../../kernel/errors.ts'
 import { type ReadTx, table } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { Bucket, type BucketRecord, bucketArn, bucketOf, canonicalId } from './bucket.ts'
-import { configuration } from './bucket-configuration.ts'
+import { configuration, noSuchConfiguration, pageOfConfigurations } from './bucket-configuration.ts'
 import { untilMidnight } from './metrics.ts'
 import { fail, type Input, malformedXml, type Operation, type Output } from './operation.ts'
 import { toReplicationStatus } from './replication.ts'
@@ -101,25 +101,18 @@ export const PutBucketInventoryConfiguration: Operation<'PutBucketInventoryConfi
 
 const nameOf = (arn = ''): string => arn.replace(/^arn:aws:s3:::/, '')
 
-const noSuch = () => fail('NoSuchConfiguration', 'The specified configuration does not exist.')
-
 export const GetBucketInventoryConfiguration: Operation<'GetBucketInventoryConfiguration'> = async (ctx, input) => {
   const found = await ctx.read(async (tx) => inventories.find(tx, await bucketOf(ctx, tx, input), input.Id))
-  if (!found) throw noSuch()
+  if (!found) throw noSuchConfiguration()
   return { InventoryConfiguration: found } as Output<'GetBucketInventoryConfiguration'>
 }
 
-const pageSize = 100
-
 export const ListBucketInventoryConfigurations: Operation<'ListBucketInventoryConfigurations'> = async (ctx, input) => {
-  const after = Buffer.from(input.ContinuationToken ?? '', 'base64url').toString()
-  const found = await ctx.read(async (tx) => inventories.list(tx, await bucketOf(ctx, tx, input), after, pageSize + 1))
-  const shown = found.slice(0, pageSize)
-  const more = found.length > pageSize
+  const { shown, tail } = await pageOfConfigurations(input, (after, limit) =>
+    ctx.read(async (tx) => inventories.list(tx, await bucketOf(ctx, tx, input), after, limit)),
+  )
   return {
-    IsTruncated: more,
-    ...(input.ContinuationToken === undefined ? {} : { ContinuationToken: input.ContinuationToken }),
-    ...(more ? { NextContinuationToken: Buffer.from(shown.at(-1)?.Id ?? '').toString('base64url') } : {}),
+    ...tail,
     ...(shown.length > 0 ? { InventoryConfigurationList: shown } : {}),
   } as Output<'ListBucketInventoryConfigurations'>
 }
@@ -127,7 +120,7 @@ export const ListBucketInventoryConfigurations: Operation<'ListBucketInventoryCo
 export const DeleteBucketInventoryConfiguration: Operation<'DeleteBucketInventoryConfiguration'> = (ctx, input) =>
   ctx.write(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
-    if (!(await inventories.find(tx, bucket, input.Id))) throw noSuch()
+    if (!(await inventories.find(tx, bucket, input.Id))) throw noSuchConfiguration()
     tx.put(Bucket, await inventories.remove(tx, bucket, input.Id))
     tx.delete(InventoryReport, reportKey({ bucket: bucket.name, id: input.Id }))
     return {}

@@ -5,7 +5,7 @@ import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { vendedMetrics } from '../capabilities.ts'
 import { methodOf } from './access-log-line.ts'
 import { Bucket, type BucketRecord, bucketOf } from './bucket.ts'
-import { configuration } from './bucket-configuration.ts'
+import { configuration, noSuchConfiguration, pageOfConfigurations } from './bucket-configuration.ts'
 import { fail, type Input, malformedXml, type Operation, type Output } from './operation.ts'
 import { storageClassOf } from './storage-class.ts'
 import { checkTags } from './tags.ts'
@@ -47,25 +47,18 @@ export const PutBucketMetricsConfiguration: Operation<'PutBucketMetricsConfigura
   })
 }
 
-const noSuch = () => fail('NoSuchConfiguration', 'The specified configuration does not exist.')
-
 export const GetBucketMetricsConfiguration: Operation<'GetBucketMetricsConfiguration'> = async (ctx, input) => {
   const found = await ctx.read(async (tx) => metrics.find(tx, await bucketOf(ctx, tx, input), input.Id))
-  if (!found) throw noSuch()
+  if (!found) throw noSuchConfiguration()
   return { MetricsConfiguration: found } as Output<'GetBucketMetricsConfiguration'>
 }
 
-const pageSize = 100
-
 export const ListBucketMetricsConfigurations: Operation<'ListBucketMetricsConfigurations'> = async (ctx, input) => {
-  const after = Buffer.from(input.ContinuationToken ?? '', 'base64url').toString()
-  const found = await ctx.read(async (tx) => metrics.list(tx, await bucketOf(ctx, tx, input), after, pageSize + 1))
-  const shown = found.slice(0, pageSize)
-  const more = found.length > pageSize
+  const { shown, tail } = await pageOfConfigurations(input, (after, limit) =>
+    ctx.read(async (tx) => metrics.list(tx, await bucketOf(ctx, tx, input), after, limit)),
+  )
   return {
-    IsTruncated: more,
-    ...(input.ContinuationToken === undefined ? {} : { ContinuationToken: input.ContinuationToken }),
-    ...(more ? { NextContinuationToken: Buffer.from(shown.at(-1)?.Id ?? '').toString('base64url') } : {}),
+    ...tail,
     ...(shown.length > 0 ? { MetricsConfigurationList: shown } : {}),
   } as Output<'ListBucketMetricsConfigurations'>
 }
@@ -73,7 +66,7 @@ export const ListBucketMetricsConfigurations: Operation<'ListBucketMetricsConfig
 export const DeleteBucketMetricsConfiguration: Operation<'DeleteBucketMetricsConfiguration'> = (ctx, input) =>
   ctx.write(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
-    if (!(await metrics.find(tx, bucket, input.Id))) throw noSuch()
+    if (!(await metrics.find(tx, bucket, input.Id))) throw noSuchConfiguration()
     tx.put(Bucket, await metrics.remove(tx, bucket, input.Id))
     return {}
   })
