@@ -114,7 +114,12 @@ const grantSource = () =>
       Statement: [
         {
           Effect: 'Allow',
-          Action: ['codecommit:GetBranch', 'codecommit:GetCommit', 'codecommit:UploadArchive'],
+          Action: [
+            'codecommit:GetBranch',
+            'codecommit:GetCommit',
+            'codecommit:UploadArchive',
+            'codecommit:GetUploadArchiveStatus',
+          ],
           Resource: `arn:aws:codecommit:us-east-1:${dev}:site`,
         },
         { Effect: 'Allow', Action: 's3:PutObject', Resource: 'arn:aws:s3:::artifacts/*' },

@@ -124,6 +124,7 @@ export const resume = async (ctx: Ctx, tx: WriteTx, scene: Scene, { mode, why, c
     status: 'InProgress',
     attempt: execution.attempt + 1,
     updated: ctx.now().getTime(),
+    ...(why === 'override' ? {} : { resumed: ctx.now().getTime() }),
     since: mode === 'ALL_ACTIONS' ? (pipeline?.actions ?? 0) + 1 : execution.since,
     ...change,
   })

@@ -1,3 +1,4 @@
+import { CloudTrailClient, LookupEventsCommand } from '@aws-sdk/client-cloudtrail'
 import { BatchGetBuildsCommand, CodeBuildClient } from '@aws-sdk/client-codebuild'
 import { CodeCommitClient, CreateBranchCommand } from '@aws-sdk/client-codecommit'
 import {
@@ -37,6 +38,13 @@ import {
 // Push, build, approve, deploy: the whole way through the services it uses, each under its own role.
 
 onBench()
+
+const recordsOf = async (AttributeValue: string) => {
+  const { Events = [] } = await drydock
+    .client(CloudTrailClient)
+    .send(new LookupEventsCommand({ LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue }] }))
+  return Events.map(({ CloudTrailEvent = '{}' }): unknown => JSON.parse(CloudTrailEvent))
+}
 
 describe('a pipeline', () => {
   it('goes from a push to a deployment', async () => {
@@ -105,6 +113,24 @@ describe('a pipeline', () => {
       'Stage Release SUCCEEDED',
       'Pipeline SUCCEEDED',
     ])
+
+    // CloudTrail knows under which role, by whom, each provider was asked.
+    const session = (of: string) => `arn:aws:sts::${drydock.account}:assumed-role/pipeline/${of}`
+    for (const [eventName, by] of [
+      ['GetBranch', execution.pipelineExecutionId],
+      ['UploadArchive', execution.pipelineExecutionId],
+      ['GetUploadArchiveStatus', execution.pipelineExecutionId],
+      ['StartBuild', name],
+      ['GenerateDataKey', execution.pipelineExecutionId],
+    ]) {
+      const recorded = await recordsOf(eventName ?? '')
+      expect(recorded, eventName).toContainEqual(
+        expect.objectContaining({
+          userIdentity: expect.objectContaining({ type: 'AssumedRole', arn: session(by ?? '') }),
+          sourceIPAddress: eventName === 'GenerateDataKey' ? 's3.amazonaws.com' : 'codepipeline.amazonaws.com',
+        }),
+      )
+    }
 
     // The next push starts it by itself.
     await push({ 'index.html': '<h1>2</h1>' }, 'Two')

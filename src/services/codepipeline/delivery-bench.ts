@@ -62,7 +62,12 @@ export const begin = async (options: Parameters<typeof story>[0] = {}) => {
   )
   const role = await drydock.role('pipeline', 'codepipeline.amazonaws.com', [
     allow(['s3:GetObject', 's3:GetObjectVersion', 's3:PutObject'], ['arn:aws:s3:::artifacts/*', 'arn:aws:s3:::site/*']),
-    allow(['codecommit:GetBranch', 'codecommit:GetCommit', 'codecommit:UploadArchive']),
+    allow([
+      'codecommit:GetBranch',
+      'codecommit:GetCommit',
+      'codecommit:UploadArchive',
+      'codecommit:GetUploadArchiveStatus',
+    ]),
     allow(['codebuild:StartBuild', 'codebuild:BatchGetBuilds']),
   ])
   return { role }

@@ -40,10 +40,18 @@ export const pipelineChange = (ctx: Ctx, execution: ExecutionRecord, state: Stat
     ...(state === 'STARTED'
       ? { 'execution-trigger': { 'trigger-type': execution.trigger.type, 'trigger-detail': execution.trigger.detail } }
       : {}),
+    ...(state === 'STOPPING' && execution.stop?.reason ? { 'stop-execution-comments': execution.stop.reason } : {}),
   })
 
 export const stageChange = (ctx: Ctx, execution: ExecutionRecord, stage: string, state: State): DomainEvent =>
-  event(ctx, 'Stage', execution, { 'start-time': new Date(execution.started).toISOString(), stage, state })
+  event(ctx, 'Stage', execution, {
+    'start-time': new Date(execution.started).toISOString(),
+    ...(execution.resumed === undefined
+      ? {}
+      : { 'stage-last-retry-attempt-time': new Date(execution.resumed).toISOString() }),
+    stage,
+    state,
+  })
 
 const artifacts = (all: readonly Artifact[]) =>
   all.map(({ name, bucket, key }) => ({ name, s3location: { bucket, key } }))

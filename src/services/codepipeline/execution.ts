@@ -59,6 +59,8 @@ export type ExecutionRecord = {
   readonly passed?: readonly ConditionKind[]
   /** The condition that it failed by. */
   readonly failedBy?: ConditionKind
+  /** When a stage of it was last retried; milliseconds since the epoch. */
+  readonly resumed?: number
   /** The stage has been retried by itself: once is all. */
   readonly retried?: boolean
   /** A rollback of one stage, to what this execution had there. */

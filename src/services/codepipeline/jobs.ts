@@ -52,13 +52,10 @@ const statement = (Action: readonly string[], keys: readonly { bucket: string; k
 const credentialsFor = async (ctx: Ctx, { record, declaration, action }: Whole): Promise<Credentials | undefined> => {
   const { inputs, outputs } = record
   if (inputs.length + outputs.length === 0) return undefined
-  const key = storeOf(declaration, action.region ?? ctx.region)?.encryptionKey
   const Statement = [
     ...statement(['s3:GetObject', 's3:GetObjectVersion'], inputs),
     ...statement(['s3:PutObject'], outputs),
-    ...(key
-      ? [{ Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey*', 'kms:Encrypt'], Resource: '*' }]
-      : []),
+    { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey*', 'kms:Encrypt'], Resource: '*' },
   ]
   const policies = [JSON.stringify({ Version: '2012-10-17', Statement })]
   const caller = await callerOf(ctx, declaration, action, record.execution, policies)

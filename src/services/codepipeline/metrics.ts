@@ -5,7 +5,8 @@ import { declarationOf } from './pipeline.ts'
 
 /**
  * What CloudWatch hears of an execution that has ended, in pipelines of type V2: how long one that succeeded took, and each
- * that failed. "CodePipeline CloudWatch metrics", user guide.
+ * that failed, in its pipeline and in the account; a retry that fails counts again. "CodePipeline CloudWatch metrics", user
+ * guide.
  */
 export const publishMetrics = async (ctx: Ctx, id: string): Promise<void> => {
   const found = await ctx.read(async (tx) => {
@@ -16,12 +17,15 @@ export const publishMetrics = async (ctx: Ctx, id: string): Promise<void> => {
   const { pipeline, status, started, updated } = found.execution
   if (status !== 'Succeeded' && status !== 'Failed') return
   const time = new Date(updated)
-  const fact =
+  const dimensions: Readonly<Record<string, string>> = { PipelineName: pipeline }
+  const failure = { name: 'FailedPipelineExecutions', value: 1, unit: 'Count', time }
+  const data =
     status === 'Succeeded'
-      ? { name: 'PipelineDuration', value: (updated - started) / 1000, unit: 'Seconds', time }
-      : { name: 'FailedPipelineExecutions', value: 1, unit: 'Count', time }
-  const whose: Record<string, string>[] = [{ PipelineName: pipeline }, {}]
-  const data = whose.map((dimensions) => ({ ...fact, dimensions }))
+      ? [{ name: 'PipelineDuration', value: (updated - started) / 1000, unit: 'Seconds', time, dimensions }]
+      : [
+          { ...failure, dimensions },
+          { ...failure, dimensions: {} },
+        ]
   await ctx
     .use(vendedMetrics)
     .put(ctx.place, 'AWS/CodePipeline', data)

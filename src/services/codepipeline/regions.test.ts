@@ -2,7 +2,13 @@ import { CloudTrailClient, LookupEventsCommand } from '@aws-sdk/client-cloudtrai
 import { CloudWatchClient, GetMetricStatisticsCommand } from '@aws-sdk/client-cloudwatch'
 import { ListActionExecutionsCommand, type PipelineDeclaration } from '@aws-sdk/client-codepipeline'
 import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
-import { CreateKeyCommand, DisableKeyCommand, KMSClient, PutKeyPolicyCommand } from '@aws-sdk/client-kms'
+import {
+  CreateKeyCommand,
+  DescribeKeyCommand,
+  DisableKeyCommand,
+  KMSClient,
+  PutKeyPolicyCommand,
+} from '@aws-sdk/client-kms'
 import { CreateOrganizationCommand, OrganizationsClient } from '@aws-sdk/client-organizations'
 import {
   CreateBucketCommand,
@@ -88,6 +94,18 @@ describe('an action in another Region', () => {
     await expect(release.create({ ...(change as Partial<PipelineDeclaration>), ...stores })).rejects.toEqual(
       refused(code, message),
     )
+  })
+})
+
+it('artifacts of a store without a key are encrypted under the account’s own key for S3', async () => {
+  await release.create()
+  const made = (await details('Fetch'))?.output?.outputArtifacts?.[0]?.s3location
+  const { KeyMetadata } = await release.bench.drydock
+    .client(KMSClient)
+    .send(new DescribeKeyCommand({ KeyId: 'alias/aws/s3' }))
+  expect(await objectAt(made?.bucket, made?.key)).toMatchObject({
+    ServerSideEncryption: 'aws:kms',
+    SSEKMSKeyId: KeyMetadata?.Arn,
   })
 })
 
@@ -234,4 +252,5 @@ it('CloudWatch hears how long executions take and which fail', async () => {
   expect(await statistics('FailedPipelineExecutions', 'release')).toEqual([[1, 'Count']])
   expect(await statistics('FailedPipelineExecutions')).toEqual([[1, 'Count']])
   expect(await statistics('PipelineDuration', 'other')).toEqual([])
+  expect(await statistics('PipelineDuration')).toEqual([])
 })

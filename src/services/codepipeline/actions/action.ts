@@ -14,9 +14,11 @@ export type Artifact = {
   readonly clone?: { readonly url: string; readonly commit: string }
 }
 
-/** How S3 is told to encrypt an artifact. */
-export const encryptionOf = ({ kmsKey }: Pick<Artifact, 'kmsKey'>) =>
-  kmsKey === undefined ? {} : { ServerSideEncryption: 'aws:kms' as const, SSEKMSKeyId: kmsKey }
+/** How S3 is told to encrypt an artifact: under the store's key, or its account's `alias/aws/s3` where the store has none. */
+export const encryptionOf = ({ kmsKey }: Pick<Artifact, 'kmsKey'>) => ({
+  ServerSideEncryption: 'aws:kms' as const,
+  ...(kmsKey === undefined ? {} : { SSEKMSKeyId: kmsKey }),
+})
 
 export const copySource = ({ bucket, key }: Pick<Artifact, 'bucket' | 'key'>): string =>
   `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`

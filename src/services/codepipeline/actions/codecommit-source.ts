@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { repositoryObjects } from '../../capabilities.ts'
 import { ActionFailure, type ActionKind, encryptionOf, revisionMetadata } from './action.ts'
+import { authorizeArchive } from './upload-archive.ts'
 
 const consoleUrl = (region: string, path: string) =>
   `https://console.aws.amazon.com/codesuite/codecommit/repositories/${path}?region=${region}`
@@ -48,10 +49,8 @@ export const codecommitSource: ActionKind = {
     const { commit } = await caller.codecommit.getCommit({ repositoryName, commitId })
     const clones = configuration.OutputArtifactFormat === 'CODEBUILD_CLONE_REF'
     const cloneUrl = `https://git-codecommit.${ctx.region}.amazonaws.com/v1/repos/${repositoryName}`
-    await caller.authorize(
-      clones ? 'codecommit:GetRepository' : 'codecommit:UploadArchive',
-      `arn:aws:codecommit:${ctx.region}:${account}:${repositoryName}`,
-    )
+    if (clones) await caller.codecommit.getRepository({ repositoryName })
+    else await authorizeArchive(ctx, caller, { account, region: ctx.region }, repositoryName, commitId)
     const [output] = outputs
     if (output && clones)
       await caller.s3.putObject({
