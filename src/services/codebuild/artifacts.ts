@@ -1,15 +1,14 @@
-import { createReadStream } from 'node:fs'
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { zip } from '../../archives/zip.ts'
 import type { Caller } from '../../kernel/context.ts'
-import { AwsError } from '../../kernel/errors.ts'
 import { ArtifactError, type ArtifactFile, findArtifactFiles, type View } from './artifact-files.ts'
 import type { BuildRecord, StoredArtifact } from './build.ts'
 import type { BuildLog } from './build-log.ts'
 import type { ArtifactSpec, Buildspec } from './buildspec.ts'
 import { PhaseFailure } from './environment.ts'
 import type { Artifacts } from './project.ts'
+import { encryptionOf, ownerAccessOf, putFile } from './upload.ts'
 
 /** Every text of an artifact that the build's shell may have to expand. */
 export const artifactTexts = (spec: Buildspec): string[] =>
@@ -49,39 +48,6 @@ export const artifactKey = (config: Artifacts, uuid: string, name: string, prefi
     .filter((part) => part !== '')
     .join('/')
 
-/** Where a file goes. */
-export type Destination = {
-  readonly Bucket: string
-  readonly Key: string
-  readonly ExpectedBucketOwner?: string
-  readonly ServerSideEncryption?: 'aws:kms'
-  readonly SSEKMSKeyId?: string
-}
-
-/** Under the build's key; where that is S3's own, as the bucket does it. */
-const encryptionOf = ({ encryptionKey }: BuildRecord, { encryptionDisabled }: Artifacts) =>
-  encryptionDisabled || /(^|:)alias\/aws\/s3$/.test(encryptionKey)
-    ? {}
-    : { ServerSideEncryption: 'aws:kms' as const, SSEKMSKeyId: encryptionKey }
-
-/**
- * Puts a file into a bucket as the role may.
- * @throws PhaseFailure with S3's words.
- */
-export const putFile = async (role: Caller, to: Destination, file: string, type: string): Promise<void> => {
-  const { size } = await stat(file)
-  const body = createReadStream(file)
-  try {
-    await role.s3.putObject({ ...to, Body: body, ContentLength: size, ContentType: type })
-  } catch (error) {
-    if (error instanceof AwsError && error.code !== 'InternalFailure')
-      throw new PhaseFailure('CLIENT_ERROR', `Error in UPLOAD_ARTIFACTS phase: ${error.code}: ${error.message}`)
-    throw error
-  } finally {
-    body.destroy()
-  }
-}
-
 /** Uploads one artifact's files under the service role. */
 const store = async (
   role: Caller,
@@ -100,7 +66,11 @@ const store = async (
     overrideName: config.overrideArtifactName ?? false,
     encryptionDisabled: config.encryptionDisabled ?? false,
   }
-  const to = { Bucket: bucket, ...encryptionOf(build, config) }
+  const to = {
+    Bucket: bucket,
+    ...encryptionOf(build.encryptionKey, config.encryptionDisabled),
+    ...(await ownerAccessOf(role, bucket, config.bucketOwnerAccess)),
+  }
   if (config.packaging !== 'ZIP') {
     for (const { path, source } of files)
       await putFile(role, { ...to, Key: key === '' ? path : `${key}/${path}` }, source, 'application/octet-stream')

@@ -6,11 +6,12 @@ import { pipeline } from 'node:stream/promises'
 import { unzip, zip } from '../../archives/zip.ts'
 import type { Caller } from '../../kernel/context.ts'
 import { findArtifactFiles } from './artifact-files.ts'
-import { artifactKey, putFile } from './artifacts.ts'
+import { artifactKey } from './artifacts.ts'
 import type { BatchRecord } from './batch.ts'
 import type { StoredArtifact } from './build.ts'
 import { parseS3Location } from './location.ts'
 import type { Artifacts } from './project.ts'
+import { encryptionOf, ownerAccessOf, putFile } from './upload.ts'
 
 /** Fetches what one build stored, unpacked, into a folder. Builds later in the batch win. */
 const fetchInto = async (role: Caller, artifact: StoredArtifact, zipped: boolean, folder: string, scratch: string) => {
@@ -87,9 +88,14 @@ const store = async (
     overrideName: false,
     encryptionDisabled: config.encryptionDisabled ?? false,
   }
+  const to = {
+    Bucket,
+    ...encryptionOf(batch.settings.encryptionKey, config.encryptionDisabled),
+    ...(await ownerAccessOf(role, Bucket, config.bucketOwnerAccess)),
+  }
   if (config.packaging !== 'ZIP') {
     for (const { path, source } of files)
-      await putFile(role, { Bucket, Key: `${key}/${path}` }, source, 'application/octet-stream')
+      await putFile(role, { ...to, Key: `${key}/${path}` }, source, 'application/octet-stream')
     return facts
   }
   const archive = join(scratch, 'combined.zip')
@@ -97,6 +103,6 @@ const store = async (
     files.map(({ path, ...file }) => ({ ...file, name: path })),
     archive,
   )
-  await putFile(role, { Bucket, Key: key }, archive, 'application/zip')
+  await putFile(role, { ...to, Key: key }, archive, 'application/zip')
   return { ...facts, sha256, md5 }
 }

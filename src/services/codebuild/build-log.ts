@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
-import { type BuildRecord, buildArn, logNames, serviceRoleOf } from './build.ts'
+import { type BuildRecord, buildArn, logNames, s3LogOf, serviceRoleOf } from './build.ts'
+import { spool } from './s3-log.ts'
 
 /** Most bytes of one line, and of one request, that CloudWatch Logs takes. */
 const lineLimit = 250_000
@@ -33,18 +34,25 @@ export const stamp = (time: Date): string =>
   `[Container] ${time.getUTCFullYear()}/${two(time.getUTCMonth() + 1)}/${two(time.getUTCDate())} ` +
   `${two(time.getUTCHours())}:${two(time.getUTCMinutes())}:${two(time.getUTCSeconds())} `
 
-/** The log of a build, written to CloudWatch Logs under its service role. `secrets` never appear in it. */
+/**
+ * The log of a build, written to CloudWatch Logs under its service role, and kept for S3 where that is asked for. `secrets`
+ * never appear in it.
+ */
 export const buildLog = (ctx: Ctx, build: BuildRecord, secrets: readonly string[]): BuildLog => {
   const names = logNames(build)
   const hidden = secrets.filter((secret) => secret.length >= shortestSecret).sort((a, b) => b.length - a.length)
   const role = serviceRoleOf(ctx, build)
   let waiting: { timestamp: number; message: string }[] = []
+  const spooled = s3LogOf(build) !== undefined
+  let kept: string[] = []
+  let spooling: Promise<void> = Promise.resolve()
 
   const masked = (line: string) => hidden.reduce((text, secret) => text.replaceAll(secret, '***'), line)
   const add = (line: string) => {
+    const message = masked(line)
+    if (spooled) kept.push(message)
     if (!names) return
     const timestamp = ctx.now().getTime()
-    const message = masked(line)
     // CloudWatch Logs takes no empty message.
     if (message === '') waiting.push({ timestamp, message: ' ' })
     for (let at = 0; at < message.length; at += lineLimit / 4)
@@ -75,6 +83,12 @@ export const buildLog = (ctx: Ctx, build: BuildRecord, secrets: readonly string[
   }
 
   const flush = async () => {
+    if (kept.length > 0) {
+      const lines = kept
+      kept = []
+      spooling = spooling.then(() => spool(ctx, build, lines))
+      await spooling
+    }
     if (!names) return
     while (waiting.length > 0) {
       let bytes = 0

@@ -29,6 +29,7 @@ import { capacityOf, Fleet, fleetNameOf } from './fleet.ts'
 import { follow } from './follow.ts'
 import { folders, Plan, type PlanRecord, prepare, secretsOf, sweep, taskOf } from './plan.ts'
 import { uploadReports } from './report-upload.ts'
+import { deliverLog, dropSpool } from './s3-log.ts'
 import { batchReconciler, buildReconciler, retryAutomatically } from './start.ts'
 
 /** A running build is looked at this often (ms): the net below the follower, and what finds it again after a restart. */
@@ -359,16 +360,23 @@ const statusOf = ({ phases }: BuildRecord): Status => {
 /** FINALIZING and COMPLETED: the status is what the phases say. */
 const finish = async (ctx: Ctx, build: BuildRecord, last: (fresh: BuildRecord) => BuildRecord): Promise<StepResult> => {
   const plan = await ctx.read((tx) => tx.get(Plan, build.id))
+  const unlogged = await deliverLog(ctx, build)
   const at = now(ctx)
   const ended = await ctx.write(async (tx) => {
     const before = await tx.get(Build, build.id)
     if (!before || before.ended !== undefined) return before
     const closed = last(before)
-    const final = endPhase(beginPhase(closed, 'FINALIZING', at), 'FINALIZING', 'SUCCEEDED', at)
+    const final = endPhase(
+      beginPhase(closed, 'FINALIZING', at),
+      'FINALIZING',
+      unlogged ? 'FAILED' : 'SUCCEEDED',
+      at,
+      unlogged,
+    )
     let after: BuildRecord = {
       ...beginPhase(final, 'COMPLETED', at),
       stage: 'over',
-      status: statusOf(closed),
+      status: statusOf(final),
       ended: at,
     }
     const limit = retryLimit(after, plan?.spec)
@@ -394,6 +402,7 @@ const clean = async (ctx: Ctx, build: BuildRecord): Promise<StepResult> => {
   if (build.stage !== 'over') return done()
   if (build.run) await ctx.compute.remove(build.run.task)
   await sweep(ctx, build)
+  await dropSpool(ctx, build)
   await publishMetrics(ctx, build).catch((error: unknown) =>
     ctx.log.warn('metrics of a build were not published', { build: build.id, error: String(error) }),
   )

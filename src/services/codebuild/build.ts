@@ -4,6 +4,7 @@ import type { Principal } from '../../kernel/principal.ts'
 import { table, type WriteTx } from '../../store/store.ts'
 import type { PhaseName } from './buildspec.ts'
 import { phaseChange, stateChange } from './events.ts'
+import { parseS3Location } from './location.ts'
 import type { Operation } from './operation.ts'
 import { fail } from './operation.ts'
 import {
@@ -248,6 +249,15 @@ export const logNames = (build: BuildRecord): { group: string; stream: string } 
   }
 }
 
+/** Where the log lies in S3 once the build has ended; `undefined` when none is asked for. */
+export const s3LogOf = ({
+  logsConfig,
+  uuid,
+}: Pick<BuildRecord, 'logsConfig' | 'uuid'>): { bucket: string; key: string } | undefined => {
+  const { status, location = '' } = logsConfig?.s3Logs ?? {}
+  return status === 'ENABLED' ? parseS3Location(`${location.replace(/\/+$/, '')}/${uuid}.gz`) : undefined
+}
+
 export const toArtifacts = (build: Pick<BuildRecord, 'stored'>, config: Artifacts): WireArtifacts => {
   const stored = build.stored.find(({ identifier }) => identifier === config.artifactIdentifier)
   return {
@@ -268,6 +278,7 @@ export const toArtifacts = (build: Pick<BuildRecord, 'stored'>, config: Artifact
 export const toBuild = (ctx: Ctx, build: BuildRecord): Wire => {
   const names = logNames(build)
   const config = build.logsConfig
+  const object = s3LogOf(build)
   return {
     id: build.id,
     arn: buildArn(ctx, build.id),
@@ -311,6 +322,12 @@ export const toBuild = (ctx: Ctx, build: BuildRecord): Wire => {
         : {}),
       cloudWatchLogs: config?.cloudWatchLogs ?? { status: 'ENABLED' },
       s3Logs: config?.s3Logs ?? { status: 'DISABLED', encryptionDisabled: false },
+      ...(object
+        ? {
+            s3LogsArn: `arn:aws:s3:::${object.bucket}/${object.key}`,
+            s3DeepLink: `${ctx.request.endpoint}/${object.bucket}/${object.key}`,
+          }
+        : {}),
     },
     timeoutInMinutes: build.timeoutInMinutes,
     queuedTimeoutInMinutes: build.queuedTimeoutInMinutes,

@@ -5,7 +5,6 @@ import { ArchiveError, unzip, zip } from '../../archives/zip.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { ArtifactError, type ArtifactFile, findArtifactFiles, type View } from './artifact-files.ts'
-import { putFile } from './artifacts.ts'
 import type { BuildRecord } from './build.ts'
 import type { BuildLog } from './build-log.ts'
 import type { Buildspec } from './buildspec.ts'
@@ -14,6 +13,7 @@ import { fail, type Operation } from './operation.ts'
 import { getProject, Project, projectArn } from './project.ts'
 import { cacheFolder } from './runner.ts'
 import { saveObject } from './source.ts'
+import { encryptionOf, putFile } from './upload.ts'
 
 // What builds of a project leave for the next one: an archive, in S3 or on this host. What lay below the source folder is
 // kept apart from the rest, since every build has a source folder of its own. The build itself puts it in its places
@@ -248,7 +248,8 @@ export const saveCache = async (
       return
     }
     const { bucket, prefix } = placeOf(build)
-    await putFile(role, { Bucket: bucket, Key: `${prefix}${nameOf(plan.key)}` }, archive, 'application/zip')
+    const to = { Bucket: bucket, Key: `${prefix}${nameOf(plan.key)}`, ...encryptionOf(build.encryptionKey) }
+    await putFile(role, to, archive, 'application/zip')
   } catch (error) {
     log.say(`Unable to upload cache: ${reasonOf(error)}`)
   } finally {

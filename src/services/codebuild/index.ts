@@ -84,7 +84,7 @@ import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from 
 
 const projectGaps =
   'Refused with NotImplemented: submodules, statuses reported to a source’s provider, CodeConnections, ' +
-  'VPCs, file systems, logs in S3, caches of Docker layers, other environments than Linux containers. LOCAL_SOURCE_CACHE ' +
+  'VPCs, file systems, caches of Docker layers, other environments than Linux containers. LOCAL_SOURCE_CACHE ' +
   'has no effect.'
 
 export const service = defineService<NS>()({
@@ -172,10 +172,8 @@ export const service = defineService<NS>()({
     UpdateProject: projectGaps,
     StartBuild:
       'Runtimes are those of the host or image, none are installed; the compute type sets no limits and privileged mode gives ' +
-      'no privilege, artifacts are not encrypted with KMS, curated images stand for the host system.',
+      'no privilege, curated images stand for the host system.',
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
-    CreateReportGroup: 'Raw data are stored as S3 stores them: an encryption key has no effect.',
-    UpdateReportGroup: 'As CreateReportGroup.',
     UpdateProjectVisibility: 'Builds and their logs are shown below a path of this server; artifacts are not.',
     StartSandbox:
       'A sandbox writes no log, and has the sources and variables of its project but no phases of a buildspec.',

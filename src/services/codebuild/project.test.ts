@@ -113,7 +113,6 @@ describe('projects', () => {
       },
     ],
     ['VPCs', { vpcConfig: { vpcId: 'vpc-1', subnets: [], securityGroupIds: [] } }],
-    ['logs in S3', { logsConfig: { s3Logs: { status: 'ENABLED', location: 'bucket' } } }],
     ['caches of Docker layers', { cache: { type: 'LOCAL', modes: ['LOCAL_DOCKER_LAYER_CACHE'] } }],
   ]
   it.each(absent)('say that %s are not done', async (_, more) => {

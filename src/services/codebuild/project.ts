@@ -157,8 +157,6 @@ export const checkArtifacts = (artifacts: Artifacts, title = 'artifacts'): void 
     throw invalid(`Invalid ${title}: location must be specified if artifacts type is S3`)
   if (artifacts.type === 'S3' && artifacts.location && !parseS3Location(`${artifacts.location}/x`))
     throw invalid(`Invalid ${title}: location must be a valid S3 bucket name`)
-  if (artifacts.bucketOwnerAccess && artifacts.bucketOwnerAccess !== 'NONE')
-    throw notImplemented('artifacts.bucketOwnerAccess')
 }
 
 export const checkSecondaryArtifacts = (all: readonly Artifacts[], title = 'secondary artifacts'): void => {
@@ -184,8 +182,10 @@ export const checkEnvironment = (environment: Environment): void => {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw invalid(`Invalid environment variable name: ${name}`)
 }
 
+/** Logs in S3 need a place: `bucket/prefix`, or the ARN of one. */
 export const checkLogsConfig = (logs: LogsConfig | undefined): void => {
-  if (logs?.s3Logs?.status === 'ENABLED') throw notImplemented('build logs in S3 (logsConfig.s3Logs)')
+  if (logs?.s3Logs?.status === 'ENABLED' && !parseS3Location(`${logs.s3Logs.location ?? ''}/x`))
+    throw invalid('Invalid logs config: location must be a valid S3 bucket and path if S3 logs are enabled')
 }
 
 /** A cache in S3 needs a place; layers of Docker images cannot be kept. */

@@ -5,7 +5,6 @@ import { zip } from '../../archives/zip.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { ArtifactError, type ArtifactFile, findArtifactFiles, type View } from './artifact-files.ts'
-import { putFile } from './artifacts.ts'
 import { type BuildRecord, buildArn } from './build.ts'
 import type { BuildLog } from './build-log.ts'
 import type { Buildspec, ReportSpec } from './buildspec.ts'
@@ -23,6 +22,7 @@ import {
 import { ReportGroup, type ReportGroupRecord, reportGroupArn, reportGroupAt } from './report-group.ts'
 import { ReportError } from './report-xml.ts'
 import { isTestFormat, readTestResults, type TestResult } from './test-results.ts'
+import { encryptionOf, putFile } from './upload.ts'
 
 // The reports of a build, made under its service role. AWS documentation: "Test report permissions": the role needs
 // CreateReportGroup, CreateReport, UpdateReport, and BatchPutTestCases or BatchPutCodeCoverages on the report group.
@@ -148,10 +148,14 @@ const exportRaw = async (
   const to = report.exportConfig.s3Destination
   if (report.exportConfig.exportConfigType !== 'S3' || !to?.bucket) return
   const key = [to.path?.replace(/^\/+|\/+$/g, ''), report.group, report.id].filter(Boolean).join('/')
-  const owner = to.bucketOwner ? { ExpectedBucketOwner: to.bucketOwner } : {}
+  const bucket = {
+    Bucket: to.bucket,
+    ...encryptionOf(to.encryptionKey, to.encryptionDisabled),
+    ...(to.bucketOwner ? { ExpectedBucketOwner: to.bucketOwner } : {}),
+  }
   if (to.packaging !== 'ZIP') {
     for (const { path, source } of files)
-      await putFile(role, { Bucket: to.bucket, Key: `${key}/${path}`, ...owner }, source, 'application/octet-stream')
+      await putFile(role, { ...bucket, Key: `${key}/${path}` }, source, 'application/octet-stream')
     return
   }
   const archive = join(scratch, `report-${report.id}.zip`)
@@ -159,7 +163,7 @@ const exportRaw = async (
     files.map(({ path, ...file }) => ({ ...file, name: path })),
     archive,
   )
-  await putFile(role, { Bucket: to.bucket, Key: `${key}.zip`, ...owner }, archive, 'application/zip')
+  await putFile(role, { ...bucket, Key: `${key}.zip` }, archive, 'application/zip')
   await rm(archive, { force: true })
 }
 

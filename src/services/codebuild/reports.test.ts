@@ -11,7 +11,7 @@ import {
   ListReportsForReportGroupCommand,
   UpdateReportGroupCommand,
 } from '@aws-sdk/client-codebuild'
-import { CreateBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
+import { CreateBucketCommand, HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
 import { expect, it } from 'vitest'
 import { allow, codebuild, contextOf, drydock, logOf, logsPolicy, onBench, project, run } from './builds-bench.ts'
 
@@ -179,11 +179,16 @@ reports: {'${reportGroup?.arn}': {files: [junit.xml]}}
   await codebuild.send(
     new UpdateReportGroupCommand({
       arn: reportGroup?.arn,
-      exportConfig: { exportConfigType: 'S3', s3Destination: { bucket: 'raw-data' } },
+      exportConfig: { exportConfigType: 'S3', s3Destination: { bucket: 'raw-data', encryptionDisabled: true } },
     }),
   )
   const second = await run()
-  expect(await keys()).toContain(`shared/${second.reportArns?.[0]?.split(':').at(-1)}/junit.xml`)
+  const plain = `shared/${second.reportArns?.[0]?.split(':').at(-1)}/junit.xml`
+  expect(await keys()).toContain(plain)
+  const kept = async (Key: string) =>
+    (await s3.send(new HeadObjectCommand({ Bucket: 'raw-data', Key }))).ServerSideEncryption
+  expect(await kept(`runs/shared/${id}.zip`)).toBe('aws:kms')
+  expect(await kept(plain)).toBe('AES256')
   const { reportGroups } = await codebuild.send(
     new BatchGetReportGroupsCommand({ reportGroupArns: [reportGroup?.arn ?? ''] }),
   )
