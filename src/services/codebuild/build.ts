@@ -72,8 +72,9 @@ export type Run = {
 /** What a source is fetched for: a build, or the batch whose builds' source it is. */
 export type Sourced = Pick<
   BuildRecord,
-  'uuid' | 'source' | 'secondarySources' | 'secondarySourceVersions' | 'sourceVersion'
->
+  'uuid' | 'project' | 'source' | 'secondarySources' | 'secondarySourceVersions' | 'sourceVersion'
+> &
+  Partial<Pick<BuildRecord, 'cache' | 'cacheId'>>
 
 export type BuildRecord = {
   /** `project:uuid`. */

@@ -12,7 +12,7 @@ import { PhaseFailure } from './environment.ts'
 import { fail, type Operation } from './operation.ts'
 import { getProject, Project, projectArn } from './project.ts'
 import { cacheFolder } from './runner.ts'
-import { saveObject } from './source.ts'
+import { localCacheFolder as localFolder, saveObject } from './source.ts'
 import { encryptionOf, putFile } from './upload.ts'
 
 // What builds of a project leave for the next one: an archive, in S3 or on this host. What lay below the source folder is
@@ -39,9 +39,6 @@ const baseOf = (pattern: string): string => {
 
 /** Folders that the build must bring into its own, where they lie elsewhere. */
 export const cacheFolders = (spec: Buildspec): string[] => spec.cache.paths.map(baseOf).filter((path) => path !== '')
-
-const localFolder = (ctx: Ctx, project: string, id = '') =>
-  join(ctx.folder(), 'caches', ctx.account, ctx.region, project, id)
 
 const active = (build: BuildRecord, spec: Buildspec): boolean =>
   spec.cache.paths.length > 0 &&

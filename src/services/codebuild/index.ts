@@ -83,9 +83,8 @@ import { RetryBuild, StartBuild, Token } from './start.ts'
 import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from './webhook.ts'
 
 const projectGaps =
-  'Refused with NotImplemented: submodules, statuses reported to a source’s provider, CodeConnections, ' +
-  'VPCs, file systems, caches of Docker layers, other environments than Linux containers. LOCAL_SOURCE_CACHE ' +
-  'has no effect.'
+  'Refused with NotImplemented: statuses reported to a source’s provider, CodeConnections, ' +
+  'VPCs, file systems, caches of Docker layers, other environments than Linux containers.'
 
 export const service = defineService<NS>()({
   id: 'codebuild',

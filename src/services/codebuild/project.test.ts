@@ -106,12 +106,6 @@ describe('projects', () => {
   })
 
   const absent: [string, Partial<CreateProjectCommandInput>][] = [
-    [
-      'submodules',
-      {
-        source: { type: 'GITHUB', location: 'https://github.com/a/b', gitSubmodulesConfig: { fetchSubmodules: true } },
-      },
-    ],
     ['VPCs', { vpcConfig: { vpcId: 'vpc-1', subnets: [], securityGroupIds: [] } }],
     ['caches of Docker layers', { cache: { type: 'LOCAL', modes: ['LOCAL_DOCKER_LAYER_CACHE'] } }],
   ]

@@ -132,10 +132,8 @@ export const checkSource = (source: Source, title = 'project source'): void => {
       if (!gitUrl(source.location))
         throw invalid(`Invalid ${title}: location must be a valid HTTP URL of a Git repository`)
   }
-  if (source.gitSubmodulesConfig?.fetchSubmodules) throw notImplemented('git submodules in sources')
   if (source.auth?.type === 'CODECONNECTIONS') throw notImplemented('source credentials of CodeConnections')
   if (source.reportBuildStatus) throw notImplemented('reportBuildStatus')
-  if (source.buildStatusConfig) throw notImplemented('buildStatusConfig')
 }
 
 /** @param pattern CodePipeline names sources by its artifacts, which may have hyphens. */

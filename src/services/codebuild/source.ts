@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { lstat, mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
@@ -14,6 +15,7 @@ import { authorizePull, recordPull } from './git-pull.ts'
 import { fetchGit } from './git-source.ts'
 import { gitUrl, isInlineBuildspec, parseCodeCommitLocation, parseS3Location } from './location.ts'
 import type { Source } from './project.ts'
+import { fetchSubmodules } from './submodules.ts'
 
 /** Where sources lie, as the build sees them. */
 export type Fetched = {
@@ -81,9 +83,61 @@ const folderOf = (ctx: Ctx, build: Sourced, source: Source, index: number): stri
 }
 
 /**
+ * Makes a clone of a CodeCommit repository as the service role may, and records it. Returns the commit; `undefined` when
+ * the revision stands for none.
+ */
+const cloneCodeCommit = async (
+  ctx: Ctx,
+  role: Caller,
+  location: string | undefined,
+  revision: string,
+  host: string,
+  depth = 0,
+): Promise<string | undefined> => {
+  const found = parseCodeCommitLocation(location ?? '')
+  if (!found) throw new PhaseFailure('CLIENT_ERROR', 'repository not found')
+  const place = { account: ctx.account, region: found.region ?? ctx.region }
+  await authorizePull(ctx, role, place, found.repository)
+  const objects = ctx.use(repositoryObjects)
+  const commit = await objects.resolve(place, found.repository, revision)
+  if (!commit) return undefined
+  await mkdir(dirname(host), { recursive: true })
+  const originUrl = `${ctx.compute.endpointFor('host')}/v1/repos/${found.repository}`
+  await objects.checkout(place, found.repository, commit.commitId, host, {
+    ...(depth > 0 ? { depth } : {}),
+    originUrl,
+  })
+  await recordPull(ctx, role, place, found.repository)
+  return commit.commitId
+}
+
+/** Makes a work tree of a commit of a CodeCommit repository that is a submodule. */
+const cloneOf = (ctx: Ctx, role: Caller) => async (location: string, commit: string, host: string) => {
+  const found = await cloneCodeCommit(ctx, role, location, commit, host).catch((error: unknown) => {
+    if (error instanceof AwsError && error.code !== 'InternalFailure')
+      throw new PhaseFailure('CLIENT_ERROR', `${error.code}: ${error.message}`)
+    throw error
+  })
+  if (!found) throw new PhaseFailure('CLIENT_ERROR', 'reference not found')
+}
+
+/** Where a repository elsewhere is kept between builds, if the cache has that mode; other sources ignore it. */
+const copyOf = (ctx: Ctx, build: Sourced, source: Source): string | undefined => {
+  if (!isGit(source) || build.cache?.type !== 'LOCAL' || !build.cache.modes?.includes('LOCAL_SOURCE_CACHE'))
+    return undefined
+  const name = createHash('sha256').update(`${source.type} ${source.location}`).digest('hex')
+  return join(localCacheFolder(ctx, build.project, build.cacheId), 'sources', name)
+}
+
+/** Where a project's caches lie on this host. */
+export const localCacheFolder = (ctx: Ctx, project: string, id = '') =>
+  join(ctx.folder(), 'caches', ctx.account, ctx.region, project, id)
+
+/**
  * Fetches one source under the service role.
  * @param host the folder on this host; absent or empty.
  * @param scratch a folder of this host that the build does not see.
+ * @param copy where a repository elsewhere is kept between builds, if it is.
  */
 const fetchSource = async (
   ctx: Ctx,
@@ -92,30 +146,24 @@ const fetchSource = async (
   version: string | undefined,
   host: string,
   scratch: string,
+  copy: string | undefined,
 ): Promise<string | undefined> => {
   if (source.type === 'NO_SOURCE') {
     await mkdir(host, { recursive: true })
     return undefined
   }
+  const submodules = source.gitSubmodulesConfig?.fetchSubmodules
   if (source.type === 'CODECOMMIT') {
-    const found = parseCodeCommitLocation(source.location ?? '')
-    if (!found) throw failure('repository not found', source, version)
-    const place = { account: ctx.account, region: found.region ?? ctx.region }
-    await authorizePull(ctx, role, place, found.repository)
-    const objects = ctx.use(repositoryObjects)
-    const commit = await objects.resolve(place, found.repository, version ?? 'HEAD')
-    if (!commit) throw failure('reference not found', source, version)
-    await mkdir(dirname(host), { recursive: true })
-    const depth = source.gitCloneDepth ?? 0
-    const originUrl = `${ctx.compute.endpointFor('host')}/v1/repos/${found.repository}`
-    await objects.checkout(place, found.repository, commit.commitId, host, {
-      ...(depth > 0 ? { depth } : {}),
-      originUrl,
-    })
-    await recordPull(ctx, role, place, found.repository)
-    return commit.commitId
+    const commit = await cloneCodeCommit(ctx, role, source.location, version ?? 'HEAD', host, source.gitCloneDepth)
+    if (!commit) throw new PhaseFailure('CLIENT_ERROR', 'reference not found')
+    if (submodules) await fetchSubmodules(ctx, role, source, host, cloneOf(ctx, role))
+    return commit
   }
-  if (isGit(source)) return fetchGit(ctx, role, source, version, host)
+  if (isGit(source)) {
+    const commit = await fetchGit(ctx, role, source, version, host, copy)
+    if (submodules) await fetchSubmodules(ctx, role, source, host, cloneOf(ctx, role))
+    return commit
+  }
   const place = parseS3Location(source.location ?? '')
   if (source.type !== 'S3' || !place) throw failure(`sources of type ${source.type} are not supported`, source, version)
   if (place.key.endsWith('/')) {
@@ -175,10 +223,11 @@ export const fetchSources = async (
     taken.add(folder)
     const host = view.outside + folder.slice(view.inside.length)
     try {
-      const resolved = await fetchSource(ctx, role, source, version, host, scratch)
+      const resolved = await fetchSource(ctx, role, source, version, host, scratch, copyOf(ctx, build, source))
       if (index === 0) resolvedVersion = resolved
     } catch (error) {
-      if (error instanceof PhaseFailure && isGit(source)) throw failure(error.message, source, version)
+      if (error instanceof PhaseFailure && (isGit(source) || source.type === 'CODECOMMIT'))
+        throw failure(error.message, source, version)
       if (error instanceof ArchiveError) throw failure(error.message, source, version)
       throw told(error, source, version)
     }

@@ -53,9 +53,7 @@ export const initiatorOf = (ctx: Ctx): string => {
 
 /** What of StartBuild's input this CodeBuild does not do: refused, never ignored. */
 export const refuse = (input: Omit<Input<'StartBuild'>, 'projectName'>): void => {
-  if (input.gitSubmodulesConfigOverride?.fetchSubmodules) throw notImplemented('git submodules in sources')
   if (input.reportBuildStatusOverride) throw notImplemented('reportBuildStatusOverride')
-  if (input.buildStatusConfigOverride) throw notImplemented('buildStatusConfigOverride')
   if (input.certificateOverride) throw notImplemented('certificateOverride')
   if (input.registryCredentialOverride) throw notImplemented('registryCredentialOverride')
   if (input.debugSessionEnabled) throw notImplemented('debug sessions (debugSessionEnabled)')
@@ -77,6 +75,8 @@ const sourceOf = (project: ProjectRecord, input: Input<'StartBuild'>): Source =>
     ...(depth === undefined ? {} : { gitCloneDepth: depth }),
     ...(input.sourceAuthOverride ? { auth: input.sourceAuthOverride } : {}),
     ...(input.insecureSslOverride === undefined ? {} : { insecureSsl: input.insecureSslOverride }),
+    ...(input.gitSubmodulesConfigOverride ? { gitSubmodulesConfig: input.gitSubmodulesConfigOverride } : {}),
+    ...(input.buildStatusConfigOverride ? { buildStatusConfig: input.buildStatusConfigOverride } : {}),
   }
 }
 
