@@ -170,6 +170,7 @@ const health = async (kernel: Kernel, config: Config) => {
     auth: config.auth,
     ...(config.auth === 'trust' ? { warning: 'Trust mode: unknown access keys act as root, unverified.' } : {}),
     compute: capabilities,
+    doors: [...kernel.doors.values()].map(({ port, about }) => ({ port, about })),
     services: Object.fromEntries(services.toSorted(([a], [b]) => (a < b ? -1 : 1))),
   }
 }

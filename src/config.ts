@@ -7,6 +7,8 @@ import type { RegisteredImage } from './compute/driver.ts'
 /** The options of `drydock up`. Each is a command-line option, an environment variable `DRYDOCK_…` and a key of `drydock.yaml`. */
 const schema = z.strictObject({
   port: z.coerce.number().int().min(0).max(65_535).default(4566),
+  /** Where git over SSH is served; not at all unless told. */
+  sshPort: z.coerce.number().int().min(0).max(65_535).optional(),
   host: z.string().min(1).default('127.0.0.1'),
   data: z.string().min(1).default('.drydock'),
   ephemeral: flag(),

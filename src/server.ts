@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -12,7 +12,9 @@ import { type Config, isLoopback } from './config.ts'
 import type { Logger } from './kernel/context.ts'
 import { httpListener, httpServer, type Listener } from './kernel/http.ts'
 import { createKernel, type Kernel } from './kernel/kernel.ts'
-import { vault } from './kernel/session.ts'
+import type { House, OpenDoor, Service } from './kernel/service.ts'
+import { type Vault, vault } from './kernel/session.ts'
+import { visitOf } from './kernel/visit.ts'
 import { logger } from './log.ts'
 import { loadServices } from './services/index.ts'
 import { snapshots } from './snapshot.ts'
@@ -88,6 +90,7 @@ const compose = async (
 
   const folder = join(data, 'services')
   const services = await loadServices()
+  const doors = new Map<string, OpenDoor>()
   const kernel = createKernel({
     account: config.account,
     region: config.region,
@@ -104,6 +107,7 @@ const compose = async (
     log,
     folder,
     endpoint: () => endpoint,
+    doors,
   })
   const reconcilers = new Map(
     [...services.values()].flatMap((service) =>
@@ -179,6 +183,12 @@ const compose = async (
   endpoint = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
   if (config.auth === 'trust')
     log.warn('TRUST MODE: access keys that IAM did not issue act as root, unverified. Do not expose this server.')
+  try {
+    await openDoors({ config, data, kernel, vault: secrets, log, doors })
+  } catch (error) {
+    http.close()
+    throw error
+  }
   await work.start()
 
   return {
@@ -192,6 +202,7 @@ const compose = async (
       http.closeIdleConnections()
       const impatient = setTimeout(() => http.closeAllConnections(), 2_000)
       impatient.unref()
+      await Promise.all([...doors.values()].map((door) => door.close()))
       await work.stop()
       http.closeAllConnections()
       await closed
@@ -203,6 +214,52 @@ const compose = async (
     },
   }
 }
+
+/** Opens the services' doors with ports of their own: those whose port is configured. */
+const openDoors = async (parts: {
+  config: Config
+  data: string
+  kernel: Kernel
+  vault: Vault
+  log: Logger
+  doors: Map<string, OpenDoor>
+}): Promise<void> => {
+  const { config, kernel, doors } = parts
+  for (const service of kernel.services.values())
+    for (const { name, open } of service.portDoors) {
+      const port = config[`${name}Port`]
+      if (port !== undefined) doors.set(name, await open(houseOf(parts, service, port)))
+    }
+}
+
+const houseOf = (
+  { config, data, kernel, vault, log }: { config: Config; data: string; kernel: Kernel; vault: Vault; log: Logger },
+  service: Service,
+  port: number,
+): House => ({
+  host: config.host,
+  port,
+  log,
+  secret: (name, make) => {
+    const path = join(data, `${name}.sealed`)
+    if (!existsSync(path)) writeFileSync(path, vault.seal(make()), { mode: 0o600 })
+    return vault.unseal(readFileSync(path, 'utf8'))
+  },
+  visit: ({ sourceIp, userAgent, path }) =>
+    visitOf(kernel, service, {
+      id: randomUUID(),
+      method: '',
+      path,
+      query: '',
+      headers: {},
+      endpoint: kernel.endpoint(),
+      sourceIp,
+      userAgent,
+      secure: true,
+      received: kernel.credentials.wallClock(),
+      trailers: () => ({}),
+    }),
+})
 
 /** The turned clock keeps its offset over restarts. */
 const storedClock = (path: string): Clock => {

@@ -35,6 +35,7 @@ const program = (): Command => {
 
   command('up', 'serve until stopped')
     .option('--port <number>', 'one port for everything; 0 picks a free one (default 4566)')
+    .option('--ssh-port <number>', 'serve git over SSH too, at this port; 0 picks a free one (default: no SSH)')
     .option('--host <address>', 'address to listen on (default 127.0.0.1)')
     .option('--data <folder>', 'where state lives (default .drydock)')
     .option('--ephemeral', 'state in a temporary folder, removed at exit')

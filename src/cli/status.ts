@@ -9,6 +9,7 @@ type Status = {
   data: string
   warning?: string
   compute: Capabilities[]
+  doors: { port: number; about: string }[]
   services: Record<string, { state: string; lacks?: string }>
 }
 
@@ -20,6 +21,7 @@ export const status = async (options: ConnectionOptions & { json?: boolean }): P
     `drydock ${found.version}, account ${found.account}, region ${found.region}, auth ${found.auth}, data ${found.data}`,
   )
   if (found.warning) console.log(`! ${found.warning}`)
+  for (const { port, about } of found.doors) console.log(`port ${port}: ${about}`)
   for (const driver of found.compute) {
     console.log(
       `\n${driver.driver}: ${driver.available ? `available, isolation ${driver.isolation}` : 'not available'}`,

@@ -118,6 +118,8 @@ export interface Ctx {
   readonly compute: ComputeDriver
   /** Images the user registered (`images` of drydock.yaml), beside those that drivers know by themselves. */
   readonly images: readonly RegisteredImage[]
+  /** One of this server's doors beside the endpoint (`ssh`), and the Region it leads to; `undefined` where it is not open. */
+  port(door: string): { readonly port: number; readonly region: string } | undefined
   /** A folder of this service's own below the data folder, made on first use; emptied by reset. For repositories, build folders. */
   folder(): string
   /** Encrypts a secret for rest under the server's key file, and back. */

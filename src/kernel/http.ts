@@ -3,17 +3,14 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { DoorRequest } from '../compute/driver.ts'
-import { auditRecord, auditStream } from './audit.ts'
 import { authenticate, credentialOf } from './authenticate.ts'
 import { callerError } from './call.ts'
 import type { RequestFacts } from './context.ts'
 import { AwsError, incompleteBody } from './errors.ts'
-import { identity } from './identity.ts'
 import type { Kernel } from './kernel.ts'
-import { serviceFacts } from './model/catalog.ts'
-import { anonymous } from './principal.ts'
 import { serve } from './request.ts'
 import type { Exchange, Route, Service } from './service.ts'
+import { visitOf } from './visit.ts'
 import type { WireRequest, WireResponse } from './wire.ts'
 
 // Not imported: an import of `node:http` also loads the WebSocket client that the module offers, a fifth of our start.
@@ -311,14 +308,9 @@ const serveRoute = async (
   },
 ): Promise<void> => {
   const { facts, wire, from } = asked
-  const { service } = matched
-  const home = { account: kernel.account, region: kernel.region }
-  const era = kernel.era()
-  const contextOf = (
-    principal = anonymous,
-    place = { ...home, ...(principal.account ? { account: principal.account } : {}) },
-  ) => kernel.contextFor({ service, principal, place, request: facts, era })
+  const { ctx, ...visit } = visitOf(kernel, matched.service, facts)
   const exchange: Exchange = {
+    ...visit,
     request: asked.request,
     response: asked.response,
     params: matched.params,
@@ -328,34 +320,17 @@ const serveRoute = async (
         streams: false,
         mayBeUnsigned: false,
       })
-      return contextOf(principal, { account: principal.account || kernel.account, region: region || kernel.region })
+      const place = { account: principal.account || kernel.account, region: region || kernel.region }
+      return visit.actAs(principal, place)
     },
-    actAs: contextOf,
     body: wire.bytes,
     credential: async (accessKeyId, sessionToken) => {
       const found = await credentialOf(kernel.credentialsFor(facts), accessKeyId, sessionToken)
       return typeof found === 'object' ? found : undefined
     },
     wallClock: kernel.credentials.wallClock,
-    audit: async (ctx, call) => {
-      const now = kernel.clock.now()
-      const { iamPrefix, eventSource } = serviceFacts(service.id)
-      const attempt = { action: `${iamPrefix}:${call.eventName}`, region: ctx.region, tracked: true }
-      ctx.use(identity).used(ctx.principal, attempt)
-      const record = auditRecord({
-        principal: ctx.principal,
-        ...ctx.place,
-        now,
-        eventSource,
-        request: facts,
-        dataEvent: false,
-        responseElements: undefined,
-        ...call,
-      })
-      await era.append.append(auditStream(ctx.account, ctx.region), [{ time: now.getTime(), body: record }])
-    },
   }
   // A route reads its body as it likes, so a client that asks is told to send it.
   wire.goOn?.()
-  await matched.route.handle(contextOf(), exchange)
+  await matched.route.handle(ctx, exchange)
 }

@@ -17,7 +17,7 @@ import { identity } from './identity.ts'
 import { serviceFacts } from './model/catalog.ts'
 import type { ServiceId } from './model/clients.ts'
 import { type Principal, servicePrincipal } from './principal.ts'
-import type { Service } from './service.ts'
+import type { OpenDoor, Service } from './service.ts'
 import type { Vault } from './session.ts'
 
 /** What the server hands to the kernel: every effect there is. */
@@ -39,6 +39,8 @@ export type KernelParts = {
   readonly folder: string
   /** The server's own base URL, once it listens. */
   readonly endpoint: () => string
+  /** Doors beside the endpoint that are open, by name. */
+  readonly doors: ReadonlyMap<string, OpenDoor>
 }
 
 /** A service that goes on for another one goes on for whom that one acts. */
@@ -126,6 +128,10 @@ export const createKernel = (parts: KernelParts): Kernel => {
       append: era.append,
       compute: era.compute,
       images: parts.images,
+      port: (name) => {
+        const door = parts.doors.get(name)
+        return door && { port: door.port, region: parts.region }
+      },
       folder: () => {
         era.check()
         const folder = join(parts.folder, service.id)

@@ -73,28 +73,11 @@ export type Route = {
   readonly handle: (ctx: Ctx, exchange: Exchange) => Promise<void>
 }
 
-export type Exchange = {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly params: Readonly<Record<string, string>>
-  /** Which task asks, for doors inside a VPC or build. */
-  readonly from: DoorRequest | undefined
-  /** Verifies the request's SigV4 signature as for an AWS call; throws AWS's error. Returns ctx with the caller in place. */
-  readonly authenticate: () => Promise<Ctx>
-  /** The whole body, read once and remembered; also what `authenticate` verified. */
-  readonly body: () => Promise<Uint8Array>
-  /** The context of a caller whom the route has authenticated by its own means (git's password, a task's token). */
+/** What a visitor by a door of its own is served with: nobody yet, until the door has authenticated by its own means. */
+export type Visit = {
+  readonly ctx: Ctx
+  /** The context of a caller whom the door has authenticated (git's password, a task's token, an SSH key). */
   readonly actAs: (principal: Principal, place?: Ctx['place']) => Ctx
-  /**
-   * Secret and owner of an access key, for routes with a signature of their own. `undefined`: unknown, wrong or expired.
-   * No secret: the key is believed unverified (`--auth trust`).
-   */
-  readonly credential: (
-    accessKeyId: string,
-    sessionToken?: string,
-  ) => Promise<{ secret: string | undefined; principal: Principal } | undefined>
-  /** The clock nobody turns, in epoch milliseconds: times in clients' signatures are held against it. */
-  readonly wallClock: () => number
   /** Records the call in the audit log as CloudTrail does for calls that are no API operation (`GitPush`). */
   readonly audit: (
     ctx: Ctx,
@@ -110,6 +93,55 @@ export type Exchange = {
       error?: { code: string; message: string }
     },
   ) => Promise<void>
+}
+
+/** A door with a port and a protocol of its own (git over SSH). The server opens it where its port is configured. */
+export type PortDoor = {
+  /** Its key in the configuration is `sshPort`. */
+  readonly name: 'ssh'
+  readonly open: (house: House) => Promise<OpenDoor>
+}
+
+/** What a door with a port of its own gets of the server. */
+export type House = {
+  readonly host: string
+  /** 0: any that is free. */
+  readonly port: number
+  readonly log: Ctx['log']
+  /** A secret of this server that survives restarts and resets: made once, kept sealed. */
+  readonly secret: (name: string, make: () => string) => string
+  /** Begins one visit: with each thing a visitor asks for, so that a reset ends what went before it. */
+  readonly visit: (facts: { sourceIp: string; userAgent: string; path: string }) => Visit
+}
+
+export type OpenDoor = {
+  readonly port: number
+  /** One line for `drydock status`. */
+  readonly about: string
+  /** Ends what still goes on. */
+  readonly close: () => Promise<void>
+}
+
+export type Exchange = Omit<Visit, 'ctx'> & {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly params: Readonly<Record<string, string>>
+  /** Which task asks, for doors inside a VPC or build. */
+  readonly from: DoorRequest | undefined
+  /** Verifies the request's SigV4 signature as for an AWS call; throws AWS's error. Returns ctx with the caller in place. */
+  readonly authenticate: () => Promise<Ctx>
+  /** The whole body, read once and remembered; also what `authenticate` verified. */
+  readonly body: () => Promise<Uint8Array>
+  /**
+   * Secret and owner of an access key, for routes with a signature of their own. `undefined`: unknown, wrong or expired.
+   * No secret: the key is believed unverified (`--auth trust`).
+   */
+  readonly credential: (
+    accessKeyId: string,
+    sessionToken?: string,
+  ) => Promise<{ secret: string | undefined; principal: Principal } | undefined>
+  /** The clock nobody turns, in epoch milliseconds: times in clients' signatures are held against it. */
+  readonly wallClock: () => number
 }
 
 /** A finished call, as `auditFacts` sees it: secrets are hidden already. */
@@ -166,6 +198,7 @@ export type ServiceDefinition<NS> = {
   /** Where CloudTrail records a call, if not where it was made: global services record theirs in us-east-1. */
   readonly eventRegion?: (request: RequestFacts) => string | undefined
   readonly routes?: readonly Route[]
+  readonly portDoors?: readonly PortDoor[]
   readonly reconcilers?: readonly Reconciler[]
   readonly provides?: readonly Provided[]
   /** Capabilities it uses, for readers and the arrows check. */
@@ -195,6 +228,7 @@ export type Service = {
   readonly auditFacts?: ServiceDefinition<unknown>['auditFacts']
   readonly eventRegion?: ServiceDefinition<unknown>['eventRegion']
   readonly routes: readonly Route[]
+  readonly portDoors: readonly PortDoor[]
   readonly reconcilers: readonly Reconciler[]
   readonly provides: readonly Provided[]
   readonly onEvent?: ServiceDefinition<unknown>['onEvent']
@@ -211,6 +245,7 @@ export const defineService =
     definition: D & { operations: Record<Exclude<keyof D['operations'], OperationName<NS>>, never> },
   ): Service => ({
     routes: [],
+    portDoors: [],
     reconcilers: [],
     provides: [],
     ...definition,

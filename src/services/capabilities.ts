@@ -49,6 +49,13 @@ export interface GitCredentials {
 }
 export const gitCredentials = capability<GitCredentials>('iam.gitCredentials')
 
+/** IAM users' SSH public keys, by which git signs in to CodeCommit over SSH: the user name there is the key's id. */
+export interface SshKeys {
+  /** The user and his active key (as SSH sends it: RFC 4253, section 6.6); `undefined` when there is none. */
+  find(keyId: string): Promise<{ readonly principal: Principal; readonly publicKey: Uint8Array } | undefined>
+}
+export const sshKeys = capability<SshKeys>('iam.sshKeys')
+
 /** Metrics that AWS's services publish by themselves, in `AWS/…` namespaces. Never fails the caller's work: losing one is no error. */
 export interface VendedMetrics {
   put(

@@ -1,5 +1,5 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { awsManagedKeys, gitCredentials, repositoryObjects } from '../capabilities.ts'
+import { awsManagedKeys, gitCredentials, repositoryObjects, sshKeys } from '../capabilities.ts'
 import * as approvalRules from './approval-rules.ts'
 import * as associations from './approval-template-associations.ts'
 import * as templates from './approval-templates.ts'
@@ -34,6 +34,7 @@ import { announcement, maintenance, PendingMoves } from './references.ts'
 import { removal } from './removal.ts'
 import * as repositories from './repositories.ts'
 import { makeRepositoryObjects } from './repository-objects.ts'
+import { sshDoor } from './ssh-door.ts'
 import { ListTagsForResource, TagResource, UntagResource } from './tags.ts'
 
 import { GetRepositoryTriggers, PutRepositoryTriggers, TestRepositoryTriggers, Triggers } from './triggers.ts'
@@ -149,8 +150,9 @@ export const service = defineService<NS>()({
   },
   access,
   routes: [gitDoor],
+  portDoors: [sshDoor],
   reconcilers: [announcement, maintenance, removal],
   provides: [provide(repositoryObjects, makeRepositoryObjects)],
-  uses: [gitCredentials, awsManagedKeys],
+  uses: [gitCredentials, sshKeys, awsManagedKeys],
   lacks: lacksGit,
 })

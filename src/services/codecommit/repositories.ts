@@ -40,6 +40,15 @@ export const cloneUrl = (ctx: Ctx, name: string): string => {
   return `http://git-codecommit.${ctx.region}.localhost${port ? `:${port}` : ''}/v1/repos/${name}`
 }
 
+/** Where git over SSH reaches a repository, if this server has a port for it, which serves its own Region only. */
+const sshUrl = (ctx: Ctx, name: string): string | undefined => {
+  const door = ctx.port('ssh')
+  if (door === undefined || door.region !== ctx.region || ctx.request.inside) return undefined
+  // Names below `.localhost` are not known to every resolver, and ssh asks the resolver.
+  const host = new URL(ctx.request.endpoint).hostname.replace(/^.*\.localhost$/, 'localhost')
+  return `ssh://${host}:${door.port}/v1/repos/${name}`
+}
+
 export const toMetadata = (ctx: Ctx, repository: Repository): RepositoryMetadata => ({
   accountId: ctx.account,
   repositoryId: repository.id,
@@ -49,6 +58,7 @@ export const toMetadata = (ctx: Ctx, repository: Repository): RepositoryMetadata
   creationDate: new Date(repository.created),
   lastModifiedDate: new Date(repository.modified),
   cloneUrlHttp: cloneUrl(ctx, repository.name),
+  cloneUrlSsh: sshUrl(ctx, repository.name),
   Arn: arnOf(ctx, repository.name),
   kmsKeyId: repository.kmsKeyId,
 })

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { accountOfKeyId } from '../../kernel/access-key-id.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { AssumeRequest, Bindings, Identity } from '../../kernel/identity.ts'
@@ -8,7 +9,7 @@ import { type Principal, rootOf } from '../../kernel/principal.ts'
 import { denialMessage, evaluate } from '../../policy/evaluate.ts'
 import type { AccessRequest, AppliedPolicy, PolicyDocument, PolicyKind } from '../../policy/policy.ts'
 import type { Place, ReadTx } from '../../store/store.ts'
-import type { GitCredentials } from '../capabilities.ts'
+import type { GitCredentials, SshKeys as SshKeyFinder } from '../capabilities.ts'
 import { accessNotes } from './access-notes.ts'
 import { awsManagedPolicy, isAwsManaged } from './aws-managed.ts'
 import { iamArn, nameInArn } from './ids.ts'
@@ -28,10 +29,12 @@ import {
   Role,
   type RoleRecord,
   ServiceCredentials,
+  SshKeys,
   type Tags,
   User,
   type UserRecord,
 } from './records.ts'
+import { readSshKey } from './ssh-encoding.ts'
 
 /** A policy before its document is read: inline text at hand, or an AWS managed policy's ARN. */
 type Source = { readonly kind: PolicyKind; readonly id: string; readonly text?: string }
@@ -434,5 +437,19 @@ export const gitCredentialsProvider = (at: (place: Place) => Ctx): GitCredential
     const right = timingSafeEqual(digest(found ? ctx.unseal(found.record.password) : ctx.seal('')), digest(password))
     if (!right || !found?.record.active) return undefined
     return userPrincipal(found.record.account, found.user)
+  },
+})
+
+export const sshKeysProvider = (at: (place: Place) => Ctx): SshKeyFinder => ({
+  find: async (keyId) => {
+    const account = accountOfKeyId(keyId)
+    if (account === undefined) return undefined
+    const found = await at(placeOf(account)).read(async (tx) => {
+      const key = await tx.get(SshKeys, keyId)
+      const user = key?.active ? await findById(tx, User, key.user) : undefined
+      return key && user ? { key, user } : undefined
+    })
+    if (!found) return undefined
+    return { principal: userPrincipal(account, found.user), publicKey: readSshKey(found.key.body).bytes }
   },
 })

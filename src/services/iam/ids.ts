@@ -4,10 +4,13 @@ import type { Ctx } from '../../kernel/context.ts'
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
 /** Prefixes of unique ids (IAM user guide, "IAM identifiers"). */
-type Prefix = 'AIDA' | 'AROA' | 'AGPA' | 'ANPA' | 'AIPA' | 'ACCA' | 'APKA' | 'ASCA'
+type Prefix = 'AIDA' | 'AROA' | 'AGPA' | 'ANPA' | 'AIPA' | 'ACCA' | 'ASCA'
 
 /** A unique id: prefix and 17 characters. */
 export const uniqueId = (ctx: Ctx, prefix: Prefix): string => `${prefix}${ctx.random(17, alphabet)}`
+
+/** Of an SSH public key. It names its account: who comes with it over SSH says nothing else. */
+export const sshKeyId = (ctx: Ctx): string => accessKeyIdOf('APKA', ctx.account, ctx.random(16, alphabet))
 
 export const accessKeyId = (ctx: Ctx): string => accessKeyIdOf('AKIA', ctx.account, ctx.random(16, alphabet))
 

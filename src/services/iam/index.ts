@@ -6,6 +6,7 @@ import {
   identityProviders,
   outboundFederation,
   rootAccess,
+  sshKeys as sshKeyFinder,
 } from '../capabilities.ts'
 import { accessKeys } from './access-keys.ts'
 import { Accesses, accessNotes, accessNotesProvider } from './access-notes.ts'
@@ -18,7 +19,7 @@ import { credentialReports, reportGeneration } from './credential-report.ts'
 import { instanceProfilesProvider } from './found-profiles.ts'
 import { groups } from './groups.ts'
 import { access } from './iam.ts'
-import { gitCredentialsProvider, identityProvider } from './identity.ts'
+import { gitCredentialsProvider, identityProvider, sshKeysProvider } from './identity.ts'
 import { identityProvidersProvider } from './identity-providers.ts'
 import { inlinePolicies } from './inline-policies.ts'
 import { instanceProfiles } from './instance-profiles.ts'
@@ -110,8 +111,8 @@ export const service = defineService<NS>()({
     CreateServiceLinkedRole: 'For the some two hundred services of its table; other names are refused.',
     DeleteServiceLinkedRole: 'Of the services, only Organizations is asked whether it still needs its role.',
     CreateServiceSpecificCredential: 'Those for CodeCommit open it; those for other services open nothing here.',
-    UpdateSSHPublicKey: 'The status is kept and shown; CodeCommit has no SSH door here that would ask for it.',
-    UploadSSHPublicKey: 'Keys are kept and shown, and open nothing: CodeCommit has no SSH door here.',
+    UploadSSHPublicKey:
+      'CodeCommit asks for keys where the server has a port for git over SSH (`--ssh-port`), not elsewhere.',
     GetAccountAuthorizationDetails: 'AWS managed policies have ids of this server, and their newest version only.',
     GetPolicy: 'AWS managed policies have ids of this server, not those of AWS, and no description.',
     GetPolicyVersion: 'Of AWS managed policies only the newest version is known.',
@@ -126,6 +127,7 @@ export const service = defineService<NS>()({
     provide(identity, identityProvider),
     provide(accessNotes, accessNotesProvider),
     provide(gitCredentials, gitCredentialsProvider),
+    provide(sshKeyFinder, sshKeysProvider),
     provide(foundProfiles, instanceProfilesProvider),
     provide(identityProviders, identityProvidersProvider),
     provide(outboundFederation, outboundFederationProvider),

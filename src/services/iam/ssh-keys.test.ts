@@ -39,7 +39,7 @@ test('a key is uploaded in either form, and told in either, with one fingerprint
   const key = await upload(UserName, commented)
   expect(key).toEqual({
     UserName,
-    SSHPublicKeyId: expect.stringMatching(/^APKA[A-Z2-7]{17}$/),
+    SSHPublicKeyId: expect.stringMatching(/^APKA[A-Z2-7]{16}$/),
     SSHPublicKeyBody: commented,
     Fingerprint: print,
     Status: 'Active',

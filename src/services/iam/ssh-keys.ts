@@ -1,7 +1,7 @@
 import type { SSHPublicKeyMetadata } from '@aws-sdk/client-iam'
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx } from '../../store/store.ts'
-import { stamp, uniqueId } from './ids.ts'
+import { sshKeyId, stamp } from './ids.ts'
 import { namedOrCaller } from './names.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
@@ -45,7 +45,7 @@ const UploadSSHPublicKey: Operation<'UploadSSHPublicKey'> = (ctx, { UserName, SS
       )
     if (own.length >= 5) throw fail('LimitExceededException', 'Cannot exceed quota for SSHPublicKeysPerUser: 5')
     const key = tx.put(SshKeys, {
-      id: uniqueId(ctx, 'APKA'),
+      id: sshKeyId(ctx),
       user: user.id,
       body: SSHPublicKeyBody,
       fingerprint: print,
