@@ -25,6 +25,8 @@ export const asks: Rows<string> = [
   {
     why: 'Tags given at creation need the right to tag as well ("Tagging IAM resources", IAM user guide; "Grant permission to tag resources during creation", EC2 user guide; PutRule and CreateLogGroup in their API references; denials of CreateBucket name s3:TagResource).',
     rows: {
+      'cloudwatch:PutCompositeAlarm': 'cloudwatch:PutCompositeAlarm cloudwatch:TagResource',
+      'cloudwatch:PutMetricAlarm': 'cloudwatch:PutMetricAlarm cloudwatch:TagResource iam:CreateServiceLinkedRole',
       'ec2:AuthorizeSecurityGroupEgress': 'ec2:AuthorizeSecurityGroupEgress ec2:CreateTags',
       'ec2:AuthorizeSecurityGroupIngress': 'ec2:AuthorizeSecurityGroupIngress ec2:CreateTags',
       'ec2:CreateKeyPair': 'ec2:CreateKeyPair ec2:CreateTags',

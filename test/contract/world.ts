@@ -169,6 +169,17 @@ export const makeWorld = async (
   const reportGroupArn = (reportGroup as { arn: string }).arn
   const reportArn = `${reportGroupArn.replace(':report-group/', ':report/')}:00000000-0000-0000-0000-000000000000`
 
+  const watched = {
+    Namespace: 'AWS/EC2',
+    MetricName: 'CPUUtilization',
+    Dimensions: [{ Name: 'InstanceId', Value: 'i-0123456789abcdef0' }],
+    Statistic: 'Average',
+    Period: 60,
+    EvaluationPeriods: 1,
+    Threshold: 90,
+    ComparisonOperator: 'GreaterThanThreshold',
+  }
+  await call('cloudwatch', 'PutMetricAlarm', { ...watched, AlarmName: 'busy', Tags: tags })
   await call('codedeploy', 'CreateApplication', { applicationName: 'app', tags })
   const group = { applicationName: 'app', deploymentGroupName: 'all', serviceRoleArn: passed }
   await call('codedeploy', 'CreateDeploymentGroup', { ...group, tags })
@@ -395,6 +406,11 @@ export const makeWorld = async (
         kmsKeyId: KeyId,
         filePath: 'readme',
       },
+      cloudwatch: {
+        AlarmName: 'busy',
+        AlarmNames: 'busy',
+        ResourceARN: arn('cloudwatch', 'alarm:busy'),
+      },
       codedeploy: {
         applicationName: 'app',
         applicationNames: 'app',
@@ -567,6 +583,10 @@ export const makeWorld = async (
       'codebuild:UpdateReportGroup': [{ arn: reportGroupArn, exportConfig: rawData }],
       'codebuild:StartBuild': [{ projectName: 'app', serviceRoleOverride: passed }],
       'codebuild:StartBuildBatch': [{ projectName: 'app', serviceRoleOverride: passed }],
+      'cloudwatch:PutMetricAlarm': [
+        { ...watched, AlarmName: 'busier', AlarmActions: ['arn:aws:automate:us-east-1:ec2:stop'] },
+      ],
+      'cloudwatch:PutCompositeAlarm': [{ AlarmName: 'busiest', AlarmRule: 'ALARM(busy)' }],
       'codecommit:CreateRepository': [{ repositoryName: 'sealed', kmsKeyId: KeyId }],
       'codedeploy:CreateDeploymentGroup': [{ ...group, deploymentGroupName: 'some' }],
       'codedeploy:UpdateDeploymentGroup': [

@@ -1,7 +1,7 @@
 import type { Datapoint, MetricDataResult, StandardUnit } from '@aws-sdk/client-cloudwatch'
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
-import { datapointsOf, type MetricId, metricId, type StoredDatum } from './metrics.ts'
+import { datapointsOf, type MetricId, metricId, type StoredDatum } from './metric.ts'
 import { fail, invalid, type Operation } from './operation.ts'
 import { noSamples, parseStatistic, type Samples } from './statistics.ts'
 
@@ -12,7 +12,7 @@ const DAY = 86_400_000
 const BATCH = 10_000
 
 /** What of a metric is asked: from `start`, buckets of `period` milliseconds each, up to `end` (exclusive). */
-type Span = { readonly start: number; readonly end: number; readonly period: number }
+export type Span = { readonly start: number; readonly end: number; readonly period: number }
 
 /** Begins where CloudWatch begins: the older the start, the coarser it is rounded down; sub-minute periods round to themselves. */
 const spanOf = (ctx: Ctx, start: Date, end: Date, seconds: number): Span => {
@@ -80,6 +80,14 @@ const ofUnit = (units: Map<string, Map<number, Samples>>, unit: string | undefin
     }
   return all
 }
+
+/** The samples of each bucket of a metric that has any, of one unit or of all together. */
+export const samplesOf = async (
+  ctx: Ctx,
+  id: MetricId,
+  unit: string | undefined,
+  span: Span,
+): Promise<Map<number, Samples>> => ofUnit(await collect(ctx, id, span), unit)
 
 const MOST_DATAPOINTS = 1440
 
@@ -170,8 +178,8 @@ export const GetMetricData: Operation<'GetMetricData'> = async (ctx, input) => {
     if (!asked || ReturnData === false) continue
     const statistic = parseStatistic(asked.Stat)
     const id = metricId(asked.Metric.Namespace ?? '', asked.Metric.MetricName ?? '', asked.Metric.Dimensions)
-    const units = await collect(ctx, id, spanOf(ctx, input.StartTime, input.EndTime, asked.Period))
-    const points = [...ofUnit(units, asked.Unit)]
+    const samples = await samplesOf(ctx, id, asked.Unit, spanOf(ctx, input.StartTime, input.EndTime, asked.Period))
+    const points = [...samples]
       .flatMap(([time, samples]) => {
         const value = statistic?.(samples)
         return value === undefined ? [] : [{ time, value }]

@@ -1,37 +1,21 @@
-import { createHash } from 'node:crypto'
 import type { MetricDatum, Metric as WireMetric } from '@aws-sdk/client-cloudwatch'
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import type { Present } from '../../kernel/types.ts'
-import { table } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import type { VendedMetrics } from '../capabilities.ts'
+import { wakeIdle } from './alarm-evaluation.ts'
+import {
+  datapointsOf,
+  hashOf,
+  keyOf,
+  Metric,
+  type MetricId,
+  type MetricRecord,
+  metricId,
+  type StoredDatum,
+} from './metric.ts'
 import { fail, type Operation } from './operation.ts'
-
-/** That a metric exists. Its datapoints are in the append store. */
-export type MetricRecord = MetricId & {
-  /** About when data last came, in milliseconds since the epoch. */
-  readonly seen: number
-}
-
-export type MetricId = {
-  readonly namespace: string
-  readonly name: string
-  /** Sorted by name. */
-  readonly dimensions: readonly (readonly [name: string, value: string])[]
-}
-
-/** Namespaces, names and dimension names hold no control characters; JSON keeps the rest apart. */
-const keyOf = ({ namespace, name, dimensions }: MetricId): string =>
-  `${namespace}\n${name}\n${JSON.stringify(dimensions)}`
-
-export const Metric = table<MetricRecord>('cloudwatch.metric', { scope: 'region', key: keyOf })
-
-/** A datapoint as stored: values with counts, or a statistic set; its unit. Times are whole minutes, whole seconds at high resolution. */
-export type StoredDatum = { readonly u: string } & (
-  | { readonly v: readonly number[]; readonly c?: readonly number[] }
-  | { readonly s: readonly [count: number, sum: number, min: number, max: number] }
-)
 
 const SECOND = 1000
 const MINUTE = 60_000
@@ -42,22 +26,6 @@ export const KEPT = 455 * DAY
 /** ListMetrics shows what has had data within two weeks; `seen` is this inexact to spare writes. */
 const LISTED = 14 * DAY
 const INEXACT = 5 * MINUTE
-
-export const datapointsOf = (ctx: Pick<Ctx, 'account' | 'region'>, id: MetricId): string =>
-  `metrics/${ctx.account}/${ctx.region}/${createHash('sha256').update(keyOf(id)).digest('hex').slice(0, 40)}`
-
-/** What names a metric: dimensions in any order are the same metric. */
-export const metricId = (
-  namespace: string,
-  name: string,
-  dimensions: readonly { readonly Name?: string | undefined; readonly Value?: string | undefined }[] = [],
-): MetricId => ({
-  namespace,
-  name,
-  dimensions: dimensions
-    .map(({ Name = '', Value = '' }) => [Name, Value] as const)
-    .sort(([a], [b]) => (a < b ? -1 : 1)),
-})
 
 type Datum = { readonly id: MetricId; readonly time: number; readonly body: StoredDatum }
 
@@ -92,6 +60,7 @@ const store = async (ctx: Ctx, data: readonly Datum[]): Promise<void> => {
       )
     }),
   )
+  await wakeIdle(ctx, new Set(data.map(({ id }) => hashOf(id))))
 }
 
 /** Forgets datapoints after 455 days, and a metric with its last. Key: the metric's. */

@@ -1,4 +1,4 @@
-import type { Caller, Ctx } from '../../kernel/context.ts'
+import type { Caller } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { fail, type Input } from './operation.ts'
 
@@ -12,19 +12,24 @@ export type Alarms = {
 
 /** "CodeDeploy quotas", user guide. */
 const mostAlarms = 50
+const longestName = 255
 
 /** Reads an alarm configuration. Throws InvalidAlarmConfigException, AlarmsLimitExceededException. */
 export const readAlarms = (wire: Input<'CreateDeploymentGroup'>['alarmConfiguration']): Alarms | undefined => {
   if (!wire) return undefined
   const { alarms = [], enabled = false, ignorePollAlarmFailure: ignorePollFailure = false } = wire
-  const names = [...new Set(alarms.map(({ name }) => name ?? ''))]
+  const names = alarms.map(({ name }) => name ?? '')
   if (names.length > mostAlarms)
     throw fail(
       'AlarmsLimitExceededException',
       `The maximum number of alarms for a deployment group (${mostAlarms}) was exceeded.`,
     )
-  if (names.includes('') || (enabled && names.length === 0))
-    throw fail('InvalidAlarmConfigException', 'Alarms that are enabled need names.')
+  if (names.some((name) => name === '' || name.length > longestName))
+    throw fail('InvalidAlarmConfigException', `The name of an alarm has 1 to ${longestName} characters.`)
+  if (new Set(names).size < names.length)
+    throw fail('InvalidAlarmConfigException', 'Two alarms with the same name have been specified.')
+  if (enabled && names.length === 0)
+    throw fail('InvalidAlarmConfigException', 'The alarm configuration is enabled, but the alarm list is empty.')
   return { enabled, names, ignorePollFailure }
 }
 
@@ -33,22 +38,6 @@ export const toAlarms = ({ enabled, names, ignorePollFailure }: Alarms) => ({
   ignorePollAlarmFailure: ignorePollFailure,
   alarms: names.map((name) => ({ name })),
 })
-
-/** Refuses alarms for as long as CloudWatch has none: nothing would ever stop the deployment. */
-export const checkAlarms = async (ctx: Ctx, alarms: Alarms | undefined): Promise<void> => {
-  if (!alarms?.enabled) return
-  try {
-    await ctx.as(ctx.principal).cloudwatch.describeAlarms({ AlarmNames: alarms.names.slice(0, 1) })
-  } catch (error) {
-    if (error instanceof AwsError && error.status === 501)
-      throw fail(
-        'InvalidAlarmConfigException',
-        'Alarms cannot stop deployments before CloudWatch has alarms: DescribeAlarms is not implemented.',
-      )
-    // Whether the caller may look at alarms is of no matter: deployments look under the service role.
-    if (!(error instanceof AwsError)) throw error
-  }
-}
 
 /** Why the alarms say that a deployment is to stop; `undefined` while they do not. Asked for under the service role. */
 export const whyStop = async (role: Caller, { names, ignorePollFailure }: Alarms): Promise<string | undefined> => {

@@ -1,6 +1,6 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
-import { type Alarms, checkAlarms, readAlarms, toAlarms } from './alarms.ts'
+import { type Alarms, readAlarms, toAlarms } from './alarms.ts'
 import { getApplication } from './applications.ts'
 import { type BlueGreen, inPlace, readBlueGreen, readStyle, type Style, toBlueGreen, toStyle } from './blue-green.ts'
 import { Deployment, unfinished } from './deployment.ts'
@@ -178,7 +178,6 @@ export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (
   checkStyle(settings)
   const autoRollback = readRollback(input.autoRollbackConfiguration) ?? { enabled: false, events: [] }
   await passRole(ctx, serviceRoleArn, applicationName, name)
-  await checkAlarms(ctx, alarms)
   return ctx.write(async (tx) => {
     await getApplication(tx, applicationName)
     await getConfig(tx, config)
@@ -204,7 +203,6 @@ export const UpdateDeploymentGroup: Operation<'UpdateDeploymentGroup'> = async (
   const blueGreen = readBlueGreen(input.blueGreenDeploymentConfiguration)
   const style = readStyle(input.deploymentStyle)
   const alarms = readAlarms(input.alarmConfiguration)
-  await checkAlarms(ctx, alarms)
   const changed = {
     ...readTags(input),
     ...(alarms ? { alarms } : {}),

@@ -1,6 +1,6 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx, WriteTx } from '../../store/store.ts'
-import { checkAlarms, readAlarms, toAlarms } from './alarms.ts'
+import { readAlarms, toAlarms } from './alarms.ts'
 import { getApplication } from './applications.ts'
 import { toBlueGreen, toStyle } from './blue-green.ts'
 import { Deployment, type Deployment as DeploymentRecord, getDeployment, unfinished } from './deployment.ts'
@@ -63,7 +63,6 @@ export const CreateDeployment: Operation<'CreateDeployment'> = async (ctx, input
     throw fail('DeploymentGroupNameRequiredException', 'The deployment group name was not specified.')
   const replacements = readReplacements(input.targetInstances)
   const ownAlarms = readAlarms(input.overrideAlarmConfiguration)
-  await checkAlarms(ctx, ownAlarms)
   const autoRollback = readRollback(input.autoRollbackConfiguration)
   const given = wire ? readRevision(wire) : undefined
   return ctx.write(async (tx) => {

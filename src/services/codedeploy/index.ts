@@ -96,14 +96,14 @@ export const service = defineService<NS>()({
     CreateApplication:
       'The compute platform is Server; Lambda and ECS are refused until they come with their services.',
     CreateDeployment:
-      'Revisions from S3 and from public repositories on GitHub. Stopped instances are left out instead of failing. Alarms are refused until CloudWatch has them; replacement instances are chosen by tags, not by Auto Scaling groups.',
+      'Revisions from S3 and from public repositories on GitHub. Stopped instances are left out instead of failing. Replacement instances are chosen by tags, not by Auto Scaling groups.',
     CreateDeploymentConfig:
       'The compute platform is Server; traffic-shifting configurations of Lambda and ECS are refused.',
     CreateDeploymentGroup:
-      'Auto Scaling, load balancers, triggers and ECS services are refused, and alarms until CloudWatch has them; blue/green deployments go without traffic control, to existing instances.',
+      'Auto Scaling, load balancers, triggers and ECS services are refused; blue/green deployments go without traffic control, to existing instances.',
     RegisterApplicationRevision: 'Revisions in S3 and commits on GitHub; AppSpec content of Lambda and ECS is refused.',
     UpdateDeploymentGroup:
-      'Auto Scaling, load balancers, triggers and ECS services are refused, and alarms until CloudWatch has them; blue/green deployments go without traffic control, to existing instances.',
+      'Auto Scaling, load balancers, triggers and ECS services are refused; blue/green deployments go without traffic control, to existing instances.',
   },
   access,
   routes: [hostCommands, signerAuthority],

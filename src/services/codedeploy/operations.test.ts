@@ -144,8 +144,8 @@ describe('refusals', () => {
     ['a filter without its value', { ec2TagFilters: [{ Key: 'a', Type: 'KEY_AND_VALUE' }] }, 'InvalidEC2TagException'],
     ['rollback on nothing', { autoRollbackConfiguration: { enabled: true } }, 'InvalidAutoRollbackConfigException'],
     [
-      'alarms, which CloudWatch does not have',
-      { alarmConfiguration: { enabled: true, alarms: [{ name: 'errors' }] } },
+      'an alarm that is there twice',
+      { alarmConfiguration: { enabled: true, alarms: [{ name: 'errors' }, { name: 'errors' }] } },
       'InvalidAlarmConfigException',
     ],
     ['alarms without a name', { alarmConfiguration: { enabled: true, alarms: [] } }, 'InvalidAlarmConfigException'],
