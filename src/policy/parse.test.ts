@@ -6,6 +6,7 @@ const ok = { Effect: 'Allow', Action: 's3:*', Resource: '*' }
 const trust = { Effect: 'Allow', Principal: { Service: 'ec2.amazonaws.com' }, Action: 'sts:AssumeRole' }
 
 test.each<[DocumentKind, string]>([
+  ['identity', one({ ...ok, Resource: 'arn:aws:s3:us-east-1:123456789012:accesspoint/door/object/*' })],
   ['identity', one(ok)],
   ['identity', JSON.stringify({ Version: '2012-10-17', Statement: ok })],
   ['identity', JSON.stringify({ Version: '2012-10-17', Statement: [] })],
@@ -65,6 +66,11 @@ test.each<[DocumentKind, string, unknown]>([
     'identity',
     one({ ...ok, Resource: 'arn:aws:iam:us-east-1::user/x' }),
     'IAM resource arn:aws:iam:us-east-1::user/x cannot contain region information.',
+  ],
+  [
+    'identity',
+    one({ ...ok, Resource: 'arn:aws:s3:us-east-1::bucket/x' }),
+    'Resource arn:aws:s3:us-east-1::bucket/x can not contain region information.',
   ],
   ['identity', one({ ...ok, Sid: 'no spaces' }), expect.stringContaining('must be alpha-numeric')],
   [

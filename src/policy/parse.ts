@@ -199,7 +199,13 @@ const checkResource = (resource: string) => {
   if (!partitions.includes(partition) && !/[*?$]/.test(partition))
     throw new PolicyFinding(`Partition "${partition}" is not valid for resource "${resource}".`)
   if (vendor === 'iam' && region) throw new PolicyFinding(`IAM resource ${resource} cannot contain region information.`)
-  if (vendor === 's3' && region && region !== '*')
+  // Buckets and objects are named without; what S3 Control makes is a Region's.
+  if (
+    vendor === 's3' &&
+    region &&
+    region !== '*' &&
+    !/^(accesspoint|job|storage-lens|access-grants)/.test(rest.join(':'))
+  )
     throw new PolicyFinding(`Resource ${resource} can not contain region information.`)
   const path = rest.join(':')
   if (vendor === 'iam' && path !== '' && !/[*?$]/.test(path.slice(0, path.indexOf('/') + 1 || undefined)))

@@ -3,6 +3,7 @@
 import type { Readable } from 'node:stream'
 import { capability } from '../kernel/capability.ts'
 import type { Principal } from '../kernel/principal.ts'
+import type { PolicyDocument } from '../policy/policy.ts'
 import type { Place } from '../store/store.ts'
 
 /** CodeCommit's object databases. Callers have authorized themselves (`codecommit:GitPull`, `codecommit:UploadArchive`). */
@@ -225,3 +226,54 @@ export interface AccountPublicAccessBlock {
   readonly restrictPublicBuckets: boolean
 }
 export const accountBlocks = capability<AccountBlocks>('s3.accountBlocks')
+
+/** S3's access points: S3 Control makes them, S3 lets requests through them. */
+export interface AccessPointFacts {
+  readonly name: string
+  readonly account: string
+  readonly region: string
+  readonly bucket: string
+  readonly bucketAccount: string
+  /** `NAME-…-s3alias`: stands in a bucket's place. */
+  readonly alias: string
+  /** Epoch milliseconds. */
+  readonly created: number
+  /** Only requests that come from this VPC. */
+  readonly vpc?: string
+  readonly publicAccessBlock: AccountPublicAccessBlock
+  /** JSON text. */
+  readonly policy?: string
+  readonly tags?: readonly { readonly key: string; readonly value: string }[]
+}
+export interface AccessPoints {
+  /** False where there is one of that name. */
+  create(point: AccessPointFacts): Promise<boolean>
+  find(account: string, region: string, name: string): Promise<AccessPointFacts | undefined>
+  /** In the order of their names, those behind `after`. */
+  list(account: string, region: string, after: string | undefined, limit: number): Promise<AccessPointFacts[]>
+  /** Puts what `change` makes of it, or deletes it; false where there is none. */
+  change(
+    account: string,
+    region: string,
+    name: string,
+    change: (point: AccessPointFacts) => AccessPointFacts | undefined,
+  ): Promise<boolean>
+  /** Whether it would be open to everyone under this policy. */
+  isPublic(point: Pick<AccessPointFacts, 'vpc'>, document: PolicyDocument): boolean
+  /** Its public access block together with its account's. */
+  block(point: AccessPointFacts): Promise<AccountPublicAccessBlock>
+}
+export const accessPoints = capability<AccessPoints>('s3.accessPoints')
+
+/** Buckets as S3 Control sees them. */
+export interface Buckets {
+  find(name: string): Promise<BucketFacts | undefined>
+  /** Replaces its tags. */
+  tag(name: string, tags: readonly { readonly key: string; readonly value: string }[]): Promise<void>
+}
+export interface BucketFacts {
+  readonly account: string
+  readonly region: string
+  readonly tags: readonly { readonly key: string; readonly value: string }[]
+}
+export const buckets = capability<Buckets>('s3.buckets')

@@ -4,6 +4,7 @@ import { clientModules } from '../../src/kernel/model/clients.ts'
 import type { Shape } from '../../src/kernel/model/shapes.ts'
 import type { Service } from '../../src/kernel/service.ts'
 import { omit, type Random, randomStructure, type Taste } from '../fuzz/random.ts'
+import { s3Control } from '../s3-hosts.ts'
 import type { Keys, Story } from '../story.ts'
 
 // Calls of every operation there is, made from the model, sent by the real SDK clients.
@@ -41,7 +42,10 @@ export const implemented = (drydock: Story): Promise<Implemented[]> =>
 export const caller = async ({ model }: Implemented, drydock: Story, keys: Keys) => {
   const module: Readonly<Record<string, unknown>> = { ...(await clientModules[model.id]()) }
   const [, Client] = Object.entries(module).find(([name]) => name !== '__Client' && name.endsWith('Client')) ?? []
-  const client = drydock.client(Client as new () => Sender, keys)
+  const client: Sender =
+    model.id === 's3control'
+      ? (s3Control(drydock, keys) as unknown as Sender)
+      : drydock.client(Client as new () => Sender, keys)
   return async (operation: string, input: unknown): Promise<Outcome | undefined> => {
     try {
       const command = new (module[`${operation}Command`] as Command)(input)

@@ -146,12 +146,23 @@ export const asks: Rows<string> = [
       's3:PutPublicAccessBlock': 's3:PutBucketPublicAccessBlock',
       's3:UploadPart': 's3:PutObject',
       's3:UploadPartCopy': 's3:GetObject s3:PutObject',
+      's3control:CreateAccessPoint': 's3:CreateAccessPoint s3:PutAccessPointPublicAccessBlock s3:TagResource',
+      's3control:DeletePublicAccessBlock': 's3:PutAccountPublicAccessBlock',
+      's3control:GetPublicAccessBlock': 's3:GetAccountPublicAccessBlock',
+      's3control:PutPublicAccessBlock': 's3:PutAccountPublicAccessBlock',
     },
   },
 ]
 
 /** Resources that no ARN template of the action fits. */
 export const resources: Rows<RegExp> = [
+  {
+    why: 'The reference names no resource type, but the condition keys of an access point.',
+    rows: {
+      's3:GetAccessPoint': /:accesspoint\/door$/,
+      's3:PutAccessPointPublicAccessBlock': /:accesspoint\/new-door$/,
+    },
+  },
   {
     why: 'The reference names no resource type; AWS’s denials, and the CodeDeploy and EventBridge permissions references in their user guides, name these.',
     rows: {
@@ -214,8 +225,12 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
     keys: /^s3:\w+ s3:signatureAge$/,
   },
   {
-    why: 'There are no access points and no access grants here.',
+    why: 'The contract’s calls go to the bucket; stories of access points check them. There are no access grants here.',
     keys: /^s3:\w+ s3:(AccessGrantsInstanceArn|AccessPoint\w+(\/\$\{TagKey\})?|DataAccessPoint\w+)$/,
+  },
+  {
+    why: 'The API has no such parameter.',
+    keys: /^s3:CreateAccessPoint s3:(locationconstraint|x-amz-acl)$/,
   },
   {
     why: 'The API has no such parameter: x-amz-grant-write is for buckets, the storage class of an object is no part of its access control list.',
@@ -302,7 +317,4 @@ export const refusals: Readonly<Record<string, string>> = {
 /** Operations that the client cannot send to this endpoint. */
 export const unsent: Readonly<Record<string, string>> = {
   'logs:StartLiveTail': 'The client puts a prefix before the host, which does not resolve here.',
-  's3control:GetPublicAccessBlock': 'The client puts the account before the host, which makes no address of it.',
-  's3control:PutPublicAccessBlock': 'The client puts the account before the host, which makes no address of it.',
-  's3control:DeletePublicAccessBlock': 'The client puts the account before the host, which makes no address of it.',
 }

@@ -110,6 +110,7 @@ export const makeWorld = async (
   const object = { Bucket: 'papers', Key: 'letters/one' }
   const { VersionId } = await call('s3', 'PutObject', { ...object, Body: 'Dear', Tagging: 'team=blue' })
   const { UploadId } = await call('s3', 'CreateMultipartUpload', object)
+  await call('s3control', 'CreateAccessPoint', { AccountId: account, Name: 'door', Bucket: 'papers', Tags: tags })
 
   await call('codecommit', 'CreateRepository', { repositoryName: 'app', tags: { team: 'blue' } })
   const commit = await call('codecommit', 'PutFile', {
@@ -561,6 +562,16 @@ export const makeWorld = async (
         'PutObjectTagging.Tagging': { TagSet: tags },
         'PutBucketTagging.Tagging': { TagSet: tags },
         'PutBucketVersioning.VersioningConfiguration': { Status: 'Enabled' },
+      },
+      s3control: {
+        AccountId: account,
+        Name: 'door',
+        Bucket: 'papers',
+        BucketAccountId: account,
+        'CreateAccessPoint.Name': 'new-door',
+        ResourceArn: 'arn:aws:s3:us-east-1:000000000000:accesspoint/door',
+        Tags: [{ Key: 'team', Value: 'blue' }],
+        'CreateAccessPoint.Scope': undefined,
       },
       secretsmanager: { SecretId: 'db', SecretIdList: 'db' },
       ssm: {

@@ -28,6 +28,7 @@ const types: Readonly<Record<string, string>> = {
   'kms:key': 'AWS::KMS::Key',
   'logs:log-group': 'AWS::Logs::LogGroup',
   's3:': 'AWS::S3::Bucket',
+  's3:accesspoint': 'AWS::S3::AccessPoint',
   'secretsmanager:secret': 'AWS::SecretsManager::Secret',
 }
 
@@ -41,6 +42,7 @@ export const namedResource = (arn: string): NamedResource => {
   const exact = match && types[`${service}:${match[1]}`]
   // IAM's names stand behind a path, and what the policies of Logs name goes on beyond the group.
   const name = service === 'iam' ? match?.[2]?.split('/').at(-1) : match?.[2]?.split(':log-stream:')[0]
+  if (exact === 'AWS::S3::AccessPoint') return { ResourceType: exact, ResourceName: name?.split('/')[0] ?? '' }
   if (exact) return { ResourceType: exact, ResourceName: name ?? '' }
   if (service === 's3' && resource.includes('/')) return { ResourceType: 'AWS::S3::Object', ResourceName: arn }
   const plain = types[`${service}:`]
@@ -76,5 +78,7 @@ export const resourceElements = (arns: readonly string[], account: string, dataE
         { type: 'AWS::S3::Object', ARNPrefix: `${ARN}/` },
         { accountId: account, type, ARN },
       ]
+    if (type === 'AWS::S3::AccessPoint')
+      return [{ ARN: ARN.replace(/\/object\/.*$/s, ''), accountId: ARN.split(':')[4] || account, type }]
     return [{ ARN, accountId: ARN.split(':')[4] || account, ...(type === undefined ? {} : { type }) }]
   })

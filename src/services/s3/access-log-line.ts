@@ -23,6 +23,8 @@ export type LoggedRequest = {
   readonly signatureVersion: string | undefined
   readonly authType: string | undefined
   readonly host: string | undefined
+  /** ARN of the access point through which it came. */
+  readonly accessPoint: string | undefined
 }
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
@@ -76,7 +78,7 @@ export const accessLogLine = (request: LoggedRequest): string =>
     field(request.authType),
     field(request.host),
     '-',
-    '-',
+    field(request.accessPoint),
     '-',
   ].join(' ')
 

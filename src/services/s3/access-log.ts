@@ -7,6 +7,7 @@ import type { AnsweredCall } from '../../kernel/service.ts'
 import { table } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { accessLogLine, methodOf, operationName } from './access-log-line.ts'
+import { accessPointArn, accessPointNamed } from './access-point.ts'
 import { Bucket, type BucketRecord, bucketArn, bucketOf, canonicalId } from './bucket.ts'
 import { configuration } from './bucket-configuration.ts'
 import { fail, type Input, type Operation, type Output } from './operation.ts'
@@ -71,7 +72,12 @@ const requesterOf = ({ principal }: Ctx): string => {
   return principal.kind === 'root' ? canonicalId(principal.account) : principal.arn
 }
 
-const lineOf = (ctx: Ctx, bucket: BucketRecord, { operation, input, output, error, status, bytes }: AnsweredCall) => {
+const lineOf = (
+  ctx: Ctx,
+  bucket: BucketRecord,
+  accessPoint: string | undefined,
+  { operation, input, output, error, status, bytes }: AnsweredCall,
+) => {
   const { request } = ctx
   const { headers, query } = request
   const key = textIn(input.Key)
@@ -105,13 +111,15 @@ const lineOf = (ctx: Ctx, bucket: BucketRecord, { operation, input, output, erro
     signatureVersion: headers.authorization !== undefined || inQuery ? 'SigV4' : undefined,
     authType: inQuery ? 'QueryString' : headers.authorization === undefined ? undefined : 'AuthHeader',
     host: headers.host,
+    accessPoint,
   })
 }
 
 /** Keeps a line for a call to a bucket that is logged. Deliveries of logs are not logged themselves: they would never end. */
 export const logAccess = async (ctx: Ctx, bucket: BucketRecord, call: AnsweredCall): Promise<void> => {
   if (!bucket.configured?.includes('logging') || ctx.principal.arn === logs.arn) return
-  const line = lineOf(ctx, bucket, call)
+  const point = await accessPointNamed(ctx, String(call.input.Bucket))
+  const line = lineOf(ctx, bucket, point && accessPointArn(point), call)
   await ctx.write(async (tx) => {
     tx.put(LogLine, { bucket: bucket.name, id: ctx.request.id, time: ctx.now().getTime(), line })
     tx.wake(deliverLogs.name, bucket.name, { in: gathering, at: { account: bucket.account, region: bucket.region } })

@@ -1,7 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { type Place, type ReadTx, table } from '../../store/store.ts'
-import type { AccountBlocks } from '../capabilities.ts'
-import type { BucketRecord, PublicAccessBlock } from './bucket.ts'
+import type { AccountBlocks, Buckets } from '../capabilities.ts'
+import { Bucket, type BucketRecord, type PublicAccessBlock } from './bucket.ts'
 
 /** What an account has set for all its buckets. */
 type AccountBlockRecord = PublicAccessBlock & { readonly account: string }
@@ -38,5 +38,22 @@ export const makeAccountBlocks = (at: (place: Place) => Ctx): AccountBlocks => {
       await ctx(account).write(async (tx) => tx.put(AccountBlock, { ...block, account }))
     },
     delete: (account) => ctx(account).write(async (tx) => tx.delete(AccountBlock, account)),
+  }
+}
+
+export const makeBuckets = (at: (place: Place) => Ctx): Buckets => {
+  const ctx = at({ account: '000000000000', region: 'us-east-1' })
+  return {
+    find: async (name) => {
+      const found = await ctx.read((tx) => tx.get(Bucket, name))
+      return found && { account: found.account, region: found.region, tags: found.tags ?? [] }
+    },
+    tag: (name, tags) =>
+      ctx.write(async (tx) => {
+        const found = await tx.get(Bucket, name)
+        if (!found) return
+        const { tags: _, ...bucket } = found
+        tx.put(Bucket, tags.length > 0 ? { ...bucket, tags } : bucket)
+      }),
   }
 }

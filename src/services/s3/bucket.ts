@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { type ReadTx, table } from '../../store/store.ts'
+import { hasAccessPoints } from './access-point.ts'
 import { type Acl, aclAsked, grantsOthers, hasGrantHeaders, isPublicAcl } from './acl.ts'
 import { dropConfigurations } from './bucket-configuration.ts'
 import { fail, type Operation } from './operation.ts'
@@ -230,9 +231,16 @@ export const HeadBucket: Operation<'HeadBucket'> = async (ctx, input) => {
 
 export const DeleteBucket: Operation<'DeleteBucket'> = (ctx, input) =>
   ctx.write(async (tx) => {
-    const { name } = await bucketOf(ctx, tx, input)
+    const bucket = await bucketOf(ctx, tx, input)
+    const { name } = bucket
     if (!(await isBucketEmpty(tx, name)))
       throw fail('BucketNotEmpty', 'The bucket you tried to delete is not empty', { BucketName: name })
+    if (await hasAccessPoints(tx, bucket))
+      throw fail(
+        'BucketHasAccessPointsAttached',
+        'The bucket you tried to delete has access points attached. Delete your access points before deleting your bucket.',
+        { BucketName: name },
+      )
     await dropUploads(tx, name)
     await dropConfigurations(tx, name)
     tx.delete(Bucket, name)

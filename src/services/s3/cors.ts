@@ -2,6 +2,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { AwsError } from '../../kernel/errors.ts'
 import { addressS3 } from '../../kernel/s3-address.ts'
 import type { Route } from '../../kernel/service.ts'
+import { calledBucket } from './access-point.ts'
 import { Bucket, bucketOf } from './bucket.ts'
 import { configuration } from './bucket-configuration.ts'
 import { type CorsRule, checkCorsRules, corsHeaders } from './cors-rules.ts'
@@ -60,7 +61,7 @@ const preflight = async (ctx: Ctx): Promise<Record<string, string>> => {
   if (method === undefined || !/^(GET|PUT|HEAD|POST|DELETE)$/.test(method))
     throw fail('BadRequest', `Invalid Access-Control-Request-Method: ${method ?? 'null'}`)
   const type = key === undefined ? 'BUCKET' : 'OBJECT'
-  const rules = await rulesOf(ctx, decoded(bucket))
+  const rules = await rulesOf(ctx, (await calledBucket(ctx, decoded(bucket))) ?? '')
   if (!rules) throw forbidden('CORS is not enabled for this bucket.', method, type)
   const names = asked
     .toLowerCase()

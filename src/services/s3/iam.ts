@@ -8,6 +8,7 @@ import type { Input, NS } from './operation.ts'
 import { bucketKeys, type Keys, requestKeys } from './request-keys.ts'
 import { resourcePolicy } from './resource-policy.ts'
 import { parseTagging, type Tag } from './tags.ts'
+import { guardingAccessPoints } from './through-access-point.ts'
 import { findCurrent, findVersion } from './versions.ts'
 
 // Actions, resources and condition keys ("Actions, resources, and condition keys for Amazon S3", service authorization
@@ -315,7 +316,7 @@ const creatingBucket: AccessRule<Input<'CreateBucket'>> = async (input, ctx) => 
 }
 
 export const access: AccessRules<NS> = {
-  operations: {
+  operations: guardingAccessPoints({
     ListBuckets: (_, ctx) => [
       {
         action: 's3:ListAllMyBuckets',
@@ -456,7 +457,7 @@ export const access: AccessRules<NS> = {
     GetBucketLogging: onBucket('s3:GetBucketLogging'),
     GetBucketAccelerateConfiguration: onBucket('s3:GetAccelerateConfiguration'),
     GetBucketRequestPayment: onBucket('s3:GetBucketRequestPayment'),
-  },
+  }),
 
   resourcePolicy,
 }

@@ -1,7 +1,8 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { accountBlocks, awsManagedKeys, vendedMetrics } from '../capabilities.ts'
+import { accessPoints, accountBlocks, awsManagedKeys, buckets, vendedMetrics } from '../capabilities.ts'
 import { deliverLogs, GetBucketLogging, LogLine, logAccess, PutBucketLogging } from './access-log.ts'
-import { AccountBlock, makeAccountBlocks } from './account.ts'
+import { AccessPoint, calledBucket, makeAccessPoints } from './access-point.ts'
+import { AccountBlock, makeAccountBlocks, makeBuckets } from './account.ts'
 import { auditFacts, dataEvents } from './audit.ts'
 import { intact } from './body-integrity.ts'
 import { Bucket, CreateBucket, DeleteBucket, GetBucketLocation, HeadBucket, ListBuckets } from './bucket.ts'
@@ -91,6 +92,7 @@ import {
 } from './replication.ts'
 import { checkPayer, GetBucketRequestPayment, PutBucketRequestPayment } from './requester-pays.ts'
 import { RestoreObject, restores } from './restore.ts'
+import { throughAccessPoints } from './through-access-point.ts'
 import { Part, Upload } from './upload.ts'
 import { GetBucketVersioning, PutBucketVersioning } from './versioning.ts'
 import { Current, Older } from './versions.ts'
@@ -98,9 +100,95 @@ import { DeleteBucketWebsite, GetBucketWebsite, PutBucketWebsite, websiteByHost,
 
 const neverConfigured = 'This cannot be configured yet; the answer is that of a bucket without it.'
 
+const operations = {
+  AbortMultipartUpload,
+  CompleteMultipartUpload,
+  CopyObject,
+  CreateBucket,
+  CreateMultipartUpload,
+  DeleteBucket,
+  DeleteBucketCors,
+  DeleteBucketEncryption,
+  DeleteBucketInventoryConfiguration,
+  DeleteBucketLifecycle,
+  DeleteBucketMetricsConfiguration,
+  DeleteBucketOwnershipControls,
+  DeleteBucketPolicy,
+  DeleteBucketReplication,
+  DeleteBucketTagging,
+  DeleteBucketWebsite,
+  DeleteObject,
+  DeleteObjectTagging,
+  DeleteObjects: intact(DeleteObjects),
+  DeletePublicAccessBlock,
+  GetBucketAccelerateConfiguration,
+  GetBucketAcl,
+  GetBucketCors,
+  GetBucketEncryption,
+  GetBucketLifecycleConfiguration,
+  GetBucketLocation,
+  GetBucketLogging,
+  GetBucketMetricsConfiguration,
+  GetBucketNotificationConfiguration,
+  GetBucketOwnershipControls,
+  GetBucketPolicy,
+  GetBucketPolicyStatus,
+  GetBucketReplication,
+  GetBucketRequestPayment,
+  GetBucketTagging,
+  GetBucketVersioning,
+  GetBucketWebsite,
+  GetObject,
+  GetObjectAcl,
+  GetObjectAttributes,
+  GetObjectLockConfiguration,
+  GetObjectLegalHold,
+  GetObjectRetention,
+  GetObjectTagging,
+  GetPublicAccessBlock,
+  HeadBucket,
+  HeadObject,
+  GetBucketInventoryConfiguration,
+  ListBucketInventoryConfigurations,
+  ListBucketMetricsConfigurations,
+  ListBuckets,
+  ListMultipartUploads,
+  ListObjectVersions,
+  ListObjects,
+  ListObjectsV2,
+  ListParts,
+  PutBucketAcl,
+  PutBucketCors: intact(PutBucketCors),
+  PutBucketEncryption: intact(PutBucketEncryption),
+  PutBucketInventoryConfiguration,
+  PutBucketLifecycleConfiguration: intact(PutBucketLifecycleConfiguration),
+  PutBucketLogging: intact(PutBucketLogging),
+  PutBucketMetricsConfiguration,
+  PutBucketRequestPayment: intact(PutBucketRequestPayment),
+  PutBucketNotificationConfiguration: intact(PutBucketNotificationConfiguration),
+  PutBucketOwnershipControls: intact(PutBucketOwnershipControls),
+  PutBucketPolicy: intact(PutBucketPolicy),
+  PutBucketReplication: intact(PutBucketReplication),
+  PutBucketTagging: intact(PutBucketTagging),
+  PutBucketVersioning: intact(PutBucketVersioning),
+  PutBucketWebsite: intact(PutBucketWebsite),
+  PutObject,
+  PutObjectAcl,
+  PutObjectLegalHold: intact(PutObjectLegalHold),
+  PutObjectLockConfiguration: intact(PutObjectLockConfiguration),
+  PutObjectRetention: intact(PutObjectRetention),
+  PutObjectTagging: intact(PutObjectTagging),
+  PutPublicAccessBlock: intact(PutPublicAccessBlock),
+  RestoreObject: intact(RestoreObject),
+  UpdateObjectEncryption: intact(UpdateObjectEncryption),
+  UploadPart,
+  UploadPartCopy,
+}
+
 export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   id: 's3',
   tables: [
+    AccessPoint,
     AccountBlock,
     Bucket,
     Configuration,
@@ -118,90 +206,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     Part,
     BucketKey,
   ],
-  operations: {
-    AbortMultipartUpload,
-    CompleteMultipartUpload,
-    CopyObject,
-    CreateBucket,
-    CreateMultipartUpload,
-    DeleteBucket,
-    DeleteBucketCors,
-    DeleteBucketEncryption,
-    DeleteBucketInventoryConfiguration,
-    DeleteBucketLifecycle,
-    DeleteBucketMetricsConfiguration,
-    DeleteBucketOwnershipControls,
-    DeleteBucketPolicy,
-    DeleteBucketReplication,
-    DeleteBucketTagging,
-    DeleteBucketWebsite,
-    DeleteObject,
-    DeleteObjectTagging,
-    DeleteObjects: intact(DeleteObjects),
-    DeletePublicAccessBlock,
-    GetBucketAccelerateConfiguration,
-    GetBucketAcl,
-    GetBucketCors,
-    GetBucketEncryption,
-    GetBucketLifecycleConfiguration,
-    GetBucketLocation,
-    GetBucketLogging,
-    GetBucketMetricsConfiguration,
-    GetBucketNotificationConfiguration,
-    GetBucketOwnershipControls,
-    GetBucketPolicy,
-    GetBucketPolicyStatus,
-    GetBucketReplication,
-    GetBucketRequestPayment,
-    GetBucketTagging,
-    GetBucketVersioning,
-    GetBucketWebsite,
-    GetObject,
-    GetObjectAcl,
-    GetObjectAttributes,
-    GetObjectLockConfiguration,
-    GetObjectLegalHold,
-    GetObjectRetention,
-    GetObjectTagging,
-    GetPublicAccessBlock,
-    HeadBucket,
-    HeadObject,
-    GetBucketInventoryConfiguration,
-    ListBucketInventoryConfigurations,
-    ListBucketMetricsConfigurations,
-    ListBuckets,
-    ListMultipartUploads,
-    ListObjectVersions,
-    ListObjects,
-    ListObjectsV2,
-    ListParts,
-    PutBucketAcl,
-    PutBucketCors: intact(PutBucketCors),
-    PutBucketEncryption: intact(PutBucketEncryption),
-    PutBucketInventoryConfiguration,
-    PutBucketLifecycleConfiguration: intact(PutBucketLifecycleConfiguration),
-    PutBucketLogging: intact(PutBucketLogging),
-    PutBucketMetricsConfiguration,
-    PutBucketRequestPayment: intact(PutBucketRequestPayment),
-    PutBucketNotificationConfiguration: intact(PutBucketNotificationConfiguration),
-    PutBucketOwnershipControls: intact(PutBucketOwnershipControls),
-    PutBucketPolicy: intact(PutBucketPolicy),
-    PutBucketReplication: intact(PutBucketReplication),
-    PutBucketTagging: intact(PutBucketTagging),
-    PutBucketVersioning: intact(PutBucketVersioning),
-    PutBucketWebsite: intact(PutBucketWebsite),
-    PutObject,
-    PutObjectAcl,
-    PutObjectLegalHold: intact(PutObjectLegalHold),
-    PutObjectLockConfiguration: intact(PutObjectLockConfiguration),
-    PutObjectRetention: intact(PutObjectRetention),
-    PutObjectTagging: intact(PutObjectTagging),
-    PutPublicAccessBlock: intact(PutPublicAccessBlock),
-    RestoreObject: intact(RestoreObject),
-    UpdateObjectEncryption: intact(UpdateObjectEncryption),
-    UploadPart,
-    UploadPartCopy,
-  },
+  operations: throughAccessPoints(operations),
   partial: {
     PutBucketInventoryConfiguration:
       'CSV only, not under KMS keys; no access tiers, access control lists and expiration dates.',
@@ -218,15 +223,20 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     GetBucketAccelerateConfiguration: neverConfigured,
   },
   access,
-  provides: [provide(accountBlocks, makeAccountBlocks)],
-  before: async (ctx, { input: { Bucket: bucket } }) => {
-    if (typeof bucket !== 'string') return
+  provides: [
+    provide(accountBlocks, makeAccountBlocks),
+    provide(accessPoints, makeAccessPoints),
+    provide(buckets, makeBuckets),
+  ],
+  before: async (ctx, { input }) => {
+    const bucket = await calledBucket(ctx, input.Bucket)
+    if (bucket === undefined) return
     await tellOrigin(ctx, bucket)
     await checkPayer(ctx, bucket)
   },
   after: async (ctx, call) => {
-    const { Bucket: name } = call.input
-    const bucket = typeof name === 'string' ? await ctx.read((tx) => tx.get(Bucket, name)) : undefined
+    const name = await calledBucket(ctx, call.input.Bucket)
+    const bucket = name === undefined ? undefined : await ctx.read((tx) => tx.get(Bucket, name))
     if (!bucket) return
     await logAccess(ctx, bucket, call)
     await countRequest(ctx, bucket, call)

@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { PolicyDocument, Statement } from '../../policy/policy.ts'
 import type { ReadTx } from '../../store/store.ts'
+import { accessPointByArn, blockOf } from './access-point.ts'
 import { publicAccessOf } from './account.ts'
 import { aclActions, bucketStatements, objectStatements, ownersAcl } from './acl.ts'
 import { Bucket, type BucketRecord } from './bucket.ts'
@@ -38,6 +39,7 @@ const rulesOver =
 
 /** The policy of a bucket or object for one action, and the account it belongs to; undefined where there is no such bucket. */
 export const resourcePolicy = async (ctx: Ctx, arn: string, action: string): Promise<Owned | undefined> => {
+  if (arn.includes(':accesspoint/')) return accessPointPolicy(ctx, arn.replace(/\/object\/.*$/s, ''))
   const [, name, key] = /^arn:aws:s3:::([^/*?]+)(?:\/(.*))?$/s.exec(arn) ?? []
   if (name === undefined) return undefined
   return ctx.read(async (tx) => {
@@ -58,6 +60,17 @@ export const resourcePolicy = async (ctx: Ctx, arn: string, action: string): Pro
     return byLists(bucket, record, arn, action, told, reading)
   })
 }
+
+/** What an access point says of who may come through it. */
+const accessPointPolicy = (ctx: Ctx, arn: string): Promise<Owned | undefined> =>
+  ctx.read(async (tx) => {
+    const point = await accessPointByArn(tx, arn)
+    if (!point) return undefined
+    const document = point.policy === undefined ? undefined : (JSON.parse(point.policy) as PolicyDocument)
+    const stranger = ctx.principal.kind !== 'service' && ctx.principal.account !== point.account
+    const restricted = stranger && document && isPublic(document) && (await blockOf(tx, point)).restrictPublicBuckets
+    return { account: point.account, ...documentOf(restricted ? [] : statementsOf(document)) }
+  })
 
 const byLists = (
   bucket: BucketRecord,

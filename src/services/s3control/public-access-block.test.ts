@@ -10,9 +10,9 @@ import {
   DeletePublicAccessBlockCommand,
   GetPublicAccessBlockCommand,
   PutPublicAccessBlockCommand,
-  S3ControlClient,
 } from '@aws-sdk/client-s3-control'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { s3Control } from '../../../test/s3-hosts.ts'
 import { allow, type Keys, type Story, story } from '../../../test/story.ts'
 
 let drydock: Story
@@ -25,26 +25,7 @@ beforeAll(async () => {
 })
 afterAll(() => drydock.close())
 
-/** The SDK puts the account before the host's name, which no resolver of ours knows. */
-const control = (keys?: Keys) => {
-  const endpoint = new URL(drydock.endpoint)
-  endpoint.hostname = 'localhost'
-  const client = new S3ControlClient({
-    endpoint: endpoint.href,
-    region: 'us-east-1',
-    credentials: keys ?? drydock.root,
-    maxAttempts: 1,
-  })
-  client.middlewareStack.add(
-    (next) => (args) => {
-      const request = args.request as { hostname: string }
-      request.hostname = new URL(drydock.endpoint).hostname
-      return next(args)
-    },
-    { step: 'build', priority: 'high' },
-  )
-  return client
-}
+const control = (keys?: Keys) => s3Control(drydock, keys)
 
 test('the account’s block covers every bucket, policies and lists', async () => {
   const Bucket = 'open-bucket'

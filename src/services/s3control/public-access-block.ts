@@ -1,14 +1,7 @@
-import type { Ctx } from '../../kernel/context.ts'
 import { accountBlocks } from '../capabilities.ts'
-import { accessDenied, fail, type Operation } from './operation.ts'
+import { accountOf, fail, type Operation } from './operation.ts'
 
 // The public access block of a whole account ("Configuring block public access settings for your account", S3 user guide).
-
-/** The account a request names must be the caller's. Throws AccessDenied. */
-const accountOf = (ctx: Ctx, { AccountId }: { readonly AccountId?: string | undefined }): string => {
-  if (AccountId !== undefined && AccountId !== ctx.account) throw accessDenied()
-  return ctx.account
-}
 
 export const PutPublicAccessBlock: Operation<'PutPublicAccessBlock'> = async (ctx, input) => {
   const { BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets } =

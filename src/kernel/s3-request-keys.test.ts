@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { requestKeys } from './request-keys.ts'
+import { requestKeys } from './s3-request-keys.ts'
 
 const received = Date.parse('2026-11-23T09:10:00Z')
 const keysOf = (query: string, headers: Record<string, string> = {}) =>
