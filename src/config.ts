@@ -27,6 +27,8 @@ const schema = z.strictObject({
     .string()
     .regex(/^(unix|tcp|http):\/\//, 'must begin with unix://, tcp:// or http://')
     .optional(),
+  /** Whether privileged builds run, where there is a container engine: what they do to this host is as root does it. */
+  privileged: flag(),
   json: flag(),
   /** Root file systems for instances and builds: name to a folder or a tarball. In `drydock.yaml` only. */
   images: z.record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}$/), z.string().min(1)).default({}),

@@ -86,7 +86,13 @@ const compose = async (
   const computeParts = { folder: join(data, 'compute'), endpoint: () => endpoint, door }
   const compute =
     parts.compute?.(computeParts) ??
-    hostCompute({ ...computeParts, mode: config.compute, log, dockerHost: config.dockerHost })
+    hostCompute({
+      ...computeParts,
+      mode: config.compute,
+      log,
+      dockerHost: config.dockerHost,
+      privileged: config.privileged,
+    })
 
   const folder = join(data, 'services')
   const services = await loadServices()

@@ -43,6 +43,7 @@ const program = (): Command => {
     .option('--region <name>', 'where a request names none (default us-east-1)')
     .option('--auth <mode>', 'enforce or trust (default enforce)')
     .option('--compute <driver>', 'auto, sandbox, docker, process or fake (default auto)')
+    .option('--privileged', 'let privileged builds use the container engine: as good as root of this host')
     .option('--json', 'log lines as JSON')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default info)')
     .action(async (options) => (await import('./up.ts')).up(options))

@@ -1,5 +1,5 @@
 import type { Logger } from '../kernel/context.ts'
-import type { Capabilities, ComputeDriver, TaskHandle, TaskSpec } from './driver.ts'
+import type { Capabilities, ComputeDriver, Image, TaskHandle, TaskSpec } from './driver.ts'
 import { ComputeError } from './driver.ts'
 
 export type ComputeMode = 'auto' | 'sandbox' | 'docker' | 'process' | 'fake'
@@ -18,7 +18,7 @@ export interface Compute extends ComputeDriver {
   probeAll(): Promise<readonly Capabilities[]>
 }
 
-const kindOf = ({ image }: TaskSpec): Capabilities['images'][number] =>
+const kindOf = (image: Image): Capabilities['images'][number] =>
   'host' in image ? 'host' : 'folder' in image ? 'folder' : 'tarball' in image ? 'tarball' : 'docker'
 
 /**
@@ -50,7 +50,9 @@ export const composeCompute = (parts: {
     for (const driver of chosen) {
       const found = await probe(driver)
       if (!found.available) reasons.push(`${driver.name}: ${found.notes.join(' ')}`)
-      else if (!found.images.includes(kindOf(spec))) reasons.push(`${driver.name} has no ${kindOf(spec)} images.`)
+      else if (!found.images.includes(kindOf(spec.image)))
+        reasons.push(`${driver.name} has no ${kindOf(spec.image)} images.`)
+      else if (spec.privileged && !found.privileged) reasons.push(`${driver.name} has no privileged mode.`)
       else if (spec.kind === 'machine' && !found.machines) reasons.push(`${driver.name} has no machines.`)
       else if (spec.network !== 'host' && !found.addresses)
         reasons.push(`${driver.name} has no addresses: ${found.notes.join(' ')}`)
@@ -82,11 +84,17 @@ export const composeCompute = (parts: {
         addresses: able.some(({ addresses }) => addresses),
         peers: able.some(({ peers }) => peers),
         limits: first.limits,
+        privileged: able.some(({ privileged }) => privileged),
         notes: found.flatMap(({ driver, notes }) => notes.map((note) => `${driver}: ${note}`)),
         missing: found.flatMap(({ missing }) => missing),
       }
     },
     probeAll: () => Promise.all(drivers.filter((driver) => mode === 'fake' || driver.name !== 'fake').map(probe)),
+    async fetch(image) {
+      for (const driver of chosen)
+        if ((await probe(driver)).available && (await probe(driver)).images.includes(kindOf(image)))
+          return driver.fetch?.(image)
+    },
     start: async (spec) => (await pick(spec)).start(spec),
     async attach(handle) {
       for (const driver of owners(handle)) {

@@ -72,17 +72,25 @@ export type DockerOptions = {
   readonly endpoint: () => string
   /** `DOCKER_HOST`, in the engine's own words; the usual sockets unless told. */
   readonly host?: string | undefined
+  /** Whether tasks may be privileged. */
+  readonly privileged?: boolean
 }
 
 /** Heavy, and of use only where an engine is: loaded when one is first asked. */
 const dockerode = (): typeof Docker => createRequire(import.meta.url)('dockerode')
 
+/** The engine's own socket, where it listens at one. */
+const socketOf = (host: string | undefined): string | undefined =>
+  host
+    ? host.startsWith('unix://')
+      ? host.slice('unix://'.length)
+      : undefined
+    : SOCKETS.find((path) => existsSync(path))
+
 const connect = (host: string | undefined): Docker | undefined => {
-  if (!host) {
-    const socket = SOCKETS.find((path) => existsSync(path))
-    return socket ? new (dockerode())({ socketPath: socket }) : undefined
-  }
-  if (host.startsWith('unix://')) return new (dockerode())({ socketPath: host.slice('unix://'.length) })
+  const socketPath = socketOf(host)
+  if (socketPath) return new (dockerode())({ socketPath })
+  if (!host) return undefined
   const { hostname, port } = new URL(host.replace(/^tcp:/, 'http:'))
   return new (dockerode())({ protocol: 'http', host: hostname, port: Number(port || 2375) })
 }
@@ -99,6 +107,7 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
     return connected
   }
   const owner = short(folder)
+  const privilege = options.privileged ? socketOf(options.host) : undefined
   const nameOf = (id: string) => `drydock-${owner}-${id}`
   const engine = (): Docker => {
     const docker = reach()
@@ -204,7 +213,11 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
       if (!real) throw new ComputeError('host', `There is no ${source} to mount at ${target}.`)
       mounts.push({ Type: 'bind', Source: real, Target: target, ReadOnly: !writable })
     }
-    const { memoryMiB, cpus, processes } = spec.limits ?? {}
+    if (spec.privileged && privilege)
+      mounts.push({ Type: 'bind', Source: privilege, Target: '/var/run/docker.sock', ReadOnly: false })
+    const { memoryMiB, processes } = spec.limits ?? {}
+    // An engine takes no more processors than there are.
+    const cpus = spec.limits?.cpus && Math.min(spec.limits.cpus, (await engine().info()).NCPU)
     await engine()
       .createContainer({
         name: nameOf(spec.id),
@@ -336,6 +349,8 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
     if (!/^[a-z0-9-]{1,63}$/.test(spec.id)) throw new ComputeError('host', `${spec.id} is no task id.`)
     if (spec.network !== 'host')
       throw new ComputeError('unsupported', 'The docker driver gives no addresses in a VPC; the sandbox does.')
+    if (spec.privileged && privilege === undefined)
+      throw new ComputeError('unsupported', 'Privileged tasks are not allowed on this server.')
     let found = await inspect(spec.id)
     if (!found) {
       await create(spec)
@@ -403,6 +418,7 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
         addresses: false,
         peers: false,
         limits: false,
+        privileged: false,
         notes: [reason],
         missing: [{ program: 'docker', adds: 'images from registries', install: 'apt-get install docker.io' }],
       })
@@ -420,6 +436,7 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
           addresses: false,
           peers: false,
           limits: Boolean(info.MemoryLimit && info.CpuCfsQuota && info.PidsLimit),
+          privileged: privilege !== undefined,
           notes: [
             `Engine ${info.ServerVersion} on ${info.OperatingSystem}, storage ${info.Driver}.`,
             'Containers use the network of the host: no addresses in a VPC, no packet rules, no metadata or credential doors.',
@@ -431,6 +448,7 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
         return nothing(`The container engine does not answer: ${messageOf(error)}`)
       }
     },
+    fetch: async (image) => void (await prepareImage(image)),
     start: (spec) =>
       inTurn(spec.id, () =>
         start(spec).catch((error: unknown) => {

@@ -44,6 +44,8 @@ export type TaskSpec = {
   /** Host folders (or files) seen inside. Read-only unless `writable`. */
   readonly mounts?: readonly { readonly source: string; readonly target: string; readonly writable?: boolean }[]
   readonly limits?: { readonly memoryMiB?: number; readonly cpus?: number; readonly processes?: number }
+  /** The container engine of the host at `/var/run/docker.sock`: as good as root of the host. Only where the driver is `privileged`. */
+  readonly privileged?: boolean
   /** `host`: the host's network (builds need the internet); else a place in a VPC. */
   readonly network: 'host' | Attachment
 }
@@ -101,6 +103,8 @@ export type Capabilities = {
   /** Machines of a VPC reach each other, as far as their packet rules admit it; else each is alone with its doors. */
   readonly peers: boolean
   readonly limits: boolean
+  /** Privileged tasks run: there is a container engine, and whoever runs the server allows it. */
+  readonly privileged: boolean
   /** One sentence each, for people: what was found, what is weaker than it could be and why. */
   readonly notes: readonly string[]
   /** Programs that are absent, what each would add, and how to install it. */
@@ -125,6 +129,8 @@ export interface ComputeDriver {
   probe(): Promise<Capabilities>
   /** What each driver behind this one can do, for a driver that stands for several. */
   probeAll?(): Promise<readonly Capabilities[]>
+  /** Brings an image to where tasks are started from it, for drivers that fetch them. Rejects with `ComputeError`. */
+  fetch?(image: Image): Promise<void>
   /** Starts what `spec` says; the same id twice is the same task. Rejects with `ComputeError` when this host cannot. */
   start(spec: TaskSpec): Promise<RunningTask>
   /** Finds a task again after a restart; `undefined` when it no longer runs and left no exit status to report. */

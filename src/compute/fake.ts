@@ -313,6 +313,7 @@ export const fakeCompute = (
         addresses: true,
         peers: true,
         limits: true,
+        privileged: true,
         notes: ['Nothing runs: tasks do what a test scripted.'],
         missing: [],
       }

@@ -17,15 +17,17 @@ export const hostCompute = (parts: {
   readonly log: Logger
   /** `DOCKER_HOST`; the usual sockets unless told. */
   readonly dockerHost?: string | undefined
+  /** Whether tasks may be privileged, where a container engine runs them. */
+  readonly privileged?: boolean
 }): Compute => {
-  const { folder, endpoint, door, mode, log, dockerHost } = parts
+  const { folder, endpoint, door, mode, log, dockerHost, privileged = false } = parts
   return composeCompute({
     mode,
     log,
     drivers: [
       ...(mode === 'fake' ? [fakeCompute(undefined, undefined, endpoint)] : []),
       sandboxDriver({ folder: join(folder, 'sandbox'), endpoint, door, log }),
-      dockerDriver({ folder: join(folder, 'docker'), endpoint, host: dockerHost }),
+      dockerDriver({ folder: join(folder, 'docker'), endpoint, host: dockerHost, privileged }),
       ...(mode === 'process' ? [processDriver({ folder: join(folder, 'process'), endpoint })] : []),
     ],
   })

@@ -131,6 +131,7 @@ export const processDriver = (options: { folder: string; endpoint: () => string 
         'unsupported',
         'Plain processes are tasks on the host network; machines need the sandbox or a container engine.',
       )
+    if (spec.privileged) throw new ComputeError('unsupported', 'Plain processes have no privileged mode.')
     if (!('host' in spec.image))
       throw new ComputeError('unsupported', "Plain processes know only the host's own system, no images.")
     const kept = await readSpec(spec.id)
@@ -217,6 +218,7 @@ export const processDriver = (options: { folder: string; endpoint: () => string 
         addresses: false,
         peers: false,
         limits: false,
+        privileged: false,
         notes: [
           'NO ISOLATION: tasks are plain processes of this user and see, read and change all that this user may.',
           'Paths of mounts and files are replaced by their places on the host where the task names them, and nowhere else. No machines, no limits.',

@@ -237,6 +237,7 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     if (!ID.test(spec.id)) throw new ComputeError('host', `${spec.id} is no task id.`)
     const { capabilities, cgroups } = await host()
     if (!capabilities.available) throw new ComputeError('unsupported', capabilities.notes.join(' '))
+    if (spec.privileged) throw new ComputeError('unsupported', 'The sandbox has no privileged mode.')
     if (spec.network !== 'host' && !capabilities.addresses)
       throw new ComputeError(
         'unsupported',

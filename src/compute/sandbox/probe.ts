@@ -76,6 +76,7 @@ export const probeHost = async (folder: string, without: readonly string[] = [])
       addresses: false,
       peers: false,
       limits: false,
+      privileged: false,
       notes: [reason],
       missing: missing.map(({ program, adds, install }) => ({ program, adds, install })),
     },
@@ -207,6 +208,7 @@ export const probeHost = async (folder: string, without: readonly string[] = [])
       addresses,
       peers: network === 'vpc',
       limits,
+      privileged: false,
       notes,
       missing: missing
         .filter((one) => one.for !== 'users' || rights !== 'root')

@@ -23,7 +23,7 @@ import { type BuildLog, buildLog, LogDenied } from './build-log.ts'
 import { type Buildspec, phaseNames } from './buildspec.ts'
 import { saveCache } from './cache.ts'
 import { closeDoors } from './credentials.ts'
-import { imageOf, PhaseFailure } from './environment.ts'
+import { checkHost, hostRemarks, PhaseFailure } from './environment.ts'
 import { publishMetrics } from './events.ts'
 import { capacityOf, Fleet, fleetNameOf } from './fleet.ts'
 import { follow } from './follow.ts'
@@ -133,6 +133,7 @@ const provision = async (ctx: Ctx, queued: BuildRecord): Promise<StepResult> => 
   const log = buildLog(ctx, queued, [])
   const role = serviceRoleOf(ctx, queued)
   let build: BuildRecord | undefined = queued
+  let opened = false
   try {
     build = await leaveQueue(ctx, queued.id)
     if (!build) return done()
@@ -146,7 +147,8 @@ const provision = async (ctx: Ctx, queued: BuildRecord): Promise<StepResult> => 
       )
     })
     await log.open()
-    await checkImage(ctx, build)
+    opened = true
+    await checkHost(ctx, build)
     log.say('Waiting for agent ping', 'Waiting for DOWNLOAD_SOURCE', 'Phase is DOWNLOAD_SOURCE')
     build = await changeBuild(ctx, queued.id, (fresh) => ({
       ...pass(fresh, 'PROVISIONING', 'DOWNLOAD_SOURCE', now(ctx)),
@@ -154,7 +156,7 @@ const provision = async (ctx: Ctx, queued: BuildRecord): Promise<StepResult> => 
     }))
     if (!build) return done()
     const { plan, fetched, said } = await prepare(ctx, role, build)
-    log.say(...said, ...imageRemark(ctx, build))
+    log.say(...said, ...(await hostRemarks(ctx, build)))
     const version = fetched.resolvedVersion
     build = await changeBuild(
       ctx,
@@ -168,25 +170,10 @@ const provision = async (ctx: Ctx, queued: BuildRecord): Promise<StepResult> => 
     const [result] = await Promise.all([begin(ctx, build, plan, log), log.flush()])
     return result
   } catch (error) {
+    if (opened) build = await changeBuild(ctx, queued.id, (fresh) => ({ ...fresh, logging: true }))
     return giveUp(ctx, build ?? queued, error, log)
   }
 }
-
-const checkImage = async (ctx: Ctx, build: BuildRecord): Promise<void> => {
-  const { image } = build.environment
-  if (!('docker' in imageOf(ctx, image))) return
-  const { images, driver } = await ctx.compute.probe()
-  if (!images.includes('docker'))
-    throw new PhaseFailure(
-      'BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE',
-      `Unable to pull customer's container image. ${image} needs a container engine: the compute driver ${driver} has none. Images named aws/codebuild/… run without one`,
-    )
-}
-
-const imageRemark = (ctx: Ctx, build: BuildRecord): string[] =>
-  'host' in imageOf(ctx, build.environment.image)
-    ? [`The image ${build.environment.image} stands for this host's own system (compute driver ${ctx.compute.name})`]
-    : []
 
 /** A build that ends between two phases shows it in the next one: there is always a phase to blame. */
 const withOpenPhase = (build: BuildRecord, at: number): BuildRecord =>

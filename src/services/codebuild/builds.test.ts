@@ -238,6 +238,20 @@ console.log((await new sts.STSClient().send(new sts.GetCallerIdentityCommand()))
     expect(contextOf(unknown, 'DOWNLOAD_SOURCE')?.message).toMatch(/^Unknown runtime named 'cobol'/)
   })
 
+  it('has the memory, the processors and the privilege that its environment says', async () => {
+    await project()
+    await run({ computeTypeOverride: 'BUILD_GENERAL1_LARGE', privilegedModeOverride: true })
+    expect(drydock.compute.started.at(-1)).toMatchObject({
+      limits: { memoryMiB: 16 * 1024, cpus: 8 },
+      privileged: true,
+    })
+    const found = await drydock.compute.probe()
+    drydock.compute.probe = async () => ({ ...found, limits: false })
+    const build = await run()
+    expect(drydock.compute.started.at(-1)?.privileged).toBeUndefined()
+    expect(await logOf(build)).toContain('# The compute driver fake sets no limits: the compute type has no effect')
+  })
+
   it('needs an engine for other images', async () => {
     await project()
     const found = await drydock.compute.probe()

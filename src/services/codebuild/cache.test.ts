@@ -40,7 +40,7 @@ it('what is kept on the host spares the next build its work, until it is invalid
     codebuild.send(
       new UpdateProjectCommand({ name: 'app', cache: { type: 'LOCAL', modes: ['LOCAL_DOCKER_LAYER_CACHE'] } }),
     ),
-  ).rejects.toMatchObject({ name: 'NotImplemented' })
+  ).rejects.toMatchObject({ name: 'InvalidInputException' })
   await expect(codebuild.send(new UpdateProjectCommand({ name: 'app', cache: { type: 'S3' } }))).rejects.toMatchObject({
     name: 'InvalidInputException',
   })

@@ -1,4 +1,4 @@
-import type { Image } from '../../compute/driver.ts'
+import type { Image, TaskSpec } from '../../compute/driver.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { type BuildRecord, buildArn, logNames } from './build.ts'
@@ -22,6 +22,54 @@ export const imageOf = ({ images }: Pick<Ctx, 'images'>, name: string): Image =>
   /^(public\.ecr\.aws|aws)\/codebuild\//.test(name)
     ? { host: true }
     : (images.find((registered) => registered.name === name)?.image ?? { docker: name })
+
+/** GiB of memory and processors ("Build environment compute modes and types", CodeBuild user guide). */
+const computeTypes: Readonly<Record<string, readonly [memory: number, cpus: number]>> = {
+  BUILD_GENERAL1_SMALL: [4, 2],
+  BUILD_GENERAL1_MEDIUM: [8, 4],
+  BUILD_GENERAL1_LARGE: [16, 8],
+  BUILD_GENERAL1_XLARGE: [72, 36],
+  BUILD_GENERAL1_2XLARGE: [144, 72],
+}
+
+/** What an environment may use of memory and processors. */
+export const limitsOf = ({
+  computeType,
+}: Pick<BuildRecord['environment'], 'computeType'>): Pick<TaskSpec, 'limits'> => {
+  const [memory, cpus] = computeTypes[computeType] ?? []
+  return memory && cpus ? { limits: { memoryMiB: memory * 1024, cpus } } : {}
+}
+
+/**
+ * Whether this host has what an environment needs; brings its image there.
+ * @throws PhaseFailure and ComputeError with what PROVISIONING shows.
+ */
+export const checkHost = async (ctx: Ctx, { environment }: Pick<BuildRecord, 'environment'>): Promise<void> => {
+  const image = imageOf(ctx, environment.image)
+  const { images, driver, privileged } = await ctx.compute.probe()
+  if ('docker' in image && !images.includes('docker'))
+    throw new PhaseFailure(
+      'BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE',
+      `Unable to pull customer's container image. ${environment.image} needs a container engine: the compute driver ${driver} has none. Images named aws/codebuild/… run without one`,
+    )
+  if (environment.privilegedMode && !privileged)
+    throw new PhaseFailure(
+      'CLIENT_ERROR',
+      `Privileged mode is not available: the compute driver ${driver} gives no privilege. It takes a container engine on this host, and a server started with --privileged`,
+    )
+  if ('docker' in image) await ctx.compute.fetch?.(image)
+}
+
+/** Sentences for the log about what this host does not do for an environment. */
+export const hostRemarks = async (ctx: Ctx, { environment }: Pick<BuildRecord, 'environment'>): Promise<string[]> => {
+  const { limits, driver } = await ctx.compute.probe()
+  return [
+    ...('host' in imageOf(ctx, environment.image)
+      ? [`The image ${environment.image} stands for this host's own system (compute driver ${ctx.compute.name})`]
+      : []),
+    ...(limits ? [] : [`The compute driver ${driver} sets no limits: the compute type has no effect`]),
+  ]
+}
 
 export type Variables = {
   readonly values: Readonly<Record<string, string>>

@@ -84,7 +84,7 @@ import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from 
 
 const projectGaps =
   'Refused with NotImplemented: statuses reported to a source’s provider, CodeConnections, ' +
-  'VPCs, file systems, caches of Docker layers, other environments than Linux containers.'
+  'VPCs, file systems, other environments than Linux containers.'
 
 export const service = defineService<NS>()({
   id: 'codebuild',
@@ -170,8 +170,8 @@ export const service = defineService<NS>()({
     CreateProject: projectGaps,
     UpdateProject: projectGaps,
     StartBuild:
-      'Runtimes are those of the host or image, none are installed; the compute type sets no limits and privileged mode gives ' +
-      'no privilege, curated images stand for the host system.',
+      'Runtimes are those of the host or image, none are installed; curated images stand for the host system. Privileged mode is ' +
+      'the container engine’s socket, where there is an engine and the server is started with --privileged; else such builds are refused.',
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
     UpdateProjectVisibility: 'Builds and their logs are shown below a path of this server; artifacts are not.',
     StartSandbox:

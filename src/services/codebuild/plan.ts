@@ -9,7 +9,7 @@ import type { BuildRecord } from './build.ts'
 import { type Buildspec, parseBuildspec, phaseNames } from './buildspec.ts'
 import { type CachePlan, cacheFolders, restoreCache } from './cache.ts'
 import { openDoor } from './credentials.ts'
-import { builtInVariables, gitHelperVariables, imageOf, PhaseFailure, userVariables } from './environment.ts'
+import { builtInVariables, gitHelperVariables, imageOf, limitsOf, PhaseFailure, userVariables } from './environment.ts'
 import { reportPaths } from './report-upload.ts'
 import { outsideFolder, planRunner } from './runner.ts'
 import { type Fetched, fetchSources, findBuildspec } from './source.ts'
@@ -188,5 +188,7 @@ export const taskOf = (ctx: Ctx, build: BuildRecord, plan: PlanRecord): TaskSpec
   env: sealedOf(ctx, plan).env,
   workdir: plan.sourceFolder,
   mounts: [{ source: folders(ctx, build).view.outside, target: '/codebuild', writable: true }],
+  ...limitsOf(build.environment),
+  ...(build.environment.privilegedMode ? { privileged: true } : {}),
   network: 'host',
 })

@@ -97,6 +97,7 @@ describe('projects', () => {
     ['S3 artifacts without a bucket', { artifacts: { type: 'S3' } }],
     ['secondary sources without identifier', { secondarySources: [{ type: 'S3', location: 'bucket/key' }] }],
     ['a role of another account', { serviceRole: 'arn:aws:iam::999999999999:role/other' }],
+    ['layers without privilege', { cache: { type: 'LOCAL', modes: ['LOCAL_DOCKER_LAYER_CACHE'] } }],
     ['no role at all', { serviceRole: 'builder' }],
     ['a role that is not there', { serviceRole: 'arn:aws:iam::000000000000:role/nobody' }],
   ]
@@ -107,7 +108,6 @@ describe('projects', () => {
 
   const absent: [string, Partial<CreateProjectCommandInput>][] = [
     ['VPCs', { vpcConfig: { vpcId: 'vpc-1', subnets: [], securityGroupIds: [] } }],
-    ['caches of Docker layers', { cache: { type: 'LOCAL', modes: ['LOCAL_DOCKER_LAYER_CACHE'] } }],
   ]
   it.each(absent)('say that %s are not done', async (_, more) => {
     await expect(create(more)).rejects.toMatchObject({ $metadata: { httpStatusCode: 501 } })

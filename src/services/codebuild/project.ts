@@ -186,14 +186,14 @@ export const checkLogsConfig = (logs: LogsConfig | undefined): void => {
     throw invalid('Invalid logs config: location must be a valid S3 bucket and path if S3 logs are enabled')
 }
 
-/** A cache in S3 needs a place; layers of Docker images cannot be kept. */
-export const checkCache = (cache: Cache): void => {
+/** A cache in S3 needs a place; one of Docker's layers needs privileged mode. */
+export const checkCache = (cache: Cache, environment: Environment): void => {
   if (cache.type === 'S3' && !parseS3Location(`${cache.location ?? ''}/x`))
     throw invalid('Invalid cache: location must be a valid S3 bucket, followed by slash and the prefix')
   if (cache.type === 'LOCAL' && !cache.modes?.length)
     throw invalid('Invalid cache: modes must be specified if cache type is LOCAL')
-  if (cache.type === 'LOCAL' && cache.modes?.includes('LOCAL_DOCKER_LAYER_CACHE'))
-    throw notImplemented('caches of Docker layers (LOCAL_DOCKER_LAYER_CACHE)')
+  if (cache.type === 'LOCAL' && cache.modes?.includes('LOCAL_DOCKER_LAYER_CACHE') && !environment.privilegedMode)
+    throw invalid('Invalid cache: privilegedMode must be enabled to use LOCAL_DOCKER_LAYER_CACHE')
 }
 
 const checkPair = (source: Source, artifacts: Artifacts): void => {
@@ -271,7 +271,7 @@ const check = (project: ProjectRecord): void => {
   checkSecondaryArtifacts(project.secondaryArtifacts)
   checkEnvironment(project.environment)
   checkLogsConfig(project.logsConfig)
-  checkCache(project.cache)
+  checkCache(project.cache, project.environment)
   checkPair(project.source, project.artifacts)
   if (project.source.type === 'NO_SOURCE' && !project.source.buildspec)
     throw invalid('Invalid project source: a buildspec is required if source type is NO_SOURCE')

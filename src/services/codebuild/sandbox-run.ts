@@ -6,7 +6,7 @@ import { again, done, type Reconciler, type StepResult } from '../../work/reconc
 import type { BuildRecord, PhaseContext, Status } from './build.ts'
 import { parseBuildspec } from './buildspec.ts'
 import { closeDoors, openDoor } from './credentials.ts'
-import { builtInVariables, imageOf, PhaseFailure, userVariables } from './environment.ts'
+import { builtInVariables, checkHost, imageOf, limitsOf, PhaseFailure, userVariables } from './environment.ts'
 import { folders, removeFolder } from './plan.ts'
 import {
   Command,
@@ -86,6 +86,7 @@ const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
     if (!sandbox) return done()
     const role = roleOfSandbox(ctx, sandbox)
     await role.principal()
+    await checkHost(ctx, sandbox.settings)
     const { all, view, scratch } = folders(ctx, sandbox)
     await removeFolder(all)
     await mkdir(scratch, { recursive: true, mode: 0o700 })
@@ -103,6 +104,8 @@ const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
       env,
       workdir: fetched.folder,
       mounts: [{ source: view.outside, target: '/codebuild', writable: true }],
+      ...limitsOf(build.environment),
+      ...(build.environment.privilegedMode ? { privileged: true } : {}),
       network: 'host',
     })
     const version = fetched.resolvedVersion

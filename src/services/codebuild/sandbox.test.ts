@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CloudWatchLogsClient, GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
@@ -23,7 +23,7 @@ import { systemClock } from '../../work/clock.ts'
 // Builds as a user has them: real processes in Linux namespaces, a real clock.
 
 const probed = await mkdtemp(join(tmpdir(), 'drydock-probe-'))
-const { available, notes } = await sandboxDriver({ folder: probed, endpoint: () => '' }).probe()
+const { available, limits, notes } = await sandboxDriver({ folder: probed, endpoint: () => '' }).probe()
 if (!available) console.log(`Skipped: builds in the sandbox. ${notes.join(' ')}`)
 afterAll(() => rm(probed, { recursive: true, force: true }))
 
@@ -51,7 +51,7 @@ describe.skipIf(!available)('in the sandbox', () => {
   })
 
   /** Starts a build of this buildspec in a project of its own. */
-  const open = async (buildspec: string) => {
+  const open = async (buildspec: string, more: { privilegedMode?: boolean } = {}) => {
     const name = `app-${++projects}`
     const codebuild = drydock.client(CodeBuildClient)
     await codebuild.send(
@@ -63,6 +63,7 @@ describe.skipIf(!available)('in the sandbox', () => {
           type: 'LINUX_CONTAINER',
           image: 'aws/codebuild/standard:7.0',
           computeType: 'BUILD_GENERAL1_SMALL',
+          ...more,
         },
         serviceRole: role,
       }),
@@ -88,6 +89,35 @@ describe.skipIf(!available)('in the sandbox', () => {
     )
     return (events ?? []).map(({ message = '' }) => message)
   }
+
+  it('privileged mode is refused in the log and in the phase', async () => {
+    const build = await when(
+      await open('version: 0.2\nphases: {build: {commands: [id]}}', { privilegedMode: true }),
+      ended,
+    )
+    const phase = build.phases?.find(({ phaseType }) => phaseType === 'PROVISIONING')
+    expect(phase).toMatchObject({ phaseStatus: 'FAILED', contexts: [{ statusCode: 'CLIENT_ERROR' }] })
+    expect(phase?.contexts?.[0]?.message).toMatch(/^Privileged mode is not available: the compute driver sandbox/)
+    expect((await logOf(build)).join('\n')).toContain(phase?.contexts?.[0]?.message)
+  })
+
+  it.skipIf(!limits)('the compute type says how much memory and how many processors there are', async () => {
+    // Read from outside: a task does not see the groups it is in.
+    const id = await open('version: 0.2\nphases: {build: {commands: [sleep 600]}}')
+    await when(id, ({ currentPhase }) => currentPhase === 'BUILD')
+    const group = `drydock-build-${id.split(':')[1]}`
+    const limit = async () => {
+      for (const root of ['/sys/fs/cgroup/memory', '/sys/fs/cgroup'])
+        for (const path of await readdir(root, { recursive: true }).catch(() => []))
+          if (path.endsWith(`${group}/memory.limit_in_bytes`) || path.endsWith(`${group}/memory.max`))
+            return Number(await readFile(join(root, path), 'utf8'))
+      return undefined
+    }
+    expect(await limit()).toBe(4 * 1024 ** 3)
+    await drydock.client(CodeBuildClient).send(new StopBuildCommand({ id }))
+    await when(id, ended)
+    expect(await limit()).toBeUndefined()
+  })
 
   it('a build makes artifacts from absolute paths, whatever modes it leaves', async () => {
     const id = await open(`version: 0.2

@@ -138,7 +138,7 @@ export const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'Start
   checkEnvironment(environment)
   checkLogsConfig(logsConfig)
   const cache = input.cacheOverride ?? project.cache
-  checkCache(cache)
+  checkCache(cache, environment)
   const sourceVersion = input.sourceVersion || (input.sourceTypeOverride ? undefined : project.sourceVersion)
   const limit = input.autoRetryLimitOverride ?? project.autoRetryLimit ?? 0
   return {
