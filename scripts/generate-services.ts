@@ -15,6 +15,8 @@ const moreSigningNames: Record<string, string[]> = {
   s3control: ['s3express', 's3-outposts'],
   codestarconnections: ['codeconnections'],
 }
+/** The same services by another name. */
+const moreTargets: Record<string, string[]> = { codestarconnections: ['CodeConnections_20231201'] }
 /** Protocols besides the JavaScript SDK's own: what other and older clients of the same service speak. */
 const moreProtocols: Record<string, string[]> = { cloudwatch: ['awsQuery', 'rpcv2Cbor'], sqs: ['awsQuery'] }
 /** SQS's XML namespace is not in its SDK package; older clients name it. */
@@ -50,6 +52,7 @@ for (const [id, load] of Object.entries(clientModules)) {
     eventSource: eventSources[id] ?? `${signing}.amazonaws.com`,
     version: settings.version,
     target: settings.serviceTarget,
+    moreTargets: moreTargets[id],
     protocols: [client.config.protocol.getShapeId().split('#')[1], ...(moreProtocols[id] ?? [])],
     ...(settings.awsQueryCompatible && { queryCompatible: true }),
     xmlNamespace: settings.xmlNamespace ?? xmlNamespaces[id],

@@ -22,7 +22,7 @@ export class UnidentifiedError extends Error {
   }
 }
 
-const byTarget = new Map(facts.map((row) => [row.target, row]))
+const byTarget = new Map(facts.flatMap((row) => [row.target, ...(row.moreTargets ?? [])].map((name) => [name, row])))
 const byName = new Map<string, ServiceFacts[]>()
 for (const row of facts) for (const name of row.signingNames) byName.set(name, [...(byName.get(name) ?? []), row])
 

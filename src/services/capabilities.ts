@@ -277,3 +277,10 @@ export interface BucketFacts {
   readonly tags: readonly { readonly key: string; readonly value: string }[]
 }
 export const buckets = capability<Buckets>('s3.buckets')
+
+/** Connections to Git providers elsewhere. Callers have authorized themselves (`codestar-connections:UseConnection`). */
+export interface Connections {
+  /** `undefined` where there is no such connection. */
+  statusOf(place: Place, arn: string): Promise<'AVAILABLE' | 'ERROR' | 'PENDING' | undefined>
+}
+export const connections = capability<Connections>('codestarconnections.connections')

@@ -10,6 +10,7 @@ const services = {
   codecommit: () => import('./codecommit/index.ts'),
   codedeploy: () => import('./codedeploy/index.ts'),
   codepipeline: () => import('./codepipeline/index.ts'),
+  codestarconnections: () => import('./codestarconnections/index.ts'),
   ec2: () => import('./ec2/index.ts'),
   events: () => import('./events/index.ts'),
   iam: () => import('./iam/index.ts'),

@@ -168,6 +168,7 @@ export const resources: Rows<RegExp> = [
     rows: {
       'codedeploy:BatchGetDeploymentTargets': /:deploymentgroup:app\/all$/,
       'codedeploy:GetDeploymentTarget': /:deploymentgroup:app\/all$/,
+      'codestar-connections:ListConnections': /:connection\/\*$/,
       'codedeploy:ListApplications': /:application:\*$/,
       'codedeploy:ListDeploymentConfigs': /:deploymentconfig:\*$/,
       'codedeploy:ListDeploymentTargets': /:deploymentgroup:app\/all$/,
@@ -207,6 +208,14 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
   {
     why: 'The resource is being made, and has no tags and no id yet.',
     keys: /^(([\w-]+:(Create|Upload)\w+|organizations:PutResourcePolicy) [\w-]+:ResourceTag\/(\$\{TagKey\}|tag-key)|ec2:CreateSecurityGroup ec2:SecurityGroupID|ec2:(RunInstances|CreateTags) ec2:(InstanceID|NetworkInterfaceID|VolumeID))$/,
+  },
+  {
+    why: 'A list is of no one connection whose tags would count.',
+    keys: /^codestar-connections:ListConnections aws:ResourceTag/,
+  },
+  {
+    why: 'ListHosts has no such parameter.',
+    keys: /^codestar-connections:ListHosts codestar-connections:ProviderTypeFilter$/,
   },
   {
     why: 'Service-linked roles have no tags here when their deletion is asked after.',

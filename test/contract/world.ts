@@ -198,6 +198,14 @@ export const makeWorld = async (
     revision: { revisionType: 'S3', s3Location: { bucket: 'papers', key: 'app.zip', bundleType: 'zip' } },
   })
 
+  const { ConnectionArn } = await call('codestarconnections', 'CreateConnection', {
+    ConnectionName: 'hub',
+    ProviderType: 'GitHub',
+    Tags: tags,
+  })
+  const host = { Name: 'ours', ProviderType: 'GitHubEnterpriseServer', ProviderEndpoint: 'https://git.example.com' }
+  const { HostArn } = await call('codestarconnections', 'CreateHost', { ...host, Tags: tags })
+
   const pipeline = {
     name: 'release',
     roleArn: passed,
@@ -438,6 +446,7 @@ export const makeWorld = async (
         webhook,
         webhookName: 'release',
       },
+      codestarconnections: { ConnectionArn, HostArn, ResourceArn: ConnectionArn },
       ec2: {
         ImageId,
         InstanceId: machine?.InstanceId,

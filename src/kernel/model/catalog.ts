@@ -18,6 +18,8 @@ export type ServiceFacts = {
   readonly version: string
   /** Before the last dot of `X-Amz-Target`, without what comes before its own last dot. */
   readonly target: string
+  /** The same of a service that has two names. */
+  readonly moreTargets?: readonly string[]
   readonly protocols: readonly ProtocolName[]
   /** A JSON service whose errors still carry their old query codes. */
   readonly queryCompatible: boolean

@@ -117,6 +117,34 @@ const checkTask = ({ config, settings }: BatchRecord, task: BatchTask): void => 
 const apart = (artifacts: Artifacts, identifier: string): Artifacts =>
   artifacts.type === 'S3' ? { ...artifacts, path: [artifacts.path, identifier].filter(Boolean).join('/') } : artifacts
 
+/**
+ * CodePipeline names what it wants of each build: `build` its primary artifact, `build_artifact` a secondary one ("Batch
+ * build with individual artifacts", CodeBuild user guide).
+ */
+const wanted = ({ settings, groups }: BatchRecord, { identifier }: BatchTask): Pick<Settings, ArtifactSettings> => {
+  const identifiers = groups.map(({ task }) => task.identifier)
+  const all = settings.secondaryArtifacts
+  const secondary = all.filter(
+    ({ artifactIdentifier: name = '' }) => name.startsWith(`${identifier}_`) && !identifiers.includes(name),
+  )
+  const named = ({ artifactIdentifier: name = '', ...one }: Artifacts): Artifacts => ({
+    ...one,
+    artifactIdentifier: name.slice(identifier.length + 1),
+  })
+  const primary = all.find(({ artifactIdentifier }) => artifactIdentifier === identifier)
+  return { artifacts: primary ?? { type: 'NO_ARTIFACTS' }, secondaryArtifacts: secondary.map(named) }
+}
+
+const artifactsOf = (batch: BatchRecord, task: BatchTask): Pick<Settings, ArtifactSettings> => {
+  const { settings, config } = batch
+  if (settings.initiator.startsWith('codepipeline/') && !config.combineArtifacts) return wanted(batch, task)
+  return {
+    artifacts: apart(settings.artifacts, task.identifier),
+    secondaryArtifacts: settings.secondaryArtifacts.map((one) => apart(one, task.identifier)),
+  }
+}
+type ArtifactSettings = 'artifacts' | 'secondaryArtifacts'
+
 const settingsOfTask = (batch: BatchRecord, task: BatchTask): Settings => {
   const { settings } = batch
   const { environment } = settings
@@ -128,8 +156,7 @@ const settingsOfTask = (batch: BatchRecord, task: BatchTask): Settings => {
     // All builds are of the one commit that the batch found.
     ...(sourceVersion ? { sourceVersion } : {}),
     source: task.buildspec === undefined ? settings.source : { ...settings.source, buildspec: task.buildspec },
-    artifacts: apart(settings.artifacts, task.identifier),
-    secondaryArtifacts: settings.secondaryArtifacts.map((one) => apart(one, task.identifier)),
+    ...artifactsOf(batch, task),
     environment: {
       ...environment,
       type: task.type === 'ARM_CONTAINER' || task.type === 'LINUX_CONTAINER' ? task.type : environment.type,

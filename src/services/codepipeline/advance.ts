@@ -11,6 +11,7 @@ import { Execution, type ExecutionRecord } from './execution.ts'
 import type { ActionDeclaration, Task } from './operation.ts'
 import { callerOf } from './role.ts'
 import { ruleKindOf } from './rules/kinds.ts'
+import type { ConditionKind } from './stage.ts'
 import { resolve, UnresolvedVariableError, type Variables } from './variables.ts'
 import { noteRevision } from './watch.ts'
 
@@ -26,6 +27,7 @@ type Attempt<R extends ActionRecord> = {
   readonly kind: TaskKind
   readonly record: R
   readonly table: Table<R>
+  readonly condition?: ConditionKind
   /** What else follows when it has ended, in the same commit. */
   readonly ended: (ctx: Ctx, tx: WriteTx, execution: ExecutionRecord, after: R) => Promise<void>
 }
@@ -80,7 +82,14 @@ export const advanceRule = async (ctx: Ctx, scene: Scene, record: RuleRecord): P
   const rule = ruleIn(scene.stage, record.condition, record.action)
   const kind = rule && ruleKindOf(rule.ruleTypeId)
   if (!rule || !kind) throw new Error(`The rule ${record.action} of ${record.pipeline} is of a kind that is not known.`)
-  return step(ctx, scene, { task: rule, kind, record, table: RuleExecution, ended: async () => {} })
+  return step(ctx, scene, {
+    task: rule,
+    kind,
+    record,
+    table: RuleExecution,
+    condition: record.condition,
+    ended: async () => {},
+  })
 }
 
 const step = async <R extends ActionRecord>(
@@ -136,7 +145,7 @@ const failed = (code: string, message: string): Progress => ({ state: 'failed', 
 const ask = async <R extends ActionRecord>(
   ctx: Ctx,
   scene: Scene,
-  { task, kind, record }: Attempt<R>,
+  { task, kind, record, condition }: Attempt<R>,
 ): Promise<Outcome | { readonly fault: unknown }> => {
   const { execution, declaration, stage } = scene
   const limit = deadlineOf(task, kind, record)
@@ -162,6 +171,7 @@ const ask = async <R extends ActionRecord>(
       outputs: record.outputs,
       role: (session) => callerOf(ctx, declaration, task, session ?? execution.id),
       ...(override ? { override } : {}),
+      ...(condition ? { condition } : {}),
       ...(record.external ? { external: record.external } : {}),
     }
     if (!record.begun) await fetchInputs(ctx, scene, record)

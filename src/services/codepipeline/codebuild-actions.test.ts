@@ -29,7 +29,11 @@ import {
 onBench()
 
 describe('a build action', () => {
-  it('builds a batch, and takes its artifacts as one', async () => {
+  it.each([
+    ['as one', { CombineArtifacts: 'true' }, ['BuildOutput'], ['BuildOutput']],
+    ['one by one', {}, ['left', 'right_page'], ['left', 'right_page']],
+    ['and wants one that no build makes', {}, ['left', 'middle'], []],
+  ])('builds a batch, and takes its artifacts %s', async (_how, combined, outputs, published) => {
     const { role } = await begin()
     const permit = (RoleName: string, actions: string[]) =>
       drydock
@@ -51,7 +55,9 @@ batch:
     - {identifier: left}
     - {identifier: right}
 phases: {build: {commands: ['echo built > $CODEBUILD_BATCH_BUILD_IDENTIFIER.txt']}}
-artifacts: {files: ['*.txt']}
+artifacts:
+  files: ['*.txt']
+  secondary-artifacts: {page: {files: ['*.txt']}}
 `
     await push({ 'buildspec.yml': batch })
     await drydock.settled()
@@ -63,19 +69,21 @@ artifacts: {files: ['*.txt']}
       {
         name: 'Build',
         actions: [
-          { ...compile, configuration: { ProjectName: 'app', BatchEnabled: 'true', CombineArtifacts: 'true' } },
+          {
+            ...compile,
+            configuration: { ProjectName: 'app', BatchEnabled: 'true', ...combined },
+            outputArtifacts: outputs.map((name) => ({ name })),
+          },
         ],
       },
       {
         name: 'Publish',
-        actions: [
-          {
-            name: 'Publish',
-            actionTypeId: { category: 'Deploy', owner: 'AWS', provider: 'S3', version: '1' },
-            configuration: { BucketName: 'site', Extract: 'true' },
-            inputArtifacts: [{ name: 'BuildOutput' }],
-          },
-        ],
+        actions: outputs.map((name) => ({
+          name,
+          actionTypeId: { category: 'Deploy', owner: 'AWS', provider: 'S3', version: '1' },
+          configuration: { BucketName: 'site', Extract: 'true' },
+          inputArtifacts: [{ name }],
+        })),
       },
     ] as StageDeclaration[]
     await pipelines().send(new CreatePipelineCommand({ pipeline: { ...pipeline, stages } }))
@@ -83,6 +91,12 @@ artifacts: {files: ['*.txt']}
       await drydock.advance({ seconds: 1 })
       return (await executionsOf())[0]?.status !== 'InProgress'
     })
+    if (published.length === 0) {
+      expect((await actionState('Build', 'Compile'))?.errorDetails?.message).toMatch(
+        /middle is of no build of the batch/,
+      )
+      return
+    }
     expect((await executionsOf())[0]?.status).toBe('Succeeded')
     expect([await text('left.txt'), await text('right.txt')]).toEqual(['built\n', 'built\n'])
   })

@@ -275,9 +275,11 @@ it.each([
     /PARALLEL/,
   ],
   [
-    'alarms',
-    reviewed({ onSuccess: { conditions: [{ rules: [rule('CloudWatchAlarm', { AlarmName: 'a' })] }] } }),
-    /alarms yet/,
+    'an alarm’s state that is none',
+    reviewed({
+      onSuccess: { conditions: [{ rules: [rule('CloudWatchAlarm', { AlarmName: 'a', AlarmStates: 'BAD' })] }] },
+    }),
+    /AlarmStates BAD/,
   ],
   [
     'Lambda',

@@ -1,6 +1,6 @@
 import { identity } from '../../kernel/identity.ts'
 import { defineService } from '../../kernel/service.ts'
-import { managedBuilds, repositoryObjects, vendedMetrics } from '../capabilities.ts'
+import { connections, managedBuilds, repositoryObjects, vendedMetrics } from '../capabilities.ts'
 import { ActionExecution, ListActionExecutions } from './action-execution.ts'
 import { PutActionRevision } from './action-revision.ts'
 import { ListActionTypes } from './action-types.ts'
@@ -52,7 +52,7 @@ import {
 } from './webhook.ts'
 
 const structure =
-  'Actions: Source CodeCommit and S3, Build and Test CodeBuild, Deploy CodeDeploy and S3, manual approval, Commands, job workers. Rules of conditions: CodeBuild, Commands, DeploymentWindow, VariableCheck. Triggers with filters, and output artifacts of batch builds that are not combined, are refused.'
+  'Actions of services that are not here (CloudFormation, ECR, ECS, EKS, Elastic Beanstalk, Lambda, Step Functions and others), EC2 deployments, the rule LambdaInvoke and the NotificationArn of approvals are refused. A source by connection is taken, and fails: its connection is never complete here.'
 
 export const service = defineService<NS>()({
   id: 'codepipeline',
@@ -128,6 +128,6 @@ export const service = defineService<NS>()({
   access,
   routes: [webhookRoute],
   reconcilers: [executions, polling],
-  uses: [identity, managedBuilds, repositoryObjects, vendedMetrics],
+  uses: [connections, identity, managedBuilds, repositoryObjects, vendedMetrics],
   onEvent,
 })

@@ -2,6 +2,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { WriteTx } from '../../store/store.ts'
 import { ActionExecution } from './action-execution.ts'
+import { connectionAction } from './actions/connection-source.ts'
 import { RuleExecution } from './condition.ts'
 import { type CustomTypeRecord, findType, kindOfType, typeKey } from './custom-type.ts'
 import { Execution, executionReconciler } from './execution.ts'
@@ -60,6 +61,17 @@ const checkRole = async (ctx: Ctx, { name, roleArn }: Declaration): Promise<void
   }
 }
 
+/** May the caller hand the connections of its sources to CodePipeline? */
+const checkConnections = async (ctx: Ctx, { stages }: Declaration): Promise<void> => {
+  for (const { actionTypeId, configuration } of stages[0]?.actions ?? []) {
+    const arn = actionTypeId.provider === 'CodeStarSourceConnection' ? configuration?.ConnectionArn : undefined
+    if (arn === undefined) continue
+    const action = connectionAction(arn, 'PassConnection')
+    const key = action.replace('PassConnection', 'PassedToService')
+    await ctx.authorize(action, arn, { [key]: ['codepipeline.amazonaws.com'] })
+  }
+}
+
 /** Checks a declaration; returns it with the secrets of its actions sealed. */
 const check = async (ctx: Ctx, declaration: Declaration, before?: Declaration): Promise<Declaration> => {
   const ids = declaration.stages.flatMap(({ actions }) => actions.map(({ actionTypeId }) => actionTypeId))
@@ -76,6 +88,7 @@ const check = async (ctx: Ctx, declaration: Declaration, before?: Declaration): 
     return type && kindOfType(type, ctx.account)
   })
   await checkRole(ctx, declaration)
+  await checkConnections(ctx, declaration)
   return sealedDeclaration(ctx, declaration, (id) => types.get(typeKey(id)), before)
 }
 

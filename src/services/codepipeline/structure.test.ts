@@ -37,6 +37,26 @@ const pipeline = (change: Partial<Declaration> = {}): Declaration => ({
   stages: stages([source()], [build()]),
   ...change,
 })
+/** With a source by connection, and a trigger on it. */
+const connected = (gitConfiguration: object, change: Partial<Declaration> = {}): Declaration =>
+  pipeline({
+    pipelineType: 'V2',
+    stages: stages(
+      [
+        source({
+          actionTypeId: { category: 'Source', owner: 'AWS', provider: 'CodeStarSourceConnection', version: '1' },
+          configuration: {
+            ConnectionArn: `arn:aws:codestar-connections:eu-west-1:000000000000:connection/1`,
+            FullRepositoryId: 'me/app',
+            BranchName: 'main',
+          },
+        }),
+      ],
+      [build()],
+    ),
+    triggers: [{ providerType: 'CodeStarSourceConnection', gitConfiguration }] as unknown as Declaration['triggers'],
+    ...change,
+  })
 const refused = (declaration: Declaration) => {
   try {
     checkStructure(declaration, 'eu-west-1')
@@ -54,6 +74,7 @@ describe('a pipeline that AWS takes', () => {
       'artifactStores of its own Region',
       pipeline({ artifactStore: undefined, artifactStores: { 'eu-west-1': store } }),
     ],
+    ['a trigger', connected({ sourceActionName: 'Checkout', push: [{ branches: { includes: ['main'] } }] })],
     ['QUEUED with type V2', pipeline({ pipelineType: 'V2', executionMode: 'QUEUED' })],
     [
       'an artifact made by an earlier group of the same stage',
@@ -171,8 +192,18 @@ describe('a pipeline that is refused', () => {
     ],
     [
       'InvalidActionDeclarationException',
-      "Action configuration for action 'Compile' is not valid: output artifacts of a batch build that are not combined (CombineArtifacts) are not implemented by Drydock",
-      pipeline({ stages: stages([source()], [build({ configuration: { ProjectName: 'a', BatchEnabled: 'true' } })]) }),
+      "Action configuration for action 'Compile' is not valid: the output artifact My-Site of a batch build does not name a build: buildIdentifier or buildIdentifier_artifactIdentifier",
+      pipeline({
+        stages: stages(
+          [source()],
+          [
+            build({
+              configuration: { ProjectName: 'a', BatchEnabled: 'true' },
+              outputArtifacts: [{ name: 'My-Site' }],
+            }),
+          ],
+        ),
+      }),
     ],
     [
       'InvalidActionDeclarationException',
@@ -243,6 +274,31 @@ describe('a pipeline that is refused', () => {
         ],
       }),
     ],
+    ...(
+      [
+        ['Triggers are only supported for pipelines of type V2', {}, { pipelineType: 'V1' }],
+        [
+          'The trigger of Nothing must name a source action of CodeStarSourceConnection',
+          { sourceActionName: 'Nothing', push: [{ tags: { includes: ['v*'] } }] },
+          {},
+        ],
+        ['The trigger of Checkout must have a push or pullRequest filter', {}, {}],
+        [
+          'The trigger of Checkout has a filter with both tags and branches',
+          { push: [{ tags: { includes: ['v*'] }, branches: { includes: ['main'] } }] },
+          {},
+        ],
+        [
+          'The trigger of Checkout has a pullRequest filter without branches',
+          { pullRequest: [{ events: ['OPEN'] }] },
+          {},
+        ],
+      ] as [string, object, object][]
+    ).map(([message, git, change]): [string, string, Declaration] => [
+      'InvalidStructureException',
+      message,
+      connected({ sourceActionName: 'Checkout', ...git }, change),
+    ]),
   ])('%s: %s', (code, message, declaration) => expect(refused(declaration)).toMatchObject({ code, message }))
 })
 

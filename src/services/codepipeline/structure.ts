@@ -4,6 +4,7 @@ import { rulesOf } from './condition.ts'
 import { type ActionDeclaration, type Declaration, fail, type StageDeclaration, type Task } from './operation.ts'
 import { ruleKindOf } from './rules/kinds.ts'
 import type { ConditionKind } from './stage.ts'
+import { checkTriggers } from './triggers.ts'
 import { referencesIn } from './variables.ts'
 
 // What makes a declaration a pipeline ("CodePipeline pipeline structure reference", user guide).
@@ -45,7 +46,7 @@ export type TypeFinder = (
   id: TypeId,
 ) =>
   | (Pick<TaskKind, 'check' | 'inputs' | 'outputs' | 'properties'> &
-      Partial<Pick<TaskKind, 'atHome' | 'takesCommands' | 'timeoutSettable'>>)
+      Partial<Pick<TaskKind, 'atHome' | 'onlyV2' | 'takesCommands' | 'timeoutSettable'>>)
   | undefined
 
 const ofAws: TypeFinder = (id) => (id.owner === 'AWS' ? kindOf(id) : undefined)
@@ -75,14 +76,10 @@ export const checkStructure = (
     throw structure(`Pipeline has more than ${mostActions} actions`)
   for (const [index, stage] of stages.entries()) {
     checkStage(declaration, stage, region, (id) => ofAws(id) ?? others(id))
-    const commands = stage.actions.find(({ actionTypeId }) => actionTypeId.category === 'Compute')
-    if (commands && (declaration.pipelineType ?? 'V1') !== 'V2')
-      throw actionError(
-        `Action ${commands.name} is a Commands action, which is only supported for pipelines of type V2`,
-      )
     checkConditions(declaration, stage, index)
   }
   checkSources(stages)
+  checkTriggers(declaration)
   checkArtifacts(stages)
   checkVariables(declaration)
 }
@@ -107,10 +104,6 @@ const checkFrame = (declaration: Declaration, region: string): void => {
     throw structure('Pipeline variables are only supported for pipelines of type V2')
   const twice = duplicate(variables.map(({ name }) => name))
   if (twice !== undefined) throw structure(`Pipeline variable names must be unique: ${twice} is used more than once`)
-  if (declaration.triggers?.length)
-    throw structure(
-      'Triggers with filters are not implemented by Drydock: they belong to sources by connection, which it does not have',
-    )
 }
 
 const checkStage = (declaration: Declaration, stage: StageDeclaration, region: string, typeOf: TypeFinder): void => {
@@ -136,7 +129,6 @@ const skipping = ['LambdaInvoke', 'VariableCheck']
 
 /** AWS's rules that stand on services which are not here. */
 const missing: Readonly<Record<string, string>> = {
-  CloudWatchAlarm: 'Amazon CloudWatch alarms',
   LambdaInvoke: 'AWS Lambda',
 }
 
@@ -191,6 +183,8 @@ const checkAction = (declaration: Declaration, action: ActionDeclaration, region
     throw actionError(
       `ActionType (Category: '${category}', Provider: '${provider}', Owner: '${owner}', Version: '${version}') in action '${name}' is not available in region '${region.toUpperCase().replaceAll('-', '_')}'`,
     )
+  if (kind.onlyV2 && (declaration.pipelineType ?? 'V1') !== 'V2')
+    throw actionError(`Action ${name} of ${provider} is only supported for pipelines of type V2`)
   if (action.region !== undefined && action.region !== region) {
     if (kind.atHome) throw actionError(`Action ${name} of ${provider} cannot be in another Region than its pipeline`)
     checkRegion(declaration, action)

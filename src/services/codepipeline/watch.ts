@@ -35,6 +35,9 @@ export const Watch = table<WatchRecord>('codepipeline.watch', {
 /** How often a bucket, or a repository of another account, is asked; milliseconds. */
 const interval = 60_000
 
+/** Providers that are asked, where no rule is to start the pipeline. */
+const watched = ['CodeCommit', 'S3']
+
 const accountOf = (roleArn: string | undefined) => roleArn?.split(':')[4] ?? ''
 
 /** What no event tells of, or may not. */
@@ -45,11 +48,13 @@ export const watchSources = async (tx: WriteTx, declaration: Declaration): Promi
   const before = await tx.list(Watch, { prefix: `${declaration.name}/` })
   await unwatchSources(tx, declaration.name)
   for (const { name, actionTypeId, configuration = {}, roleArn } of declaration.stages[0]?.actions ?? []) {
-    if (actionTypeId.owner !== 'AWS' || /^false$/i.test(configuration.PollForSourceChanges ?? '')) continue
+    const { owner, provider } = actionTypeId
+    if (owner !== 'AWS' || !watched.includes(provider)) continue
+    if (/^false$/i.test(configuration.PollForSourceChanges ?? '')) continue
     const account = accountOf(roleArn ?? declaration.roleArn)
     const elsewhere = account === accountOf(declaration.roleArn) ? '' : `@${account}`
     const what =
-      actionTypeId.provider === 'CodeCommit'
+      provider === 'CodeCommit'
         ? `codecommit${elsewhere}|${configuration.RepositoryName}|${configuration.BranchName}`
         : `s3|${configuration.S3Bucket}|${configuration.S3ObjectKey}`
     const known = before.find((watch) => watch.action === name && watch.what === what)
@@ -152,6 +157,8 @@ export const onEvent = async (ctx: Ctx, event: DeliveredEvent): Promise<void> =>
       return event.source === 'aws.codebuild'
         ? wakeFor(ctx, textOf(detail['build-id']).replace(/^arn:.*?:build\//, ''))
         : undefined
+    case 'CloudWatch Alarm State Change':
+      return event.source === 'aws.cloudwatch' ? wakeFor(ctx, event.resources?.[0] ?? '') : undefined
     case 'CodeDeploy Deployment State-change Notification':
       return event.source === 'aws.codedeploy' ? wakeFor(ctx, textOf(detail.deploymentId)) : undefined
   }

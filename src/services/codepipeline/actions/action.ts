@@ -1,5 +1,6 @@
 import type { Caller, Ctx } from '../../../kernel/context.ts'
 import type { Task } from '../operation.ts'
+import type { ConditionKind } from '../stage.ts'
 
 /** An artifact in one of the pipeline's artifact buckets. */
 export type Artifact = {
@@ -54,6 +55,8 @@ export type Job = {
   /** The pipeline's role, or the action's role assumed by it. `session` names the session as it shows in ARNs. */
   readonly role: (session?: string) => Promise<Caller>
   readonly override?: RevisionOverride
+  /** Of a rule: when its condition is looked at. */
+  readonly condition?: ConditionKind
   readonly external?: External
 }
 
@@ -120,6 +123,8 @@ export type TaskKind = {
   readonly timeoutMinutes: number
   /** The declaration may say how long it may take. */
   readonly timeoutSettable?: boolean
+  /** Pipelines of type V1 do not have it. */
+  readonly onlyV2?: boolean
   /** It works in the pipeline's Region only. */
   readonly atHome?: boolean
   /** The declaration has commands, and may have variables and files of theirs. */

@@ -102,10 +102,15 @@ const start = async ({ ctx, id, pipeline, configuration, inputs, outputs, role }
     ...(variables.length > 0 ? { environmentVariablesOverride: variables } : {}),
   }
   if (isTrue(configuration.BatchEnabled)) {
-    const combine = isTrue(configuration.CombineArtifacts)
-      ? { buildBatchConfigOverride: { combineArtifacts: true } }
-      : {}
-    const { buildBatch } = await codebuild.startBuildBatch({ ...request, ...combine })
+    const combineArtifacts = isTrue(configuration.CombineArtifacts)
+    const { buildBatch } = await codebuild.startBuildBatch({
+      ...request,
+      buildBatchConfigOverride: { combineArtifacts },
+      // Artifacts that are not combined are of the builds that their names name.
+      ...(combineArtifacts
+        ? {}
+        : { artifactsOverride: { type: 'NO_ARTIFACTS' }, secondaryArtifactsOverride: outputs.map(artifactsOf) }),
+    })
     return { state: 'running', external: { id: buildBatch?.id ?? '', url: urlOf(ctx, project) } }
   }
   const { build } = await codebuild.startBuild(request)
@@ -115,14 +120,22 @@ const start = async ({ ctx, id, pipeline, configuration, inputs, outputs, role }
 
 const isTrue = (text: string | undefined) => /^true$/i.test(text ?? '')
 
-const pollBatch = async ({ role, external }: Job): Promise<Progress> => {
+const pollBatch = async ({ role, external, configuration, outputs }: Job): Promise<Progress> => {
   const { codebuild } = await role()
   const { buildBatches } = await codebuild.batchGetBuildBatches({ ids: [external?.id ?? ''] })
   const batch = buildBatches?.[0]
   if (!batch) throw new ActionFailure('JobFailed', `The build batch ${external?.id ?? ''} is not there any more.`)
   if (!batch.complete) return { state: 'running' }
   const status = batch.buildBatchStatus ?? 'FAILED'
-  if (status === 'SUCCEEDED') return { state: 'succeeded' }
+  if (status === 'SUCCEEDED') {
+    const builds = (batch.buildGroups ?? []).map(({ identifier = '' }) => identifier)
+    const nobodys = isTrue(configuration.CombineArtifacts)
+      ? undefined
+      : outputs.find(({ name }) => !builds.some((build) => name === build || name.startsWith(`${build}_`)))
+    if (!nobodys) return { state: 'succeeded' }
+    const message = `The output artifact ${nobodys.name} is of no build of the batch: ${builds.join(', ')}`
+    return { state: 'failed', code: 'JobFailed', message, external: { summary: message } }
+  }
   const message = `Build batch terminated with state: ${status}`
   return { state: 'failed', code: 'JobFailed', message, external: { summary: message } }
 }
@@ -164,9 +177,9 @@ const kind = (category: 'Build' | 'Test'): ActionKind => ({
   check: ({ configuration = {}, inputArtifacts = [], outputArtifacts = [] }) => {
     const { PrimarySource, BatchEnabled, CombineArtifacts, EnvironmentVariables } = configuration
     if (isTrue(CombineArtifacts) && !isTrue(BatchEnabled)) return 'CombineArtifacts needs BatchEnabled'
-    // The artifacts of the builds lie apart otherwise: none of them is the one that the action declares.
-    if (isTrue(BatchEnabled) && outputArtifacts.length > 0 && !isTrue(CombineArtifacts))
-      return 'output artifacts of a batch build that are not combined (CombineArtifacts) are not implemented by Drydock'
+    const unnamed = outputArtifacts.find(({ name = '' }) => !isIdentifier(name))
+    if (isTrue(BatchEnabled) && !isTrue(CombineArtifacts) && unnamed)
+      return `the output artifact ${unnamed.name} of a batch build does not name a build: buildIdentifier or buildIdentifier_artifactIdentifier`
     if (inputArtifacts.length > 1 && PrimarySource === undefined)
       return 'PrimarySource is required when there is more than one input artifact'
     if (PrimarySource !== undefined && !inputArtifacts.some(({ name }) => name === PrimarySource))

@@ -86,6 +86,7 @@ const kind: TaskKind = {
   outputs: [0, 1],
   timeoutMinutes,
   takesCommands: true,
+  onlyV2: true,
   atHome: true,
   check: ({ commands = [], configuration = {}, inputArtifacts = [] }) => {
     const { PrimarySource } = configuration

@@ -5,7 +5,9 @@ import { codebuildBuild, codebuildTest } from './codebuild.ts'
 import { codecommitSource } from './codecommit-source.ts'
 import { codedeployDeploy } from './codedeploy.ts'
 import { commandsAction } from './commands.ts'
+import { connectionSource } from './connection-source.ts'
 import { jobWorker } from './job-worker.ts'
+import { pipelineInvoke } from './pipeline-invoke.ts'
 import { s3Deploy } from './s3-deploy.ts'
 import { s3Source } from './s3-source.ts'
 
@@ -13,12 +15,14 @@ import { s3Source } from './s3-source.ts'
 export const actionKinds: readonly ActionKind[] = [
   codecommitSource,
   s3Source,
+  connectionSource,
   codebuildBuild,
   codebuildTest,
   codedeployDeploy,
   s3Deploy,
   manualApproval,
   commandsAction,
+  pipelineInvoke,
 ]
 
 /** What carries out actions of this type: those of other owners than AWS, whatever worker there is. */
