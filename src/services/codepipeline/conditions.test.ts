@@ -1,3 +1,4 @@
+import { CloudWatchClient, PutMetricAlarmCommand, SetAlarmStateCommand } from '@aws-sdk/client-cloudwatch'
 import {
   GetPipelineStateCommand,
   ListRuleExecutionsCommand,
@@ -8,8 +9,10 @@ import {
   type RuleDeclaration,
   UpdatePipelineCommand,
 } from '@aws-sdk/client-codepipeline'
+import { IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { approval, publish, refused, releaseStory, source } from '../../../test/release-pipeline.ts'
+import { allow } from '../../../test/story.ts'
 
 // Conditions of stages, automatic retry, rollback, override.
 
@@ -264,6 +267,46 @@ describe('a stage that fails', () => {
     await expect(roll(pipelineExecutionId)).rejects.toEqual(refused('UnableToRollbackStageException', /a rollback/))
     await release.bench.codepipeline.send(new UpdatePipelineCommand({ pipeline: release.declare(reviewed({})) }))
     await expect(roll(first)).rejects.toEqual(refused('PipelineExecutionOutdatedException'))
+  })
+})
+
+it('an alarm is asked before a stage and watched after it, and tells by itself', async () => {
+  const { drydock } = release.bench
+  const cloudwatch = drydock.client(CloudWatchClient)
+  const set = async (StateValue: 'ALARM' | 'OK') => {
+    await cloudwatch.send(new SetAlarmStateCommand({ AlarmName: 'slow', StateValue, StateReason: 'said so' }))
+    await drydock.settled()
+  }
+  await cloudwatch.send(
+    new PutMetricAlarmCommand({
+      AlarmName: 'slow',
+      Namespace: 'app',
+      MetricName: 'latency',
+      Statistic: 'Average',
+      ...{ Period: 60, EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: 'GreaterThanThreshold' },
+    }),
+  )
+  await set('ALARM')
+  await drydock.client(IAMClient).send(
+    new PutRolePolicyCommand({
+      RoleName: 'pipeline',
+      PolicyName: 'alarms',
+      PolicyDocument: JSON.stringify(allow('cloudwatch:DescribeAlarms')),
+    }),
+  )
+  const asked = (WaitTime: string) => ({
+    conditions: [{ result: 'FAIL' as const, rules: [rule('CloudWatchAlarm', { AlarmName: 'slow', WaitTime })] }],
+  })
+  const id = await release.create(reviewed({ beforeEntry: asked('20'), onSuccess: asked('60') }))
+  expect(await release.action('Review', 'Approve')).toBeUndefined()
+  await set('OK')
+  await release.answer('Approved')
+  // Nothing is amiss yet, and an hour is not over.
+  expect(await release.statusOf(id)).toBe('InProgress')
+  await set('ALARM')
+  expect(await release.get(id)).toMatchObject({
+    status: 'Failed',
+    statusSummary: expect.stringMatching(/alarm slow is in the state ALARM/),
   })
 })
 
