@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { release } from '../scripts/build.ts'
 import type { Job, Outcome } from './load.ts'
 
 /** A program under measurement, started by us and ended by us. */
@@ -59,17 +62,26 @@ const stop = (child: ChildProcess): Promise<void> =>
 
 export type DrydockOptions = { readonly data?: string; readonly compute?: string; readonly node?: readonly string[] }
 
-/** The command line that serves as a user's would, on a free port. */
-export const drydockCommand = ({ data, compute = 'fake', node = [] }: DrydockOptions = {}): readonly string[] => [
-  process.execPath,
-  ...node,
-  here('../bin/drydock.js'),
-  ...['up', '--port', '0', '--log-level', 'error', '--compute', compute],
-  ...(data === undefined ? ['--ephemeral'] : ['--data', data]),
-]
+let released: Promise<string> | undefined
 
-export const drydock = (options: DrydockOptions = {}): Promise<Program> =>
-  start('drydock', drydockCommand(options), /drydock ready (\S+)/)
+/** The package as its users have it, built once. */
+const releaseFolder = (): Promise<string> => {
+  released ??= (async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'drydock-release-'))
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+    await release(folder)
+    return folder
+  })()
+  return released
+}
+
+/** A server as a user would start it, on a free port. */
+export const drydock = async ({ data, compute = 'fake', node = [] }: DrydockOptions = {}): Promise<Program> => {
+  const program = join(await releaseFolder(), 'bin/drydock.js')
+  const options = ['up', '--port', '0', '--log-level', 'error', '--compute', compute]
+  const state = data === undefined ? ['--ephemeral'] : ['--data', data]
+  return start('drydock', [process.execPath, ...node, program, ...options, ...state], /drydock ready (\S+)/)
+}
 
 export const bare = (folder: string): Promise<Program> =>
   start(`node:http ${process.version}`, [process.execPath, here('bare.ts'), folder], /ready (\S+)/)

@@ -1,12 +1,14 @@
 #!/usr/bin/env node
-// Drydock's sources are TypeScript that Node 24 runs as they are. On an older Node this starts the one that npm brought.
+// Runs the TypeScript sources where they are, which Node 24 takes as they are, else what a release made of them. On an older
+// Node this starts the one that npm brought.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import module, { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const main = new URL('../src/cli/main.ts', import.meta.url)
+const sources = new URL('../src/cli/main.ts', import.meta.url)
+const main = existsSync(sources) ? sources : new URL('../dist/main.js', import.meta.url)
 
 if (Number(process.versions.node.split('.')[0]) >= 24) {
   // What Node makes of the sources is kept beside the packages: the next start spares the work, most of it.

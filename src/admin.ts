@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { DoorRequest } from './compute/driver.ts'
 import type { Config } from './config.ts'
 import { coverageOf } from './coverage.ts'
@@ -11,6 +10,7 @@ import { AwsError } from './kernel/errors.ts'
 import { factsOf, sendJson, wireRequest } from './kernel/http.ts'
 import type { Kernel } from './kernel/kernel.ts'
 import type { WireRequest } from './kernel/wire.ts'
+import { version } from './package.ts'
 import type { Snapshots } from './snapshot.ts'
 
 type AdminParts = {
@@ -20,8 +20,6 @@ type AdminParts = {
   readonly advance: (milliseconds: number) => Promise<void>
   readonly snapshots: Snapshots
 }
-
-const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
 const clockInput = z.strictObject({
   advance: z

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { parse } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { RegisteredImage } from './compute/driver.ts'
 
 /** The options of `drydock up`. Each is a command-line option, an environment variable `DRYDOCK_…` and a key of `drydock.yaml`. */
@@ -51,7 +50,7 @@ export class ConfigError extends Error {}
  * Reads options in order of precedence: command line, environment, `drydock.yaml` in the working directory. Throws
  * ConfigError with one clear line for an unknown key or a bad value.
  */
-export const readConfig = (options: ConfigInput, env: NodeJS.ProcessEnv = {}, folder = '.'): Config => {
+export const readConfig = async (options: ConfigInput, env: NodeJS.ProcessEnv = {}, folder = '.'): Promise<Config> => {
   const fromEnv: Record<string, unknown> = {}
   for (const key of Object.keys(schema.shape)) {
     const value = env[`DRYDOCK_${key.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`]
@@ -59,7 +58,7 @@ export const readConfig = (options: ConfigInput, env: NodeJS.ProcessEnv = {}, fo
   }
   if (env.DOCKER_HOST && /^(unix|tcp|http):\/\//.test(env.DOCKER_HOST)) fromEnv.dockerHost ??= env.DOCKER_HOST
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  const result = schema.safeParse({ ...fromFile(folder), ...fromEnv, ...given })
+  const result = schema.safeParse({ ...(await fromFile(folder)), ...fromEnv, ...given })
   if (!result.success) {
     const [issue] = result.error.issues
     const where = issue?.path.join('.') || (issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : 'options')
@@ -79,9 +78,10 @@ const readImages = (images: Readonly<Record<string, string>>, folder: string): R
     return { name, image: found.isDirectory() ? { folder: path } : { tarball: path } }
   })
 
-const fromFile = (folder: string): Record<string, unknown> => {
+const fromFile = async (folder: string): Promise<Record<string, unknown>> => {
   const path = resolve(folder, 'drydock.yaml')
   if (!existsSync(path)) return {}
+  const { parse } = await import('yaml')
   let content: unknown
   try {
     content = parse(readFileSync(path, 'utf8'))

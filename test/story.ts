@@ -97,7 +97,7 @@ const begin = async (options: StoryOptions, folder: string, clock: TurnableClock
       compute = fakeCompute(clock, world, parts.endpoint)
       return compute
     })
-  const config = readConfig({ port: 0, data: folder, logLevel: 'warn', ...options.config })
+  const config = await readConfig({ port: 0, data: folder, logLevel: 'warn', ...options.config })
   const server = await startServer(config, {
     clock,
     compute: driver,

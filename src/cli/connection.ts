@@ -9,8 +9,8 @@ export class CliError extends Error {}
 export type ConnectionOptions = { readonly endpoint?: string }
 
 /** Where the server is, and its root credentials: from the environment, else from the data folder, else the loopback pair. */
-export const connection = (options: ConnectionOptions) => {
-  const config = readConfig({}, process.env)
+export const connection = async (options: ConnectionOptions) => {
+  const config = await readConfig({}, process.env)
   const endpoint = (
     options.endpoint ??
     process.env.AWS_ENDPOINT_URL ??
@@ -30,7 +30,7 @@ export const callServer = async (
   path: string,
   body?: unknown,
 ): Promise<unknown> => {
-  const { endpoint, region, accessKeyId, secretAccessKey } = connection(options)
+  const { endpoint, region, accessKeyId, secretAccessKey } = await connection(options)
   const url = new URL(endpoint + path)
   const text = body === undefined ? '' : JSON.stringify(body)
   const time = amzDate(Date.now())

@@ -6,7 +6,7 @@ type AccessKey = { readonly accessKeyId: string; readonly secretAccessKey: strin
 export const env = async (options: ConnectionOptions & { account?: string }): Promise<void> => {
   const { account } = options
   const health = (await callServer(options, 'GET', '/_drydock/health')) as { region: string }
-  const { endpoint, ...own } = connection(options)
+  const { endpoint, ...own } = await connection(options)
   const { accessKeyId, secretAccessKey } =
     account === undefined
       ? own

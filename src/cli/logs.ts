@@ -7,7 +7,7 @@ const LATE = 60_000
 
 /** `drydock logs GROUP [--follow]`: prints a log group's events, oldest first. */
 export const logs = async (group: string, options: ConnectionOptions & { follow?: boolean }): Promise<void> => {
-  const { endpoint, region, accessKeyId, secretAccessKey } = connection(options)
+  const { endpoint, region, accessKeyId, secretAccessKey } = await connection(options)
   const client = new CloudWatchLogsClient({ endpoint, region, credentials: { accessKeyId, secretAccessKey } })
   /** Ids of the events printed, with their times, as far back as they are asked for again. */
   const seen = new Map<string, number>()

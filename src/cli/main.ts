@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { ConfigError } from '../config.ts'
+import { version } from '../package.ts'
 import { CliError } from './connection.ts'
 
 /** Where a running server is found, for every command but `up` and `demo`. */
@@ -27,6 +28,7 @@ export const run = async (args: readonly string[]): Promise<void> => {
 const program = (): Command => {
   const drydock = new Command('drydock')
     .description('The AWS DevOps toolchain, running for real on your own machine')
+    .version(version)
     .exitOverride()
     // `clock advance 1h --endpoint …`: the option belongs to `advance`, not to `clock`, which has it too.
     .enablePositionalOptions()

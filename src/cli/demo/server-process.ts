@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { packageFolder } from '../../package.ts'
 
-const drydock = fileURLToPath(new URL('../../../bin/drydock.js', import.meta.url))
+const drydock = join(packageFolder, 'bin/drydock.js')
 
 /** A server in a process of its own, so that the demo can kill it without warning and start it again. */
 export type ServerProcess = {

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { packageFolder } from '../../package.ts'
 
 const run = promisify(execFile)
-const sample = fileURLToPath(new URL('../../../examples/web-app', import.meta.url))
+const sample = join(packageFolder, 'examples/web-app')
 
 /** The developer's clone of the sample application. */
 export type Workspace = {

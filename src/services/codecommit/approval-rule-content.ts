@@ -1,7 +1,7 @@
 // What an approval rule asks for, as its content says it (CodeCommit user guide, "Create an approval rule template"): pure.
 
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { compileTemplate, matches } from '../../policy/pattern.ts'
 
 /** Quotas in CodeCommit. */

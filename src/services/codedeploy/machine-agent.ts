@@ -1,12 +1,11 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { packageFolder, runsSources } from '../../package.ts'
 import type { MachineAgent } from '../capabilities.ts'
 
-const source = fileURLToPath(new URL('../..', import.meta.url))
 const home = '/opt/codedeploy-agent'
 
-/** Packages the agent needs inside a machine. */
+/** Packages that the agent's sources need inside a machine. */
 const packages = ['yaml', 'yauzl', 'yazl', 'pend', 'buffer-crc32']
 
 const require = createRequire(import.meta.url)
@@ -17,22 +16,23 @@ const folderOf = (name: string): string => {
   return folder
 }
 
-/** The agent as every machine gets it: the sources that it needs and no more, read-only, run by the mounted Node. */
+const sources = () => [
+  ...['services/codedeploy/agent', 'services/codedeploy/appspec.ts', 'archives/zip.ts', 'kernel/signature.ts'].map(
+    (path) => ({ source: join(packageFolder, 'src', path), target: `${home}/src/${path}` }),
+  ),
+  ...packages.map((name) => ({ source: folderOf(name), target: `${home}/node_modules/${name}` })),
+]
+
+const built = 'dist/codedeploy-agent.mjs'
+
+/** The agent as every machine gets it: what it needs and no more, read-only, run by the mounted Node. */
 export const codedeployAgent = (): MachineAgent => ({
   name: 'codedeploy-agent',
-  mounts: [
-    ...['services/codedeploy/agent', 'services/codedeploy/appspec.ts', 'archives/zip.ts', 'kernel/signature.ts'].map(
-      (path) => ({
-        source: join(source, path),
-        target: `${home}/src/${path}`,
-      }),
-    ),
-    ...packages.map((name) => ({ source: folderOf(name), target: `${home}/node_modules/${name}` })),
-  ],
+  mounts: runsSources ? sources() : [{ source: join(packageFolder, built), target: `${home}/${built}` }],
   env: {},
   command: [
     '/opt/drydock/node/node',
     '--disable-warning=ExperimentalWarning',
-    `${home}/src/services/codedeploy/agent/main.ts`,
+    `${home}/${runsSources ? 'src/services/codedeploy/agent/main.ts' : built}`,
   ],
 })

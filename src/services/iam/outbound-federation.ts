@@ -1,6 +1,5 @@
 import { generateKeyPair as generateKeys } from 'node:crypto'
 import { promisify } from 'node:util'
-import { exportJWK, type JWK } from 'jose'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Route } from '../../kernel/service.ts'
 import { type Place, table } from '../../store/store.ts'
@@ -43,7 +42,7 @@ const makeKey = async (ctx: Ctx, algorithm: Algorithm): Promise<SigningKeyRecord
       ? await generateKeyPair('rsa', { modulusLength: 2048 })
       : await generateKeyPair('ec', { namedCurve: 'P-384' })
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-  const jwk: JWK = { ...(await exportJWK(publicKey)), kid: ctx.newId(), alg: algorithm, use: 'sig' }
+  const jwk = { ...publicKey.export({ format: 'jwk' }), kid: ctx.newId(), alg: algorithm, use: 'sig' }
   return { algorithm, jwk: jwk as Record<string, string>, privateKey: ctx.seal(pem) }
 }
 

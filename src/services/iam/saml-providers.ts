@@ -4,7 +4,7 @@ import { type ReadTx, table } from '../../store/store.ts'
 import { stamp } from './ids.ts'
 import { fail, type Operation } from './operation.ts'
 import { change, type Tags } from './records.ts'
-import { readMetadata, type SamlMetadata } from './saml-metadata.ts'
+import type { SamlMetadata } from './saml-metadata.ts'
 import { tagPage, toTags, withoutTags, withTags } from './tags.ts'
 
 // IAM user guide, "Create a SAML identity provider in IAM" and "Troubleshoot SAML federation with IAM".
@@ -75,9 +75,13 @@ const requireKey = (mode: string | undefined, keys: readonly PrivateKeyRecord[])
     throw invalid('Unable to set assertion encryption mode to Required because no private key is provided.')
 }
 
+/** Its reader brings an XML library along, which few servers ever need. */
+const readMetadata = async (document: string): Promise<SamlMetadata> =>
+  (await import('./saml-metadata.ts')).readMetadata(document)
+
 /** Errors: InvalidInput, EntityAlreadyExists, LimitExceeded. */
-const CreateSAMLProvider: Operation<'CreateSAMLProvider'> = (ctx, input) => {
-  const metadata = readMetadata(input.SAMLMetadataDocument)
+const CreateSAMLProvider: Operation<'CreateSAMLProvider'> = async (ctx, input) => {
+  const metadata = await readMetadata(input.SAMLMetadataDocument)
   const tags = withTags({}, input.Tags)
   const keys = input.AddPrivateKey === undefined ? [] : [newKey(ctx, input.AddPrivateKey)]
   requireKey(input.AssertionEncryptionMode, keys)
@@ -131,7 +135,7 @@ const UpdateSAMLProvider: Operation<'UpdateSAMLProvider'> = async (ctx, input) =
     throw invalid(
       'Unable to add and remove private keys in the same request. Set a value for only one of the two parameters.',
     )
-  const metadata = document === undefined ? {} : { document, metadata: readMetadata(document) }
+  const metadata = document === undefined ? {} : { document, metadata: await readMetadata(document) }
   const added = AddPrivateKey === undefined ? [] : [newKey(ctx, AddPrivateKey)]
   await edit(ctx, SAMLProviderArn, (provider) => {
     if (RemovePrivateKey !== undefined && !provider.keys.some(({ id }) => id === RemovePrivateKey))

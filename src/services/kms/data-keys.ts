@@ -33,7 +33,7 @@ const dataKey = async (ctx: Ctx, input: Input<'GenerateDataKeyWithoutPlaintext'>
   const key = await wrappingKey(ctx, input.KeyId, operation)
   checkTokens(ctx, input.GrantTokens)
   dryRun(input)
-  const blob = encrypt(ctx, key, 'SYMMETRIC_DEFAULT', plaintext, input.EncryptionContext)
+  const blob = await encrypt(ctx, key, 'SYMMETRIC_DEFAULT', plaintext, input.EncryptionContext)
   return { plaintext, answer: { CiphertextBlob: blob, KeyId: keyArn(key), KeyMaterialId: key.current } }
 }
 
@@ -56,7 +56,7 @@ const dataKeyPair = async (ctx: Ctx, input: Input<'GenerateDataKeyPairWithoutPla
   return {
     privateKey,
     answer: {
-      PrivateKeyCiphertextBlob: encrypt(ctx, key, 'SYMMETRIC_DEFAULT', privateKey, input.EncryptionContext),
+      PrivateKeyCiphertextBlob: await encrypt(ctx, key, 'SYMMETRIC_DEFAULT', privateKey, input.EncryptionContext),
       PublicKey: publicKey,
       KeyId: keyArn(key),
       KeyPairSpec: input.KeyPairSpec,

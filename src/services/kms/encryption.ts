@@ -18,7 +18,6 @@ import {
   publicKeyOf,
 } from './key.ts'
 import { fail, type Operation } from './operation.ts'
-import { sm2Decrypt, sm2Encrypt } from './sm2.ts'
 
 const hashes = { RSAES_OAEP_SHA_1: 'sha1', RSAES_OAEP_SHA_256: 'sha256' } as const
 
@@ -33,13 +32,13 @@ const mostBytes = (key: KeyRecord, algorithm: EncryptionAlgorithmSpec): number =
 const invalidInput = (message: string) => new AwsError('ValidationException', message, { status: 400 })
 
 /** Raises ValidationException, InvalidKeyUsageException. */
-export const encrypt = (
+export const encrypt = async (
   ctx: Pick<Ctx, 'unseal'>,
   key: KeyRecord,
   algorithm: EncryptionAlgorithmSpec,
   plaintext: Uint8Array,
   context: EncryptionContext | undefined,
-): Uint8Array => {
+): Promise<Uint8Array> => {
   forAlgorithm(key, 'encryption', algorithm)
   if (plaintext.length > mostBytes(key, algorithm))
     throw invalidInput(
@@ -52,7 +51,8 @@ export const encrypt = (
   }
   if (context && Object.keys(context).length > 0)
     throw invalidInput('EncryptionContext is not supported for asymmetric keys.')
-  if (algorithm === 'SM2PKE') return sm2Encrypt(publicKeyOf(ctx, key), plaintext, randomBytes(48))
+  if (algorithm === 'SM2PKE')
+    return (await import('./sm2.ts')).sm2Encrypt(publicKeyOf(ctx, key), plaintext, randomBytes(48))
   return publicEncrypt(
     { key: publicKeyOf(ctx, key), padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: hashes[algorithm] },
     plaintext,
@@ -60,13 +60,13 @@ export const encrypt = (
 }
 
 /** Raises InvalidCiphertextException. */
-const decrypt = (
+const decrypt = async (
   ctx: Pick<Ctx, 'unseal'>,
   key: KeyRecord,
   algorithm: EncryptionAlgorithmSpec,
   blob: Uint8Array,
   context: EncryptionContext | undefined,
-): Uint8Array => {
+): Promise<Uint8Array> => {
   forAlgorithm(key, 'encryption', algorithm)
   if (algorithm === 'SYMMETRIC_DEFAULT') {
     const { header } = headerOf(blob)
@@ -74,7 +74,7 @@ const decrypt = (
     if (!material || header.key !== key.id) throw fail('InvalidCiphertextException', '')
     return open(bytesOf(ctx, key, material), blob, context ?? {})
   }
-  if (algorithm === 'SM2PKE') return sm2Decrypt(privateKeyOf(ctx, key), blob)
+  if (algorithm === 'SM2PKE') return (await import('./sm2.ts')).sm2Decrypt(privateKeyOf(ctx, key), blob)
   try {
     return privateDecrypt(
       { key: privateKeyOf(ctx, key), padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: hashes[algorithm] },
@@ -128,7 +128,7 @@ export const Encrypt: Operation<'Encrypt'> = async (ctx, input) => {
   const algorithm = input.EncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT'
   const key = forUsage(await ctx.read((tx) => getKey(tx, ctx.place, input.KeyId)), 'ENCRYPT_DECRYPT', 'Encrypt')
   checkTokens(ctx, input.GrantTokens)
-  const blob = encrypt(ctx, key, algorithm, input.Plaintext, input.EncryptionContext)
+  const blob = await encrypt(ctx, key, algorithm, input.Plaintext, input.EncryptionContext)
   dryRun(input)
   return { CiphertextBlob: blob, KeyId: keyArn(key), EncryptionAlgorithm: algorithm }
 }
@@ -144,7 +144,7 @@ export const Decrypt: Operation<'Decrypt'> = async (ctx, input) => {
   const key = await ctx.read((tx) => keyOfCiphertext(ctx, tx, blob, input.KeyId, algorithm))
   forUsage(key, 'ENCRYPT_DECRYPT', 'Decrypt')
   checkTokens(ctx, input.GrantTokens)
-  const plaintext = decrypt(ctx, key, algorithm, blob, input.EncryptionContext)
+  const plaintext = await decrypt(ctx, key, algorithm, blob, input.EncryptionContext)
   dryRun(input)
   return {
     KeyId: keyArn(key),
@@ -167,8 +167,8 @@ export const ReEncrypt: Operation<'ReEncrypt'> = async (ctx, input) => {
   forUsage(source, 'ENCRYPT_DECRYPT', 'ReEncrypt')
   forUsage(destination, 'ENCRYPT_DECRYPT', 'ReEncrypt')
   checkTokens(ctx, input.GrantTokens)
-  const plaintext = decrypt(ctx, source, from, blob, input.SourceEncryptionContext)
-  const again = encrypt(ctx, destination, to, plaintext, input.DestinationEncryptionContext)
+  const plaintext = await decrypt(ctx, source, from, blob, input.SourceEncryptionContext)
+  const again = await encrypt(ctx, destination, to, plaintext, input.DestinationEncryptionContext)
   dryRun(input)
   return {
     CiphertextBlob: again,

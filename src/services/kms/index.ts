@@ -45,7 +45,6 @@ import {
   ListKeyRotations,
   RotateKeyOnDemand,
 } from './rotation.ts'
-import { Sign, Verify } from './signing.ts'
 import { ListResourceTags, TagResource, UntagResource } from './tags.ts'
 import { upkeep } from './upkeep.ts'
 
@@ -70,8 +69,9 @@ export const service = defineService<NS>()({
       'GenerateDataKeyPairWithoutPlaintext',
       GenerateDataKeyPairWithoutPlaintext,
     ),
-    Sign: noted('Sign', Sign),
-    Verify: noted('Verify', Verify),
+    // The curves are loaded with the first signature.
+    Sign: noted('Sign', async (ctx, input) => (await import('./signing.ts')).Sign(ctx, input)),
+    Verify: noted('Verify', async (ctx, input) => (await import('./signing.ts')).Verify(ctx, input)),
     GenerateMac: noted('GenerateMac', GenerateMac),
     VerifyMac: noted('VerifyMac', VerifyMac),
     DeriveSharedSecret: noted('DeriveSharedSecret', DeriveSharedSecret),

@@ -7,17 +7,17 @@ import { GetAccessKeyInfo, GetCallerIdentity } from './caller.ts'
 import type { NS } from './operation.ts'
 import { GetWebIdentityToken, requestTags } from './outbound-token.ts'
 import { AssumeRoot, rootArn } from './root-session.ts'
-import { AssumeRoleWithSAML } from './saml.ts'
 import { AssumeRole, GetFederationToken, GetSessionToken } from './sessions.ts'
-import { AssumeRoleWithWebIdentity } from './web-identity.ts'
 
 export const service = defineService<NS>()({
   id: 'sts',
   tables: [],
   operations: {
     AssumeRole,
-    AssumeRoleWithSAML,
-    AssumeRoleWithWebIdentity,
+    // Their libraries for XML and tokens are loaded when the first federated user comes.
+    AssumeRoleWithSAML: async (ctx, input) => (await import('./saml.ts')).AssumeRoleWithSAML(ctx, input),
+    AssumeRoleWithWebIdentity: async (ctx, input) =>
+      (await import('./web-identity.ts')).AssumeRoleWithWebIdentity(ctx, input),
     AssumeRoot,
     DecodeAuthorizationMessage,
     GetAccessKeyInfo,

@@ -1,5 +1,4 @@
 import { createPrivateKey } from 'node:crypto'
-import { SignJWT } from 'jose'
 import { identity } from '../../kernel/identity.ts'
 import { organization } from '../../kernel/organization.ts'
 import { outboundFederation } from '../capabilities.ts'
@@ -78,6 +77,7 @@ export const GetWebIdentityToken: Operation<'GetWebIdentityToken'> = async (ctx,
       'JWTPayloadSizeExceededException',
       'The requested token payload size exceeds the maximum allowed size. Reduce the number of request tags.',
     )
+  const { SignJWT } = await import('jose')
   const token = await new SignJWT(claims)
     .setProtectedHeader({ alg: algorithm, kid: key.keyId, typ: 'JWT' })
     .sign(createPrivateKey(key.privateKey))

@@ -11,7 +11,6 @@ import { cloudtrail, toText as timeText } from '../operation.ts'
 import { EventDataStore, storeArn, storePrefix } from './event-data-store.ts'
 import type { StoredEvent } from './ingest.ts'
 import { isOver, Query, type QueryRecord, resultStream } from './query.ts'
-import { parseStatement } from './sql/parse.ts'
 import { type Events, runQuery } from './sql/run.ts'
 import { StatementError } from './sql/text.ts'
 import { toText } from './sql/value.ts'
@@ -65,6 +64,7 @@ const run = async (ctx: Ctx, query: QueryRecord): Promise<void> => {
   // A run that a dying server left behind begins anew.
   await ctx.append.drop(resultStream(query.id))
   try {
+    const { parseStatement } = await import('./sql/parse.ts')
     const statement = parseStatement(query.statement, query.parameters)
     const { columns, rows } = await runQuery(statement, eventsOf(ctx, query, counts), ctx.now(), (count) => {
       counts.matched += count

@@ -3,7 +3,6 @@ import type { Ctx } from '../../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../../store/store.ts'
 import { fail } from '../operation.ts'
 import { getActiveStore } from './event-data-store.ts'
-import { parseStatement } from './sql/parse.ts'
 import { checkQuery, storesIn } from './sql/run.ts'
 import { StatementError } from './sql/text.ts'
 
@@ -51,6 +50,7 @@ export const checkStatement = async (
 ): Promise<string[]> => {
   let stores: string[]
   try {
+    const { parseStatement } = await import('./sql/parse.ts')
     const parsed = parseStatement(statement, parameters)
     stores = storesIn(parsed)
     await checkQuery(parsed, ctx.now())
