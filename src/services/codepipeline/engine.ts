@@ -15,7 +15,7 @@ import { groupsOf } from './structure.ts'
 
 // An execution waits before a stage, goes in, has the stage's entry condition looked at, runs its actions group by group,
 // has the condition of success or failure looked at, and goes on to the next stage. Every step reads the rows, asks the
-// providers of what runs, and takes one decision in one commit; so it may die between any two, and a restart goes on from
+// providers of what runs, and decides in one commit what follows; so it may die between any two, and a restart goes on from
 // the rows.
 
 /** An execution that runs is looked at this often at least; milliseconds. */
@@ -48,9 +48,9 @@ export const executions: Reconciler = {
           ...found.actions.map((record) => advance(ctx, found, record)),
           ...found.rules.map((record) => advanceRule(ctx, found, record)),
         ])
-    const decision = await ctx.write((tx) => decide(ctx, tx, id))
+    const decision = await ctx.write((tx) => decideAll(ctx, tx, id))
     if (decision === 'over') await publishMetrics(ctx, id)
-    if (decision === 'on') return again({ in: 0 })
+    if (decision === 'begun') return again({ in: 0 })
     if (decision !== 'running') return done()
     return again({ in: Math.min(longest, ...pauses.filter((pause) => pause !== undefined)) })
   },
@@ -58,8 +58,16 @@ export const executions: Reconciler = {
 
 const isRunning = ({ status }: Pick<ActionRecord, 'status'>) => status === 'InProgress'
 
-/** What comes next. `waiting`: something else will wake the execution. */
-type Next = 'on' | 'running' | 'waiting' | 'over'
+/** What comes next. `on`: another decision; `begun`: providers are to be asked; `waiting`: something else will wake the execution. */
+type Next = 'begun' | 'on' | 'running' | 'waiting' | 'over'
+
+/** All decisions that need nobody to be asked, in one commit. */
+const decideAll = async (ctx: Ctx, tx: WriteTx, id: string): Promise<Exclude<Next, 'on'>> => {
+  for (;;) {
+    const next = await decide(ctx, tx, id)
+    if (next !== 'on') return next
+  }
+}
 
 /** What the rows say comes next. */
 const decide = async (ctx: Ctx, tx: WriteTx, id: string): Promise<Next> => {
@@ -92,7 +100,7 @@ const decide = async (ctx: Ctx, tx: WriteTx, id: string): Promise<Next> => {
   if (next) {
     const ahead = next.filter(({ name }) => !attempts.has(name))
     await begin(ctx, tx, scene, ahead)
-    return 'on'
+    return 'begun'
   }
   if (isAhead(scene, 'onSuccess')) return check(ctx, tx, scene, 'onSuccess')
   return goOn(ctx, tx, scene, 'Succeeded')
@@ -114,11 +122,11 @@ const goIn = async (ctx: Ctx, tx: WriteTx, { execution, stage }: Scene): Promise
 }
 
 /** The rules of a condition are asked. */
-const check = async (ctx: Ctx, tx: WriteTx, scene: Scene, kind: ConditionKind): Promise<'on'> => {
+const check = async (ctx: Ctx, tx: WriteTx, scene: Scene, kind: ConditionKind): Promise<'begun'> => {
   const { execution } = scene
   const since = await beginRules(ctx, tx, scene, kind)
   tx.put(Execution, { ...execution, check: { condition: kind, since }, updated: ctx.now().getTime() })
-  return 'on'
+  return 'begun'
 }
 
 /** All rules of the condition have ended: it is met or not, and what follows is its result. */

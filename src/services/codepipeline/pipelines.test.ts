@@ -146,7 +146,9 @@ describe('pipelines', () => {
       'Compute Commands',
       'Deploy CodeDeploy',
       'Deploy S3',
+      'Invoke CodePipeline',
       'Source CodeCommit',
+      'Source CodeStarSourceConnection',
       'Source S3',
       'Test CodeBuild',
     ])
