@@ -9,10 +9,13 @@ import { allowing, blocking, failedAt, goesThrough, installing, presentEvent, Ta
 
 /** An instance whose agent takes up nothing for this long has none ("Troubleshoot deployment issues", user guide). */
 const pickUpTime = 5 * 60_000
-/** The scripts of one lifecycle event have an hour; the agent ends them before that. */
-const eventTime = 65 * 60_000
 const lookAgain = 30_000
 const minute = 60_000
+const hour = 60 * minute
+/** The scripts of one lifecycle event have an hour unless the agent says otherwise; it ends them before we do. */
+const [eventTime, eventGrace] = [hour, 5 * minute]
+/** How long a deployment may take, by its type ("Deployments", CodeDeploy quotas). */
+const longest = { IN_PLACE: 12 * hour, BLUE_GREEN: 109 * hour } as const
 
 /** What is left to do: look again in so many milliseconds, terminate the original instances, nothing. */
 export type Step = { readonly in: number } | 'terminate' | 'ended'
@@ -27,6 +30,11 @@ const notContinued = {
   message: 'The deployment was stopped: nobody had traffic rerouted before the wait time was over.',
 }
 
+const timedOut = (hours: number) => ({
+  code: 'TIMEOUT' as const,
+  message: `The deployment timed out: it did not come to its end within ${hours} hours.`,
+})
+
 /** The instances of a deployment as they are changed within one look at it. */
 type Fleet = { readonly targets: Target[]; readonly change: (changed: Target) => void; readonly now: number }
 
@@ -36,11 +44,13 @@ export const advance = async (ctx: Ctx, tx: WriteTx, id: string, gone: ReadonlyS
   if (!deployment || !unfinished(deployment)) return 'ended'
   if (deployment.status !== 'InProgress' && deployment.status !== 'Ready') return { in: lookAgain }
   const targets = await targetsOf(tx, id)
+  let begun = false
   const fleet: Fleet = {
     targets,
     now: ctx.now().getTime(),
     change: (changed) => {
       tx.put(Target, changed)
+      begun ||= changed.status === 'InProgress'
       noteInstalled(tx, deployment, changed)
       tx.emit(targetChanged(ctx, deployment, changed))
       targets[targets.findIndex(({ instanceId }) => instanceId === changed.instanceId)] = changed
@@ -56,7 +66,18 @@ export const advance = async (ctx: Ctx, tx: WriteTx, id: string, gone: ReadonlyS
     await finish(ctx, tx, id, 'Stopped', stopped(deployment))
     return 'ended'
   }
-  return goOn(ctx, tx, deployment, fleet)
+  const limit = longest[deployment.style.type]
+  const left = (deployment.started ?? fleet.now) + limit - fleet.now
+  if (left <= 0) {
+    for (const target of withStatus(targets, 'InProgress')) fleet.change(cutOff(target, fleet.now))
+    for (const target of withStatus(targets, 'Pending', 'Ready')) fleet.change(skipped(target, fleet.now))
+    await finish(ctx, tx, id, 'Failed', timedOut(limit / hour))
+    return 'ended'
+  }
+  const step = await goOn(ctx, tx, deployment, fleet)
+  if (typeof step === 'string') return step
+  // Whoever is sent on its way may not be running at all.
+  return { in: begun ? 0 : Math.min(step.in, left) }
 }
 
 /** Goes through the phases as far as that is possible now. */
@@ -211,7 +232,18 @@ const overdue = (target: Target, now: number, gone: ReadonlySet<string>): Target
   const event = target.events[at]
   if (!event) return undefined
   const silent =
-    event.status === 'Pending' ? now - target.updated > pickUpTime : now - (event.started ?? now) > eventTime
+    event.status === 'Pending'
+      ? now - target.updated > pickUpTime
+      : now - (event.started ?? now) > (event.atMost === undefined ? eventTime : event.atMost * 1000) + eventGrace
   if (!silent && !gone.has(target.instanceId)) return undefined
   return failedAt(target, at, now, { errorCode: 'UnknownError', scriptName: '', message: noAgent, logTail: '' })
+}
+
+/** An instance that is at work when the time of its deployment is over. */
+const cutOff = (target: Target, now: number): Target => {
+  const at = presentEvent(target)
+  const message = 'The deployment timed out.'
+  return at < 0
+    ? target
+    : failedAt(target, at, now, { errorCode: 'UnknownError', scriptName: '', message, logTail: '' })
 }

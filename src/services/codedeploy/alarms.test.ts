@@ -1,10 +1,13 @@
 import { CloudWatchClient, PutCompositeAlarmCommand, SetAlarmStateCommand } from '@aws-sdk/client-cloudwatch'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { allow } from '../../../test/story.ts'
 import type { Caller } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { readAlarms, toAlarms, whyStop } from './alarms.ts'
 import { appspec, fleet } from './fleet-bench.ts'
+
+// Every step starts processes: a busy machine takes its time.
+vi.setConfig({ testTimeout: 60_000 })
 
 // What alarms say of a deployment: first with CloudWatch played, then with the real one.
 

@@ -1,12 +1,15 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { systemClock, type TurnableClock } from '../../work/clock.ts'
 import { callCommands, type Host } from './agent/host.ts'
 import { type Fleet, fleet } from './fleet-bench.ts'
 
 // The host command service, asked by hand on machines without an agent.
 
 let it: Fleet
+let clock: TurnableClock
 beforeEach(async () => {
-  it = await fleet()
+  clock = systemClock()
+  it = await fleet({ clock })
   await it.group()
 })
 afterEach(() => it.close())
@@ -117,4 +120,23 @@ test('a host has its own commands and nobody else’s', async () => {
     keys: async () => ({ ...it.story.root, expires: Number.POSITIVE_INFINITY }),
   }
   await expect(poll(root, 'one')).rejects.toThrow('Only an instance under its instance profile, or a registered')
+})
+
+test('an event takes no longer than its agent said it would', async () => {
+  const [id = ''] = await it.launch(1, { agent: false })
+  const host = await hostOf(id)
+  const deployment = await it.start('any.zip')
+  await it.story.settled()
+  const command = await poll(host, 'run')
+  const HostCommandMaxDurationInSeconds = 120
+  await callCommands(host, 'PutHostCommandAcknowledgement', {
+    HostCommandIdentifier: command?.HostCommandIdentifier,
+    AgentSession: 'run',
+    HostCommandMaxDurationInSeconds,
+  })
+  clock.advance(6 * 60_000)
+  await it.story.settled()
+  expect((await it.get(deployment)).status).toBe('InProgress')
+  clock.advance(2 * 60_000)
+  expect(await it.ended(deployment)).toMatchObject({ status: 'Failed' })
 })

@@ -160,6 +160,10 @@ const PollHostCommand = async (host: Host, message: Message) => {
   }
 }
 
+/** How long the agent says that an event may take by its AppSpec file, in seconds, within what AWS's agent may say. */
+const durationOf = ({ HostCommandMaxDurationInSeconds: said }: Message): number | undefined =>
+  typeof said === 'number' && said > 0 ? Math.min(4200, Math.max(60, said)) : undefined
+
 const PutHostCommandAcknowledgement = (host: Host, message: Message) =>
   host.ctx.write(async (tx) => {
     const { key, event: name } = commandOf(host, text(message, 'HostCommandIdentifier'))
@@ -171,15 +175,15 @@ const PutHostCommandAcknowledgement = (host: Host, message: Message) =>
     if (event.status !== 'Pending' || (await tx.get(Deployment, target.deploymentId))?.stop)
       return { CommandStatus: 'Failed' }
     const now = host.ctx.now().getTime()
-    tx.put(Target, {
-      ...target,
-      updated: now,
-      events: target.events.map((one) =>
-        one.name === name
-          ? { ...one, status: 'InProgress' as const, started: now, ...(session ? { session } : {}) }
-          : one,
-      ),
-    })
+    const atMost = durationOf(message)
+    const taken: LifecycleEvent = {
+      ...event,
+      status: 'InProgress',
+      started: now,
+      ...(session ? { session } : {}),
+      ...(atMost === undefined ? {} : { atMost }),
+    }
+    tx.put(Target, { ...target, updated: now, events: target.events.map((one) => (one === event ? taken : one)) })
     return { CommandStatus: 'InProgress' }
   })
 

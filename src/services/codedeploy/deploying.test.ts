@@ -1,7 +1,10 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { appspec, type Fleet, fleet } from './fleet-bench.ts'
+
+// Every step starts processes: a busy machine takes its time.
+vi.setConfig({ testTimeout: 60_000 })
 
 // Deployments as they go, carried out by the real agent on machines that are folders of this host.
 
@@ -62,6 +65,27 @@ echo "said by $LIFECYCLE_EVENT"`,
     `${id} SUCCESS`,
     'deployment SUCCESS',
   ])
+  const [application, group] = ['application:app', 'deploymentgroup:app/group'].map(
+    (resource) => `arn:aws:codedeploy:us-east-1:${it.story.account}:${resource}`,
+  )
+  const detail = {
+    instanceGroupId: groups[0],
+    region: 'us-east-1',
+    application: 'app',
+    deploymentId,
+    deploymentGroup: 'group',
+    state: 'SUCCESS',
+  }
+  expect(details.at(-1)).toMatchObject({
+    'detail-type': 'CodeDeploy Deployment State-change Notification',
+    resources: [application, group],
+    detail,
+  })
+  expect(details.at(-2)).toMatchObject({
+    'detail-type': 'CodeDeploy Instance State-change Notification',
+    resources: [`arn:aws:ec2:us-east-1:${it.story.account}:instance/${id}`, group, application],
+    detail: { ...detail, instanceId: id },
+  })
 })
 
 test('the next revision stops the last one by its own script, and replaces its files', async () => {

@@ -69,7 +69,7 @@ export const outdatedReconciler: Reconciler = {
     if (!deployment || deployment.autoUpdates) return done()
     const group = await ctx.read((tx) => tx.get(Group, `${deployment.application}/${deployment.group}`))
     if (!group || group.lastSuccessful !== id || group.ec2.groups.length === 0) return done()
-    const outcome = await underRole(ctx, deployment, (role) => ec2Machines(role, group.ec2))
+    const outcome = await underRole(ctx, deployment, (role) => ec2Machines(role, group.ec2, ['running']))
     if ('problem' in outcome) return done()
     const old = await outdated(ctx, deployment, outcome.found)
     await ctx.write(async (tx) => {
@@ -139,7 +139,8 @@ const findTargets = async (ctx: Ctx, deployment: Deployment, role: Caller): Prom
     )
   }
   const green = replacements ? await ec2Machines(role, replacements) : []
-  const blue = await groupMachines(ctx, role, group)
+  // No traffic goes to an original that does not run.
+  const blue = await groupMachines(ctx, role, group, ['running'])
   return [
     ...green.map((machine) =>
       newTarget(ctx, id, machine, [...installing, ...allowing], { label: 'Green', pause: installing.length }),

@@ -23,37 +23,49 @@ const targetStates = {
 
 const about = (
   ctx: Ctx,
-  deployment: Deployment,
+  { application, group, id, groupId }: Deployment,
   type: string,
-  resources: string[],
+  resources: readonly string[],
   detail: Record<string, string>,
 ): DomainEvent => ({
   source: 'aws.codedeploy',
   'detail-type': type,
   account: ctx.account,
   region: ctx.region,
-  resources: [
-    ctx.arn(`application:${deployment.application}`),
-    ctx.arn(`deploymentgroup:${deployment.application}/${deployment.group}`),
-    ...resources,
-  ],
+  resources,
   detail: {
+    instanceGroupId: groupId,
     region: ctx.region,
-    application: deployment.application,
-    deploymentGroup: deployment.group,
-    deploymentId: deployment.id,
+    application,
+    deploymentId: id,
+    deploymentGroup: group,
     ...detail,
   },
 })
 
-/** `CodeDeploy Deployment State-change Notification` ("Monitoring deployments with Amazon CloudWatch Events", user guide). */
+/**
+ * `CodeDeploy Deployment State-change Notification` ("Events from AWS services on the default event bus", EventBridge user
+ * guide).
+ */
 export const deploymentChanged = (ctx: Ctx, deployment: Deployment): DomainEvent =>
-  about(ctx, deployment, 'CodeDeploy Deployment State-change Notification', [], { state: states[deployment.status] })
+  about(
+    ctx,
+    deployment,
+    'CodeDeploy Deployment State-change Notification',
+    [applicationArn(ctx, deployment), groupArn(ctx, deployment)],
+    { state: states[deployment.status] },
+  )
 
 /** `CodeDeploy Instance State-change Notification`. */
 export const targetChanged = (ctx: Ctx, deployment: Deployment, target: Target): DomainEvent =>
-  about(ctx, deployment, 'CodeDeploy Instance State-change Notification', [arnOf(ctx, target)], {
-    instanceId: target.instanceId,
-    state: targetStates[target.status],
-    instanceGroupId: deployment.groupId,
-  })
+  about(
+    ctx,
+    deployment,
+    'CodeDeploy Instance State-change Notification',
+    [arnOf(ctx, target), groupArn(ctx, deployment), applicationArn(ctx, deployment)],
+    { instanceId: target.instanceId, state: targetStates[target.status] },
+  )
+
+const applicationArn = (ctx: Ctx, { application }: Deployment): string => ctx.arn(`application:${application}`)
+const groupArn = (ctx: Ctx, { application, group }: Deployment): string =>
+  ctx.arn(`deploymentgroup:${application}/${group}`)

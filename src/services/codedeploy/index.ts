@@ -96,7 +96,7 @@ export const service = defineService<NS>()({
     CreateApplication:
       'The compute platform is Server; Lambda and ECS are refused until they come with their services.',
     CreateDeployment:
-      'Revisions from S3 and from public repositories on GitHub. Stopped instances are left out instead of failing. Replacement instances are chosen by tags, not by Auto Scaling groups.',
+      'Revisions from S3 and from public repositories on GitHub. Replacement instances are chosen by tags, not by Auto Scaling groups.',
     CreateDeploymentConfig:
       'The compute platform is Server; traffic-shifting configurations of Lambda and ECS are refused.',
     CreateDeploymentGroup:

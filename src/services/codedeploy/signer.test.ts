@@ -23,6 +23,21 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+/** The calls of AWS's agent, in its own language: verification, one signer, its subject. Prints what was signed. */
+const ruby = `require 'openssl'
+message, authorities, subject = ARGV
+store = OpenSSL::X509::Store.new
+store.add_file authorities
+pkcs7 = OpenSSL::PKCS7.new(File.read(message))
+abort 'not verified' unless pkcs7.verify([], store, nil, OpenSSL::PKCS7::NOCHAIN)
+abort 'not one signer' unless pkcs7.certificates.size == 1
+abort pkcs7.certificates[0].subject.to_s unless pkcs7.certificates[0].subject.to_s == subject
+print pkcs7.data`
+const subject = '/C=US/ST=Washington/L=Seattle/O=Amazon.com, Inc./CN=codedeploy-signer-us-east-1.amazonaws.com'
+const hasRuby = spawnSync('ruby', ['-ropenssl', '-e', '']).status === 0
+if (!hasRuby)
+  console.log('Skipped: what Ruby, the language of AWS’s agent, says of signed specifications. There is no ruby.')
+
 /** What the agent does with an envelope: OpenSSL's verification against the authorities in its own file. */
 const verified = async (payload: string): Promise<unknown> => {
   const authority = await (await fetch(`${it.story.endpoint}/_drydock/codedeploy/signer-authority.pem`)).text()
@@ -33,6 +48,10 @@ const verified = async (payload: string): Promise<unknown> => {
   const text = execFileSync('openssl', ['smime', '-verify', '-nochain', ...args], {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
+  if (hasRuby)
+    expect(execFileSync('ruby', ['-e', ruby, message ?? '', authorities ?? '', subject]).toString()).toBe(
+      text.toString(),
+    )
   return JSON.parse(text.toString())
 }
 

@@ -40,6 +40,8 @@ export type LifecycleEvent = {
   readonly diagnostics?: Diagnostics
   /** Which run of the agent took it up: another one cannot bring it to its end. */
   readonly session?: string
+  /** How long it may take by what the agent said, in seconds. */
+  readonly atMost?: number
 }
 
 /** A machine that a deployment found. */

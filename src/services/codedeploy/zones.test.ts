@@ -4,9 +4,12 @@ import {
   StopDeploymentCommand,
   type ZonalConfig,
 } from '@aws-sdk/client-codedeploy'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { systemClock, type TurnableClock } from '../../work/clock.ts'
 import { appspec, type Fleet, fleet } from './fleet-bench.ts'
+
+// Every step starts processes: a busy machine takes its time.
+vi.setConfig({ testTimeout: 60_000 })
 
 // Zonal configurations, instances that are up to date already, and instances that come later.
 
@@ -133,6 +136,17 @@ test('instances that are up to date can be left out; those that came meanwhile a
     errorInformation: { code: 'NO_INSTANCES' },
   })
   expect(await it.read(old, 'runs')).toBe('x\n')
+})
+
+test('a deployment that takes more than twelve hours fails', async () => {
+  const { a, b, c } = await begin()
+  await config({ firstZoneMonitorDurationInSeconds: 50_000 })
+  await it.put('one.zip', { 'appspec.yml': appspec(), 'app/a': '' })
+  const id = await it.start('one.zip')
+  await it.eventually('the first zone', async () => (await statuses(id, a)).every((status) => status === 'Succeeded'))
+  clock.advance(12 * 3_600_000)
+  expect(await it.ended(id)).toMatchObject({ status: 'Failed', errorInformation: { code: 'TIMEOUT' } })
+  expect(await statuses(id, [...b, ...c])).toEqual(['Skipped', 'Skipped'])
 })
 
 test('a deployment that is stopped is rolled back only where somebody asked for it', async () => {
