@@ -144,6 +144,7 @@ export const asks: Rows<string> = [
       's3:PutObjectRetention': 's3:BypassGovernanceRetention s3:PutObjectRetention',
       's3:PutObjectTagging': 's3:PutObjectTagging s3:PutObjectVersionTagging',
       's3:PutPublicAccessBlock': 's3:PutBucketPublicAccessBlock',
+      's3:SelectObjectContent': 's3:GetObject',
       's3:UploadPart': 's3:PutObject',
       's3:UploadPartCopy': 's3:GetObject s3:PutObject',
       's3control:CreateAccessPoint': 's3:CreateAccessPoint s3:PutAccessPointPublicAccessBlock s3:TagResource',

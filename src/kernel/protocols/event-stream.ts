@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
+import { AwsError } from '../errors.ts'
 import type { Member, Shape, StructureShape } from '../model/shapes.ts'
 import { unit } from '../model/shapes.ts'
 import type { WireResponse } from '../wire.ts'
@@ -36,8 +37,17 @@ export const eventStream = (
         first,
       )
     }
-    for (let next = await events?.next(); next && !next.done; next = await events?.next())
-      yield encodeEvent(union, next.value, contentType, write)
+    try {
+      for (let next = await events?.next(); next && !next.done; next = await events?.next())
+        yield encodeEvent(union, next.value, contentType, write)
+    } catch (error) {
+      // The status is on its way already: an error that the union has no member for is a message of its own kind.
+      if (!(error instanceof AwsError)) throw error
+      yield message(
+        [text(':message-type', 'error'), text(':error-code', error.code), text(':error-message', error.message)],
+        '',
+      )
+    }
   }
   const sent = messages()
   // A generator that waits for the next event cannot be left, so the events themselves are told when their reader goes.

@@ -30,6 +30,7 @@ export const dataEvents = [
   'PutObjectRetention',
   'PutObjectTagging',
   'RestoreObject',
+  'SelectObjectContent',
   'UpdateObjectEncryption',
   'UploadPart',
   'UploadPartCopy',

@@ -4,7 +4,7 @@ import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.
 import { Bucket, bucketAlreadyExists, bucketArn } from './bucket.ts'
 import { comparesTag } from './conditions.ts'
 import { parseCopySource } from './object.ts'
-import type { Input, NS } from './operation.ts'
+import { fail, type Input, type NS } from './operation.ts'
 import { bucketKeys, type Keys, requestKeys } from './request-keys.ts'
 import { resourcePolicy } from './resource-policy.ts'
 import { parseTagging, type Tag } from './tags.ts'
@@ -335,6 +335,10 @@ export const access: AccessRules<NS> = {
 
     GetObject: onTagged(['s3:GetObject', 's3:GetObjectVersion']),
     HeadObject: onTagged(['s3:GetObject', 's3:GetObjectVersion']),
+    SelectObjectContent: (input, ctx) => {
+      if (ctx.principal.kind === 'anonymous') throw fail('AccessDenied', 'Access Denied')
+      return onTagged(['s3:GetObject', 's3:GetObjectVersion'])({ ...input, VersionId: undefined }, ctx)
+    },
     GetObjectAttributes: onTagged(
       ['s3:GetObject', 's3:GetObjectVersion'],
       ['s3:GetObjectAttributes', 's3:GetObjectVersionAttributes'],

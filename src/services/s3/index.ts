@@ -92,6 +92,7 @@ import {
 } from './replication.ts'
 import { checkPayer, GetBucketRequestPayment, PutBucketRequestPayment } from './requester-pays.ts'
 import { RestoreObject, restores } from './restore.ts'
+import { SelectObjectContent } from './select/select-object-content.ts'
 import { throughAccessPoints } from './through-access-point.ts'
 import { Part, Upload } from './upload.ts'
 import { GetBucketVersioning, PutBucketVersioning } from './versioning.ts'
@@ -180,6 +181,7 @@ const operations = {
   PutObjectTagging: intact(PutObjectTagging),
   PutPublicAccessBlock: intact(PutPublicAccessBlock),
   RestoreObject: intact(RestoreObject),
+  SelectObjectContent,
   UpdateObjectEncryption: intact(UpdateObjectEncryption),
   UploadPart,
   UploadPartCopy,
@@ -217,6 +219,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutBucketNotificationConfiguration:
       'Events to EventBridge only: there are no topics, queues and functions yet, so configurations that name one are refused.',
     PutBucketVersioning: 'MFA delete cannot be turned on: it takes an MFA device of the root user, who has none here.',
+    SelectObjectContent: 'No Parquet objects.',
     RestoreObject: 'No restores that select. Every tier takes as long as AWS says it may.',
     PutObjectRetention: 'No event holds.',
     PutBucketPolicy: 'Principals named in the policy are not checked to exist.',

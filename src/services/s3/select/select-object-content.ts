@@ -1,0 +1,172 @@
+import { Readable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Ctx } from '../../../kernel/context.ts'
+import { type Loaded, load, stream } from '../content.ts'
+import { checkCustomerKey, openKey } from '../encryption.ts'
+import { find, missing } from '../object.ts'
+import type { Input, Operation, Output } from '../operation.ts'
+import type { ObjectKey } from '../segments.ts'
+import { isArchived } from '../storage-class.ts'
+import type { ObjectRecord } from '../versions.ts'
+import { decompressed } from './decompress.ts'
+import { failure } from './failure.ts'
+import { startSelection } from './input.ts'
+import { firstByte, lineReader, type Scan } from './lines.ts'
+import { parseQuery } from './parser.ts'
+import type { Result } from './query.ts'
+import { compressionOf, type InputFormat, inputFormat, outputWriter, scanOf } from './settings.ts'
+
+type Event = NonNullable<Output<'SelectObjectContent'>['Payload']> extends AsyncIterable<infer E> ? E : never
+
+/** Bytes of results in an event. */
+const eventSize = 64 * 1024
+/** Bytes processed between two events that tell how far it has come, and between signs of life. */
+const progressAfter = 1024 * 1024
+const signAfter = 16 * 1024 * 1024
+/** How much is worked at a stretch before others have their turn: records, weighed by their and the query's length. */
+const stretch = 200_000
+
+/**
+ * The records of an object that an expression asks for, as events. What is wrong before the first of them is the answer's
+ * error; later, an event of the stream. Errors: "List of SELECT Object Content Error Codes", S3 API reference.
+ */
+export const SelectObjectContent: Operation<'SelectObjectContent'> = async (ctx, input) => {
+  const { ExpressionType, InputSerialization, OutputSerialization } = input
+  if (ctx.request.headers.range !== undefined) throw failure('UnsupportedRangeHeader')
+  if (ExpressionType !== 'SQL') throw failure('InvalidExpressionType')
+  const plan = {
+    query: parseQuery(input.Expression),
+    format: inputFormat(InputSerialization),
+    compression: compressionOf(InputSerialization),
+    write: outputWriter(OutputSerialization),
+    progress: input.RequestProgress?.Enabled === true,
+  }
+  const { record, loaded } = await readable(ctx, input)
+  const scan = scanOf(input.ScanRange, record.size, plan.format, plan.compression)
+  const key = await openKey(ctx, record, input)
+  const events = select(ctx, { ...plan, loaded, key, scan })
+  const first = await events.next()
+  return { Payload: resumed(first, events) }
+}
+
+const readable = async (ctx: Ctx, input: Input<'SelectObjectContent'>) => {
+  const found = await ctx.read(async (tx) => {
+    const found = await find(ctx, tx, input)
+    return { ...found, loaded: found.record && (await load(tx, found.record.content, found.record.size)) }
+  })
+  const { record, loaded } = found
+  if (!record || !loaded) throw await missing(ctx, found, input)
+  checkStorageClass(record)
+  checkCustomerKey(record, input)
+  return { record, loaded }
+}
+
+const checkStorageClass = (record: ObjectRecord): void => {
+  if (isArchived(record) || record.storageClass === 'REDUCED_REDUNDANCY') throw failure('UnsupportedStorageClass')
+}
+
+/** The events, the first of which has been taken already. */
+const resumed = (first: IteratorResult<Event>, events: AsyncGenerator<Event>): AsyncIterable<Event> => {
+  let taken: IteratorResult<Event> | undefined = first
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => {
+        const held = taken
+        taken = undefined
+        return held ?? events.next()
+      },
+      return: async () => events.return(undefined),
+    }),
+  }
+}
+
+type Selecting = {
+  readonly query: ReturnType<typeof parseQuery>
+  readonly format: InputFormat
+  readonly compression: ReturnType<typeof compressionOf>
+  readonly write: ReturnType<typeof outputWriter>
+  readonly progress: boolean
+  readonly loaded: Loaded
+  readonly key: ObjectKey | undefined
+  readonly scan: Scan | undefined
+}
+
+const bytesOf = (ctx: Ctx, { loaded, key }: Selecting, start: number): AsyncIterable<Uint8Array> => {
+  const bytes = stream(ctx, loaded, key, { start, end: Math.max(start, loaded.size) })
+  return bytes instanceof Readable ? bytes : Readable.from(bytes.length > 0 ? [bytes] : [])
+}
+
+const delimiterOf = ({ format }: Selecting): string => (format.kind === 'csv' ? format.csv.recordDelimiter : '\n')
+
+/** The first line of an object, for a scan that begins behind it. */
+const headerOf = async (ctx: Ctx, selecting: Selecting): Promise<string | undefined> => {
+  const { format, scan } = selecting
+  if (format.kind !== 'csv' || format.header !== 'USE' || !scan || scan.start === 0) return undefined
+  const lines = lineReader(format.csv.recordDelimiter)
+  const counts = (line: string): boolean =>
+    line.trim() !== '' && (format.csv.comment === '' || !line.startsWith(format.csv.comment))
+  for await (const chunk of bytesOf(ctx, selecting, 0))
+    for (const line of lines.push(Buffer.from(chunk))) if (counts(line)) return line
+  for (const line of lines.finish()) if (counts(line)) return line
+  return undefined
+}
+
+async function* select(ctx: Ctx, selecting: Selecting): AsyncGenerator<Event, undefined> {
+  const { query, format, compression, write, progress, scan } = selecting
+  const selection = startSelection(query, format, ctx.now(), scan, await headerOf(ctx, selecting))
+  let [scanned, processed, returned] = [0, 0, 0]
+  const details = () => ({ BytesScanned: scanned, BytesProcessed: processed, BytesReturned: returned })
+  const counted = async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      scanned += chunk.length
+      yield chunk
+    }
+  }
+  let held: string[] = []
+  let size = 0
+  const flush = (): Event => {
+    const Payload = Buffer.from(held.join(''))
+    held = []
+    size = 0
+    returned += Payload.length
+    return { Records: { Payload } }
+  }
+  let budget = stretch
+  const results = async function* (records: Iterable<Result | undefined>): AsyncGenerator<Event> {
+    for (const result of records) {
+      budget -= query.size
+      if (budget < 0) {
+        budget = stretch
+        await turn()
+      }
+      if (result === undefined) continue
+      const text = write(result)
+      held.push(text)
+      size += text.length
+      if (size >= eventSize) yield flush()
+    }
+  }
+  let [told, lived] = [0, 0]
+  const source = bytesOf(ctx, selecting, scan ? firstByte(scan, delimiterOf(selecting)) : 0)
+  if (!selection.isOver())
+    for await (const chunk of decompressed(counted(source), compression)) {
+      processed += chunk.length
+      const before = returned
+      yield* results(selection.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)))
+      if (selection.isOver()) break
+      if (returned > before) lived = processed
+      if (progress && processed - told >= progressAfter) {
+        told = lived = processed
+        yield { Progress: { Details: details() } }
+      } else if (processed - lived >= signAfter) {
+        lived = processed
+        yield { Cont: {} }
+      }
+    }
+  if (!selection.isOver()) yield* results(selection.finish())
+  yield* results([selection.last()])
+  if (size > 0) yield flush()
+  if (progress) yield { Progress: { Details: details() } }
+  yield { Stats: { Details: details() } }
+  yield { End: {} }
+}
