@@ -1,6 +1,7 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { AwsError } from './errors.ts'
+import { sameText, sign } from './signature.ts'
 
 // The `aws-chunked` content encoding (S3 API reference, "Signature calculations for the Authorization header:
 // transferring payload in multiple chunks", with and without trailing headers). Memory is bounded by one piece of input.
@@ -42,9 +43,7 @@ const signatureChain = ({ signingKey, seedSignature, timestamp, scope }: ChunkSi
   let previous = seedSignature
   return (algorithm: string, given: string | undefined, hashes: readonly string[]) => {
     const toSign = [algorithm, timestamp, scope, previous, ...hashes].join('\n')
-    const expected = createHmac('sha256', signingKey).update(toSign).digest()
-    if (!given || !/^[0-9a-f]{64}$/.test(given) || !timingSafeEqual(expected, Buffer.from(given, 'hex')))
-      throw mismatch()
+    if (!given || !sameText(sign(signingKey, toSign), given)) throw mismatch()
     previous = given
   }
 }

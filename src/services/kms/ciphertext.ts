@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto'
 import { fail } from './operation.ts'
 
 export type EncryptionContext = Readonly<Record<string, string>>
@@ -34,7 +34,7 @@ export const seal = (
   length.writeUInt16BE(fields.length)
   const head = Buffer.concat([mark, length, fields])
   const iv = randomBytes(ivLength)
-  const cipher = createCipheriv('aes-256-gcm', material, iv)
+  const cipher = createCipheriv('aes-256-gcm', createSecretKey(material), iv)
   cipher.setAAD(associated(head, context))
   const body = Buffer.concat([cipher.update(plaintext), cipher.final()])
   return Buffer.concat([head, iv, cipher.getAuthTag(), body])
@@ -75,7 +75,7 @@ export const open = (material: Uint8Array, blob: Uint8Array, context: Encryption
   const iv = bytes.subarray(end, end + ivLength)
   const tag = bytes.subarray(end + ivLength, end + ivLength + tagLength)
   try {
-    const decipher = createDecipheriv('aes-256-gcm', material, iv)
+    const decipher = createDecipheriv('aes-256-gcm', createSecretKey(material), iv)
     decipher.setAAD(associated(bytes.subarray(0, end), context))
     decipher.setAuthTag(tag)
     return Buffer.concat([decipher.update(bytes.subarray(end + ivLength + tagLength)), decipher.final()])
