@@ -28,7 +28,7 @@ export const status = async (options: ConnectionOptions & { json?: boolean }): P
     )
     if (driver.available)
       console.log(
-        `  images ${driver.images.join(', ')}; machines ${yes(driver.machines)}; own addresses ${yes(driver.addresses)}; reach each other ${yes(driver.peers)}; limits ${yes(driver.limits)}; privileged ${yes(driver.privileged)}`,
+        `  images ${driver.images.join(', ')}; machines ${yes(driver.machines)}; own addresses ${yes(driver.addresses)}; reach each other ${yes(driver.peers)}; limits ${yes(driver.limits)}; privileged ${yes(driver.privileged)}; builds in a network of their own ${yes(driver.outbound)}`,
       )
     for (const note of driver.notes) console.log(`  ${note}`)
     for (const { program, adds, install } of driver.missing) console.log(`  missing ${program}: ${adds} (${install})`)

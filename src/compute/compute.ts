@@ -54,7 +54,9 @@ export const composeCompute = (parts: {
         reasons.push(`${driver.name} has no ${kindOf(spec.image)} images.`)
       else if (spec.privileged && !found.privileged) reasons.push(`${driver.name} has no privileged mode.`)
       else if (spec.kind === 'machine' && !found.machines) reasons.push(`${driver.name} has no machines.`)
-      else if (spec.network !== 'host' && !found.addresses)
+      else if (spec.network === 'outbound' && !found.outbound)
+        reasons.push(`${driver.name} has no networks with a way out.`)
+      else if (typeof spec.network !== 'string' && !found.addresses)
         reasons.push(`${driver.name} has no addresses: ${found.notes.join(' ')}`)
       else return driver
     }
@@ -85,6 +87,7 @@ export const composeCompute = (parts: {
         peers: able.some(({ peers }) => peers),
         limits: first.limits,
         privileged: able.some(({ privileged }) => privileged),
+        outbound: able.some(({ outbound }) => outbound),
         notes: found.flatMap(({ driver, notes }) => notes.map((note) => `${driver}: ${note}`)),
         missing: found.flatMap(({ missing }) => missing),
       }
@@ -108,6 +111,9 @@ export const composeCompute = (parts: {
     },
     async remove(handle) {
       await Promise.all(owners(handle).map((driver) => driver.remove(handle)))
+    },
+    async open(network) {
+      for (const driver of chosen) if ((await probe(driver)).available) await driver.open?.(network)
     },
     endpointFor(network) {
       const driver = chosen[0]

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type {
   Attachment,
@@ -475,6 +477,56 @@ export const CASES: readonly Case[] = [
         { door: 'endpoint', task: 'door-b', address: '10.77.1.21' },
         { door: 'metadata', task: 'door-b', address: '10.77.1.21' },
       ])
+    },
+  },
+  {
+    name: 'a task with a way out reaches the doors and the world, neither this host nor another task',
+    needs: (found) => isolated(found) ?? (found.outbound ? undefined : 'no networks with a way out here'),
+    run: async ({ driver, task, doors, restart }) => {
+      const says = async (words: string, host: string) => {
+        const server = createServer((socket) => {
+          socket.on('error', () => {})
+          socket.end(words)
+        })
+        await new Promise<void>((done) => server.listen(0, host, done))
+        const { port = 0 } = Object(server.address()) as { port?: number }
+        return { server, port }
+      }
+      const everywhere = await says('of the host', '0.0.0.0')
+      const published = await says('published', '127.64.77.30')
+      try {
+        await driver.open?.('outbound')
+        const network = 'outbound' as const
+        const a = await driver.start(task('out-a', PERL_SERVER('hello'), { network }))
+        const b = await driver.start(task('out-b', 'sleep 300', { network }))
+        const heard = async (host: string, port: number) => (await inside(b, perlGet(host, port))).text
+        for await (const chunk of a.output()) if (Buffer.from(chunk).includes('listening')) break
+        const own = Object.values(networkInterfaces()).flatMap((all) => all ?? [])
+        const addresses = own.filter(({ family, internal }) => family === 'IPv4' && !internal)
+        for (const host of ['127.0.0.1', '127.64.77.31', ...addresses.map(({ address }) => address)])
+          assert.doesNotMatch(await heard(host, everywhere.port), /of the host/)
+        assert.match(await heard('127.64.77.30', published.port), /published/)
+        const endpoint = new URL(driver.endpointFor(network))
+        const ask = (running: RunningTask) => inside(running, perlGet(endpoint.hostname, Number(endpoint.port)))
+        assert.equal((await ask(a)).code, 0)
+        assert.match(await heard('169.254.170.2', 80), /"credentials"/)
+        assert.doesNotMatch(await heard(doors[0]?.address ?? '', 8080), /hello/)
+        assert.notEqual((await inside(b, 'nft flush ruleset')).code, 0)
+        assert.notEqual((await inside(b, 'ip address add 169.254.64.99/18 dev eth0')).code, 0)
+        const next = await restart()
+        await next.attach(a.handle)
+        const again = await next.attach(b.handle)
+        assert(again)
+        assert.equal((await ask(again)).code, 0)
+        assert.match((await inside(again, perlGet('127.64.77.30', published.port))).text, /published/)
+        assert.deepEqual(
+          doors.map(({ door, task: whose }) => `${door} ${whose}`),
+          ['endpoint out-a', 'credentials out-b', 'endpoint out-b'],
+        )
+      } finally {
+        everywhere.server.close()
+        published.server.close()
+      }
     },
   },
   {

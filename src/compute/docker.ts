@@ -419,6 +419,7 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
         peers: false,
         limits: false,
         privileged: false,
+        outbound: false,
         notes: [reason],
         missing: [{ program: 'docker', adds: 'images from registries', install: 'apt-get install docker.io' }],
       })
@@ -437,6 +438,7 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
           peers: false,
           limits: Boolean(info.MemoryLimit && info.CpuCfsQuota && info.PidsLimit),
           privileged: privilege !== undefined,
+          outbound: false,
           notes: [
             `Engine ${info.ServerVersion} on ${info.OperatingSystem}, storage ${info.Driver}.`,
             'Containers use the network of the host: no addresses in a VPC, no packet rules, no metadata or credential doors.',

@@ -26,6 +26,9 @@ export type PacketRule = {
   readonly sources: readonly string[]
 }
 
+/** Of the host; a network of its own from which it gets out; a place in a VPC. */
+export type Network = 'host' | 'outbound' | Attachment
+
 /** What to run. JSON throughout. `id` is `[a-z0-9-]{1,63}`, unique on this server. */
 export type TaskSpec = {
   readonly id: string
@@ -46,8 +49,11 @@ export type TaskSpec = {
   readonly limits?: { readonly memoryMiB?: number; readonly cpus?: number; readonly processes?: number }
   /** The container engine of the host at `/var/run/docker.sock`: as good as root of the host. Only where the driver is `privileged`. */
   readonly privileged?: boolean
-  /** `host`: the host's network (builds need the internet); else a place in a VPC. */
-  readonly network: 'host' | Attachment
+  /**
+   * `host`: the host's network. `outbound`: one in which nobody else is seen, with the server's doors and a way out to all
+   * that this host reaches over TCP but itself; only where the driver is `outbound`. Else a place in a VPC.
+   */
+  readonly network: Network
 }
 
 /** All that is needed to find a task again after a restart. JSON; stored by whoever started it. */
@@ -105,6 +111,8 @@ export type Capabilities = {
   readonly limits: boolean
   /** Privileged tasks run: there is a container engine, and whoever runs the server allows it. */
   readonly privileged: boolean
+  /** Tasks have a network of their own with a way out. */
+  readonly outbound: boolean
   /** One sentence each, for people: what was found, what is weaker than it could be and why. */
   readonly notes: readonly string[]
   /** Programs that are absent, what each would add, and how to install it. */
@@ -140,7 +148,9 @@ export interface ComputeDriver {
   /** Ends it if it runs and forgets its files. Must succeed even if `start` failed half-way. */
   remove(handle: TaskHandle): Promise<void>
   /** The URL at which a task with this network reaches the AWS endpoint. */
-  endpointFor(network: TaskSpec['network']): string
+  endpointFor(network: Network): string
+  /** Makes a network ready before the first task that needs it, where that spares it time. */
+  open?(network: Network): Promise<void>
   /** Ends everything this driver ever started under its data folder (used by reset and by ephemeral servers at exit). */
   removeAll(): Promise<void>
   /** Lets go of what the server process itself holds (relays, listeners); tasks go on. */

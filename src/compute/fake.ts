@@ -199,7 +199,7 @@ export const fakeCompute = (
       files: kept?.files ?? new Map(),
       output,
       stop: new AbortController(),
-      ingress: spec.network === 'host' ? [] : spec.network.ingress,
+      ingress: typeof spec.network === 'string' ? [] : spec.network.ingress,
       exit: promise,
       end: (exit) => {
         if (live.ended) return
@@ -314,6 +314,7 @@ export const fakeCompute = (
         peers: true,
         limits: true,
         privileged: true,
+        outbound: false,
         notes: ['Nothing runs: tasks do what a test scripted.'],
         missing: [],
       }
@@ -334,7 +335,7 @@ export const fakeCompute = (
       await stop(handle)
       tasks.delete(handle.id)
     },
-    endpointFor: (network) => (network === 'host' ? endpoint() : 'http://169.254.170.1:4566'),
+    endpointFor: (network) => (typeof network === 'string' ? endpoint() : 'http://169.254.170.1:4566'),
     async removeAll() {
       for (const live of tasks.values()) await stop({ id: live.spec.id, driver: 'fake', data: {} })
       tasks.clear()

@@ -219,6 +219,7 @@ export const processDriver = (options: { folder: string; endpoint: () => string 
         peers: false,
         limits: false,
         privileged: false,
+        outbound: false,
         notes: [
           'NO ISOLATION: tasks are plain processes of this user and see, read and change all that this user may.',
           'Paths of mounts and files are replaced by their places on the host where the task names them, and nowhere else. No machines, no limits.',

@@ -9,6 +9,7 @@ import type {
   ComputeDriver,
   Door,
   Exit,
+  Network,
   PacketRule,
   RunningTask,
   TaskHandle,
@@ -23,8 +24,10 @@ import { followFile } from './sandbox/follow.ts'
 import type { ProcessId } from './sandbox/host.ts'
 import { HOST_ENV, isAlive, parseStat, signal, userNamespace } from './sandbox/host.ts'
 import { makeDeviceFolder, prepareLaunch, SUPERVISOR } from './sandbox/launch.ts'
+import { outboundEndpoint, outboundNetwork } from './sandbox/outbound.ts'
 import type { Found } from './sandbox/probe.ts'
 import { probeHost } from './sandbox/probe.ts'
+import { resolver as nameServer } from './sandbox/reach.ts'
 import type { Layers } from './sandbox/rootfs.ts'
 import { imageLayers, removeTree } from './sandbox/rootfs.ts'
 import { Vpcs } from './sandbox/vpc.ts'
@@ -48,13 +51,19 @@ export type SandboxOptions = {
 /** What is kept of a start, for whoever comes after a restart. */
 type Record = { readonly spec: TaskSpec; readonly layers: Layers; readonly groups: readonly string[] }
 
+const placeOf = ({ network }: TaskSpec): Attachment | undefined => (typeof network === 'string' ? undefined : network)
+
 const hostFiles = async (spec: TaskSpec): Promise<NonNullable<TaskSpec['files']>> => {
   const name = spec.hostname ?? spec.id
-  const own = spec.network === 'host' ? '127.0.1.1' : spec.network.address
-  const resolver =
-    spec.network === 'host'
-      ? await readFile('/etc/resolv.conf', 'utf8').catch(() => '')
-      : '# No name server answers in this VPC.\n'
+  const place = placeOf(spec)
+  const own = place?.address ?? '127.0.1.1'
+  const found = place ? '' : await readFile('/etc/resolv.conf', 'utf8').catch(() => '')
+  const names = spec.network === 'outbound' ? found.replace(/^\s*nameserver.*\n?/gm, '') : found
+  const resolver = place
+    ? '# No name server answers in this VPC.\n'
+    : spec.network === 'outbound'
+      ? `nameserver ${nameServer}\n${names}`
+      : names
   return [
     { path: '/etc/hosts', content: `127.0.0.1 localhost\n::1 localhost ip6-localhost\n${own} ${name}\n` },
     { path: '/etc/hostname', content: `${name}\n` },
@@ -116,6 +125,7 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     return exit
   }
   const endings = new Endings(join(folder, 'exits'), settle)
+  const outbound = outboundNetwork({ folder: join(folder, 'outbound'), door: options.door, log: options.log, host })
   const vpcs = new Vpcs({ folder: join(folder, 'vpcs'), door: options.door, log: options.log, host })
 
   /** The present or last life of a task, also of one that an earlier server started. */
@@ -149,10 +159,10 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     },
     admit: async (ingress) => {
       const init = await readProcess(spec.id, 'init')
-      if (spec.network === 'host')
-        throw new ComputeError('unsupported', 'A task on the host network has no packet rules of its own.')
+      const place = placeOf(spec)
+      if (!place) throw new ComputeError('unsupported', 'A task outside of VPCs has no packet rules of its own.')
       if (!init || !isAlive(init)) throw new ComputeError('host', `Task ${spec.id} does not run.`)
-      await vpcs.admit({ ...spec, network: { ...spec.network, ingress } }, init)
+      await vpcs.admit({ ...spec, network: { ...place, ingress } }, init)
       await rewriteIngress(spec.id, ingress)
     },
   })
@@ -164,8 +174,8 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
   }
   const rewriteIngress = async (id: string, ingress: readonly PacketRule[]) => {
     const record = await readRecord(id)
-    if (record && record.spec.network !== 'host')
-      await writeRecord(id, { ...record, spec: { ...record.spec, network: { ...record.spec.network, ingress } } })
+    const place = record && placeOf(record.spec)
+    if (record && place) await writeRecord(id, { ...record, spec: { ...record.spec, network: { ...place, ingress } } })
   }
 
   /** Starts the supervisor and waits until process 1 is about to run the command. */
@@ -173,8 +183,12 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     const { spec, layers } = record
     const { rights, overlay } = await host()
     const own = taskFolder(spec.id)
-    const { network } = spec
-    const plug = network === 'host' ? undefined : await inTurn(vpcTurn(network.vpc), () => vpcs.plug(spec, network))
+    const place = placeOf(spec)
+    const plug = place
+      ? await inTurn(vpcTurn(place.vpc), () => vpcs.plug(spec, place))
+      : spec.network === 'outbound'
+        ? await outbound.plug(spec)
+        : undefined
     const script = await prepareLaunch({
       folder: own,
       spec,
@@ -238,7 +252,9 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     const { capabilities, cgroups } = await host()
     if (!capabilities.available) throw new ComputeError('unsupported', capabilities.notes.join(' '))
     if (spec.privileged) throw new ComputeError('unsupported', 'The sandbox has no privileged mode.')
-    if (spec.network !== 'host' && !capabilities.addresses)
+    if (spec.network === 'outbound' && !capabilities.outbound)
+      throw new ComputeError('unsupported', 'This host cannot give a task a network of its own with a way out.')
+    if (placeOf(spec) && !capabilities.addresses)
       throw new ComputeError(
         'unsupported',
         `This host cannot give a task an address of its own. ${capabilities.notes.join(' ')}`,
@@ -296,8 +312,8 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
   const releaseVpc = (vpc: string): Promise<void> =>
     inTurn(vpcTurn(vpc), async () => {
       for (const id of await readdir(tasksFolder).catch(() => [])) {
-        const network = (await readRecord(id))?.spec.network
-        if (network && network !== 'host' && network.vpc === vpc) return
+        const record = await readRecord(id)
+        if (record && placeOf(record.spec)?.vpc === vpc) return
       }
       await vpcs.release(vpc)
     })
@@ -313,11 +329,13 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     await rm(endings.file(id), { force: true })
     if (record) {
       await removeGroups(record.groups)
-      if (record.spec.network !== 'host') {
+      const place = placeOf(record.spec)
+      if (place) {
         vpcs.left(record.spec)
         await vpcs.releaseAlone(id)
-        await releaseVpc(record.spec.network.vpc)
+        await releaseVpc(place.vpc)
       }
+      if (record.spec.network === 'outbound') await outbound.release(id)
     }
   }
 
@@ -332,19 +350,26 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
         if (!record || !life) return undefined
         const init = await readProcess(handle.id, 'init')
         if (init && isAlive(init)) await vpcs.joined(record.spec, init)
+        if (record.spec.network === 'outbound' && !life.ended) await outbound.open()
         return running(record.spec, life)
       }),
     stop: (handle, graceSeconds) => stop(handle.id, graceSeconds),
     remove: (handle) => inTurn(handle.id, () => remove(handle.id)),
-    endpointFor: (network: 'host' | Attachment) => (network === 'host' ? endpoint() : Vpcs.endpoint),
+    endpointFor: (network: Network) =>
+      network === 'host' ? endpoint() : network === 'outbound' ? outboundEndpoint : Vpcs.endpoint,
+    async open(network: Network) {
+      if (network === 'outbound' && (await host()).capabilities.outbound) await outbound.open()
+    },
     async removeAll() {
       const ids = await readdir(tasksFolder).catch(() => [])
       await Promise.all(ids.map((id) => inTurn(id, () => remove(id))))
       await vpcs.removeAll()
+      await outbound.drop()
     },
     async close() {
       endings.close()
       await vpcs.close()
+      await outbound.close()
     },
   }
 }

@@ -6,6 +6,7 @@ import type { Cgroups } from './cgroup.ts'
 import { findCgroups } from './cgroup.ts'
 import type { Rights } from './host.ts'
 import { findProgram, isPrivileged, loopback, quote, run, userNamespace } from './host.ts'
+import { doorsFile, outboundSetup, transparent } from './outbound.ts'
 
 /** What this host can do, with what the driver needs to know to do it. */
 export type Found = {
@@ -77,6 +78,7 @@ export const probeHost = async (folder: string, without: readonly string[] = [])
       peers: false,
       limits: false,
       privileged: false,
+      outbound: false,
       notes: [reason],
       missing: missing.map(({ program, adds, install }) => ({ program, adds, install })),
     },
@@ -169,6 +171,19 @@ export const probeHost = async (folder: string, without: readonly string[] = [])
       )
   }
   const addresses = network !== 'none'
+  let outbound = false
+  if (network === 'vpc') {
+    const tried = await attemptNetwork(
+      `${outboundSetup(without)}\nip link add v0 type veth peer name v1 && ip link set v0 master b0 && ip link set v0 type bridge_slave isolated on && perl -e ${quote(transparent)} true`,
+    )
+    const doors = doorsFile(join(folder, 'outbound'))
+    outbound = tried.code === 0 && doors.length <= 100
+    if (!outbound) why = tried.code === 0 ? `${doors} is too long a path for a socket` : first(tried.stderr)
+  }
+  if (!outbound)
+    notes.push(
+      `Builds share the host's network, and reach what listens on its loopback: a network of their own with a way out is refused (${why}).`,
+    )
 
   const cgroups = await findCgroups()
   const limits = cgroups?.memory !== undefined && cgroups.cpu !== undefined && cgroups.pids !== undefined
@@ -209,6 +224,7 @@ export const probeHost = async (folder: string, without: readonly string[] = [])
       peers: network === 'vpc',
       limits,
       privileged: false,
+      outbound,
       notes,
       missing: missing
         .filter((one) => one.for !== 'users' || rights !== 'root')

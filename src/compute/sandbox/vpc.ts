@@ -131,7 +131,7 @@ export class Vpcs {
 
   /** A task is up: its requests are known by its address, its public ports are answered. Also after a restart. */
   async joined(spec: TaskSpec, init: ProcessId): Promise<void> {
-    if (spec.network === 'host') return
+    if (typeof spec.network === 'string') return
     const vpc = await this.#openFor(spec.id, spec.network)
     vpc.residents.set(spec.network.address, spec.id)
     await this.#agent(vpc)
@@ -140,7 +140,7 @@ export class Vpcs {
 
   /** A task has ended. */
   left(spec: TaskSpec): void {
-    if (spec.network === 'host') return
+    if (typeof spec.network === 'string') return
     const { vpc, address } = spec.network
     this.#public.forget(spec.id)
     for (const id of [vpc, islandOf(spec.id)])
@@ -152,7 +152,7 @@ export class Vpcs {
 
   /** Replaces the packet rules of a running task. */
   async admit(spec: TaskSpec, init: ProcessId): Promise<void> {
-    if (spec.network === 'host') return
+    if (typeof spec.network === 'string') return
     const { rights, network } = await this.#host()
     if (network === 'vpc') {
       const { code, stderr } = await run('nsenter', [...into(rights, init), 'nft', '-f', '-'], {

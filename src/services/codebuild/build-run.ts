@@ -23,7 +23,7 @@ import { type BuildLog, buildLog, LogDenied } from './build-log.ts'
 import { type Buildspec, phaseNames } from './buildspec.ts'
 import { saveCache } from './cache.ts'
 import { closeDoors } from './credentials.ts'
-import { checkHost, hostRemarks, PhaseFailure } from './environment.ts'
+import { checkHost, hostRemarks, networkOf, PhaseFailure } from './environment.ts'
 import { publishMetrics } from './events.ts'
 import { capacityOf, Fleet, fleetNameOf } from './fleet.ts'
 import { follow } from './follow.ts'
@@ -146,6 +146,9 @@ const provision = async (ctx: Ctx, queued: BuildRecord): Promise<StepResult> => 
         `CodeBuild is not authorized to perform: sts:AssumeRole on ${queued.serviceRole}. Error message: ${error.message}`,
       )
     })
+    if ((await networkOf(ctx, build)) === 'outbound')
+      // Whoever is the first spares the others the time; what is wrong with it shows when the task starts.
+      ctx.compute.open?.('outbound').catch(() => undefined)
     await log.open()
     opened = true
     await checkHost(ctx, build)

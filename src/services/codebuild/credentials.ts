@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { Network } from '../../compute/driver.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Route } from '../../kernel/service.ts'
 import { table, type WriteTx } from '../../store/store.ts'
@@ -34,32 +35,52 @@ const digestOf = (token: string) => createHash('sha256').update(token).digest('h
 
 const prefix = '/_drydock/codebuild/credentials/'
 
-/** Opens the way to a build's credentials. */
-export const openDoor = async (ctx: Ctx, build: string): Promise<{ uri: string; token: string }> => {
+/**
+ * Opens the way to a build's credentials. Returns the variables by which SDKs find it, and what of them is secret. A task with
+ * doors of its own asks at 169.254.170.2, where it is known by its address; others show a token.
+ */
+export const openDoor = async (
+  ctx: Ctx,
+  build: string,
+  network: Network,
+): Promise<{ variables: Readonly<Record<string, string>>; secrets: readonly string[] }> => {
   const path = ctx.random(32)
   const token = ctx.random(64)
   await ctx.write(async (tx) => {
     tx.put(Door, { path, ...ctx.place, build, digest: digestOf(token) })
   })
-  return { uri: `${ctx.compute.endpointFor('host')}${prefix}${path}`, token }
+  if (network !== 'host')
+    return { variables: { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: `${prefix}${path}` }, secrets: [path] }
+  return {
+    variables: {
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: `${ctx.compute.endpointFor(network)}${prefix}${path}`,
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: token,
+    },
+    secrets: [token],
+  }
 }
 
 /** How long the credentials handed out live, in seconds; SDKs ask again before. */
 const life = 3600
 
-/** Answers the service role's credentials to a running build that shows its token. */
-export const credentialsRoute: Route = {
-  name: 'codebuild credentials',
+/** Whose task it is: those of builds and of sandboxes are named after them. */
+const isTaskOf = (task: string, id: string) =>
+  ['build', 'sandbox'].some((kind) => task === `${kind}-${id.slice(id.lastIndexOf(':') + 1)}`)
+
+const route = (door: 'credentials' | 'endpoint'): Route => ({
+  name: `codebuild credentials by the door ${door}`,
+  door,
   method: 'GET',
   path: /\/_drydock\/codebuild\/credentials\/(?<door>[0-9a-f]{32})/,
-  handle: async (ctx, { request, response, params }) => {
+  handle: async (ctx, { request, response, params, from }) => {
     const refuse = (status: number, message: string) => {
       response.writeHead(status, { 'content-type': 'application/json' })
       response.end(JSON.stringify({ code: 'AccessDenied', message }))
     }
     const door = await ctx.read((tx) => tx.get(Door, params.door ?? ''))
     const shown = Buffer.from(digestOf(request.headers.authorization ?? ''))
-    if (!door || !timingSafeEqual(shown, Buffer.from(door.digest))) return refuse(403, 'The token is wrong.')
+    const known = door && from?.door === 'credentials' && isTaskOf(from.task, door.build)
+    if (!door || !(known || timingSafeEqual(shown, Buffer.from(door.digest)))) return refuse(403, 'The token is wrong.')
     const here = ctx.at({ account: door.account, region: door.region })
     const build = await here.read(async (tx) => {
       const sandbox = await tx.get(Sandbox, door.build)
@@ -78,4 +99,7 @@ export const credentialsRoute: Route = {
       }),
     )
   },
-}
+})
+
+/** Answer the service role's credentials to a running build: by its token, or by the door it comes through. */
+export const credentialsRoutes: readonly Route[] = [route('endpoint'), route('credentials')]

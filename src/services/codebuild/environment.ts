@@ -1,4 +1,4 @@
-import type { Image, TaskSpec } from '../../compute/driver.ts'
+import type { Image, Network, TaskSpec } from '../../compute/driver.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { type BuildRecord, buildArn, logNames } from './build.ts'
@@ -58,6 +58,12 @@ export const checkHost = async (ctx: Ctx, { environment }: Pick<BuildRecord, 'en
       `Privileged mode is not available: the compute driver ${driver} gives no privilege. It takes a container engine on this host, and a server started with --privileged`,
     )
   if ('docker' in image) await ctx.compute.fetch?.(image)
+}
+
+/** The network that tasks with this image run in: their own where the driver can give them one, else the host's. */
+export const networkOf = async (ctx: Ctx, { environment }: Pick<BuildRecord, 'environment'>): Promise<Network> => {
+  if (environment.privilegedMode || 'docker' in imageOf(ctx, environment.image)) return 'host'
+  return (await ctx.compute.probe()).outbound ? 'outbound' : 'host'
 }
 
 /** Sentences for the log about what this host does not do for an environment. */
@@ -146,7 +152,8 @@ export const builtInVariables = (
   ctx: Ctx,
   build: BuildRecord,
   fetched: Fetched,
-  credentials: { uri: string; token: string },
+  network: Network,
+  credentials: Readonly<Record<string, string>>,
 ): Record<string, string> => {
   const { image } = build.environment
   const names = logNames(build)
@@ -155,9 +162,8 @@ export const builtInVariables = (
     ...('host' in imageOf(ctx, image) ? { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' } : {}),
     AWS_DEFAULT_REGION: ctx.region,
     AWS_REGION: ctx.region,
-    AWS_ENDPOINT_URL: ctx.compute.endpointFor('host'),
-    AWS_CONTAINER_CREDENTIALS_FULL_URI: credentials.uri,
-    AWS_CONTAINER_AUTHORIZATION_TOKEN: credentials.token,
+    AWS_ENDPOINT_URL: ctx.compute.endpointFor(network),
+    ...credentials,
     CI: 'true',
     CODEBUILD_CI: 'true',
     CODEBUILD_BUILD_ARN: buildArn(ctx, build.id),

@@ -15,7 +15,7 @@ import { Build } from './build.ts'
 import { buildRun } from './build-run.ts'
 import { BatchDeleteBuilds, BatchGetBuilds, ListBuilds, ListBuildsForProject, StopBuild } from './builds.ts'
 import { InvalidateProjectCache } from './cache.ts'
-import { credentialsRoute, Door } from './credentials.ts'
+import { credentialsRoutes, Door } from './credentials.ts'
 import { BatchGetFleets, CreateFleet, DeleteFleet, Fleet, ListFleets, UpdateFleet } from './fleet.ts'
 import { access } from './iam.ts'
 import { ListCuratedEnvironmentImages } from './images.ts'
@@ -195,7 +195,7 @@ export const service = defineService<NS>()({
     ListCuratedEnvironmentImages: 'Lists only images that run on this host.',
   },
   access,
-  routes: [credentialsRoute, webhookRoute, badgeRoute, publicRoute],
+  routes: [...credentialsRoutes, webhookRoute, badgeRoute, publicRoute],
   reconcilers: [buildRun, batchRun, reportExpiry, sandboxRun, commandRun],
   provides: [provide(managedBuilds, managed)],
   uses: [repositoryObjects, vendedMetrics],

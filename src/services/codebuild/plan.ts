@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { ComputeError, type TaskSpec } from '../../compute/driver.ts'
+import { ComputeError, type Network, type TaskSpec } from '../../compute/driver.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { table } from '../../store/store.ts'
 import type { View } from './artifact-files.ts'
@@ -9,7 +9,15 @@ import type { BuildRecord } from './build.ts'
 import { type Buildspec, parseBuildspec, phaseNames } from './buildspec.ts'
 import { type CachePlan, cacheFolders, restoreCache } from './cache.ts'
 import { openDoor } from './credentials.ts'
-import { builtInVariables, gitHelperVariables, imageOf, limitsOf, PhaseFailure, userVariables } from './environment.ts'
+import {
+  builtInVariables,
+  gitHelperVariables,
+  imageOf,
+  limitsOf,
+  networkOf,
+  PhaseFailure,
+  userVariables,
+} from './environment.ts'
 import { reportPaths } from './report-upload.ts'
 import { outsideFolder, planRunner } from './runner.ts'
 import { type Fetched, fetchSources, findBuildspec } from './source.ts'
@@ -23,6 +31,7 @@ export type PlanRecord = {
   readonly commands: readonly string[]
   readonly expansions: readonly string[]
   readonly sourceFolder: string
+  readonly network: Network
   readonly cache?: CachePlan
   /** Sealed: the environment of the task, and what must not show in the log. */
   readonly sealed: string
@@ -112,7 +121,8 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
   await mkdir(view.outside)
   await mkdir(scratch, { mode: 0o700 })
 
-  const fetched = { ...(await fetchSources(ctx, role, build, view, scratch)), ...revisionOf(build) }
+  const network = await networkOf(ctx, build)
+  const fetched = { ...(await fetchSources(ctx, role, build, view, scratch, network)), ...revisionOf(build) }
   const said = [
     `CODEBUILD_SRC_DIR=${fetched.folder}`,
     ...Object.entries(fetched.secondary).map(([id, folder]) => `CODEBUILD_SRC_DIR_${id}=${folder}`),
@@ -122,11 +132,11 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
   const spec = readSpec(text)
   said.push('Processing environment variables')
   const variables = await userVariables(role, build, spec)
-  const door = await openDoor(ctx, build.id)
+  const door = await openDoor(ctx, build.id, network)
   const env = {
     ...(spec.env.gitCredentialHelper ? gitHelperVariables : {}),
     ...variables.values,
-    ...builtInVariables(ctx, build, fetched, door),
+    ...builtInVariables(ctx, build, fetched, network, door.variables),
   }
   const nonce = ctx.random(16)
   const runner = planRunner(
@@ -147,7 +157,7 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
   }
   said.push(...remarks(spec))
   const cache = await restoreCache(ctx, role, build, spec, env, view, fetched.folder, scratch, said)
-  const sealed: Sealed = { env, secrets: [...variables.secrets, door.token] }
+  const sealed: Sealed = { env, secrets: [...variables.secrets, ...door.secrets] }
   return {
     plan: {
       id: build.id,
@@ -156,6 +166,7 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
       commands: runner.commands,
       expansions: runner.expansions,
       sourceFolder: fetched.folder,
+      network,
       ...(cache ? { cache } : {}),
       sealed: ctx.seal(JSON.stringify(sealed)),
     },
@@ -190,5 +201,5 @@ export const taskOf = (ctx: Ctx, build: BuildRecord, plan: PlanRecord): TaskSpec
   mounts: [{ source: folders(ctx, build).view.outside, target: '/codebuild', writable: true }],
   ...limitsOf(build.environment),
   ...(build.environment.privilegedMode ? { privileged: true } : {}),
-  network: 'host',
+  network: plan.network,
 })

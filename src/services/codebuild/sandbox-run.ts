@@ -6,7 +6,15 @@ import { again, done, type Reconciler, type StepResult } from '../../work/reconc
 import type { BuildRecord, PhaseContext, Status } from './build.ts'
 import { parseBuildspec } from './buildspec.ts'
 import { closeDoors, openDoor } from './credentials.ts'
-import { builtInVariables, checkHost, imageOf, limitsOf, PhaseFailure, userVariables } from './environment.ts'
+import {
+  builtInVariables,
+  checkHost,
+  imageOf,
+  limitsOf,
+  networkOf,
+  PhaseFailure,
+  userVariables,
+} from './environment.ts'
 import { folders, removeFolder } from './plan.ts'
 import {
   Command,
@@ -92,10 +100,11 @@ const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
     await mkdir(scratch, { recursive: true, mode: 0o700 })
     await mkdir(view.outside)
     const build = asBuild(sandbox)
-    const fetched = await fetchSources(ctx, role, build, view, scratch)
+    const network = await networkOf(ctx, build)
+    const fetched = await fetchSources(ctx, role, build, view, scratch, network)
     const variables = await userVariables(role, build, nothing)
-    const door = await openDoor(ctx, sandbox.id)
-    const env = { ...variables.values, ...builtInVariables(ctx, build, fetched, door) }
+    const door = await openDoor(ctx, sandbox.id, network)
+    const env = { ...variables.values, ...builtInVariables(ctx, build, fetched, network, door.variables) }
     const task = await ctx.compute.start({
       id: `sandbox-${sandbox.uuid}`,
       kind: 'task',
@@ -106,7 +115,7 @@ const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
       mounts: [{ source: view.outside, target: '/codebuild', writable: true }],
       ...limitsOf(build.environment),
       ...(build.environment.privilegedMode ? { privileged: true } : {}),
-      network: 'host',
+      network,
     })
     const version = fetched.resolvedVersion
     await change(ctx, queued.id, (fresh) => ({
@@ -115,7 +124,7 @@ const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
       started: now(ctx),
       task: task.handle,
       folder: fetched.folder,
-      sealed: ctx.seal(JSON.stringify({ env, secrets: [...variables.secrets, door.token] })),
+      sealed: ctx.seal(JSON.stringify({ env, secrets: [...variables.secrets, ...door.secrets] })),
       ...(version ? { resolvedSourceVersion: version } : {}),
     }))
     return again({ in: lookEvery })

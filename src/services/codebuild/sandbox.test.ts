@@ -23,7 +23,7 @@ import { systemClock } from '../../work/clock.ts'
 // Builds as a user has them: real processes in Linux namespaces, a real clock.
 
 const probed = await mkdtemp(join(tmpdir(), 'drydock-probe-'))
-const { available, limits, notes } = await sandboxDriver({ folder: probed, endpoint: () => '' }).probe()
+const { available, limits, notes, outbound } = await sandboxDriver({ folder: probed, endpoint: () => '' }).probe()
 if (!available) console.log(`Skipped: builds in the sandbox. ${notes.join(' ')}`)
 afterAll(() => rm(probed, { recursive: true, force: true }))
 
@@ -89,6 +89,27 @@ describe.skipIf(!available)('in the sandbox', () => {
     )
     return (events ?? []).map(({ message = '' }) => message)
   }
+
+  it.skipIf(!outbound)('the server is reached by its doors only: the well-known key opens nothing', async () => {
+    const { port } = new URL(drydock.endpoint)
+    const asTest =
+      'curl -s --aws-sigv4 aws:amz:us-east-1:sts -u test:test -d "Action=GetCallerIdentity&Version=2011-06-15"'
+    const build = await when(
+      await open(`version: 0.2
+phases:
+  build:
+    commands:
+      - curl -s -m 5 http://127.0.0.1:${port}/_drydock/health || echo shut $?
+      - ${asTest} $AWS_ENDPOINT_URL | grep -o InvalidClientTokenId
+      - curl -s $AWS_ENDPOINT_URL/_drydock/health | head -c 1
+      - curl -s http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI | grep -o '"RoleArn":"[^"]*"'
+      - curl -s -o /dev/null -w '%{http_code}' $AWS_ENDPOINT_URL$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI
+`),
+      ended,
+    )
+    const log = (await logOf(build)).filter((line) => !line.startsWith('[Container]'))
+    expect(log).toEqual(['shut 7', 'InvalidClientTokenId', '{', `"RoleArn":"${role}"`, '403'])
+  })
 
   it('privileged mode is refused in the log and in the phase', async () => {
     const build = await when(

@@ -5,6 +5,7 @@ import { dirname, join, posix } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ArchiveError, unzip } from '../../archives/zip.ts'
+import type { Network } from '../../compute/driver.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { repositoryObjects } from '../capabilities.ts'
@@ -92,6 +93,7 @@ const cloneCodeCommit = async (
   location: string | undefined,
   revision: string,
   host: string,
+  network: Network,
   depth = 0,
 ): Promise<string | undefined> => {
   const found = parseCodeCommitLocation(location ?? '')
@@ -102,7 +104,7 @@ const cloneCodeCommit = async (
   const commit = await objects.resolve(place, found.repository, revision)
   if (!commit) return undefined
   await mkdir(dirname(host), { recursive: true })
-  const originUrl = `${ctx.compute.endpointFor('host')}/v1/repos/${found.repository}`
+  const originUrl = `${ctx.compute.endpointFor(network)}/v1/repos/${found.repository}`
   await objects.checkout(place, found.repository, commit.commitId, host, {
     ...(depth > 0 ? { depth } : {}),
     originUrl,
@@ -112,14 +114,15 @@ const cloneCodeCommit = async (
 }
 
 /** Makes a work tree of a commit of a CodeCommit repository that is a submodule. */
-const cloneOf = (ctx: Ctx, role: Caller) => async (location: string, commit: string, host: string) => {
-  const found = await cloneCodeCommit(ctx, role, location, commit, host).catch((error: unknown) => {
-    if (error instanceof AwsError && error.code !== 'InternalFailure')
-      throw new PhaseFailure('CLIENT_ERROR', `${error.code}: ${error.message}`)
-    throw error
-  })
-  if (!found) throw new PhaseFailure('CLIENT_ERROR', 'reference not found')
-}
+const cloneOf =
+  (ctx: Ctx, role: Caller, network: Network) => async (location: string, commit: string, host: string) => {
+    const found = await cloneCodeCommit(ctx, role, location, commit, host, network).catch((error: unknown) => {
+      if (error instanceof AwsError && error.code !== 'InternalFailure')
+        throw new PhaseFailure('CLIENT_ERROR', `${error.code}: ${error.message}`)
+      throw error
+    })
+    if (!found) throw new PhaseFailure('CLIENT_ERROR', 'reference not found')
+  }
 
 /** Where a repository elsewhere is kept between builds, if the cache has that mode; other sources ignore it. */
 const copyOf = (ctx: Ctx, build: Sourced, source: Source): string | undefined => {
@@ -147,6 +150,7 @@ const fetchSource = async (
   host: string,
   scratch: string,
   copy: string | undefined,
+  network: Network,
 ): Promise<string | undefined> => {
   if (source.type === 'NO_SOURCE') {
     await mkdir(host, { recursive: true })
@@ -154,14 +158,22 @@ const fetchSource = async (
   }
   const submodules = source.gitSubmodulesConfig?.fetchSubmodules
   if (source.type === 'CODECOMMIT') {
-    const commit = await cloneCodeCommit(ctx, role, source.location, version ?? 'HEAD', host, source.gitCloneDepth)
+    const commit = await cloneCodeCommit(
+      ctx,
+      role,
+      source.location,
+      version ?? 'HEAD',
+      host,
+      network,
+      source.gitCloneDepth,
+    )
     if (!commit) throw new PhaseFailure('CLIENT_ERROR', 'reference not found')
-    if (submodules) await fetchSubmodules(ctx, role, source, host, cloneOf(ctx, role))
+    if (submodules) await fetchSubmodules(ctx, role, source, host, cloneOf(ctx, role, network))
     return commit
   }
   if (isGit(source)) {
     const commit = await fetchGit(ctx, role, source, version, host, copy)
-    if (submodules) await fetchSubmodules(ctx, role, source, host, cloneOf(ctx, role))
+    if (submodules) await fetchSubmodules(ctx, role, source, host, cloneOf(ctx, role, network))
     return commit
   }
   const place = parseS3Location(source.location ?? '')
@@ -200,6 +212,7 @@ const fetchFolder = async (role: Caller, { bucket, key }: { bucket: string; key:
 
 /**
  * Fetches all sources of a build below its folder.
+ * @param network from which the build will reach the repositories again.
  * @throws PhaseFailure with what DOWNLOAD_SOURCE shows.
  */
 export const fetchSources = async (
@@ -208,6 +221,7 @@ export const fetchSources = async (
   build: Sourced,
   view: View,
   scratch: string,
+  network: Network = 'host',
 ): Promise<Fetched> => {
   const secondary: Record<string, string> = {}
   let resolvedVersion: string | undefined
@@ -223,7 +237,7 @@ export const fetchSources = async (
     taken.add(folder)
     const host = view.outside + folder.slice(view.inside.length)
     try {
-      const resolved = await fetchSource(ctx, role, source, version, host, scratch, copyOf(ctx, build, source))
+      const resolved = await fetchSource(ctx, role, source, version, host, scratch, copyOf(ctx, build, source), network)
       if (index === 0) resolvedVersion = resolved
     } catch (error) {
       if (error instanceof PhaseFailure && (isGit(source) || source.type === 'CODECOMMIT'))
