@@ -102,8 +102,6 @@ export const service = defineService<NS>()({
     GenerateDataKeyPair: recipient,
     GenerateRandom: recipient,
     GetParametersForImport: 'Not under SM2.',
-    Sign: 'MessageType EXTERNAL_MU is refused.',
-    Verify: 'MessageType EXTERNAL_MU is refused.',
   },
   access,
   reconcilers: [upkeep],

@@ -104,6 +104,21 @@ test.each(['ML_DSA_44', 'ML_DSA_65', 'ML_DSA_87'] as const)('%s', async (spec) =
   await expect(kms.send(new sdk.VerifyCommand({ ...asked, Signature }))).resolves.toMatchObject({
     SignatureValid: true,
   })
+  // FIPS 204, algorithm 7: what RAW hashes by itself, hashed by the caller.
+  const { pub = '' } = (await publicKey(KeyId)).export({ format: 'jwk' })
+  const shake = (...parts: Uint8Array[]) =>
+    createHash('shake256', { outputLength: 64 }).update(Buffer.concat(parts)).digest()
+  const mu = shake(shake(Buffer.from(String(pub), 'base64url')), Buffer.from([0, 0]), message)
+  const byMu = { ...asked, Message: mu, MessageType: 'EXTERNAL_MU' } as const
+  const signed = await kms.send(new sdk.SignCommand(byMu))
+  expect(verify(null, message, await publicKey(KeyId), signed.Signature ?? new Uint8Array())).toBe(true)
+  expect(await kms.send(new sdk.VerifyCommand({ ...byMu, Signature }))).toMatchObject({ SignatureValid: true })
+  await expect(kms.send(new sdk.VerifyCommand({ ...byMu, Message: shake(mu), Signature }))).rejects.toMatchObject({
+    name: 'KMSInvalidSignatureException',
+  })
+  await expect(kms.send(new sdk.SignCommand({ ...byMu, Message: message }))).rejects.toMatchObject({
+    name: 'ValidationException',
+  })
 })
 
 test.each([

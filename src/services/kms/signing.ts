@@ -1,6 +1,6 @@
 import { constants, type KeyObject, sign, verify } from 'node:crypto'
 import type { SigningAlgorithmSpec } from '@aws-sdk/client-kms'
-import { AwsError, notImplemented } from '../../kernel/errors.ts'
+import { AwsError } from '../../kernel/errors.ts'
 import {
   type HashName,
   signEcdsa,
@@ -13,6 +13,7 @@ import {
   verifyPss,
 } from './digest-signature.ts'
 import { dryRun } from './dry-run.ts'
+import { signMu, verifyMu } from './external-mu.ts'
 import { checkTokens } from './grants.ts'
 import { forAlgorithm, forUsage, getKey, keyArn, privateKeyOf, publicKeyOf } from './key.ts'
 import { fail, type Input, type Operation } from './operation.ts'
@@ -27,9 +28,14 @@ type Scheme = {
     readonly sign: Scheme['sign']
     readonly verify: Scheme['verify']
   }
+  /** Over a message representative, of an algorithm that has one. */
+  readonly mu?: Pick<Scheme, 'sign' | 'verify'>
   /** The algorithm is for digests only (Ed25519ph). */
   readonly digestOnly?: boolean
 }
+
+/** The message representative of FIPS 204 is 64 bytes long. */
+const muBytes = 64
 
 const sizes: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48, sha512: 64 }
 
@@ -88,7 +94,7 @@ const schemes: Readonly<Record<SigningAlgorithmSpec, Scheme>> = {
     verify: (key, message, signature) => verify('sm3', message, key, signature),
     digest: { bytes: 32, sign: signSm2Digest, verify: verifySm2Digest },
   },
-  ML_DSA_SHAKE_256: whole,
+  ML_DSA_SHAKE_256: { ...whole, mu: { sign: signMu, verify: verifyMu } },
 }
 
 const invalidInput = (message: string) => new AwsError('ValidationException', message, { status: 400 })
@@ -100,7 +106,11 @@ const schemeFor = ({
   Message,
 }: Pick<Input<'Sign'>, 'SigningAlgorithm' | 'MessageType' | 'Message'>): Pick<Scheme, 'sign' | 'verify'> => {
   const scheme = schemes[SigningAlgorithm]
-  if (MessageType === 'EXTERNAL_MU') throw notImplemented('signatures over an external mu (MessageType EXTERNAL_MU)')
+  if (MessageType === 'EXTERNAL_MU') {
+    if (!scheme.mu) throw invalidInput(`MessageType EXTERNAL_MU is not valid for ${SigningAlgorithm}.`)
+    if (Message.length !== muBytes) throw invalidInput(`Message representative mu must be ${muBytes} bytes long.`)
+    return scheme.mu
+  }
   if (MessageType === 'RAW') {
     if (scheme.digestOnly) throw invalidInput(`MessageType RAW is not valid for ${SigningAlgorithm}.`)
     return scheme
