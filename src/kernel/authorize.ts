@@ -61,7 +61,8 @@ export const authorize = async (
         continue
       }
       ctx.denied(request, decision)
-      const message = denialMessage(request, decision)
+      const sentence = denialMessage(request, decision)
+      const message = scope.access.denial?.(request, sentence) ?? sentence
       throw accessDenied(
         scope.protocol,
         scope.protocol === 'ec2Query'

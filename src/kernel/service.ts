@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { DoorRequest } from '../compute/driver.ts'
-import type { PolicyDocument } from '../policy/policy.ts'
+import type { AccessRequest, PolicyDocument } from '../policy/policy.ts'
 import type { DeliveredEvent } from '../work/outbox.ts'
 import type { Reconciler } from '../work/reconciler.ts'
 import type { Capability } from './capability.ts'
@@ -52,6 +52,8 @@ export type AccessRules<NS> = {
   ) => Promise<{ account: string; document?: PolicyDocument; required?: boolean } | undefined>
   /** Tags of a resource, for `aws:ResourceTag/…`. */
   readonly resourceTags?: (ctx: Ctx, arn: string) => Promise<Readonly<Record<string, string>> | undefined>
+  /** Says a denial in the service's own words, where they are not everybody's: `sentence`. */
+  readonly denial?: (denied: Pick<AccessRequest, 'principal' | 'resource'>, sentence: string) => string
 }
 
 /**
@@ -221,6 +223,7 @@ export type Service = {
     readonly unsigned: readonly string[]
     readonly resourcePolicy?: AccessRules<unknown>['resourcePolicy']
     readonly resourceTags?: AccessRules<unknown>['resourceTags']
+    readonly denial?: AccessRules<unknown>['denial']
   }
   readonly dataEvents: readonly string[]
   readonly before?: ServiceDefinition<unknown>['before']

@@ -135,7 +135,7 @@ test.runIf(cli)(
     const target = ['--policy-id', Policy.PolicySummary.Id, '--target-id', unit.Id]
     await organizations('attach-policy', ...target)
     expect(await complaint('dev', 's3api', 'create-bucket', '--bucket', 'dev-artifacts')).toContain(
-      'is not authorized to perform: s3:CreateBucket on resource: arn:aws:s3:::dev-artifacts with an explicit deny in a service control policy',
+      'is not authorized to perform: s3:CreateBucket on resource: "arn:aws:s3:::dev-artifacts" with an explicit deny in a service control policy',
     )
     await organizations('detach-policy', ...target)
     await aws('dev', 's3api', 'create-bucket', '--bucket', 'dev-artifacts')

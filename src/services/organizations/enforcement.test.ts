@@ -103,7 +103,7 @@ test('a service control policy on the unit denies at once, and lets through when
   await attach(id, unit)
   await expect(s3.send(new CreateBucketCommand({ Bucket: 'guarded-data' }))).rejects.toMatchObject({
     name: 'AccessDenied',
-    message: `User: arn:aws:sts::${account}:assumed-role/OrganizationAccountAccessRole/visitor is not authorized to perform: s3:CreateBucket on resource: arn:aws:s3:::guarded-data with an explicit deny in a service control policy`,
+    message: `User: arn:aws:sts::${account}:assumed-role/OrganizationAccountAccessRole/visitor is not authorized to perform: s3:CreateBucket on resource: "arn:aws:s3:::guarded-data" with an explicit deny in a service control policy`,
   })
   await detach(id, unit)
   await s3.send(new CreateBucketCommand({ Bucket: 'guarded-data' }))

@@ -67,7 +67,7 @@ test('a user may do what his policy says, and is told what it does not', async (
   expect(await text(alice, b, 'docs/a')).toBe('docs/a')
   await expect(text(alice, b, 'secret/a')).rejects.toMatchObject({
     ...denied,
-    message: `User: arn:aws:iam::${drydock.account}:user/alice is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::${b}/secret/a because no identity-based policy allows the s3:GetObject action`,
+    message: `User: arn:aws:iam::${drydock.account}:user/alice is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::${b}/secret/a" because no identity-based policy allows the s3:GetObject action`,
   })
   await expect(put(b, 'docs/b', 'x', alice)).rejects.toMatchObject(denied)
   await expect(alice.send(new ListBucketsCommand({}))).rejects.toMatchObject(denied)
@@ -303,6 +303,7 @@ test('the public is kept out until both the block is lifted and a policy lets it
   await setPolicy(b, open)
   expect((await s3.send(new GetBucketPolicyStatusCommand({ Bucket: b }))).PolicyStatus).toEqual({ IsPublic: true })
   expect((await anonymous(`${b}/k`)).status).toBe(403)
+  expect(await (await anonymous(`${b}/k`)).text()).toContain('<Message>Access Denied</Message>')
   await expect(text(stranger(), b, 'k')).rejects.toMatchObject(denied)
   await s3.send(new DeletePublicAccessBlockCommand({ Bucket: b }))
   expect(await (await anonymous(`${b}/k`)).text()).toBe('k')
@@ -340,7 +341,7 @@ test('a bucket that is made with tags asks for the right to tag it', async () =>
   const maker = await user('bucket-maker', allow('s3:CreateBucket', arn))
   const input = { Bucket: 'tagged', CreateBucketConfiguration: { Tags: [{ Key: 'team', Value: 'blue' }] } }
   await expect(maker.send(new CreateBucketCommand(input))).rejects.toMatchObject({
-    message: expect.stringContaining(`is not authorized to perform: s3:TagResource on resource: ${arn}`),
+    message: expect.stringContaining(`is not authorized to perform: s3:TagResource on resource: "${arn}"`),
   })
   const blue = allow(['s3:CreateBucket', 's3:TagResource'], arn, { StringEquals: { 'aws:RequestTag/team': 'blue' } })
   await (await user('blue-maker', blue)).send(new CreateBucketCommand(input))

@@ -315,6 +315,15 @@ const creatingBucket: AccessRule<Input<'CreateBucket'>> = async (input, ctx) => 
   return actions.map((action) => ({ action, resources: [bucketArn(input.Bucket)], context }))
 }
 
+/**
+ * S3 puts the resource in quotes, names none where there is only `*`, and tells the anonymous nothing ("Troubleshoot access
+ * denied (403 Forbidden) errors in Amazon S3").
+ */
+const denial: NonNullable<AccessRules<NS>['denial']> = ({ principal, resource }, sentence) => {
+  if (principal.kind === 'anonymous') return 'Access Denied'
+  return sentence.replace(` on resource: ${resource}`, () => (resource === '*' ? '' : ` on resource: "${resource}"`))
+}
+
 export const access: AccessRules<NS> = {
   operations: guardingAccessPoints({
     ListBuckets: (_, ctx) => [
@@ -464,4 +473,5 @@ export const access: AccessRules<NS> = {
   }),
 
   resourcePolicy,
+  denial,
 }
