@@ -24,6 +24,18 @@ const checkBody = async ({ request: { body, headers } }: Ctx): Promise<void> => 
   }
 }
 
+const names = /^(content-md5|x-amz-checksum-(?!algorithm$|type$|mode$).*|x-amz-trailer)$/
+
+/** The operation, where a request proves what its body is ("DeleteObjects", S3 API reference). Throws InvalidRequest. */
+export const proved =
+  <I, O>(operation: (ctx: Ctx, input: I) => Promise<O> | O) =>
+  (ctx: Ctx, input: I): Promise<O> | O => {
+    const given = Object.keys(ctx.request.headers)
+    if (given.length > 0 && !given.some((name) => names.test(name)))
+      throw fail('InvalidRequest', 'Missing required header for this request: Content-MD5 OR x-amz-checksum-*')
+    return operation(ctx, input)
+  }
+
 /** The operation, once its request's body is what the caller says it is. */
 export const intact =
   <I, O>(operation: (ctx: Ctx, input: I) => Promise<O> | O) =>

@@ -31,7 +31,8 @@ export const Parts = table<{ id: string; parts: readonly PartContent[] }>('s3.pa
 })
 
 const largestRow = 16 * 1024
-const largestPut = 5 * 1024 ** 3
+/** What one request may bring, in bytes. */
+export const largestPut = 5 * 1024 ** 3
 /** In milliseconds: for readers that have begun to open the last of an object's blobs, for uploads to be put into a row. */
 const grace = 15 * 60_000
 
@@ -45,6 +46,12 @@ export type Received = {
   readonly keep: (tx: WriteTx) => Content | undefined
   readonly discard: () => Promise<void>
 }
+
+export const tooLarge = (size: number) =>
+  fail('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size', {
+    ProposedSize: size,
+    MaxSizeAllowed: largestPut,
+  })
 
 const incomplete = () =>
   fail('IncompleteBody', 'You did not provide the number of bytes specified by the Content-Length HTTP header')
@@ -71,11 +78,7 @@ export const receive = async (
   try {
     for await (const chunk of chunksOf(body)) {
       size += chunk.length
-      if (size > largestPut)
-        throw fail('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size', {
-          ProposedSize: size,
-          MaxSizeAllowed: largestPut,
-        })
+      if (size > largestPut) throw tooLarge(size)
       held.push(chunk)
       if (size <= largestRow) continue
       large ??= await startLarge(ctx, key, algorithm, checkedIn)

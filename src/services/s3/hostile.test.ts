@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
@@ -44,7 +45,28 @@ test.each<[code: string, method: string, path: string, body?: string, headers?: 
   ['InvalidURI', 'GET', '/%zz'],
   ['NoSuchKey', 'GET', '/%00'],
   ['NoSuchUpload', 'PUT', '/k?uploadId=x&partNumber=1', 'x'],
+  ['InvalidArgument', 'PUT', '/k?uploadId=x', 'x'],
+  ['InvalidArgument', 'PUT', '/k?partNumber=1', 'x'],
+  ['InvalidArgument', 'PUT', '/k?uploadId=x&partNumber=0', 'x'],
+  ['InvalidArgument', 'PUT', '/k?uploadId=x&partNumber=10001', 'x'],
+  ['InvalidArgument', 'PUT', '/k?uploadId=x&partNumber=one', 'x'],
   ['NoSuchUpload', 'POST', '/k?uploadId=', '<CompleteMultipartUpload/>'],
+  ['InvalidRequest', 'POST', '?delete', '<Delete><Object><Key>k</Key></Object></Delete>'],
+  [
+    'BadDigest',
+    'POST',
+    '?delete',
+    '<Delete><Object><Key>k</Key></Object></Delete>',
+    { 'content-md5': 'XUFAKrxLKna5cZ2REBfFkg==' },
+  ],
+  ['InvalidDigest', 'POST', '?delete', '<Delete><Object><Key>k</Key></Object></Delete>', { 'content-md5': 'short' }],
+  [
+    'MalformedXML',
+    'POST',
+    '?delete',
+    '<Delete><Object><Key></Key></Object></Delete>',
+    { 'content-md5': 'D4u8Yz2FKBjaKmHO7IlgxQ==' },
+  ],
   ['MalformedXML', 'POST', '?delete', 'garbage'],
   ['MalformedXML', 'POST', '?delete', ''],
   ['MalformedXML', 'POST', '?delete', '<Delete><Object></Object></Delete>'],
@@ -80,7 +102,12 @@ test.each<[code: string, method: string, path: string, body?: string, headers?: 
   ['MalformedXML', 'POST', '/k?restore', ''],
   ['InvalidArgument', 'GET', '?list-type=2&max-keys=abc'],
   ['InvalidArgument', 'GET', '?list-type=2&max-keys=99999999999999'],
+  ['InvalidArgument', 'GET', '?list-type=2&max-keys=-1'],
+  ['InvalidArgument', 'GET', '?list-type=2&continuation-token='],
   ['InvalidArgument', 'GET', '?list-type=2&continuation-token=%00'],
+  ['InvalidArgument', 'GET', '?list-type=2&encoding-type=base64'],
+  ['InvalidArgument', 'GET', '?versions&version-id-marker=null'],
+  ['InvalidArgument', 'GET', '?uploads&max-uploads=-1'],
   ['InvalidArgument', 'PUT', '/k', '', { 'x-amz-copy-source': '%' }],
   ['InvalidArgument', 'PUT', '/k', '', { 'x-amz-copy-source': '//k' }],
   ['InvalidTag', 'PUT', '/k', 'x', { 'x-amz-tagging': 'a=b&a=c' }],
@@ -99,4 +126,51 @@ test.each<[code: string, method: string, path: string, body?: string, headers?: 
   ['InvalidArgument', 'GET', '/k?attributes', undefined, { 'x-amz-object-attributes': 'Nonsense' }],
 ])('%s: %s %s %j', async (code, method, path, body, headers) => {
   expect((await send(method, path, body, headers)).code).toBe(code)
+})
+
+/** A request of which only the head is sent, and its answer. */
+const head = (lines: readonly string[]) =>
+  new Promise<string>((resolve, reject) => {
+    const { host, hostname, port } = new URL(drydock.endpoint)
+    const now = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
+    const socket = connect(Number(port), hostname, () => {
+      const credential = `Credential=${drydock.account}/${now.slice(0, 8)}/us-east-1/s3/aws4_request`
+      const authorization = `AWS4-HMAC-SHA256 ${credential}, SignedHeaders=host;x-amz-date, Signature=${'0'.repeat(64)}`
+      const all = [...lines, `host: ${host}`, `authorization: ${authorization}`, `x-amz-date: ${now}`]
+      socket.write(`${[...all, 'x-amz-content-sha256: UNSIGNED-PAYLOAD'].join('\r\n')}\r\n\r\n`)
+    })
+    let text = ''
+    socket.setEncoding('utf8').on('data', (piece: string) => {
+      text += piece
+      if (text.includes('</Error>')) socket.end()
+    })
+    socket.on('close', () => resolve(text)).on('error', reject)
+  })
+const tooMuch = 5 * 1024 ** 3 + 1
+
+test.each<[code: string, lines: string[]]>([
+  ['EntityTooLarge', ['PUT /hostile/huge HTTP/1.1', `content-length: ${tooMuch}`]],
+  ['EntityTooLarge', ['PUT /hostile/huge HTTP/1.1', `content-length: ${tooMuch}`, 'expect: 100-continue']],
+  [
+    'EntityTooLarge',
+    ['PUT /hostile/huge HTTP/1.1', `content-length: ${tooMuch + 90_000}`, `x-amz-decoded-content-length: ${tooMuch}`],
+  ],
+  ['EntityTooLarge', ['PUT /hostile/k?partNumber=1&uploadId=x HTTP/1.1', `content-length: ${tooMuch}`]],
+  ['MissingContentLength', ['PUT /hostile/k HTTP/1.1']],
+  ['MissingContentLength', ['PUT /hostile/k HTTP/1.1', 'transfer-encoding: chunked']],
+])('%s before a byte of the body has come: %j', async (code, lines) => {
+  const text = await head(lines)
+  expect(text).toContain(`<Code>${code}</Code>`)
+  expect(text).not.toContain('100 Continue')
+  if (code === 'EntityTooLarge')
+    expect(text).toContain(`<ProposedSize>${tooMuch}</ProposedSize><MaxSizeAllowed>5368709120</MaxSizeAllowed>`)
+})
+
+test.each([
+  ['/absent', {}, 404],
+  ['/k', { range: 'bytes=90-' }, 416],
+  ['/k', { 'if-match': '"x"' }, 412],
+  ['/k?versionId=..', {}, 400],
+] as const)('an error of HEAD has no body: %s %j', async (path, headers, status) => {
+  expect(await send('HEAD', path, undefined, headers)).toEqual({ status, text: '', code: undefined })
 })

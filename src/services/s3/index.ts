@@ -4,7 +4,7 @@ import { deliverLogs, GetBucketLogging, LogLine, logAccess, PutBucketLogging } f
 import { AccessPoint, calledBucket, makeAccessPoints } from './access-point.ts'
 import { AccountBlock, makeAccountBlocks, makeBuckets } from './account.ts'
 import { auditFacts, dataEvents } from './audit.ts'
-import { intact } from './body-integrity.ts'
+import { intact, proved } from './body-integrity.ts'
 import { Bucket, CreateBucket, DeleteBucket, GetBucketLocation, HeadBucket, ListBuckets } from './bucket.ts'
 import { Configuration } from './bucket-configuration.ts'
 import { DeleteBucketEncryption, GetBucketEncryption, PutBucketEncryption } from './bucket-encryption.ts'
@@ -61,7 +61,8 @@ import {
   UploadPartCopy,
 } from './multipart.ts'
 import { GetBucketNotificationConfiguration, PutBucketNotificationConfiguration } from './notification.ts'
-import { CopyObject, DeleteObject, DeleteObjects, PutObject } from './object.ts'
+import { CopyObject, PutObject } from './object.ts'
+import { DeleteObject, DeleteObjects } from './object-deletion.ts'
 import { UpdateObjectEncryption } from './object-encryption.ts'
 import {
   GetObjectLegalHold,
@@ -95,6 +96,7 @@ import { RestoreObject, restores } from './restore.ts'
 import { SelectObjectContent } from './select/select-object-content.ts'
 import { throughAccessPoints } from './through-access-point.ts'
 import { Part, Upload } from './upload.ts'
+import { checkHead } from './upload-request.ts'
 import { GetBucketVersioning, PutBucketVersioning } from './versioning.ts'
 import { Current, Older } from './versions.ts'
 import { DeleteBucketWebsite, GetBucketWebsite, PutBucketWebsite, websiteByHost, websiteByPath } from './website.ts'
@@ -120,7 +122,7 @@ const operations = {
   DeleteBucketWebsite,
   DeleteObject,
   DeleteObjectTagging,
-  DeleteObjects: intact(DeleteObjects),
+  DeleteObjects: intact(proved(DeleteObjects)),
   DeletePublicAccessBlock,
   GetBucketAccelerateConfiguration,
   GetBucketAcl,
@@ -231,7 +233,8 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     provide(accessPoints, makeAccessPoints),
     provide(buckets, makeBuckets),
   ],
-  before: async (ctx, { input }) => {
+  before: async (ctx, { operation, input }) => {
+    checkHead(ctx, operation, input.Key)
     const bucket = await calledBucket(ctx, input.Bucket)
     if (bucket === undefined) return
     await tellOrigin(ctx, bucket)

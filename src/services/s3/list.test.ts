@@ -7,6 +7,7 @@ import {
   paginateListObjectsV2,
   S3Client,
 } from '@aws-sdk/client-s3'
+import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
 import { afterPrefix, compareText } from '../../store/text-order.ts'
@@ -65,6 +66,92 @@ test.each([1, 2, 3])('pages of %i entries put together are the whole', async (pa
     )
   }
   expect(seen.toSorted()).toEqual(['asdf', 'boo/', 'cquux/', 'd e+f', 'ä/', 'ｚ', '🚢/'].toSorted())
+})
+
+/** What S3 lists, without pages: keys and what they roll up to, in order. */
+const entriesOf = (
+  all: readonly string[],
+  { Prefix = '', Delimiter, StartAfter }: Partial<ListObjectsV2CommandInput>,
+) => {
+  const entries = all.toSorted(compareText).flatMap((key) => {
+    if (!key.startsWith(Prefix)) return []
+    const at = Delimiter ? key.indexOf(Delimiter, Prefix.length) : -1
+    const entry = at < 0 ? key : key.slice(0, at + (Delimiter ?? '').length)
+    return StartAfter && (compareText(key, StartAfter) <= 0 || entry === StartAfter) ? [] : [entry]
+  })
+  return [...new Set(entries)]
+}
+
+test('any prefix, delimiter, start and page size list the same entries, in both versions', async () => {
+  const Bucket = 'any-listing'
+  const few = ['a', 'b', '/', '//', 'é', '\u{1f6a2}', '\u0001', '&', '\n']
+  const text = (most: number) => fc.array(fc.constantFrom(...few), { maxLength: most }).map((parts) => parts.join(''))
+  const there = fc.sample(text(5), { numRuns: 60, seed: 7 }).filter((key) => key !== '')
+  const all = [...new Set(there)]
+  await s3.send(new CreateBucketCommand({ Bucket }))
+  for (const Key of all) await s3.send(new PutObjectCommand({ Bucket, Key, Body: '' }))
+  const asked = fc.record({
+    Prefix: fc.oneof(text(2), fc.constantFrom(...all)),
+    Delimiter: fc.constantFrom(undefined, '/', '//', 'ab', 'é', '\n'),
+    StartAfter: fc.option(fc.oneof(text(3), fc.constantFrom(...all)), { nil: undefined }),
+    MaxKeys: fc.constantFrom(1, 2, 5, 1000),
+  })
+  const paged = async (input: Partial<ListObjectsV2CommandInput>) => {
+    const seen: string[] = []
+    let ContinuationToken: string | undefined
+    do {
+      const page = await s3.send(
+        new ListObjectsV2Command({
+          Bucket,
+          ...input,
+          EncodingType: 'url',
+          ...(ContinuationToken ? { ContinuationToken } : {}),
+        }),
+      )
+      const plain = (name = '') => decodeURIComponent(name.replaceAll('+', ' '))
+      const names = [
+        ...(page.Contents ?? []).map(({ Key }) => plain(Key)),
+        ...(page.CommonPrefixes ?? []).map(({ Prefix }) => plain(Prefix)),
+      ]
+      expect(names.length).toBe(page.KeyCount)
+      expect(names.length).toBeLessThanOrEqual(input.MaxKeys ?? 1000)
+      seen.push(...names.toSorted(compareText))
+      ContinuationToken = page.NextContinuationToken
+      expect(page.IsTruncated).toBe(ContinuationToken !== undefined)
+    } while (ContinuationToken)
+    return seen
+  }
+  const pagedV1 = async ({ StartAfter, ...input }: Partial<ListObjectsV2CommandInput>) => {
+    const seen: string[] = []
+    let Marker = StartAfter
+    for (;;) {
+      const page = await s3.send(new ListObjectsCommand({ Bucket, ...input, Marker, EncodingType: 'url' }))
+      const plain = (name = '') => decodeURIComponent(name.replaceAll('+', ' '))
+      const keys = (page.Contents ?? []).map(({ Key }) => plain(Key))
+      const prefixes = (page.CommonPrefixes ?? []).map(({ Prefix }) => plain(Prefix))
+      seen.push(...[...keys, ...prefixes].toSorted(compareText))
+      if (!page.IsTruncated) return seen
+      // The rule of the API reference: the next marker where there is a delimiter, else the last key.
+      expect(page.NextMarker === undefined).toBe(input.Delimiter === undefined)
+      Marker = page.NextMarker === undefined ? keys.at(-1) : plain(page.NextMarker)
+    }
+  }
+  await fc.assert(
+    fc.asyncProperty(asked, async (input) => {
+      const expected = entriesOf(all, input)
+      expect(await paged(input)).toEqual(expected)
+      expect(await pagedV1(input)).toEqual(expected)
+    }),
+    { numRuns: 40 },
+  )
+}, 60_000)
+
+test('no more than a thousand, and none where none are asked', async () => {
+  expect(await list({ MaxKeys: 5000 })).toMatchObject({ MaxKeys: 1000, keys, IsTruncated: false })
+  expect(await list({ MaxKeys: 1 })).toMatchObject({ MaxKeys: 1, KeyCount: 1, IsTruncated: true })
+  const none = await s3.send(new ListObjectsCommand({ Bucket, MaxKeys: 0, Delimiter: '/' }))
+  expect(none).toMatchObject({ IsTruncated: false, MaxKeys: 0 })
+  expect(none.NextMarker).toBeUndefined()
 })
 
 test('url encoding', async () => {

@@ -1,9 +1,9 @@
 import type { ReadTx } from '../../store/store.ts'
 import { compareText } from '../../store/text-order.ts'
 import { type BucketRecord, bucketOf, ownerOf } from './bucket.ts'
-import { type From, listPage, type Page, rolledUp, type Source, urlEncoded } from './listing.ts'
+import { type From, listPage, type Page, pageSize, rolledUp, type Source, urlEncoded } from './listing.ts'
 import { toInitiator } from './multipart.ts'
-import { quoted } from './object.ts'
+import { checkVersionId, quoted } from './object.ts'
 import { fail, type Operation } from './operation.ts'
 import { storageClassOf, toRestoreStatus } from './storage-class.ts'
 import { Upload, type UploadRecord } from './upload.ts'
@@ -19,17 +19,6 @@ import {
   sortable,
   type VersionRecord,
 } from './versions.ts'
-
-const largestPage = 1000
-
-const pageSize = (asked: number | undefined, argument = 'maxKeys'): number => {
-  if (asked !== undefined && (!Number.isInteger(asked) || asked < 0 || asked > 2_147_483_647))
-    throw fail('InvalidArgument', `Argument ${argument} must be an integer between 0 and 2147483647`, {
-      ArgumentName: argument,
-      ArgumentValue: asked,
-    })
-  return Math.min(asked ?? largestPage, largestPage)
-}
 
 const encoderOf = (encoding: string | undefined): ((text: string) => string) => {
   if (encoding !== undefined && encoding !== 'url')
@@ -234,6 +223,7 @@ export const ListObjectVersions: Operation<'ListObjectVersions'> = async (ctx, i
       ArgumentName: 'version-id-marker',
       ArgumentValue: versionIdMarker,
     })
+  if (versionIdMarker) checkVersionId(versionIdMarker)
   const { bucket, page } = await ctx.read(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
     const from = await versionsFrom(tx, bucket, { keyMarker, versionIdMarker, prefix, delimiter })

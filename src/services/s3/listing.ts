@@ -1,3 +1,5 @@
+import { fail } from './operation.ts'
+
 // Listing by page, with keys rolled up at a delimiter ("Organizing objects using prefixes", S3 user guide). A pure
 // engine over any ordered source: it reads one page's rows, and jumps over what rolls up.
 
@@ -19,6 +21,19 @@ export type Page<R> = {
   readonly truncated: boolean
   /** The last entry of the page. */
   readonly last: { readonly item: R } | { readonly prefix: string } | undefined
+}
+
+const largestPage = 1000
+export const largestNumber = 2_147_483_647
+
+/** Entries of a page: 1,000 where nothing or more is asked. Throws InvalidArgument. */
+export const pageSize = (asked: number | undefined, argument = 'maxKeys'): number => {
+  if (asked !== undefined && (!Number.isInteger(asked) || asked < 0 || asked > largestNumber))
+    throw fail('InvalidArgument', `Argument ${argument} must be an integer between 0 and ${largestNumber}`, {
+      ArgumentName: argument,
+      ArgumentValue: asked,
+    })
+  return Math.min(asked ?? largestPage, largestPage)
 }
 
 /** The part of a key up to the first delimiter beyond the prefix: what it rolls up to. */

@@ -16,8 +16,10 @@ import { drop, Parts, type Received, receive, stream } from './content.ts'
 import { newKey, opaqueEtag, openKey, partKey, toEncryption, toNewEncryption } from './encryption.ts'
 import { emitCreated } from './events.ts'
 import { abortionOf, expirationOf } from './lifecycle.ts'
+import { largestNumber, pageSize } from './listing.ts'
+import { metadataOf } from './metadata.ts'
 import {
-  checkLength,
+  checkCopySize,
   checkWriteConditionForm,
   checkWriteConditions,
   copySource,
@@ -45,15 +47,7 @@ import {
   Upload,
   type UploadRecord,
 } from './upload.ts'
-import {
-  algorithmNamed,
-  checkKey,
-  checksumGiven,
-  headersOf,
-  integrityOf,
-  metadataOf,
-  refuseUnsupported,
-} from './upload-request.ts'
+import { algorithmNamed, checkKey, checksumGiven, headersOf, integrityOf, refuseUnsupported } from './upload-request.ts'
 import { findCurrent, type ObjectRecord, putCurrent } from './versions.ts'
 
 const smallestPart = 5 * 1024 ** 2
@@ -186,7 +180,6 @@ const putPart = (
 export const UploadPart: Operation<'UploadPart'> = async (ctx, input) => {
   checkPartNumber(input.PartNumber)
   refuseUnsupported(input)
-  checkLength(ctx)
   const { upload } = await ctx.read((tx) => uploadOf(ctx, tx, input))
   const { algorithm } = upload.checksum
   const integrity = integrityOf(ctx, input)
@@ -200,8 +193,11 @@ export const UploadPart: Operation<'UploadPart'> = async (ctx, input) => {
 }
 
 /** `bytes=first-last`, both there and within the source. */
-const copyRange = (header: string | undefined, size: number) => {
-  if (header === undefined) return { start: 0, end: size }
+export const copyRange = (header: string | undefined, size: number) => {
+  if (header === undefined) {
+    checkCopySize(size)
+    return { start: 0, end: size }
+  }
   const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(header) ?? []
   const named = { ArgumentName: 'x-amz-copy-source-range', ArgumentValue: header }
   if (first === undefined || last === undefined || Number(first) > Number(last))
@@ -210,6 +206,7 @@ const copyRange = (header: string | undefined, size: number) => {
       'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy',
       named,
     )
+  checkCopySize(Number(last) - Number(first) + 1)
   if (Number(last) >= size)
     throw fail('InvalidArgument', `Range specified is not valid for source object of size: ${size}`, named)
   return { start: Number(first), end: Number(last) + 1 }
@@ -236,6 +233,13 @@ export const UploadPartCopy: Operation<'UploadPartCopy'> = async (ctx, input) =>
   }
 }
 
+const invalidPart = (members: Readonly<Record<string, unknown>>) =>
+  fail(
+    'InvalidPart',
+    "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+    members,
+  )
+
 type Listed = NonNullable<NonNullable<Input<'CompleteMultipartUpload'>['MultipartUpload']>['Parts']>
 
 /** Checks the caller's list against the parts there are. Throws InvalidPartOrder, InvalidPart, EntityTooSmall, InvalidRequest. */
@@ -243,7 +247,8 @@ const chosenParts = (upload: UploadRecord, listed: Listed, there: ReadonlyMap<nu
   if (listed.length === 0) throw malformedXml()
   const { algorithm, type, asked } = upload.checksum
   const chosen = listed.map((entry, at) => {
-    const number = entry.PartNumber ?? 0
+    const { PartNumber: number } = entry
+    if (number === undefined || entry.ETag === undefined) throw malformedXml()
     if (at > 0 && number <= (listed[at - 1]?.PartNumber ?? 0))
       throw fail(
         'InvalidPartOrder',
@@ -251,7 +256,7 @@ const chosenParts = (upload: UploadRecord, listed: Listed, there: ReadonlyMap<nu
         { UploadId: upload.id },
       )
     const part = there.get(number)
-    const etag = entry.ETag?.replace(/^"(.*)"$/, '$1')
+    const etag = unquoted(entry.ETag)
     const given = checksumGiven(entry)
     if (asked && type === 'COMPOSITE' && !given)
       throw fail(
@@ -260,11 +265,7 @@ const chosenParts = (upload: UploadRecord, listed: Listed, there: ReadonlyMap<nu
       )
     const wrongSum = part && given && given.algorithm === algorithm && given.value !== part.checksum
     if (!part || part.etag !== etag || wrongSum || (given && !isChecksum(given.algorithm, given.value)))
-      throw fail(
-        'InvalidPart',
-        "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
-        { UploadId: upload.id, PartNumber: number, ETag: etag ?? '' },
-      )
+      throw invalidPart({ UploadId: upload.id, PartNumber: number, ETag: etag })
     return part
   })
   for (const part of chosen.slice(0, -1))
@@ -289,16 +290,24 @@ const wholeChecksum = (
         parts.map((part) => part.checksum),
       )
 
-const joinedEtag = (parts: readonly PartRecord[]): string => {
+const unquoted = (etag: string): string => etag.replace(/^"(.*)"$/, '$1')
+
+const joinedEtag = (etags: readonly string[]): string => {
   const md5 = createHash('md5')
-  for (const part of parts) md5.update(Buffer.from(part.etag, 'hex'))
-  return `${md5.digest('hex')}-${parts.length}`
+  for (const etag of etags) md5.update(Buffer.from(etag, 'hex'))
+  return `${md5.digest('hex')}-${etags.length}`
 }
 
-/** The object an upload has become: who did not hear that it was completed may complete it again. */
-const completed = async (tx: ReadTx, input: Addressed, bucket: BucketRecord) => {
+/**
+ * The object an upload has become: who did not hear that it was completed may complete it again, of the same parts. Throws
+ * InvalidPart.
+ */
+const completed = async (tx: ReadTx, input: Input<'CompleteMultipartUpload'>, bucket: BucketRecord) => {
   const current = await findCurrent(tx, bucket.name, input.Key)
-  return current?.upload === input.UploadId ? { bucket, record: current } : undefined
+  if (current?.upload !== input.UploadId) return undefined
+  const etags = input.MultipartUpload?.Parts?.map(({ ETag = '' }) => unquoted(ETag)) ?? []
+  if (joinedEtag(etags) !== current.etag) throw invalidPart({ UploadId: input.UploadId })
+  return { bucket, record: current }
 }
 
 const toCompleted = async (ctx: Ctx, bucket: BucketRecord, record: ObjectRecord) => ({
@@ -342,7 +351,7 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
   if (given && given.algorithm !== algorithm) throw typeMismatch(algorithm, given.algorithm)
   if (given && given.value !== checksum.value)
     throw fail('BadDigest', `The ${algorithm} you specified did not match the calculated checksum.`)
-  const etag = joinedEtag(parts)
+  const etag = joinedEtag(parts.map((part) => part.etag))
   const id = ctx.newId()
   const { bucket, record } = await ctx.write(async (tx) => {
     const { bucket, upload } = await uploadOf(ctx, tx, input)
@@ -350,10 +359,7 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
     for (const part of parts) {
       const now = await findPart(tx, upload.id, part.number)
       if (now?.content?.id !== part.content?.id || now?.etag !== part.etag)
-        throw fail('InvalidPart', 'One or more of the specified parts could not be found.', {
-          UploadId: upload.id,
-          PartNumber: part.number,
-        })
+        throw invalidPart({ UploadId: upload.id, PartNumber: part.number, ETag: part.etag })
     }
     tx.put(Parts, {
       id,
@@ -394,9 +400,9 @@ export const AbortMultipartUpload: Operation<'AbortMultipartUpload'> = (ctx, inp
   })
 
 export const ListParts: Operation<'ListParts'> = async (ctx, input) => {
-  const max = Math.min(input.MaxParts ?? 1000, 1000)
+  const max = pageSize(input.MaxParts, 'max-parts')
   const marker = Number(input.PartNumberMarker ?? 0)
-  if (!Number.isInteger(marker) || marker < 0)
+  if (!Number.isInteger(marker) || marker < 0 || marker > largestNumber)
     throw fail('InvalidArgument', 'Provided part-number-marker not an integer or within integer range', {
       ArgumentName: 'part-number-marker',
       ArgumentValue: input.PartNumberMarker,
@@ -405,15 +411,17 @@ export const ListParts: Operation<'ListParts'> = async (ctx, input) => {
     const { bucket, upload } = await uploadOf(ctx, tx, input)
     const parts = await listParts(tx, upload.id, marker, max + 1)
     const shown = parts.slice(0, max)
+    const truncated = max > 0 && parts.length > max
     const { algorithm, type, asked } = upload.checksum
     return {
       Bucket: bucket.name,
       Key: upload.key,
       UploadId: upload.id,
       PartNumberMarker: String(marker),
-      NextPartNumberMarker: String(shown.at(-1)?.number ?? 0),
+      // Only where there is more: some paginators go on as long as they are told where.
+      ...(truncated ? { NextPartNumberMarker: String(shown.at(-1)?.number) } : {}),
       MaxParts: max,
-      IsTruncated: parts.length > shown.length,
+      IsTruncated: truncated,
       ...(await abortionOf(tx, bucket, upload)),
       Parts: shown.map((part) => ({
         PartNumber: part.number,

@@ -4,6 +4,7 @@ import { text as readText } from 'node:stream/consumers'
 import {
   CopyObjectCommand,
   CreateBucketCommand,
+  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   DeleteObjectsCommand,
   DeleteObjectTaggingCommand,
@@ -137,7 +138,7 @@ test('a range beyond the end is not satisfiable', async () => {
 test.each([
   'ünïcödé/日本語/🚢',
   'two//slashes///',
-  '../../etc/passwd',
+  'etc/../passwd',
   '.',
   'plus+and space&amp;=?#%41%',
   '/leading',
@@ -155,11 +156,38 @@ test.each([
   await expect(get(Key)).rejects.toMatchObject({ name: 'NoSuchKey' })
 })
 
-test('a key of more than 1,024 bytes is too long', async () => {
-  await expect(put('ü'.repeat(513), 'x')).rejects.toMatchObject({
-    name: 'KeyTooLongError',
-    $metadata: { httpStatusCode: 400 },
-  })
+test('a key of more than 1,024 bytes is too long, for whatever is asked of it', async () => {
+  const Key = `${'ü'.repeat(512)}x`
+  const tooLong = { name: 'KeyTooLongError', Size: '1025', MaxSizeAllowed: '1024', $metadata: { httpStatusCode: 400 } }
+  await expect(put(Key, 'x')).rejects.toMatchObject(tooLong)
+  await expect(get(Key)).rejects.toMatchObject(tooLong)
+  await expect(s3.send(new DeleteObjectCommand({ Bucket, Key }))).rejects.toMatchObject(tooLong)
+  await expect(s3.send(new CopyObjectCommand({ Bucket, Key, CopySource: `${Bucket}/x` }))).rejects.toMatchObject(
+    tooLong,
+  )
+  await expect(s3.send(new CreateMultipartUploadCommand({ Bucket, Key }))).rejects.toMatchObject(tooLong)
+  const { Errors } = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key }] } }))
+  expect(Errors).toMatchObject([{ Code: 'KeyTooLongError' }])
+})
+
+test.each<[key: string, there: boolean]>([
+  ['..', false],
+  ['../x', false],
+  ['videos/../../video1.wmv', false],
+  ['videos/../../2014/video1.wmv', false],
+  ['a/./../..', false],
+  ['videos/2014/../../video1.wmv', true],
+  ['./x', true],
+  ['a/..', true],
+  ['a..b/..c', true],
+])('a key does not lead above its bucket: %s', async (Key, there) => {
+  if (there) {
+    await put(Key, 'x')
+    expect(await textOf(Key)).toBe('x')
+  } else {
+    await expect(put(Key, 'x')).rejects.toMatchObject({ name: 'InvalidURI', $metadata: { httpStatusCode: 400 } })
+    await expect(get(Key)).rejects.toMatchObject({ name: 'InvalidURI' })
+  }
 })
 
 test('what is not there', async () => {

@@ -1,34 +1,32 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { AwsError } from '../../kernel/errors.ts'
-import type { ReadTx, WriteTx } from '../../store/store.ts'
+import type { ReadTx } from '../../store/store.ts'
 import type { AclAsked } from './acl.ts'
 import { type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
 import { memberOf } from './checksum.ts'
-import { comparesTag, namesEtag, readCondition } from './conditions.ts'
+import { namesEtag, readCondition } from './conditions.ts'
 import { load, receive, stream } from './content.ts'
 import { copySourceKey, etagOf, newKey, openKey, toNewEncryption } from './encryption.ts'
-import { emitCreated, emitDeleted } from './events.ts'
+import { emitCreated } from './events.ts'
 import { expirationOf } from './lifecycle.ts'
-import { fail, type Input, malformedXml, type Operation } from './operation.ts'
+import { metadataOf } from './metadata.ts'
+import { fail, type Input, type Operation } from './operation.ts'
 import { ownedAs } from './ownership.ts'
-import { replicating, replicatingMarker } from './replication.ts'
+import { replicating } from './replication.ts'
 import { present, requestKeys } from './request-keys.ts'
-import { isProtected, type LockAsked, lockDenied, lockOf } from './retention.ts'
+import { type LockAsked, lockOf } from './retention.ts'
 import { checkReadable, withStorageClass } from './storage-class.ts'
 import { parseTagging } from './tags.ts'
-import { algorithmNamed, checkKey, headersOf, integrityOf, metadataOf, refuseUnsupported } from './upload-request.ts'
-import { checkMfa } from './versioning.ts'
+import { algorithmNamed, checkKey, headersOf, integrityOf, refuseUnsupported } from './upload-request.ts'
 import {
   findCurrent,
   findMarker,
   findVersion,
-  hide,
   isVersionId,
   type MarkerRecord,
   type ObjectFacts,
   type ObjectRecord,
   putCurrent,
-  removeVersion,
 } from './versions.ts'
 
 export const quoted = (etag: string): string => `"${etag}"`
@@ -150,8 +148,7 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
     ...withStorageClass(input.StorageClass),
     ...withTags(parseTagging(input.Tagging)),
   }
-  checkLength(ctx)
-  // Before the body is read: a caller who waits for `100 Continue` need not send it in vain.
+  // Before the body is read.
   const made = await newKey(ctx, await target(ctx, input), input.Key, input)
   const received = await receive(ctx, input.Body, { algorithm, key: made.key, check })
   const facts = {
@@ -207,16 +204,6 @@ const target = (ctx: Ctx, input: Addressed & WriteConditions & AclAsked & LockAs
     lockOf(bucket, input, ctx.now().getTime())
     return bucket
   })
-
-/** The length of a body that comes in HTTP chunks must have been announced. */
-export const checkLength = ({ request: { headers } }: Ctx): void => {
-  if (
-    headers['transfer-encoding'] !== undefined &&
-    headers['content-length'] === undefined &&
-    headers['x-amz-decoded-content-length'] === undefined
-  )
-    throw fail('MissingContentLength', 'You must provide the Content-Length HTTP header.')
-}
 
 /** Runs the transaction that keeps received bytes; when it fails they are discarded. */
 export const keeping = async <T>(received: { discard: () => Promise<void> }, write: () => Promise<T>): Promise<T> => {
@@ -315,6 +302,15 @@ const checkDirective = (directive: string | undefined, kind: 'metadata' | 'taggi
 
 const largestCopy = 5 * 1024 ** 3
 
+/** Throws InvalidRequest for more than one request copies. */
+export const checkCopySize = (size: number): void => {
+  if (size > largestCopy)
+    throw fail(
+      'InvalidRequest',
+      `The specified copy source is larger than the maximum allowable size for a copy source: ${largestCopy}`,
+    )
+}
+
 export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
   checkKey(input.Key)
   refuseUnsupported(input)
@@ -324,11 +320,7 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
   const replaceMetadata = input.MetadataDirective === 'REPLACE'
   const source = await copySource(ctx, input)
   const { record: from } = source
-  if (from.size > largestCopy)
-    throw fail(
-      'InvalidRequest',
-      `The specified copy source is larger than the maximum allowable size for a copy source: ${largestCopy}`,
-    )
+  checkCopySize(from.size)
   const onto = from.bucket === input.Bucket && from.key === input.Key
   if (
     onto &&
@@ -391,120 +383,3 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
     ...(source.bucket.versioning ? { CopySourceVersionId: from.versionId } : {}),
   }
 }
-
-type Deletion = {
-  Key: string
-  VersionId?: string | undefined
-  IfMatch?: string | undefined
-  BypassGovernanceRetention?: boolean | undefined
-}
-
-/** What a deletion did: the version it removed or the marker it placed. */
-export const deleteOne = async (
-  ctx: Ctx,
-  tx: WriteTx,
-  bucket: BucketRecord,
-  { Key, VersionId, IfMatch, BypassGovernanceRetention: bypass }: Deletion,
-): Promise<{ VersionId?: string; DeleteMarker?: boolean }> => {
-  if (IfMatch !== undefined) {
-    // The current version's tag counts, whichever version is to go ("How to perform conditional deletes", S3 user guide).
-    const current = await findCurrent(tx, bucket.name, Key)
-    if (!current || !namesEtag(IfMatch, current.etag)) throw preconditionFailed('If-Match')
-  }
-  if (VersionId === undefined) {
-    const result = await hide(ctx, tx, bucket, Key)
-    if (!result) return {}
-    if (result.marker) await replicatingMarker(tx, bucket, result)
-    emitDeleted(ctx, tx, bucket, result, result.marker ? 'Delete Marker Created' : 'Permanently Deleted')
-    return result.marker ? { DeleteMarker: true, VersionId: result.versionId } : {}
-  }
-  checkVersionId(VersionId)
-  const doomed = await findVersion(tx, bucket.name, Key, VersionId)
-  if (doomed && !doomed.marker && isProtected(doomed, { now: ctx.now().getTime(), bypass: bypass === true }))
-    throw lockDenied()
-  const removed = await removeVersion(tx, bucket.name, Key, VersionId)
-  if (removed) emitDeleted(ctx, tx, bucket, removed, 'Permanently Deleted')
-  return { VersionId, ...(removed?.marker ? { DeleteMarker: true } : {}) }
-}
-
-export const DeleteObject: Operation<'DeleteObject'> = async (ctx, input) => {
-  checkKey(input.Key)
-  refuseDirectoryConditions(input.IfMatchLastModifiedTime, input.IfMatchSize)
-  if (input.VersionId !== undefined) await checkMfa(ctx, await ctx.read((tx) => bucketOf(ctx, tx, input)), input.MFA)
-  return ctx.write(async (tx) => deleteOne(ctx, tx, await bucketOf(ctx, tx, input), input))
-}
-
-const refuseDirectoryConditions = (...conditions: unknown[]) => {
-  if (conditions.some((condition) => condition !== undefined))
-    throw fail('InvalidArgument', 'Conditions on time and size are for directory buckets only.')
-}
-
-export const DeleteObjects: Operation<'DeleteObjects'> = async (ctx, input) => {
-  const { Objects, Quiet } = input.Delete
-  if (Objects.length > 1000 || Objects.length === 0) throw malformedXml()
-  const before = await ctx.read((tx) => bucketOf(ctx, tx, input))
-  const { account } = before
-  if (Objects.some(({ VersionId }) => VersionId !== undefined)) await checkMfa(ctx, before, input.MFA)
-  const errors = new Map<number, { Code: string; Message: string }>()
-  for (const [at, { Key, VersionId, ETag, LastModifiedTime, Size }] of Objects.entries()) {
-    const error = await refusal(async () => {
-      checkKey(Key)
-      if (VersionId !== undefined) checkVersionId(VersionId)
-      refuseDirectoryConditions(LastModifiedTime, Size)
-      const action = VersionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion'
-      const keys = {
-        ...requestKeys(ctx),
-        's3:ResourceAccount': account,
-        's3:VersionId': VersionId,
-        's3:if-match': ETag,
-      }
-      await ctx.authorize(action, `${bucketArn(input.Bucket)}/${Key}`, present(keys))
-      if (comparesTag(ETag)) await ctx.authorize('s3:GetObject', `${bucketArn(input.Bucket)}/${Key}`, present(keys))
-      if (input.BypassGovernanceRetention)
-        await ctx.authorize('s3:BypassGovernanceRetention', `${bucketArn(input.Bucket)}/${Key}`, present(keys))
-    })
-    if (error) errors.set(at, error)
-  }
-  const failed: NonNullable<Awaited<ReturnType<typeof DeleteObjects>>['Errors']> = []
-  const deleted = await ctx.write(async (tx) => {
-    const bucket = await bucketOf(ctx, tx, input)
-    const deleted: { Key: string; VersionId?: string; DeleteMarker?: boolean; DeleteMarkerVersionId?: string }[] = []
-    failed.length = 0
-    for (const [at, { Key, VersionId, ETag }] of Objects.entries()) {
-      const named = { Key, ...(VersionId === undefined ? {} : { VersionId }) }
-      let error = errors.get(at)
-      let result: { VersionId?: string; DeleteMarker?: boolean } = {}
-      error ??= await refusal(async () => {
-        result = await deleteOne(ctx, tx, bucket, {
-          ...named,
-          IfMatch: ETag,
-          BypassGovernanceRetention: input.BypassGovernanceRetention,
-        })
-      })
-      if (error) failed.push({ ...named, ...error })
-      else
-        deleted.push({
-          ...named,
-          ...(result.DeleteMarker && result.VersionId
-            ? { DeleteMarker: true, DeleteMarkerVersionId: result.VersionId }
-            : {}),
-        })
-    }
-    return deleted
-  })
-  return { ...(Quiet ? {} : { Deleted: deleted }), ...(failed.length > 0 ? { Errors: failed } : {}) }
-}
-
-/** The caller's error that `act` throws, as an entry of a result. Our own bugs pass through. */
-const refusal = async (act: () => Promise<void>): Promise<{ Code: string; Message: string } | undefined> => {
-  try {
-    await act()
-    return undefined
-  } catch (error) {
-    if (isCallersError(error)) return { Code: error.code, Message: error.message }
-    throw error
-  }
-}
-
-const isCallersError = (error: unknown): error is AwsError =>
-  error instanceof Error && 'code' in error && 'members' in error && typeof error.code === 'string'

@@ -47,6 +47,7 @@ const statuses = {
   InvalidTag: 400,
   InvalidS3DestinationBucket: 400,
   InvalidTargetBucketForLogging: 400,
+  InvalidURI: 400,
   KeyTooLongError: 400,
   MalformedACLError: 400,
   MalformedPOSTRequest: 400,

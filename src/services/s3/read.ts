@@ -5,6 +5,8 @@ import { parseRange, readCondition } from './conditions.ts'
 import { type Loaded, load, Parts, stream } from './content.ts'
 import { checkCustomerKey, openKey, toEncryption } from './encryption.ts'
 import { expirationOf } from './lifecycle.ts'
+import { pageSize } from './listing.ts'
+import { toMetadata } from './metadata.ts'
 import { find, missing, preconditionFailed, quoted, toChecksum, versionIdOf } from './object.ts'
 import { toLock } from './object-lock.ts'
 import { fail, type Input, type Operation } from './operation.ts'
@@ -131,7 +133,7 @@ const describe = (ctx: Ctx, input: ReadInput, record: ObjectRecord) => {
     ContentEncoding: input.ResponseContentEncoding ?? headers.contentEncoding,
     ContentLanguage: input.ResponseContentLanguage ?? headers.contentLanguage,
     WebsiteRedirectLocation: headers.websiteRedirectLocation,
-    Metadata: { ...record.metadata },
+    ...toMetadata(record.metadata),
     ...toEncryption(record, input),
     ...(record.tags ? { TagCount: record.tags.length } : {}),
   }
@@ -187,19 +189,21 @@ type AttributesInput = Pick<Input<'GetObjectAttributes'>, 'MaxParts' | 'PartNumb
 const toParts = (
   record: ObjectRecord,
   parts: readonly { number: number; size: number; checksum?: string }[],
-  { MaxParts: max = 1000, PartNumberMarker }: AttributesInput,
+  { MaxParts, PartNumberMarker }: AttributesInput,
 ) => {
+  const max = pageSize(MaxParts, 'max-parts')
   const total = { TotalPartsCount: record.parts }
   if (record.checksum.type !== 'COMPOSITE') return total
   const marker = Number(PartNumberMarker ?? 0)
   const rest = parts.filter((part) => part.number > marker)
   const shown = rest.slice(0, max)
+  const truncated = max > 0 && rest.length > max
   return {
     ...total,
     PartNumberMarker: String(marker),
-    NextPartNumberMarker: String(shown.at(-1)?.number ?? 0),
+    ...(truncated ? { NextPartNumberMarker: String(shown.at(-1)?.number) } : {}),
     MaxParts: max,
-    IsTruncated: shown.length < rest.length,
+    IsTruncated: truncated,
     Parts: shown.map(({ number, size, checksum }) => ({
       PartNumber: number,
       Size: size,

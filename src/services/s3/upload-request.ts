@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { type ChecksumAlgorithm, checksumAlgorithms, headerOf, isChecksum, memberOf } from './checksum.ts'
+import { largestPut, tooLarge } from './content.ts'
 import { checkEncryptionAsked, type EncryptionAsked } from './encryption.ts'
 import { fail } from './operation.ts'
 import { isStorageClass } from './storage-class.ts'
@@ -98,11 +99,44 @@ export const contentMd5 = (header: unknown): string | undefined => {
 
 const longestKey = 1024
 
-/** Throws KeyTooLongError for more than 1,024 bytes of UTF-8. */
+/**
+ * Throws KeyTooLongError for more than 1,024 bytes of UTF-8, and InvalidURI where more `..` have come than elements that are
+ * none, read from the left ("Naming Amazon S3 objects", S3 user guide).
+ */
 export const checkKey = (key: string): void => {
   const size = Buffer.byteLength(key)
   if (size > longestKey)
     throw fail('KeyTooLongError', 'Your key is too long', { Size: size, MaxSizeAllowed: longestKey })
+  let depth = 0
+  for (const element of key.split('/')) {
+    if (element !== '.') depth += element === '..' ? -1 : 1
+    if (depth < 0) throw fail('InvalidURI', "Couldn't parse the specified URI.", { URI: key })
+  }
+}
+
+/** A body's length is announced, and too long a body is not asked for. Throws MissingContentLength, EntityTooLarge. */
+const checkLength = ({ request: { headers } }: Ctx): void => {
+  const length = headers['x-amz-decoded-content-length'] ?? headers['content-length']
+  if (length === undefined) throw fail('MissingContentLength', 'You must provide the Content-Length HTTP header.')
+  if (Number(length) > largestPut) throw tooLarge(Number(length))
+}
+
+/** A part without its number, or without its upload, is no object. Throws InvalidArgument. */
+const refuseStrayPart = ({ request: { query } }: Ctx): void => {
+  const [, stray] = /(?:^|&)(uploadId|partNumber)(?:=|&|$)/.exec(query) ?? []
+  if (stray !== undefined)
+    throw fail(
+      'InvalidArgument',
+      `This operation does not accept a ${stray} without ${stray === 'uploadId' ? 'a partNumber' : 'an uploadId'}`,
+      { ArgumentName: stray },
+    )
+}
+
+/** What is wrong with an upload before a byte of it has come. Throws KeyTooLongError, InvalidURI, MissingContentLength, EntityTooLarge, InvalidArgument. */
+export const checkHead = (ctx: Ctx, operation: string, key: unknown): void => {
+  if (typeof key === 'string') checkKey(key)
+  if (operation === 'PutObject' || operation === 'UploadPart') checkLength(ctx)
+  if (operation === 'PutObject') refuseStrayPart(ctx)
 }
 
 /** Throws for what a request asks and Drydock does not do; what AWS itself would refuse gets AWS's error. */
@@ -113,23 +147,6 @@ export const refuseUnsupported = (input: Given & EncryptionAsked): void => {
       StorageClassRequested: input.StorageClass,
     })
   if (input.WriteOffsetBytes !== undefined) throw notImplemented('S3 appends to objects')
-}
-
-const largestMetadata = 2048
-
-/** User metadata with names in lower case. Throws MetadataTooLarge. */
-export const metadataOf = (given: Readonly<Record<string, string>> | undefined): Record<string, string> => {
-  const metadata = Object.fromEntries(Object.entries(given ?? {}).map(([name, value]) => [name.toLowerCase(), value]))
-  const size = Object.entries(metadata).reduce(
-    (sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value),
-    0,
-  )
-  if (size > largestMetadata)
-    throw fail('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size', {
-      Size: size,
-      MaxSizeAllowed: largestMetadata,
-    })
-  return metadata
 }
 
 export const headersOf = (
