@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import {
   CreateBucketCommand,
@@ -79,6 +80,60 @@ test('bytes survive a restart; blobs go when nothing names them any more', async
     }
     expect(await blobs()).toHaveLength(3)
     await drydock.advance({ minutes: 16 })
+    expect(await blobs()).toHaveLength(1)
+  } finally {
+    await drydock.close()
+  }
+})
+
+test('a body that is not what was signed, or that breaks off, leaves no object and no blob', async () => {
+  const drydock = await story()
+  try {
+    const s3 = drydock.client(S3Client)
+    await s3.send(new CreateBucketCommand({ Bucket: 'clean' }))
+    const put = (Key: string, meddle: (body: Buffer) => Buffer | Readable, more = {}, abortSignal?: AbortSignal) => {
+      const meddled = drydock.client(S3Client)
+      meddled.middlewareStack.add(
+        (next) => (args) => {
+          Object.assign(args.request as object, { body: meddle(Buffer.alloc(200_000, 'x')) })
+          return next(args)
+        },
+        // After the signature is made.
+        { step: 'finalizeRequest', priority: 'low' },
+      )
+      return meddled.send(new PutObjectCommand({ Bucket: 'clean', Key, Body: Buffer.alloc(200_000, 'x'), ...more }), {
+        ...(abortSignal ? { abortSignal } : {}),
+      })
+    }
+    const changed = (body: Buffer) => Buffer.concat([body.subarray(1), Buffer.from('y')])
+    await expect(put('forged', changed)).rejects.toMatchObject({
+      name: 'XAmzContentSHA256Mismatch',
+      $metadata: { httpStatusCode: 400 },
+    })
+    await expect(
+      put('forged', (body) => body, { ContentMD5: createHash('md5').update('other').digest('base64') }),
+    ).rejects.toMatchObject({ name: 'BadDigest' })
+    await expect(put('forged', (body) => body, { ChecksumSHA256: `${'A'.repeat(43)}=` })).rejects.toMatchObject({
+      name: 'BadDigest',
+    })
+    const gone = new AbortController()
+    const broken = (body: Buffer) => {
+      const halves = [body.subarray(0, 100_000)]
+      return new Readable({
+        read() {
+          const half = halves.pop()
+          if (half) this.push(half)
+          else gone.abort()
+        },
+      })
+    }
+    await expect(put('forged', broken, {}, gone.signal)).rejects.toMatchObject({ name: 'AbortError' })
+    const blobs = () => Array.fromAsync(drydock.server.kernel.blobs.ids())
+    await expect.poll(blobs, { timeout: 20_000 }).toEqual([])
+    await expect(s3.send(new GetObjectCommand({ Bucket: 'clean', Key: 'forged' }))).rejects.toMatchObject({
+      name: 'NoSuchKey',
+    })
+    await put('whole', (body) => body)
     expect(await blobs()).toHaveLength(1)
   } finally {
     await drydock.close()
