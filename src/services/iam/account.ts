@@ -64,7 +64,7 @@ const GetAccountSummary: Operation<'GetAccountSummary'> = (ctx) =>
         AttachedPoliciesPerRoleQuota: 10,
         MFADevices: devices.length,
         MFADevicesInUse: devices.filter(({ user }) => user !== undefined).length,
-        AccountMFAEnabled: 0,
+        AccountMFAEnabled: devices.some(({ user }) => user === ctx.account) ? 1 : 0,
         AccountAccessKeysPresent: 1,
         AccountPasswordPresent: 0,
         AccountSigningCertificatesPresent: 0,

@@ -37,6 +37,9 @@ const field = (text: string): string => (/[",\n]/.test(text) ? `"${text.replaceA
 const pair = <T>(items: readonly T[], cells: (item: T | undefined) => string[]): string[] =>
   [items[0], items[1]].flatMap(cells)
 
+const hasDevice = async (tx: ReadTx, holder: string): Promise<boolean> =>
+  (await tx.list(MfaDevices, { index: 'user', equals: holder, limit: 1 })).length > 0
+
 const userRow = async (
   tx: ReadTx,
   account: string,
@@ -44,14 +47,13 @@ const userRow = async (
   maxAge: number | undefined,
 ): Promise<string[]> => {
   const profile = await tx.get(LoginProfiles, user.id)
-  const devices = await tx.list(MfaDevices, { index: 'user', equals: user.id, limit: 1 })
   const keys = await tx.list(AccessKeys, { index: 'user', equals: `${account}/${user.id}` })
   const certificates = await tx.list(SigningCertificates, { index: 'user', equals: user.id })
   return [
     ...[user.name, userArn(account, user), time(user.created)],
     ...[String(profile !== undefined), profile ? 'no_information' : none, time(profile?.changed)],
     profile && maxAge !== undefined ? time(profile.changed + maxAge * day) : none,
-    String(devices.length > 0),
+    String(await hasDevice(tx, user.id)),
     ...pair(keys, (key) => [
       ...[String(key?.active ?? false), time(key?.created)],
       ...[time(key?.lastUsed?.at), key?.lastUsed?.region ?? none, key?.lastUsed?.service ?? none],
@@ -61,9 +63,9 @@ const userRow = async (
 }
 
 /** The root user's key is the server's own; when it was made and used is not kept. */
-const rootRow = (account: string): string[] => [
+const rootRow = async (tx: ReadTx, account: string): Promise<string[]> => [
   ...['<root_account>', `arn:aws:iam::${account}:root`, time(0)],
-  ...['not_supported', 'no_information', 'not_supported', 'not_supported', 'false'],
+  ...['not_supported', 'no_information', 'not_supported', 'not_supported', String(await hasDevice(tx, account))],
   ...['true', none, none, none, none],
   ...['false', none, none, none, none],
   ...['false', none, 'false', none],
@@ -71,7 +73,7 @@ const rootRow = (account: string): string[] => [
 
 const reportOf = async (tx: ReadTx, account: string): Promise<string> => {
   const policy = await tx.get(PasswordPolicies, 'policy')
-  const rows = [columns, rootRow(account)]
+  const rows = [columns, await rootRow(tx, account)]
   for (const user of await tx.list(User)) rows.push(await userRow(tx, account, user, policy?.maxAge))
   return rows.map((row) => row.map(field).join(',')).join('\n')
 }

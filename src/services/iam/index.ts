@@ -98,7 +98,7 @@ export const service = defineService<NS>()({
     UpdateAccountPasswordPolicy:
       'Expiry is told by the credential report; no sign-in asks for it, there being no console to sign in to.',
     ListAccessKeys: "The root user's own keys are the server's, and not listed.",
-    ListMFADevices: 'The root user has none: hardware devices and passkeys cannot be enrolled.',
+    EnableMFADevice: 'Virtual devices only: hardware devices and passkeys cannot be enrolled.',
     CreateOpenIDConnectProvider:
       'Without a thumbprint list none is retrieved: then only certificates of publicly trusted authorities count.',
     GetCredentialReport: 'When the root user was created and when its key was made and used is not kept: N/A, or 1970.',

@@ -55,8 +55,8 @@ export const deviceKey = (account: string, serialNumber: string): string | undef
 }
 
 /**
- * Whether this code is the present one of a device that is enabled for this user. A code is accepted once. Only users
- * have devices here: `not-theirs` for anyone else, and for a device that is not there or is another's.
+ * Whether this code is the present one of a device that is enabled for this user or root user. A code is accepted once.
+ * `not-theirs` for anyone else, and for a device that is not there or is another's.
  */
 export const verifyMfa = async (
   at: (place: { account: string; region: string }) => Ctx,
@@ -65,7 +65,7 @@ export const verifyMfa = async (
   code: string,
 ): Promise<'verified' | 'wrong-code' | 'not-theirs'> => {
   const key = deviceKey(principal.account, serialNumber)
-  if (principal.kind !== 'user' || key === undefined) return 'not-theirs'
+  if ((principal.kind !== 'user' && principal.kind !== 'root') || key === undefined) return 'not-theirs'
   const ctx = at({ account: principal.account, region: 'us-east-1' })
   const now = ctx.now()
   return ctx.write(async (tx) => {

@@ -1,5 +1,6 @@
 import type { MFADevice, VirtualMFADevice } from '@aws-sdk/client-iam'
 import type { Ctx } from '../../kernel/context.ts'
+import { rootOf } from '../../kernel/principal.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { type MfaDeviceRecord, MfaDevices } from './credential-records.ts'
 import { iamArn, stamp } from './ids.ts'
@@ -8,7 +9,7 @@ import { namedOrCaller } from './names.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
 import { qrCode, qrPng } from './qr-code.ts'
-import { Aliases, findById, getEntity, User, type UserRecord } from './records.ts'
+import { Aliases, findById, nameKey, User, type UserRecord } from './records.ts'
 import { toUser } from './shapes.ts'
 import { tagPage, toTags, withoutTags, withTags } from './tags.ts'
 
@@ -25,15 +26,39 @@ const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
 const serialOf = (account: string, device: { path: string; name: string }): string => iamArn(account, 'mfa', device)
 
-const toDevice = (account: string, user: UserRecord, device: MfaDeviceRecord): MFADevice => ({
-  UserName: user.name,
+/** Whose devices they may be: a user's, or the root user's, whose id is the account's. */
+type Holder = { readonly id: string; readonly name: string }
+
+/** AWS's console enables the root user's devices; here the root user does, under this name, where no user has it. */
+const rootName = 'root'
+const rootHolder = (account: string): Holder => ({ id: account, name: rootName })
+
+/** The user of this name; the root user, who alone may name himself; without a name the caller. Throws NoSuchEntity, ValidationError. */
+const holderOf = async (ctx: Ctx, tx: ReadTx, name: string | undefined): Promise<Holder> => {
+  const { kind, session } = ctx.principal
+  if (kind === 'root' && name === rootName && !(await tx.get(User, nameKey(name)))) return rootHolder(ctx.account)
+  // With the root user's own credentials the name may not be omitted ("DeactivateMFADevice", IAM API reference).
+  if (kind === 'root' && name === undefined && session?.context?.['aws:assumedroot']) return rootHolder(ctx.account)
+  return namedOrCaller(ctx, tx, name)
+}
+
+const toDevice = (account: string, holder: Holder, device: MfaDeviceRecord): MFADevice => ({
+  UserName: holder.name,
   SerialNumber: serialOf(account, device),
   EnableDate: new Date(device.enabled ?? device.created),
 })
 
+const toRoot = (account: string) => ({
+  Path: '/',
+  UserName: rootName,
+  UserId: account,
+  Arn: rootOf(account).arn,
+  CreateDate: new Date(0),
+})
+
 const toVirtual = (account: string, device: MfaDeviceRecord, user: UserRecord | undefined): VirtualMFADevice => ({
   SerialNumber: serialOf(account, device),
-  ...(user ? { User: toUser(account, user) } : {}),
+  ...(user ? { User: toUser(account, user) } : device.user === account ? { User: toRoot(account) } : {}),
   ...(device.enabled === undefined ? {} : { EnableDate: new Date(device.enabled) }),
 })
 
@@ -48,11 +73,11 @@ const getDevice = async (ctx: Ctx, tx: ReadTx, serial: string): Promise<MfaDevic
   return device
 }
 
-const getUsersDevice = async (ctx: Ctx, tx: ReadTx, userName: string | undefined, serial: string) => {
-  const user = await namedOrCaller(ctx, tx, userName)
+const getHoldersDevice = async (ctx: Ctx, tx: ReadTx, userName: string | undefined, serial: string) => {
+  const holder = await holderOf(ctx, tx, userName)
   const device = await getDevice(ctx, tx, serial)
-  if (device.user !== user.id) throw fail('NoSuchEntityException', 'MFA Device invalid for user.')
-  return { user, device }
+  if (device.user !== holder.id) throw fail('NoSuchEntityException', 'MFA Device invalid for user.')
+  return { holder, device }
 }
 
 /** The only answer that ever tells the seed, as text and as a QR code. */
@@ -90,16 +115,16 @@ const wrongCode = () => fail('InvalidAuthenticationCodeException', 'Authenticati
 const EnableMFADevice: Operation<'EnableMFADevice'> = async (ctx, input) => {
   const now = ctx.now()
   await ctx.write(async (tx) => {
-    const user = await getEntity(tx, 'user', input.UserName)
+    const holder = await holderOf(ctx, tx, input.UserName)
     const device = await getDevice(ctx, tx, input.SerialNumber)
     if (device.user !== undefined) throw fail('EntityAlreadyExistsException', 'MFA Device already in use.')
-    const own = await tx.list(MfaDevices, { index: 'user', equals: user.id })
+    const own = await tx.list(MfaDevices, { index: 'user', equals: holder.id })
     if (own.length >= devicesPerUser)
       throw fail('LimitExceededException', `Cannot exceed quota for MFADevicesPerUser: ${devicesPerUser}`)
     const codes = [input.AuthenticationCode1, input.AuthenticationCode2] as const
     const step = consecutive(ctx.unseal(device.seed), codes, now)
     if (step === undefined) throw wrongCode()
-    tx.put(MfaDevices, { ...synchronized(device, step, now), user: user.id, enabled: stamp(ctx) })
+    tx.put(MfaDevices, { ...synchronized(device, step, now), user: holder.id, enabled: stamp(ctx) })
   })
   return {}
 }
@@ -108,7 +133,7 @@ const EnableMFADevice: Operation<'EnableMFADevice'> = async (ctx, input) => {
 const ResyncMFADevice: Operation<'ResyncMFADevice'> = async (ctx, input) => {
   const now = ctx.now()
   await ctx.write(async (tx) => {
-    const { device } = await getUsersDevice(ctx, tx, input.UserName, input.SerialNumber)
+    const { device } = await getHoldersDevice(ctx, tx, input.UserName, input.SerialNumber)
     const codes = [input.AuthenticationCode1, input.AuthenticationCode2] as const
     const step = consecutive(ctx.unseal(device.seed), codes, now, resyncReach)
     if (step === undefined || step <= (device.lastStep ?? -1)) throw wrongCode()
@@ -120,7 +145,7 @@ const ResyncMFADevice: Operation<'ResyncMFADevice'> = async (ctx, input) => {
 /** The device stays, nobody's; it can be enabled again. */
 const DeactivateMFADevice: Operation<'DeactivateMFADevice'> = async (ctx, { UserName, SerialNumber }) => {
   await ctx.write(async (tx) => {
-    const { device } = await getUsersDevice(ctx, tx, UserName, SerialNumber)
+    const { device } = await getHoldersDevice(ctx, tx, UserName, SerialNumber)
     const { user: _, enabled: __, ...free } = device
     tx.put(MfaDevices, free)
   })
@@ -140,24 +165,24 @@ const DeleteVirtualMFADevice: Operation<'DeleteVirtualMFADevice'> = async (ctx, 
 const GetMFADevice: Operation<'GetMFADevice'> = (ctx, { SerialNumber, UserName }) =>
   ctx.read(async (tx) => {
     if (UserName !== undefined || ctx.principal.kind === 'user') {
-      const { user, device } = await getUsersDevice(ctx, tx, UserName, SerialNumber)
-      return toDevice(ctx.account, user, device)
+      const { holder, device } = await getHoldersDevice(ctx, tx, UserName, SerialNumber)
+      return toDevice(ctx.account, holder, device)
     }
     const device = await getDevice(ctx, tx, SerialNumber)
+    if (device.user === ctx.account) return toDevice(ctx.account, rootHolder(ctx.account), device)
     const user = device.user === undefined ? undefined : await findById(tx, User, device.user)
     if (!user) throw fail('NoSuchEntityException', 'MFA Device invalid for user.')
     return toDevice(ctx.account, user, device)
   })
 
-/** The root user has none. */
-const ListMFADevices: Operation<'ListMFADevices'> = async (ctx, input) => {
-  if (input.UserName === undefined && ctx.principal.kind === 'root') return { MFADevices: [], IsTruncated: false }
-  return ctx.read(async (tx) => {
-    const user = await namedOrCaller(ctx, tx, input.UserName)
-    const page = await pageOfTable(tx, MfaDevices, input, () => true, { index: 'user', equals: user.id })
-    return { MFADevices: page.items.map((device) => toDevice(ctx.account, user, device)), ...tail(page) }
+const ListMFADevices: Operation<'ListMFADevices'> = (ctx, input) =>
+  ctx.read(async (tx) => {
+    const { kind } = ctx.principal
+    const unnamedRoot = input.UserName === undefined && kind === 'root'
+    const holder = unnamedRoot ? rootHolder(ctx.account) : await holderOf(ctx, tx, input.UserName)
+    const page = await pageOfTable(tx, MfaDevices, input, () => true, { index: 'user', equals: holder.id })
+    return { MFADevices: page.items.map((device) => toDevice(ctx.account, holder, device)), ...tail(page) }
   })
-}
 
 const ListVirtualMFADevices: Operation<'ListVirtualMFADevices'> = (ctx, input) =>
   ctx.read(async (tx) => {

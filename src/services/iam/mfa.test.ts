@@ -273,6 +273,39 @@ describe('sessions with MFA', () => {
     await expect(list(session)).rejects.toMatchObject({ name: 'AccessDenied' })
   })
 
+  test('the root user has devices too, and names himself to enable them', async () => {
+    const { serial, seed } = await virtualDevice('root-account-mfa-device')
+    const admin = drydock.client(sdk.IAMClient, await drydock.user('not-root', [allow('iam:*')]))
+    const codes = { AuthenticationCode1: code(seed, -1), AuthenticationCode2: code(seed) }
+    await expect(
+      admin.send(new sdk.EnableMFADeviceCommand({ UserName: 'root', SerialNumber: serial, ...codes })),
+    ).rejects.toMatchObject({ name: 'NoSuchEntityException' })
+    const isMarked = async () =>
+      (await iam.send(new sdk.GetAccountSummaryCommand({}))).SummaryMap?.AccountMFAEnabled ?? -1
+    expect(await isMarked()).toBe(0)
+    await enable('root', serial, codes.AuthenticationCode1, codes.AuthenticationCode2)
+    expect(await isMarked()).toBe(1)
+    expect((await iam.send(new sdk.ListMFADevicesCommand({}))).MFADevices).toMatchObject([
+      { SerialNumber: serial, UserName: 'root' },
+    ])
+    const { VirtualMFADevices = [] } = await iam.send(
+      new sdk.ListVirtualMFADevicesCommand({ AssignmentStatus: 'Assigned' }),
+    )
+    expect(VirtualMFADevices.find(({ SerialNumber }) => SerialNumber === serial)?.User).toMatchObject({
+      Arn: `arn:aws:iam::${account}:root`,
+      UserId: account,
+    })
+    expect(await iam.send(new sdk.GetMFADeviceCommand({ SerialNumber: serial }))).toMatchObject({ UserName: 'root' })
+    await drydock.advance({ seconds: 60 })
+    await sessionToken(drydock.root, { SerialNumber: serial, TokenCode: code(seed) })
+    await expect(iam.send(new sdk.DeactivateMFADeviceCommand({ SerialNumber: serial }))).rejects.toMatchObject({
+      name: 'ValidationError',
+    })
+    await iam.send(new sdk.DeactivateMFADeviceCommand({ UserName: 'root', SerialNumber: serial }))
+    expect(await isMarked()).toBe(0)
+    await iam.send(new sdk.DeleteVirtualMFADeviceCommand({ SerialNumber: serial }))
+  })
+
   test('a device must be one’s own, and come with a code', async () => {
     const { keys } = await enrolled('honest')
     const { serial, seed } = await enrolled('victim')

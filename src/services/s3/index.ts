@@ -220,7 +220,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutObject: 'No appends.',
     PutBucketNotificationConfiguration:
       'Events to EventBridge only: there are no topics, queues and functions yet, so configurations that name one are refused.',
-    PutBucketVersioning: 'MFA delete cannot be turned on: it takes an MFA device of the root user, who has none here.',
     SelectObjectContent: 'No Parquet objects.',
     RestoreObject: 'No restores that select. Every tier takes as long as AWS says it may.',
     PutObjectRetention: 'No event holds.',

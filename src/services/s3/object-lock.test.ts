@@ -6,6 +6,7 @@ import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
   GetBucketVersioningCommand,
+  GetObjectCommand,
   GetObjectLegalHoldCommand,
   GetObjectLockConfigurationCommand,
   GetObjectRetentionCommand,
@@ -173,29 +174,60 @@ test.each([
   expect(maySet({ mode, until: 4 }, to, { now: 4, bypass })).toBe(true)
 })
 
-test('MFA delete: the root user turns it on; no version goes without a code', async () => {
+test('MFA delete: the root user turns it on with his device; no version goes without a code of one’s own', async () => {
   const iam = drydock.client(IAMClient)
-  const { VirtualMFADevice } = await iam.send(new CreateVirtualMFADeviceCommand({ VirtualMFADeviceName: 'key' }))
-  const SerialNumber = VirtualMFADevice?.SerialNumber ?? ''
-  const totp = new TOTP({ secret: Buffer.from(VirtualMFADevice?.Base32StringSeed ?? []).toString() })
-  const codeAt = (steps: number) => totp.generate({ timestamp: drydock.clock.now().getTime() + steps * 30_000 })
-  await drydock.user('keeper')
-  await iam.send(
-    new EnableMFADeviceCommand({
-      UserName: 'keeper',
-      SerialNumber,
-      AuthenticationCode1: codeAt(-1),
-      AuthenticationCode2: codeAt(0),
-    }),
-  )
-  const here = { Bucket: 'guarded' }
-  await s3.send(new CreateBucketCommand(here))
+  const device = async (name: string, UserName: string) => {
+    const { VirtualMFADevice } = await iam.send(new CreateVirtualMFADeviceCommand({ VirtualMFADeviceName: name }))
+    const SerialNumber = VirtualMFADevice?.SerialNumber ?? ''
+    const totp = new TOTP({ secret: Buffer.from(VirtualMFADevice?.Base32StringSeed ?? []).toString() })
+    const codeAt = (steps: number) => totp.generate({ timestamp: drydock.clock.now().getTime() + steps * 30_000 })
+    const codes = { AuthenticationCode1: codeAt(-1), AuthenticationCode2: codeAt(0) }
+    await iam.send(new EnableMFADeviceCommand({ UserName, SerialNumber, ...codes }))
+    return async () => {
+      // Each code counts once.
+      await drydock.advance({ seconds: 60 })
+      return `${SerialNumber} ${codeAt(0)}`
+    }
+  }
+  const rootCode = await device('root-account-mfa-device', 'root')
+  const keys = await drydock.user('ops', [allow('s3:*')])
+  const userCode = await device('ops', 'ops')
+  const ops = drydock.client(S3Client, keys)
+
+  const here = { Bucket: 'guarded', Key: 'k' }
+  const needed = { name: 'AccessDenied', message: 'Mfa Authentication must be used for this request' }
+  await s3.send(new CreateBucketCommand({ Bucket: here.Bucket }))
   const version = (MFADelete: 'Enabled' | 'Disabled' | undefined, MFA?: string, by = s3) =>
     by.send(new PutBucketVersioningCommand({ ...here, MFA, VersioningConfiguration: { Status: 'Enabled', MFADelete } }))
-  const user = drydock.client(S3Client, await drydock.user('ops', [allow('s3:*')]))
-  await expect(version('Enabled', undefined, user)).rejects.toMatchObject({ name: 'AccessDenied' })
-  const needed = { name: 'AccessDenied', message: 'Mfa Authentication must be used for this request' }
+  await expect(version('Enabled', undefined, ops)).rejects.toMatchObject({ name: 'AccessDenied' })
+  await expect(version('Enabled', await userCode(), ops)).rejects.toMatchObject({ name: 'AccessDenied' })
   await expect(version('Enabled')).rejects.toMatchObject(needed)
-  await expect(version('Enabled', `${SerialNumber} ${codeAt(0)}`)).rejects.toMatchObject(needed)
+  await expect(version('Enabled', await userCode())).rejects.toMatchObject(needed)
   expect((await s3.send(new GetBucketVersioningCommand(here))).MFADelete).toBeUndefined()
+  const spent = await rootCode()
+  await version('Enabled', spent)
+  expect(await s3.send(new GetBucketVersioningCommand(here))).toMatchObject({ Status: 'Enabled', MFADelete: 'Enabled' })
+
+  const { VersionId } = await ops.send(new PutObjectCommand({ ...here, Body: 'kept' }))
+  // A delete marker needs no code; deleting a version does, and so does changing what is kept.
+  const { VersionId: marker } = await ops.send(new DeleteObjectCommand(here))
+  const remove = (id: string | undefined, MFA?: string, by = s3) =>
+    by.send(new DeleteObjectCommand({ ...here, VersionId: id, MFA }))
+  const removeMany = (id: string | undefined, MFA?: string) =>
+    s3.send(
+      new DeleteObjectsCommand({ ...here, MFA, Delete: { Objects: [{ Key: here.Key, VersionId: id }], Quiet: true } }),
+    )
+  await expect(remove(marker)).rejects.toMatchObject(needed)
+  await expect(removeMany(marker)).rejects.toMatchObject(needed)
+  await expect(remove(VersionId, spent)).rejects.toMatchObject(needed)
+  await expect(remove(VersionId, `${spent.split(' ')[0]} 000000`)).rejects.toMatchObject(needed)
+  await expect(version(undefined)).rejects.toMatchObject(needed)
+  await remove(marker, await userCode(), ops)
+  expect(await (await s3.send(new GetObjectCommand(here))).Body?.transformToString()).toBe('kept')
+  await removeMany(VersionId, await rootCode())
+  await expect(s3.send(new GetObjectCommand(here))).rejects.toMatchObject({ name: 'NoSuchKey' })
+  await version('Disabled', await rootCode())
+  expect((await s3.send(new GetBucketVersioningCommand(here))).MFADelete).not.toBe('Enabled')
+  const { VersionId: free } = await s3.send(new PutObjectCommand({ ...here, Body: 'free' }))
+  await remove(free)
 })
