@@ -187,7 +187,7 @@ test('the access point must allow a request, and the bucket', async () => {
   await control().send(new PutAccessPointPolicyCommand({ AccountId, Name, Policy }))
   await expect(text(jane, Alias)).rejects.toMatchObject({
     ...denied,
-    message: expect.stringContaining(`s3:GetObject on resource: arn:aws:s3:::${Bucket}/in/one`),
+    message: expect.stringContaining(`s3:GetObject on resource: "arn:aws:s3:::${Bucket}/in/one"`),
   })
   await delegate(Bucket)
   expect(await text(jane, Alias)).toBe('one')
