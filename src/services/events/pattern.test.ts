@@ -176,7 +176,7 @@ test('a hostile wildcard costs no more than a walk', () => {
   const matches = parsePattern(JSON.stringify({ detail: { text: [{ wildcard: `*${'a*'.repeat(1000)}b` }] } }))
   const start = performance.now()
   expect(matches({ detail: { text: 'a'.repeat(200_000) } })).toBe(false)
-  expect(performance.now() - start).toBeLessThan(1000)
+  expect(performance.now() - start).toBeLessThan(5_000)
 })
 
 test('exactValues tells what a rule can only be about', () => {

