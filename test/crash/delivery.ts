@@ -155,7 +155,7 @@ export const pushes = (): Actor => {
 }
 
 /** Waits until `look` finds nothing amiss, at most `seconds`. Returns what is still amiss. */
-const eventually = async (seconds: number, look: () => Promise<string[]>): Promise<string[]> => {
+export const eventually = async (seconds: number, look: () => Promise<string[]>): Promise<string[]> => {
   const end = Date.now() + seconds * 1000
   for (;;) {
     const amiss = await look()
@@ -219,7 +219,8 @@ export const deliveries = (): Actor => {
   }
 }
 
-const roleFor = async (aws: Clients, RoleName: string, service: string): Promise<string> => {
+/** A role that a service may assume, with every right. */
+export const roleFor = async (aws: Clients, RoleName: string, service: string): Promise<string> => {
   const trust = JSON.stringify({
     Version: '2012-10-17',
     Statement: { Effect: 'Allow', Principal: { Service: service }, Action: 'sts:AssumeRole' },

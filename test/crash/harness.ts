@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { callServer } from '../../src/cli/connection.ts'
 import { seeded } from '../fuzz/random.ts'
+import { alarms } from './alarms.ts'
 import { builds, commits, deliveries, pipelines, pushes } from './delivery.ts'
+import { deployments } from './deployments.ts'
 import { replicas } from './replicas.ts'
 import { startProcess } from './server-process.ts'
 import { dataPoints, identities, logLines, objects } from './storage.ts'
@@ -50,6 +52,8 @@ export const crash = async ({
     pipelines(),
     trailLogs(),
     replicas(),
+    alarms(),
+    deployments(),
   ]
   const acts: Record<string, number> = {}
   const wrong: string[] = []
@@ -140,6 +144,7 @@ export const crash = async ({
     await callServer({ endpoint: server.endpoint }, 'POST', '/_drydock/reset')
   } finally {
     letGo(world)
+    for (const actor of actors) actor.tearDown?.()
     await server.signal('SIGTERM')
     rmSync(folder, { recursive: true, force: true })
   }

@@ -3,6 +3,7 @@ import { CloudWatchClient } from '@aws-sdk/client-cloudwatch'
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs'
 import { CodeBuildClient } from '@aws-sdk/client-codebuild'
 import { CodeCommitClient } from '@aws-sdk/client-codecommit'
+import { CodeDeployClient } from '@aws-sdk/client-codedeploy'
 import { CodePipelineClient } from '@aws-sdk/client-codepipeline'
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge'
 import { IAMClient } from '@aws-sdk/client-iam'
@@ -24,6 +25,7 @@ export const clientsOf = (endpoint: string) => {
     cloudwatch: new CloudWatchClient(options),
     codebuild: new CodeBuildClient(options),
     codecommit: new CodeCommitClient(options),
+    codedeploy: new CodeDeployClient(options),
     codepipeline: new CodePipelineClient(options),
     events: new EventBridgeClient(options),
     iam: new IAMClient(options),
@@ -53,6 +55,8 @@ export type Actor = {
   act(world: World): Promise<void>
   /** Complaints about what is not as it was acknowledged; with `everything`, of all that ever was, else of what is recent. */
   check(world: World, everything: boolean): Promise<string[]>
+  /** Ends what it has running outside the server. */
+  tearDown?(): void
 }
 
 /** The server went away under this call: nobody knows whether it happened. */

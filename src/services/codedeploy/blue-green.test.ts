@@ -12,9 +12,6 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { systemClock } from '../../work/clock.ts'
 import { appspec, type Fleet, fleet } from './fleet-bench.ts'
 
-// Every step starts processes: a busy machine takes its time.
-vi.setConfig({ testTimeout: 60_000 })
-
 // Blue/green deployments between two tagged sets of machines.
 
 // Eight agents and their hooks take their time on a busy machine.
