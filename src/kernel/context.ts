@@ -68,6 +68,8 @@ export type Caller = { readonly [S in keyof ClientModules]: Client<ClientModules
 export type ActAs = Omit<AssumeRequest, 'by' | 'sessionName' | 'roleArn'> & {
   /** Session name as it shows in ARNs; AWS's own where it has one (CodeBuild: `AWSCodeBuild-…`). The service id unless told. */
   readonly sessionName?: string
+  /** The name of the service that the role must trust, where the service has one of its own for this: `batchoperations.s3.amazonaws.com`. */
+  readonly host?: string
   /** Where the calls go; the place of `ctx` unless told. */
   readonly account?: string
   readonly region?: string

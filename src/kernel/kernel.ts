@@ -163,7 +163,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
   }
 
   const callerOf = (ctx: Ctx, era: Era, service: Service, who: string | Principal, options: ActAs = {}): Caller => {
-    const host = serviceFacts(service.id).eventSource
+    const host = options.host ?? serviceFacts(service.id).eventSource
     let acting: Promise<Principal> | undefined
     const principal = (): Promise<Principal> => {
       if (typeof who !== 'string') return Promise.resolve(who)

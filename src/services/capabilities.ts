@@ -284,3 +284,30 @@ export interface Connections {
   statusOf(place: Place, arn: string): Promise<'AVAILABLE' | 'ERROR' | 'PENDING' | undefined>
 }
 export const connections = capability<Connections>('codestarconnections.connections')
+
+/** A version of an object, as a manifest of S3 Batch Operations selects it. */
+export interface BatchObject {
+  readonly key: string
+  /** Only where versions were ever kept. */
+  readonly versionId?: string
+  readonly size: number
+  /** Epoch milliseconds. */
+  readonly modified: number
+  readonly storageClass: string
+  readonly encryption: { readonly mode?: string; readonly kmsKey?: string; readonly bucketKey: boolean }
+  readonly replication: 'COMPLETED' | 'FAILED' | 'PENDING' | 'REPLICA' | 'NONE'
+  /** Some rule of its bucket says that it goes elsewhere. */
+  readonly replicable: boolean
+}
+
+/** What S3 Batch Operations needs of S3 beyond its API. */
+export interface BatchObjects {
+  /** Objects of a bucket, of `every` version or the current ones; `after` goes on from page to page. */
+  page(
+    bucket: string,
+    options: { every: boolean; after?: string | undefined; limit: number },
+  ): Promise<{ objects: BatchObject[]; after?: string }>
+  /** Sends a version that is there already to where its bucket's rules say. Throws S3's errors: nothing is sent by halves. */
+  replicate(object: { bucket: string; key: string; versionId?: string | undefined }): Promise<void>
+}
+export const batchObjects = capability<BatchObjects>('s3.batchObjects')

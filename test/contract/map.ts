@@ -148,6 +148,7 @@ export const asks: Rows<string> = [
       's3:UploadPart': 's3:PutObject',
       's3:UploadPartCopy': 's3:GetObject s3:PutObject',
       's3control:CreateAccessPoint': 's3:CreateAccessPoint s3:PutAccessPointPublicAccessBlock s3:TagResource',
+      's3control:CreateJob': 'iam:PassRole s3:CreateJob s3:PutJobTagging',
       's3control:DeletePublicAccessBlock': 's3:PutAccountPublicAccessBlock',
       's3control:GetPublicAccessBlock': 's3:GetAccountPublicAccessBlock',
       's3control:PutPublicAccessBlock': 's3:PutAccountPublicAccessBlock',
@@ -239,6 +240,10 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
     keys: /^s3:\w+ s3:(AccessGrantsInstanceArn|AccessPoint\w+(\/\$\{TagKey\})?|DataAccessPoint\w+)$/,
   },
   {
+    why: 'The job of the contract’s world waits for no confirmation.',
+    keys: /^s3:UpdateJobStatus s3:JobSuspendedCause$/,
+  },
+  {
     why: 'The API has no such parameter.',
     keys: /^s3:CreateAccessPoint s3:(locationconstraint|x-amz-acl)$/,
   },
@@ -289,7 +294,7 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
   },
   {
     why: 'These calls give no tags.',
-    keys: /^(access-analyzer:((Delete|Get)Analyzer|(Create|Delete)ServiceLinkedAnalyzer)|secretsmanager:(?!CreateSecret|TagResource|UntagResource)\w+) aws:(RequestTag\/\$\{TagKey\}|TagKeys)$|^secretsmanager:UntagResource aws:RequestTag/,
+    keys: /^(s3:(DescribeJob|(Get|Delete)JobTagging|UpdateJob(Priority|Status))|access-analyzer:((Delete|Get)Analyzer|(Create|Delete)ServiceLinkedAnalyzer)|secretsmanager:(?!CreateSecret|TagResource|UntagResource)\w+) aws:(RequestTag\/\$\{TagKey\}|TagKeys)$|^secretsmanager:UntagResource aws:RequestTag/,
   },
   {
     why: 'No secret of the contract’s world is rotated by a function, or has a partner’s type.',

@@ -110,6 +110,19 @@ export const makeWorld = async (
   const object = { Bucket: 'papers', Key: 'letters/one' }
   const { VersionId } = await call('s3', 'PutObject', { ...object, Body: 'Dear', Tagging: 'team=blue' })
   const { UploadId } = await call('s3', 'CreateMultipartUpload', object)
+  const job = {
+    AccountId: account,
+    Operation: { S3DeleteObjectTagging: {} },
+    Report: { Enabled: false },
+    Priority: 1,
+    RoleArn: passed,
+    Manifest: {
+      Spec: { Format: 'S3BatchOperations_CSV_20180820', Fields: ['Bucket', 'Key'] },
+      Location: { ObjectArn: 'arn:aws:s3:::papers/none', ETag: 'x' },
+    },
+    Tags: tags,
+  }
+  const { JobId } = await call('s3control', 'CreateJob', job)
   await call('s3control', 'CreateAccessPoint', { AccountId: account, Name: 'door', Bucket: 'papers', Tags: tags })
 
   await call('codecommit', 'CreateRepository', { repositoryName: 'app', tags: { team: 'blue' } })
@@ -580,7 +593,12 @@ export const makeWorld = async (
         'CreateAccessPoint.Name': 'new-door',
         ResourceArn: 'arn:aws:s3:us-east-1:000000000000:accesspoint/door',
         Tags: [{ Key: 'team', Value: 'blue' }],
-        'CreateAccessPoint.Scope': undefined,
+        JobId,
+        'CreateJob.RoleArn': passed,
+        'CreateJob.Operation': job.Operation,
+        'CreateJob.Report': job.Report,
+        'CreateJob.Manifest': job.Manifest,
+        'CreateJob.ManifestGenerator': undefined,
       },
       secretsmanager: { SecretId: 'db', SecretIdList: 'db' },
       ssm: {

@@ -1,9 +1,10 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { accessPoints, accountBlocks, awsManagedKeys, buckets, vendedMetrics } from '../capabilities.ts'
+import { accessPoints, accountBlocks, awsManagedKeys, batchObjects, buckets, vendedMetrics } from '../capabilities.ts'
 import { deliverLogs, GetBucketLogging, LogLine, logAccess, PutBucketLogging } from './access-log.ts'
 import { AccessPoint, calledBucket, makeAccessPoints } from './access-point.ts'
 import { AccountBlock, makeAccountBlocks, makeBuckets } from './account.ts'
 import { auditFacts, dataEvents } from './audit.ts'
+import { makeBatchObjects } from './batch-objects.ts'
 import { intact, proved } from './body-integrity.ts'
 import { Bucket, CreateBucket, DeleteBucket, GetBucketLocation, HeadBucket, ListBuckets } from './bucket.ts'
 import { Configuration } from './bucket-configuration.ts'
@@ -231,6 +232,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     provide(accountBlocks, makeAccountBlocks),
     provide(accessPoints, makeAccessPoints),
     provide(buckets, makeBuckets),
+    provide(batchObjects, makeBatchObjects),
   ],
   before: async (ctx, { operation, input }) => {
     checkHead(ctx, operation, input.Key)

@@ -1,6 +1,6 @@
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
-import { table, type WriteTx } from '../../store/store.ts'
+import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { Bucket, type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
 import { configuration } from './bucket-configuration.ts'
@@ -17,6 +17,7 @@ import {
   syncsReplicas,
 } from './replication-rules.ts'
 import {
+  findCurrent,
   findVersion,
   type MarkerRecord,
   type ObjectRecord,
@@ -281,7 +282,7 @@ const settle = (ctx: Ctx, task: Task, status: 'COMPLETED' | 'FAILED') =>
   ctx.write(async (tx) => {
     tx.delete(ReplicationTask, ReplicationTask.key(task))
     const version = await findVersion(tx, task.bucket, task.key, task.versionId)
-    if (!version || version.marker || version.replication === undefined || version.replication === 'REPLICA') return
+    if (!version || version.marker || version.replication === 'REPLICA') return
     await replaceVersion(tx, { ...version, replication: { ...version.replication, [task.destination]: status } })
   })
 
@@ -305,4 +306,56 @@ export const replicate: Reconciler = {
     }
     return again({ in: 0 })
   },
+}
+
+/**
+ * Sends a version that was there before its rules, or failed, to all destinations that rules have for it ("Replicating
+ * existing objects with Batch Replication", S3 user guide). Throws what hinders it; each destination's state is kept.
+ */
+export const replicateExisting = async (
+  at: (place: { account: string; region: string }) => Ctx,
+  { bucket: name, key, versionId }: { bucket: string; key: string; versionId?: string | undefined },
+): Promise<void> => {
+  const anywhere = at({ account: '000000000000', region: 'us-east-1' })
+  const found = await anywhere.read(async (tx) => {
+    const bucket = await tx.get(Bucket, name)
+    if (!bucket) throw fail('NoSuchBucket', 'The specified bucket does not exist', { BucketName: name })
+    const version =
+      versionId === undefined ? await findCurrent(tx, name, key) : await findVersion(tx, name, key, versionId)
+    return { bucket, version, document: await replication.find(tx, bucket) }
+  })
+  const { bucket, version, document } = found
+  if (!version) throw fail('NoSuchKey', 'The specified key does not exist.', { Key: key })
+  if (!document)
+    throw fail('ReplicationConfigurationNotFoundError', 'The replication configuration was not found', {
+      BucketName: name,
+    })
+  const rules = version.marker || !isSource(version) ? [] : rulesFor(document, subjectOf(version))
+  if (rules.length === 0 || version.marker)
+    throw fail('InvalidRequest', 'The object is not eligible for replication under the configuration of its bucket.')
+  const ctx = at({ account: bucket.account, region: bucket.region })
+  for (const rule of rules) {
+    const task: Task = {
+      bucket: name,
+      key,
+      versionId: version.versionId,
+      sequence: version.sequence,
+      destination: destinationOf(rule),
+      rule: rule.ID ?? '',
+    }
+    try {
+      const job = await jobOf(ctx, task)
+      if (job) await send(job.job, job.version)
+      await settle(ctx, task, 'COMPLETED')
+    } catch (error) {
+      if (error instanceof AwsError && (error.status ?? 400) < 500) await settle(ctx, task, 'FAILED')
+      throw error
+    }
+  }
+}
+
+/** Whether some rule of its bucket is about an object. */
+export const isReplicable = async (tx: ReadTx, bucket: BucketRecord, record: ObjectRecord): Promise<boolean> => {
+  const document = await replication.find(tx, bucket)
+  return document !== undefined && isSource(record) && rulesFor(document, subjectOf(record)).length > 0
 }

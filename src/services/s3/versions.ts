@@ -171,9 +171,30 @@ export const putCurrent = async (
   return tx.put(Current, { ...newPlace(ctx, bucket, key, sequence), ...facts })
 }
 
-/** Puts a version that was made elsewhere: it keeps its id and time. */
-export const putReplica = async (tx: WriteTx, bucket: BucketRecord, record: ObjectRecord): Promise<ObjectRecord> =>
-  tx.put(Current, { ...record, sequence: await advance(tx, bucket, record.key) })
+/**
+ * Puts a version that was made elsewhere: it keeps its id and time, and its place among the key's versions; what was made
+ * after it stays newer.
+ */
+export const putReplica = async (tx: WriteTx, bucket: BucketRecord, record: ObjectRecord): Promise<ObjectRecord> => {
+  const current = await findCurrent(tx, bucket.name, record.key)
+  const older = await tx.list(Older, { prefix: `${placeOf(bucket.name, record.key)}\0` })
+  const newer = [...(current ? [current] : []), ...older]
+    .filter(({ modified }) => modified > record.modified)
+    .toSorted((a, b) => b.sequence - a.sequence)
+  const last = newer.at(-1)
+  if (!last) return tx.put(Current, { ...record, sequence: await advance(tx, bucket, record.key) })
+  for (const version of newer) {
+    const moved = { ...version, sequence: version.sequence + 1 }
+    if (version === current) tx.put(Current, { ...current, sequence: moved.sequence })
+    else {
+      tx.delete(Older, Older.key(version))
+      tx.put(Older, moved)
+    }
+  }
+  const put = { ...record, sequence: last.sequence }
+  tx.put(Older, put)
+  return put
+}
 
 export const putMarkerReplica = async (tx: WriteTx, bucket: BucketRecord, marker: MarkerRecord) =>
   tx.put(Older, { ...marker, sequence: await advance(tx, bucket, marker.key) })

@@ -5,6 +5,7 @@ import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.
 import type { PolicyDocument } from '../../policy/policy.ts'
 import { type AccessPointFacts, accessPoints, buckets } from '../capabilities.ts'
 import { accessPointArn } from './access-points.ts'
+import { Job, type JobRecord, jobArn, operationOf } from './jobs/job.ts'
 import type { Input, NS } from './operation.ts'
 
 // Actions, resources and condition keys ("Actions, resources, and condition keys for Amazon S3", service authorization
@@ -68,6 +69,53 @@ const onTagged =
     return [{ action, resources: [input.ResourceArn], context: { ...keys, ...requestTags(input) } }]
   }
 
+const jobArnOf = (ctx: Ctx, id: string) => jobArn({ account: ctx.account, region: ctx.region, id })
+
+/** The role that a job names must be the caller's to pass; tags need the right to tag jobs as well. */
+const creatingJob: AccessRule<Input<'CreateJob'>> = (input, ctx) => {
+  const context = {
+    ...ownKeys(ctx),
+    // Not validated yet: the body may lack anything.
+    's3:RequestJobOperation': Object.keys((input.Operation as object | undefined) ?? {})[0],
+    's3:RequestJobPriority': input.Priority === undefined ? undefined : String(input.Priority),
+    ...requestTags(input),
+  }
+  return [
+    { action: 's3:CreateJob', resources: ['*'], context },
+    ...(/^arn:aws:iam::\d{12}:role\/./.test(input.RoleArn ?? '')
+      ? [
+          {
+            action: 'iam:PassRole',
+            resources: [input.RoleArn],
+            context: { 'iam:PassedToService': 'batchoperations.s3.amazonaws.com' },
+          },
+        ]
+      : []),
+    ...(input.Tags?.length
+      ? [{ action: 's3:PutJobTagging', resources: [jobArnOf(ctx, '*')], context: existingJob(undefined, context) }]
+      : []),
+  ]
+}
+
+const existingJob = (job: JobRecord | undefined, context: Keys | Requirement['context']): Requirement['context'] => ({
+  ...context,
+  ...(job ? { 's3:ExistingJobOperation': operationOf(job), 's3:ExistingJobPriority': String(job.priority) } : {}),
+})
+
+const onJob =
+  (action: string): AccessRule<{ readonly JobId: string; readonly Priority?: number }> =>
+  async (input, ctx): Promise<Requirement[]> => {
+    const job = await ctx.read((tx) => tx.get(Job, input.JobId ?? ''))
+    const context = {
+      ...ownKeys(ctx),
+      's3:RequestJobPriority': input.Priority === undefined ? undefined : String(input.Priority),
+      's3:JobSuspendedCause': job?.status === 'Suspended' ? 'AwaitingConfirmation' : undefined,
+      ...Object.fromEntries((job?.tags ?? []).map(({ key, value }) => [`aws:ResourceTag/${key}`, value])),
+      ...requestTags(input),
+    }
+    return [{ action, resources: [jobArnOf(ctx, input.JobId)], context: existingJob(job, context) }]
+  }
+
 export const access: AccessRules<NS> = {
   operations: {
     GetPublicAccessBlock: everywhere('s3:GetAccountPublicAccessBlock'),
@@ -81,6 +129,14 @@ export const access: AccessRules<NS> = {
     GetAccessPointPolicy: onPoint('s3:GetAccessPointPolicy'),
     DeleteAccessPointPolicy: onPoint('s3:DeleteAccessPointPolicy'),
     GetAccessPointPolicyStatus: onPoint('s3:GetAccessPointPolicyStatus'),
+    CreateJob: creatingJob,
+    DescribeJob: onJob('s3:DescribeJob'),
+    ListJobs: everywhere('s3:ListJobs'),
+    UpdateJobPriority: onJob('s3:UpdateJobPriority'),
+    UpdateJobStatus: onJob('s3:UpdateJobStatus'),
+    PutJobTagging: onJob('s3:PutJobTagging'),
+    GetJobTagging: onJob('s3:GetJobTagging'),
+    DeleteJobTagging: onJob('s3:DeleteJobTagging'),
     TagResource: onTagged('s3:TagResource'),
     UntagResource: onTagged('s3:UntagResource'),
     ListTagsForResource: onTagged('s3:ListTagsForResource'),
