@@ -51,7 +51,12 @@ const build = async (folder: string): Promise<void> => {
   const bundle = await rolldown({
     cwd: root,
     platform: 'node',
-    input: { main: source('cli/main.ts'), agent: source('compute/sandbox/agent.ts') },
+    input: {
+      main: source('cli/main.ts'),
+      // Programs of the sandbox, which run beside the server.
+      agent: source('compute/sandbox/agent.ts'),
+      relay: source('compute/sandbox/relay.ts'),
+    },
     external: isInstalled,
     plugins: [schemasOnly, parsedJson],
     checks: { ineffectiveDynamicImport: false },

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm'
@@ -49,6 +49,17 @@ it('serves, without a source file', async () => {
     server.kill('SIGTERM')
   }
   expect(await ended).toBe(0)
+})
+
+it('has every program that runs beside the server', () => {
+  const sources = join(import.meta.dirname, '../src')
+  const programs = globSync('**/*.ts', { cwd: sources }).flatMap((file) =>
+    [...readFileSync(join(sources, file), 'utf8').matchAll(/endsWith\('\.ts'\) \? '[^']+' : '\.\/([^']+)'/g)].map(
+      ([, name]) => name,
+    ),
+  )
+  expect(programs.length).toBeGreaterThan(1)
+  expect(programs.filter((name) => !existsSync(join(folder, 'dist', name ?? '')))).toEqual([])
 })
 
 it('knows its version and has the agent of its machines', () => {
