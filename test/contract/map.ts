@@ -130,6 +130,7 @@ export const asks: Rows<string> = [
       's3:ListObjects': 's3:ListBucket',
       's3:ListObjectsV2': 's3:ListBucket',
       's3:ListParts': 's3:ListMultipartUploadParts',
+      's3:PutBucketAccelerateConfiguration': 's3:PutAccelerateConfiguration',
       's3:PutBucketCors': 's3:PutBucketCORS',
       's3:PutBucketEncryption': 's3:PutEncryptionConfiguration',
       's3:PutBucketLifecycleConfiguration': 's3:PutLifecycleConfiguration',

@@ -31,10 +31,3 @@ export const GetBucketTagging: Operation<'GetBucketTagging'> = async (ctx, input
 
 export const DeleteBucketTagging: Operation<'DeleteBucketTagging'> = (ctx, input) =>
   change(ctx, input, ({ tags: _, ...bucket }) => bucket)
-
-// What cannot be configured here is never configured: the answers are those of a bucket without it.
-
-export const GetBucketAccelerateConfiguration: Operation<'GetBucketAccelerateConfiguration'> = async (ctx, input) => {
-  await present(ctx, input)
-  return {}
-}

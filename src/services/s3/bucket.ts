@@ -40,6 +40,8 @@ export type BucketRecord = {
   /** Absent: the owner has full control, nobody else anything. */
   readonly acl?: Acl
   readonly requesterPays?: boolean
+  /** Transfer Acceleration; absent: never turned on. */
+  readonly acceleration?: 'Enabled' | 'Suspended'
   /** Kinds of configuration it has, in rows of their own. */
   readonly configured?: readonly string[]
   /** Deleting a version for good takes a code of an MFA device. */
@@ -160,12 +162,20 @@ const regionAsked = (ctx: Ctx, constraint: string | undefined): string => {
   return region
 }
 
+/** An account's own part of all names ends in its number, the Region and `-an` ("Namespaces for general purpose buckets"). */
+const checkNamespace = (name: string, namespace: string | undefined, suffix: string): void => {
+  const own = namespace === 'account-regional'
+  if (own ? !name.endsWith(suffix) : /-\d{12}-[a-z]{2,}(-[a-z]+)+-\d+-an$/.test(name))
+    throw fail('InvalidBucketName', 'The specified bucket is not valid.', { BucketName: name })
+}
+
+/** "Amazon S3 quotas": general purpose buckets of an account. */
+const mostBuckets = 10_000
+
 export const CreateBucket: Operation<'CreateBucket'> = async (ctx, input) => {
   const { Bucket: name, CreateBucketConfiguration: configuration } = input
   if (!isBucketName(name)) throw fail('InvalidBucketName', 'The specified bucket is not valid.', { BucketName: name })
   if (configuration?.Location || configuration?.Bucket) throw notImplemented('S3 directory buckets')
-  if (input.BucketNamespace && input.BucketNamespace !== 'global')
-    throw notImplemented('S3 account regional bucket namespaces')
   const ownership = input.ObjectOwnership ?? 'BucketOwnerEnforced'
   const acl = aclAsked(input, ctx.account)
   if (ownership === 'BucketOwnerEnforced' && acl && (hasGrantHeaders(input) || grantsOthers(acl, ctx.account)))
@@ -181,6 +191,7 @@ export const CreateBucket: Operation<'CreateBucket'> = async (ctx, input) => {
     )
   const tags = configuration?.Tags && checkTags(configuration.Tags, 'bucket')
   const region = regionAsked(ctx, configuration?.LocationConstraint)
+  checkNamespace(name, input.BucketNamespace, `-${ctx.account}-${region}-an`)
   const bucket: BucketRecord = {
     name,
     account: ctx.account,
@@ -209,6 +220,9 @@ export const CreateBucket: Operation<'CreateBucket'> = async (ctx, input) => {
         },
       )
     if (existing) return
+    const others = await tx.list(Bucket, { index: 'account', equals: ctx.account, limit: mostBuckets })
+    if (others.length >= mostBuckets)
+      throw fail('TooManyBuckets', 'You have attempted to create more buckets than allowed')
     tx.put(Bucket, bucket)
     tx.wake('s3.storage-metrics', name, {
       in: 86_400_000 - (ctx.now().getTime() % 86_400_000),
@@ -247,16 +261,26 @@ export const DeleteBucket: Operation<'DeleteBucket'> = (ctx, input) =>
     return {}
   })
 
+/** A page of the caller's buckets, by name. Errors: InvalidArgument for another Region than the endpoint's, or a token of nobody's. */
 export const ListBuckets: Operation<'ListBuckets'> = async (ctx, input) => {
   const { MaxBuckets, ContinuationToken, Prefix, BucketRegion } = input
+  if (BucketRegion !== undefined && BucketRegion !== ctx.region)
+    throw fail('InvalidArgument', `Argument value ${BucketRegion} is not the Region of the endpoint.`, {
+      ArgumentName: 'bucket-region',
+      ArgumentValue: BucketRegion,
+    })
   const after = ContinuationToken === undefined ? undefined : Buffer.from(ContinuationToken, 'base64url').toString()
+  if (after !== undefined && !isBucketName(after))
+    throw fail('InvalidArgument', 'The continuation token provided is incorrect', {
+      ArgumentName: 'continuation-token',
+    })
   const all = await ctx.read((tx) =>
     tx.list(Bucket, { index: 'account', equals: ctx.account, ...(after === undefined ? {} : { after }) }),
   )
   const found = all.filter(
     ({ name, region }) => name.startsWith(Prefix ?? '') && (!BucketRegion || region === BucketRegion),
   )
-  const shown = found.slice(0, MaxBuckets ?? 10_000)
+  const shown = found.slice(0, MaxBuckets ?? mostBuckets)
   const last = shown.at(-1)
   return {
     Owner: ownerOf(ctx.account),

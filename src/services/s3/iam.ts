@@ -469,6 +469,7 @@ export const access: AccessRules<NS> = {
     DeleteBucketInventoryConfiguration: onBucket('s3:PutInventoryConfiguration'),
     GetBucketLogging: onBucket('s3:GetBucketLogging'),
     GetBucketAccelerateConfiguration: onBucket('s3:GetAccelerateConfiguration'),
+    PutBucketAccelerateConfiguration: onBucket('s3:PutAccelerateConfiguration'),
     GetBucketRequestPayment: onBucket('s3:GetBucketRequestPayment'),
   }),
 

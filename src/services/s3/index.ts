@@ -1,5 +1,10 @@
 import { defineService, provide } from '../../kernel/service.ts'
 import { accessPoints, accountBlocks, awsManagedKeys, batchObjects, buckets, vendedMetrics } from '../capabilities.ts'
+import {
+  checkAcceleration,
+  GetBucketAccelerateConfiguration,
+  PutBucketAccelerateConfiguration,
+} from './acceleration.ts'
 import { deliverLogs, GetBucketLogging, LogLine, logAccess, PutBucketLogging } from './access-log.ts'
 import { AccessPoint, calledBucket, makeAccessPoints } from './access-point.ts'
 import { AccountBlock, makeAccountBlocks, makeBuckets } from './account.ts'
@@ -18,12 +23,7 @@ import {
   PutBucketPolicy,
   PutPublicAccessBlock,
 } from './bucket-policy.ts'
-import {
-  DeleteBucketTagging,
-  GetBucketAccelerateConfiguration,
-  GetBucketTagging,
-  PutBucketTagging,
-} from './bucket-settings.ts'
+import { DeleteBucketTagging, GetBucketTagging, PutBucketTagging } from './bucket-settings.ts'
 import { Bytes, Parts, UsedBlob, unusedBlobs } from './content.ts'
 import { DeleteBucketCors, GetBucketCors, PutBucketCors, preflightRoute, tellOrigin } from './cors.ts'
 import { BucketKey, bucketKeys } from './encryption.ts'
@@ -102,8 +102,6 @@ import { GetBucketVersioning, PutBucketVersioning } from './versioning.ts'
 import { Current, Older } from './versions.ts'
 import { DeleteBucketWebsite, GetBucketWebsite, PutBucketWebsite, websiteByHost, websiteByPath } from './website.ts'
 
-const neverConfigured = 'This cannot be configured yet; the answer is that of a bucket without it.'
-
 const operations = {
   AbortMultipartUpload,
   CompleteMultipartUpload,
@@ -161,6 +159,7 @@ const operations = {
   ListObjects,
   ListObjectsV2,
   ListParts,
+  PutBucketAccelerateConfiguration: intact(PutBucketAccelerateConfiguration),
   PutBucketAcl,
   PutBucketCors: intact(PutBucketCors),
   PutBucketEncryption: intact(PutBucketEncryption),
@@ -225,7 +224,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     RestoreObject: 'No restores that select. Every tier takes as long as AWS says it may.',
     PutObjectRetention: 'No event holds.',
     PutBucketPolicy: 'Principals named in the policy are not checked to exist.',
-    GetBucketAccelerateConfiguration: neverConfigured,
   },
   access,
   provides: [
@@ -237,6 +235,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   before: async (ctx, { operation, input }) => {
     checkHead(ctx, operation, input.Key)
     const bucket = await calledBucket(ctx, input.Bucket)
+    await checkAcceleration(ctx, bucket)
     if (bucket === undefined) return
     await tellOrigin(ctx, bucket)
     await checkPayer(ctx, bucket)

@@ -8,6 +8,7 @@ import { escapeXml, xmlDeclaration } from '../../kernel/protocols/xml-writer.ts'
 import { addressS3 } from '../../kernel/s3-address.ts'
 import type { Exchange, Route } from '../../kernel/service.ts'
 import { sameText, sign, signingKey, signV2 } from '../../kernel/signature.ts'
+import { checkAcceleration } from './acceleration.ts'
 import { bucketArn } from './bucket.ts'
 import { tellOrigin } from './cors.ts'
 import { xmlError } from './door.ts'
@@ -284,6 +285,7 @@ export const postForm: Route = {
           ResourceType: bucket === undefined ? 'SERVICE' : 'OBJECT',
         })
       await tellOrigin(ctx, bucket)
+      await checkAcceleration(ctx, bucket)
       await take(ctx, exchange, bucket)
     } catch (error) {
       drain(exchange.request)
