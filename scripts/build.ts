@@ -53,7 +53,7 @@ const build = async (folder: string): Promise<void> => {
     platform: 'node',
     input: {
       main: source('cli/main.ts'),
-      // Programs of the sandbox, which run beside the server.
+      // A program of the sandbox, which runs beside the server.
       agent: source('compute/sandbox/agent.ts'),
       relay: source('compute/sandbox/relay.ts'),
     },
@@ -68,6 +68,10 @@ const build = async (folder: string): Promise<void> => {
   }
   await bundle.write({ dir: folder, codeSplitting: { groups: [{ name: ofServer, debugName: 'server' }] } })
   await bundle.close()
+  // A process of its own, of which little is to be kept in memory: nothing of the server's.
+  const relay = await rolldown({ cwd: root, platform: 'node', input: source('compute/sandbox/relay.ts') })
+  await relay.write({ file: join(folder, 'relay.js'), codeSplitting: false })
+  await relay.close()
   // It runs inside machines, where there are no packages.
   const agent = await rolldown({ cwd: root, platform: 'node', input: source('services/codedeploy/agent/main.ts') })
   await agent.write({ file: join(folder, 'codedeploy-agent.mjs'), codeSplitting: false })

@@ -54,6 +54,8 @@ const buildStatements = (...artifactActions: string[]) => [
     arn('logs', `log-group:/aws/codebuild/${names.project}*`),
   ),
   allow(artifactActions, artifacts),
+  // Artifacts are kept under the key that AWS manages for S3: its use is the role's own call, and recorded as one.
+  allow(['kms:Decrypt', 'kms:GenerateDataKey'], arn('kms', 'key/*')),
 ]
 /** What the build role may do: all it needs, and what is left when `s3:PutObject` is taken from it. */
 export const buildPolicies = {
