@@ -55,7 +55,6 @@ const build = async (folder: string): Promise<void> => {
       main: source('cli/main.ts'),
       // A program of the sandbox, which runs beside the server.
       agent: source('compute/sandbox/agent.ts'),
-      relay: source('compute/sandbox/relay.ts'),
     },
     external: isInstalled,
     plugins: [schemasOnly, parsedJson],
