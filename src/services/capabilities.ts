@@ -43,6 +43,35 @@ export interface Instances {
 }
 export const instances = capability<Instances>('ec2.instances')
 
+/** An instance as Systems Manager sees it. */
+export interface MachineFacts {
+  readonly instanceId: string
+  readonly running: boolean
+  readonly tags: Readonly<Record<string, string>>
+  readonly privateIp: string
+  readonly hostname: string
+  /** Of the profile it has. */
+  readonly roleArn?: string
+  /** Epoch milliseconds; of its last start. */
+  readonly launched: number
+}
+/** EC2's machines from within, for Systems Manager. Callers have authorized themselves. */
+export interface Machines {
+  /** All that run. */
+  list(place: Place): Promise<MachineFacts[]>
+  find(place: Place, instanceId: string): Promise<MachineFacts | undefined>
+  /** The session of the role in its profile, as its programs have it; `undefined` without one. Throws what STS would. */
+  principal(place: Place, instanceId: string): Promise<Principal | undefined>
+  /** Runs a program inside, as root, and waits for its end; `undefined` where the machine does not run. */
+  exec(
+    place: Place,
+    instanceId: string,
+    command: readonly string[],
+    input?: Uint8Array,
+  ): Promise<{ readonly code: number; readonly output: Uint8Array } | undefined>
+}
+export const machines = capability<Machines>('ec2.machines')
+
 /** IAM's service-specific credentials for `codecommit.amazonaws.com`: the user name and password that git sends. */
 export interface GitCredentials {
   /** The IAM user whose active credential this is; `undefined` when user name or password are wrong. Marks nothing, logs nothing. */

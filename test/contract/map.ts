@@ -213,6 +213,10 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
     keys: /^(([\w-]+:(Create|Upload)\w+|organizations:PutResourcePolicy) [\w-]+:ResourceTag\/(\$\{TagKey\}|tag-key)|ec2:CreateSecurityGroup ec2:SecurityGroupID|ec2:(RunInstances|CreateTags) ec2:(InstanceID|NetworkInterfaceID|VolumeID))$/,
   },
   {
+    why: 'AWS’s document of shell scripts has no categories.',
+    keys: /^ssm:SendCommand ssm:DocumentCategories$/,
+  },
+  {
     why: 'A list is of no one connection whose tags would count.',
     keys: /^codestar-connections:ListConnections aws:ResourceTag/,
   },

@@ -651,6 +651,13 @@ export const makeWorld = async (
           })),
         },
       ],
+      'ssm:SendCommand': [
+        {
+          DocumentName: 'AWS-RunShellScript',
+          Parameters: { commands: ['true'] },
+          InstanceIds: [machine?.InstanceId],
+        },
+      ],
       'events:PutRule': [{ Name: 'other', ScheduleExpression: 'rate(1 hour)', RoleArn: passed }],
       'events:PutTargets': [
         {

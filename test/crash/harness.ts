@@ -7,6 +7,7 @@ import { seeded } from '../fuzz/random.ts'
 import { alarms } from './alarms.ts'
 import { builds, commits, deliveries, pipelines, pushes } from './delivery.ts'
 import { deployments } from './deployments.ts'
+import { gates } from './gates.ts'
 import { replicas } from './replicas.ts'
 import { startProcess } from './server-process.ts'
 import { dataPoints, identities, logLines, objects } from './storage.ts'
@@ -18,6 +19,8 @@ export type CrashOptions = {
   readonly seed: number
   /** Longest time between a start and its kill, in milliseconds. */
   readonly longest?: number
+  /** Names of the actors that travel; all of them unless told. */
+  readonly only?: readonly string[]
   readonly say?: (line: string) => void
 }
 
@@ -35,12 +38,13 @@ export const crash = async ({
   rounds,
   seed,
   longest = 1200,
+  only,
   say = () => undefined,
 }: CrashOptions): Promise<CrashReport> => {
   const random = seeded(seed)
   const folder = mkdtempSync(join(tmpdir(), 'drydock-crash-'))
   const data = join(folder, 'data')
-  const actors: Actor[] = [
+  const all: Actor[] = [
     objects(),
     logLines(),
     dataPoints(),
@@ -50,11 +54,13 @@ export const crash = async ({
     deliveries(),
     builds(),
     pipelines(),
+    gates(),
     trailLogs(),
     replicas(),
     alarms(),
     deployments(),
   ]
+  const actors = all.filter(({ name }) => !only || only.includes(name))
   const acts: Record<string, number> = {}
   const wrong: string[] = []
   let numbers = 0

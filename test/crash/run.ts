@@ -1,4 +1,4 @@
-// `npm run test:crash -- --rounds N --seed S`: the long form. Prints the seed, so that a failure can be looked at again.
+// `npm run test:crash -- --rounds N --seed S --only ACTOR,…`: the long form. Prints the seed, so that a failure can be looked at again.
 import { parseArgs } from 'node:util'
 import { crash } from './harness.ts'
 
@@ -6,6 +6,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '100' },
     seed: { type: 'string' },
+    only: { type: 'string' },
     longest: { type: 'string', default: '1200' },
   },
 })
@@ -15,6 +16,7 @@ const { kills, acts, wrong } = await crash({
   rounds: Number(values.rounds),
   seed,
   longest: Number(values.longest),
+  ...(values.only ? { only: values.only.split(',') } : {}),
   say: console.log,
 })
 console.log(

@@ -13,6 +13,7 @@ import {
   GetActionType,
   UpdateActionType,
 } from './custom-type.ts'
+import { Target } from './deploy-target.ts'
 import { ListDeployActionExecutionTargets } from './deploy-targets.ts'
 import { executions } from './engine.ts'
 import { Execution, GetPipelineExecution, ListPipelineExecutions } from './execution.ts'
@@ -52,11 +53,12 @@ import {
 } from './webhook.ts'
 
 const structure =
-  'Actions of services that are not here (CloudFormation, ECR, ECS, EKS, Elastic Beanstalk, Lambda, Step Functions and others), EC2 deployments, the rule LambdaInvoke and the NotificationArn of approvals are refused. A source by connection is taken, and fails: its connection is never complete here.'
+  'Actions of services that are not here (CloudFormation, ECR, ECS, EKS, Elastic Beanstalk, Lambda, Step Functions and others), target groups of EC2 deployments, the rule LambdaInvoke and the NotificationArn of approvals are refused. A source by connection is taken, and fails: its connection is never complete here.'
 
 export const service = defineService<NS>()({
   id: 'codepipeline',
   tables: [
+    Target,
     Pipeline,
     Version,
     Stage,
@@ -122,7 +124,6 @@ export const service = defineService<NS>()({
       'The executor Lambda is refused. Polling accounts and the job timeout are recorded only: workers poll in the account of the pipeline.',
     DeregisterWebhookWithThirdParty: 'Nothing is ever registered, so there is nothing to take back.',
     RegisterWebhookWithThirdParty: 'Always refused: GitHub is not reached from here.',
-    ListDeployActionExecutionTargets: 'There is no EC2 deploy action, so no action has targets.',
     ListRuleTypes: 'Lists the rule types that work here, not every one of AWS.',
   },
   access,

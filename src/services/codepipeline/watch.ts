@@ -5,6 +5,7 @@ import type { DeliveredEvent } from '../../work/outbox.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { ActionExecution } from './action-execution.ts'
 import { RuleExecution } from './condition.ts'
+import { Target } from './deploy-target.ts'
 import { Execution, executionReconciler } from './execution.ts'
 import type { Declaration } from './operation.ts'
 import { declarationOf, Pipeline } from './pipeline.ts'
@@ -159,9 +160,17 @@ export const onEvent = async (ctx: Ctx, event: DeliveredEvent): Promise<void> =>
         : undefined
     case 'CloudWatch Alarm State Change':
       return event.source === 'aws.cloudwatch' ? wakeFor(ctx, event.resources?.[0] ?? '') : undefined
+    case 'EC2 Command Status-change Notification':
+      return event.source === 'aws.ssm' ? wakeForCommand(ctx, textOf(detail['command-id'])) : undefined
     case 'CodeDeploy Deployment State-change Notification':
       return event.source === 'aws.codedeploy' ? wakeFor(ctx, textOf(detail.deploymentId)) : undefined
   }
+}
+
+/** Wakes the deployment whose step this command carries out. */
+const wakeForCommand = async (ctx: Ctx, command: string): Promise<void> => {
+  const targets = await ctx.read((tx) => tx.list(Target, { index: 'command', equals: command }))
+  for (const { action } of targets) await wakeFor(ctx, action)
 }
 
 /** Wakes the execution that waits for this build or deployment. */

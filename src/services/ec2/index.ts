@@ -1,5 +1,5 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { instanceProfiles, instances, machineAgents, publicImages } from '../capabilities.ts'
+import { instanceProfiles, instances, machineAgents, machines, publicImages } from '../capabilities.ts'
 import * as attributes from './attributes.ts'
 import { GetConsoleOutput } from './console.ts'
 import { DescribeInstanceStatus, DescribeInstances } from './describe.ts'
@@ -12,6 +12,7 @@ import { CreateKeyPair, DeleteKeyPair, DescribeKeyPairs, ImportKeyPair, KeyPair 
 import { RunInstances } from './launch.ts'
 import { RebootInstances, StartInstances, StopInstances, TerminateInstances } from './lifecycle.ts'
 import { ingressReconciler, instanceReconciler } from './machine.ts'
+import { makeMachines } from './machines.ts'
 import { metadataDoor } from './metadata.ts'
 import { DescribeNetworkInterfaces } from './network-interfaces.ts'
 import { type NS, orDryRun } from './operation.ts'
@@ -93,6 +94,10 @@ export const service = defineService<NS>()({
   access: accessTo(operations),
   routes: [metadataDoor],
   reconcilers: [instanceReconciler, ingressReconciler],
-  provides: [provide(instances, makeInstances), provide(publicImages, publicImagesProvider)],
+  provides: [
+    provide(instances, makeInstances),
+    provide(machines, makeMachines),
+    provide(publicImages, publicImagesProvider),
+  ],
   uses: [instanceProfiles, machineAgents],
 })

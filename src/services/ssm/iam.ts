@@ -1,7 +1,10 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules } from '../../kernel/service.ts'
-import type { NS } from './operation.ts'
+import { machines } from '../capabilities.ts'
+import { instanceArn } from './command.ts'
+import type { Input, NS } from './operation.ts'
 import { findByArn, parameterArn, parseName } from './parameter.ts'
+import { targetsOf } from './send-command.ts'
 
 // "Actions, resources, and condition keys for AWS Systems Manager", service authorization reference.
 
@@ -14,6 +17,26 @@ const onNames: AccessRule<{ Names: string[] }> = ({ Names }, ctx) => ({
 const onTagged: AccessRule<{ ResourceType: string; ResourceId: string }> = ({ ResourceType, ResourceId }, ctx) => ({
   resources: ResourceType === 'Parameter' ? [arnOf(ctx, ResourceId)] : ['*'],
 })
+
+const anything = () => ({ resources: ['*'] })
+
+/** Run Command is allowed on the document, on each machine, and on the bucket that the output goes to. */
+const sendCommand: AccessRule<Input<'SendCommand'>> = async (input, ctx) => {
+  const { DocumentName, InstanceIds = [], OutputS3BucketName } = input
+  const machines =
+    InstanceIds.length > 0 ? InstanceIds : (await targetsOf(ctx, input)).map(({ instanceId }) => instanceId)
+  const document = DocumentName.startsWith('arn:')
+    ? DocumentName
+    : `arn:aws:ssm:${ctx.region}:${DocumentName.startsWith('AWS-') ? '' : ctx.account}:document/${DocumentName}`
+  return {
+    resources: [
+      document,
+      ...machines.map((id) => instanceArn(ctx, id)),
+      ...(OutputS3BucketName ? [`arn:aws:s3:::${OutputS3BucketName}`] : []),
+    ],
+    context: { 'ssm:DocumentType': 'Command' },
+  }
+}
 
 export const access: AccessRules<NS> = {
   operations: {
@@ -35,13 +58,21 @@ export const access: AccessRules<NS> = {
       resources: [arnOf(ctx, Path.length > 1 ? Path.replace(/\/$/, '') : Path)],
       context: { 'ssm:Recursive': String(Recursive ?? false) },
     }),
+    SendCommand: sendCommand,
+    ...{ CancelCommand: anything, ListCommands: anything, ListCommandInvocations: anything },
+    ...{ GetCommandInvocation: anything, DescribeInstanceInformation: anything },
     DescribeParameters: (_, ctx) => ({ resources: [ctx.arn('*')] }),
     ...{ AddTagsToResource: onTagged, RemoveTagsFromResource: onTagged, ListTagsForResource: onTagged },
   },
   // AWS's public parameters are every account's.
   resourcePolicy: async (ctx, arn) =>
-    arn.includes(':parameter/aws/service/') ? { account: ctx.principal.account } : undefined,
+    // And so are its documents.
+    arn.includes(':parameter/aws/service/') || /^arn:aws:ssm:[^:]*::document\//.test(arn)
+      ? { account: ctx.principal.account }
+      : undefined,
   resourceTags: async (ctx, arn) => {
+    const instance = /^arn:aws:ec2:[^:]+:\d+:instance\/(.+)$/.exec(arn)?.[1]
+    if (instance !== undefined) return (await ctx.use(machines).find(ctx.place, instance))?.tags
     if (!arn.includes(':parameter/')) return undefined
     return (await ctx.read((tx) => findByArn(ctx, tx, arn)))?.tags
   },

@@ -1,5 +1,8 @@
 import { defineService } from '../../kernel/service.ts'
-import { awsManagedKeys, publicImages } from '../capabilities.ts'
+import { awsManagedKeys, machines, publicImages } from '../capabilities.ts'
+import { Command, Invocation } from './command.ts'
+import { GetCommandInvocation, ListCommandInvocations, ListCommands } from './command-lists.ts'
+import { commands } from './command-run.ts'
 import {
   DeleteParameter,
   DeleteParameters,
@@ -10,19 +13,23 @@ import {
   GetParametersByPath,
 } from './get.ts'
 import { access } from './iam.ts'
+import { DescribeInstanceInformation } from './managed-instances.ts'
 import type { NS } from './operation.ts'
 import { Parameter, ParameterVersion } from './parameter.ts'
 import { policies } from './policies.ts'
 import { LabelParameterVersion, PutParameter, UnlabelParameterVersion } from './put.ts'
+import { CancelCommand, SendCommand } from './send-command.ts'
 import { AddTagsToResource, ListTagsForResource, RemoveTagsFromResource } from './tags.ts'
 
-/** Systems Manager: Parameter Store. */
+/** Systems Manager: Parameter Store, and Run Command's shell scripts on EC2's machines. */
 export const service = defineService<NS>()({
   id: 'ssm',
-  tables: [Parameter, ParameterVersion],
+  tables: [Parameter, ParameterVersion, Command, Invocation],
   operations: {
     ...{ PutParameter, GetParameter, GetParameters, GetParametersByPath, GetParameterHistory, DescribeParameters },
     ...{ DeleteParameter, DeleteParameters, LabelParameterVersion, UnlabelParameterVersion },
+    ...{ SendCommand, CancelCommand, ListCommands, ListCommandInvocations, GetCommandInvocation },
+    DescribeInstanceInformation,
     ...{ AddTagsToResource, RemoveTagsFromResource, ListTagsForResource },
   },
   partial: {
@@ -33,9 +40,12 @@ export const service = defineService<NS>()({
     GetParameter: 'Of the public parameters those whose image this host stands for.',
     GetParameters: 'Of the public parameters those whose image this host stands for.',
     GetParametersByPath: 'Of the public parameters those whose image this host stands for.',
+    SendCommand:
+      'Of the documents AWS-RunShellScript, on EC2 instances. Notifications, alarms and output to CloudWatch Logs are refused.',
+    DescribeInstanceInformation: 'EC2 instances that run here; there are no activations and no associations.',
     PutParameter: 'Data type aws:ssm:integration is refused.',
   },
   access,
-  reconcilers: [policies],
-  uses: [awsManagedKeys, publicImages],
+  reconcilers: [policies, commands],
+  uses: [awsManagedKeys, machines, publicImages],
 })

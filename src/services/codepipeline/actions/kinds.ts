@@ -6,6 +6,7 @@ import { codecommitSource } from './codecommit-source.ts'
 import { codedeployDeploy } from './codedeploy.ts'
 import { commandsAction } from './commands.ts'
 import { connectionSource } from './connection-source.ts'
+import { ec2Deploy } from './ec2-deploy.ts'
 import { jobWorker } from './job-worker.ts'
 import { pipelineInvoke } from './pipeline-invoke.ts'
 import { s3Deploy } from './s3-deploy.ts'
@@ -20,6 +21,7 @@ export const actionKinds: readonly ActionKind[] = [
   codebuildTest,
   codedeployDeploy,
   s3Deploy,
+  ec2Deploy,
   manualApproval,
   commandsAction,
   pipelineInvoke,
