@@ -204,6 +204,10 @@ export const resources: Rows<RegExp> = [
     why: 'A caller who is no user and names none: no user in particular.',
     rows: { 'iam:ChangePassword': /:user\/$/ },
   },
+  {
+    why: 'Documents of AWS have no account ("Service role policy permissions for the EC2 deploy action", CodePipeline user guide).',
+    rows: { 'ssm:SendCommand': /^arn:aws:ssm:us-east-1::document\/AWS-RunShellScript$/ },
+  },
 ]
 
 /** Condition keys that the reference names for an action and requests here never carry: `action key`, as patterns. */
