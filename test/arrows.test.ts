@@ -64,7 +64,7 @@ test('only the adapter uses the SDK core', () => {
 test('only server and command line touch the environment', () => {
   const wrong = files.filter(
     (file) =>
-      !/^(cli|config|server|services\/codedeploy\/agent\/)/.test(file) &&
+      !/^(cli|config|server|services\/codedeploy\/agent\/|services\/codepipeline\/machine\/)/.test(file) &&
       /process\.env/.test(readFileSync(join(root, file), 'utf8')),
   )
   expect(wrong).toEqual([])
