@@ -123,12 +123,13 @@ const encodeError = (journey: Journey): void => {
 }
 
 const tell = async (journey: Journey): Promise<void> => {
-  const { kernel, era, service, ctx, identified, input = {}, output, error, response } = journey
+  const { kernel, era, service, ctx, facts, identified, input = {}, output, error, response } = journey
   if (!service?.after || !ctx || !identified || !response) return
   const { status, headers, body } = response
   const bytes =
     typeof body === 'string' || body instanceof Uint8Array ? body.length : Number(headers['content-length'] ?? 0)
-  const answered = { operation: identified.operation.name, input, output, error, status, bytes }
+  const took = facts.received === undefined ? {} : { took: kernel.credentials.wallClock() - facts.received }
+  const answered = { operation: identified.operation.name, input, output, error, status, bytes, ...took }
   await tellService(kernel, service, ctx, answered, era)
 }
 

@@ -168,6 +168,8 @@ export type AnsweredCall = {
   readonly status: number
   /** Bytes of the answer's body, where they are known. */
   readonly bytes: number
+  /** Milliseconds from its receipt to its answer, by the clock nobody turns; calls between services have none. */
+  readonly took?: number
 }
 
 export type Provided = {

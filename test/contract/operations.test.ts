@@ -69,6 +69,11 @@ const otherDenials: Readonly<Record<string, RegExp>> = {
   'kms:RetireGrant': /^400 (NotFoundException|InvalidGrantTokenException)/,
   // Each key is denied by itself, in the answer; that needs a bucket.
   's3:DeleteObjects': /^404 NoSuchBucket/,
+  // A random bucket or key of nothing but a dot goes with the URL's path, and nothing is left that could be posted to.
+  's3:CompleteMultipartUpload': /^405 MethodNotAllowed/,
+  's3:CreateMultipartUpload': /^405 MethodNotAllowed/,
+  's3:RestoreObject': /^405 MethodNotAllowed/,
+  's3:SelectObjectContent': /^405 MethodNotAllowed/,
 }
 
 test('a user without any policy is denied every call, by the name of its action, and nothing changes', async () => {

@@ -10,13 +10,15 @@ export type LoggedRequest = {
   readonly requestId: string
   readonly operation: string
   readonly key: string | undefined
-  readonly requestUri: string
+  readonly requestUri: string | undefined
   readonly status: number
   readonly error: string | undefined
   readonly bytesSent: number | undefined
   readonly objectSize: number | undefined
   /** Milliseconds. */
   readonly totalTime: number | undefined
+  /** Milliseconds until the answer begins. */
+  readonly turnAroundTime: number | undefined
   readonly referer: string | undefined
   readonly userAgent: string | undefined
   readonly versionId: string | undefined
@@ -68,7 +70,7 @@ export const accessLogLine = (request: LoggedRequest): string =>
     field(request.bytesSent || undefined),
     field(request.objectSize),
     field(request.totalTime),
-    '-',
+    field(request.turnAroundTime),
     quoted(request.referer),
     quoted(request.userAgent),
     field(request.versionId),

@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { Ctx } from '../../kernel/context.ts'
-import { AwsError, notImplemented } from '../../kernel/errors.ts'
+import { AwsError } from '../../kernel/errors.ts'
 import { servicePrincipal } from '../../kernel/principal.ts'
 import type { AnsweredCall } from '../../kernel/service.ts'
 import { table } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { accessLogLine, methodOf, operationName } from './access-log-line.ts'
 import { accessPointArn, accessPointNamed } from './access-point.ts'
+import type { GrantHeaders } from './acl.ts'
 import { Bucket, type BucketRecord, bucketArn, bucketOf, canonicalId } from './bucket.ts'
 import { configuration } from './bucket-configuration.ts'
-import { fail, type Input, type Operation, type Output } from './operation.ts'
+import { fail, type Input, malformedXml, type Operation, type Output } from './operation.ts'
+import { ownedAs } from './ownership.ts'
 
 // Server access logs ("Logging requests with server access logging", S3 user guide).
 
@@ -32,7 +34,7 @@ const logs = servicePrincipal('logging.s3.amazonaws.com')
 
 export const PutBucketLogging: Operation<'PutBucketLogging'> = (ctx, input) => {
   const asked = input.BucketLoggingStatus.LoggingEnabled
-  if (asked?.TargetGrants?.length) throw notImplemented('S3 target grants of access logs')
+  const grants = asked?.TargetGrants ?? []
   return ctx.write(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
     if (!asked) {
@@ -54,9 +56,28 @@ export const PutBucketLogging: Operation<'PutBucketLogging'> = (ctx, input) => {
       throw fail('CrossLocationLoggingProhibitted', 'Cross S3 location logging not allowed.', {
         TargetBucketLocation: target.region,
       })
+    if (grants.length > 0) await ownedAs(ctx, tx, target, grantHeaders(grants, target.account))
     tx.put(Bucket, logging.put(tx, bucket, asked))
     return {}
   })
+}
+
+/** Who may use the log's objects beside the target's owner, as headers of an upload. Throws MalformedXML. */
+const grantHeaders = (grants: NonNullable<Logging['TargetGrants']>, owner: string): GrantHeaders => {
+  if (grants.length === 0) return {}
+  const to = (permission: string): string[] =>
+    grants.flatMap(({ Grantee, Permission }) => {
+      if (!Grantee || !/^(FULL_CONTROL|READ|WRITE)$/.test(Permission ?? '')) throw malformedXml()
+      if (Permission !== permission) return []
+      if (Grantee.URI !== undefined) return [`uri="${Grantee.URI}"`]
+      return [Grantee.EmailAddress === undefined ? `id="${Grantee.ID}"` : `emailAddress="${Grantee.EmailAddress}"`]
+    })
+  const header = (all: readonly string[]) => (all.length > 0 ? all.join(', ') : undefined)
+  return {
+    GrantFullControl: header([`id="${canonicalId(owner)}"`, ...to('FULL_CONTROL')]),
+    GrantRead: header(to('READ')),
+    GrantWrite: header(to('WRITE')),
+  }
 }
 
 export const GetBucketLogging: Operation<'GetBucketLogging'> = async (ctx, input) => {
@@ -72,14 +93,18 @@ const requesterOf = ({ principal }: Ctx): string => {
   return principal.kind === 'root' ? canonicalId(principal.account) : principal.arn
 }
 
+/** Answers that go on for a while after they have begun. */
+const streams = new Set(['GetObject', 'SelectObjectContent'])
+
 const lineOf = (
   ctx: Ctx,
   bucket: BucketRecord,
   accessPoint: string | undefined,
-  { operation, input, output, error, status, bytes }: AnsweredCall,
+  { operation, input, output, error, status, bytes, took }: AnsweredCall,
 ) => {
   const { request } = ctx
   const { headers, query } = request
+  const batched = operation.startsWith('BATCH.')
   const key = textIn(input.Key)
   const inQuery = /(^|&)(X-Amz-Signature|Signature)=/i.test(query)
   const path =
@@ -92,10 +117,12 @@ const lineOf = (
     remoteIp: request.sourceIp,
     requester: requesterOf(ctx),
     requestId: request.id,
-    operation: operationName(operation),
+    operation: batched ? operation : operationName(operation),
     key,
     // A signature in the query opens the object to whoever reads the log.
-    requestUri: uri.replace(/((?:X-Amz-Signature|Signature|X-Amz-Security-Token)=)[^& ]*/gi, '$1-'),
+    requestUri: batched
+      ? undefined
+      : uri.replace(/((?:X-Amz-Signature|Signature|X-Amz-Security-Token)=)[^& ]*/gi, '$1-'),
     status,
     error: error?.code,
     bytesSent: request.method === 'HEAD' ? undefined : bytes,
@@ -104,7 +131,8 @@ const lineOf = (
       (operation === 'PutObject'
         ? numberIn(Number(headers['x-amz-decoded-content-length'] ?? headers['content-length'] ?? Number.NaN))
         : undefined),
-    totalTime: undefined,
+    totalTime: streams.has(operation) ? undefined : took,
+    turnAroundTime: took,
     referer: headers.referer,
     userAgent: request.userAgent,
     versionId: textIn(input.VersionId),
@@ -115,13 +143,34 @@ const lineOf = (
   })
 }
 
+/** Each object that DeleteObjects deleted has a line of its own. */
+const deletions = ({ operation, output }: AnsweredCall): AnsweredCall[] => {
+  if (operation !== 'DeleteObjects') return []
+  const deleted = (output?.Deleted ?? []) as NonNullable<Output<'DeleteObjects'>['Deleted']>
+  return deleted.map(({ Key, VersionId }) => ({
+    operation: 'BATCH.DELETE.OBJECT',
+    input: { Key, VersionId },
+    output: undefined,
+    error: undefined,
+    status: 204,
+    bytes: 0,
+  }))
+}
+
 /** Keeps a line for a call to a bucket that is logged. Deliveries of logs are not logged themselves: they would never end. */
 export const logAccess = async (ctx: Ctx, bucket: BucketRecord, call: AnsweredCall): Promise<void> => {
   if (!bucket.configured?.includes('logging') || ctx.principal.arn === logs.arn) return
   const point = await accessPointNamed(ctx, String(call.input.Bucket))
-  const line = lineOf(ctx, bucket, point && accessPointArn(point), call)
+  const accessPoint = point && accessPointArn(point)
+  const lines = [call, ...deletions(call)].map((each) => lineOf(ctx, bucket, accessPoint, each))
   await ctx.write(async (tx) => {
-    tx.put(LogLine, { bucket: bucket.name, id: ctx.request.id, time: ctx.now().getTime(), line })
+    for (const [at, line] of lines.entries())
+      tx.put(LogLine, {
+        bucket: bucket.name,
+        id: at === 0 ? ctx.request.id : `${ctx.request.id}.${String(at).padStart(4, '0')}`,
+        time: ctx.now().getTime(),
+        line,
+      })
     tx.wake(deliverLogs.name, bucket.name, { in: gathering, at: { account: bucket.account, region: bucket.region } })
   })
 }
@@ -168,6 +217,7 @@ export const deliverLogs: Reconciler = {
           Key: keyOf(to, bucket, ctx.now(), first),
           Body: Readable.from([Buffer.from(lines.map(({ line }) => `${line}\n`).join(''))], { objectMode: false }),
           ContentType: 'text/plain',
+          ...grantHeaders(to.TargetGrants ?? [], bucket.account),
         })
       } catch (error) {
         if (!(error instanceof AwsError) || (error.status ?? 400) >= 500) throw error

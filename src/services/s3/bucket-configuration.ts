@@ -14,7 +14,16 @@ export const Configuration = table<Row>('s3.bucket-configuration', {
 
 const keyOf = (bucket: string, kind: string, id: string) => `${bucket}\0${kind}\0${id}`
 
-export type ConfigurationKind = 'cors' | 'inventory' | 'lifecycle' | 'logging' | 'metrics' | 'replication' | 'website'
+export type ConfigurationKind =
+  | 'analytics'
+  | 'cors'
+  | 'inventory'
+  | 'lifecycle'
+  | 'logging'
+  | 'metrics'
+  | 'replication'
+  | 'tiering'
+  | 'website'
 
 /** Rows are plain JSON: no absent members, times as ISO text. */
 const plain = (document: unknown): unknown => JSON.parse(JSON.stringify(document))

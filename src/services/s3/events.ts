@@ -1,5 +1,6 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { WriteTx } from '../../store/store.ts'
+import type { ArchiveTier } from './access-tier.ts'
 import { type BucketRecord, bucketArn } from './bucket.ts'
 import type { ObjectRecord, VersionRecord } from './versions.ts'
 
@@ -94,6 +95,22 @@ export const emitMoved = (
     'Object Storage Class Changed',
     { key: record.key, size: record.size, etag: record.etag, ...versionOf(bucket, record) },
     { 'destination-storage-class': storageClass },
+  )
+
+export const emitTiered = (
+  ctx: Ctx,
+  tx: WriteTx,
+  bucket: BucketRecord,
+  record: ObjectRecord,
+  tier: ArchiveTier,
+): void =>
+  emit(
+    ctx,
+    tx,
+    bucket,
+    'Object Access Tier Changed',
+    { key: record.key, size: record.size, etag: record.etag, ...versionOf(bucket, record) },
+    { 'destination-access-tier': tier },
   )
 
 export const emitRestore = (

@@ -137,7 +137,12 @@ const lockKeys = (ctx: Ctx, { ObjectLockMode: mode, ObjectLockRetainUntilDate: u
  * `s3:PutObject` on the condition of `bucket-owner-full-control`, and no more.
  */
 const needsAclRight = ({ principal }: Ctx, input: Granting): boolean =>
-  grants(input) && !(principal.kind === 'service' && input.ACL === 'bucket-owner-full-control')
+  grants(input) &&
+  !(
+    principal.kind === 'service' &&
+    // The log service sets what grants the target's owner has asked for.
+    (input.ACL === 'bucket-owner-full-control' || principal.arn === 'logging.s3.amazonaws.com')
+  )
 
 /** Writing with tags, an access control list or a lock needs the right to that as well. */
 const writing = async (ctx: Ctx, input: Writing, more: Requirement['context'] = {}): Promise<Requirement[]> => {
@@ -450,6 +455,14 @@ export const access: AccessRules<NS> = {
     GetBucketMetricsConfiguration: onBucket('s3:GetMetricsConfiguration'),
     ListBucketMetricsConfigurations: onBucket('s3:GetMetricsConfiguration'),
     DeleteBucketMetricsConfiguration: onBucket('s3:PutMetricsConfiguration'),
+    PutBucketAnalyticsConfiguration: onBucket('s3:PutAnalyticsConfiguration'),
+    GetBucketAnalyticsConfiguration: onBucket('s3:GetAnalyticsConfiguration'),
+    ListBucketAnalyticsConfigurations: onBucket('s3:GetAnalyticsConfiguration'),
+    DeleteBucketAnalyticsConfiguration: onBucket('s3:PutAnalyticsConfiguration'),
+    PutBucketIntelligentTieringConfiguration: onBucket('s3:PutIntelligentTieringConfiguration'),
+    GetBucketIntelligentTieringConfiguration: onBucket('s3:GetIntelligentTieringConfiguration'),
+    ListBucketIntelligentTieringConfigurations: onBucket('s3:GetIntelligentTieringConfiguration'),
+    DeleteBucketIntelligentTieringConfiguration: onBucket('s3:PutIntelligentTieringConfiguration'),
     PutBucketInventoryConfiguration: async (input, ctx) => {
       // Not validated yet: the body may lack anything.
       const given: Partial<typeof input.InventoryConfiguration> | undefined = input.InventoryConfiguration

@@ -8,6 +8,17 @@ import {
 import { deliverLogs, GetBucketLogging, LogLine, logAccess, PutBucketLogging } from './access-log.ts'
 import { AccessPoint, calledBucket, makeAccessPoints } from './access-point.ts'
 import { AccountBlock, makeAccountBlocks, makeBuckets } from './account.ts'
+import {
+  AccessCount,
+  AnalysedDay,
+  AnalysisPass,
+  analyse,
+  countAccess,
+  DeleteBucketAnalyticsConfiguration,
+  GetBucketAnalyticsConfiguration,
+  ListBucketAnalyticsConfigurations,
+  PutBucketAnalyticsConfiguration,
+} from './analytics.ts'
 import { auditFacts, dataEvents } from './audit.ts'
 import { makeBatchObjects } from './batch-objects.ts'
 import { intact, proved } from './body-integrity.ts'
@@ -28,6 +39,14 @@ import { Bytes, Parts, UsedBlob, unusedBlobs } from './content.ts'
 import { DeleteBucketCors, GetBucketCors, PutBucketCors, preflightRoute, tellOrigin } from './cors.ts'
 import { BucketKey, bucketKeys } from './encryption.ts'
 import { access } from './iam.ts'
+import {
+  archiveIdle,
+  DeleteBucketIntelligentTieringConfiguration,
+  GetBucketIntelligentTieringConfiguration,
+  ListBucketIntelligentTieringConfigurations,
+  PutBucketIntelligentTieringConfiguration,
+  TieringPass,
+} from './intelligent-tiering.ts'
 import {
   DeleteBucketInventoryConfiguration,
   GetBucketInventoryConfiguration,
@@ -109,8 +128,10 @@ const operations = {
   CreateBucket,
   CreateMultipartUpload,
   DeleteBucket,
+  DeleteBucketAnalyticsConfiguration,
   DeleteBucketCors,
   DeleteBucketEncryption,
+  DeleteBucketIntelligentTieringConfiguration,
   DeleteBucketInventoryConfiguration,
   DeleteBucketLifecycle,
   DeleteBucketMetricsConfiguration,
@@ -125,8 +146,10 @@ const operations = {
   DeletePublicAccessBlock,
   GetBucketAccelerateConfiguration,
   GetBucketAcl,
+  GetBucketAnalyticsConfiguration,
   GetBucketCors,
   GetBucketEncryption,
+  GetBucketIntelligentTieringConfiguration,
   GetBucketLifecycleConfiguration,
   GetBucketLocation,
   GetBucketLogging,
@@ -151,6 +174,8 @@ const operations = {
   HeadBucket,
   HeadObject,
   GetBucketInventoryConfiguration,
+  ListBucketAnalyticsConfigurations,
+  ListBucketIntelligentTieringConfigurations,
   ListBucketInventoryConfigurations,
   ListBucketMetricsConfigurations,
   ListBuckets,
@@ -161,8 +186,10 @@ const operations = {
   ListParts,
   PutBucketAccelerateConfiguration: intact(PutBucketAccelerateConfiguration),
   PutBucketAcl,
+  PutBucketAnalyticsConfiguration,
   PutBucketCors: intact(PutBucketCors),
   PutBucketEncryption: intact(PutBucketEncryption),
+  PutBucketIntelligentTieringConfiguration,
   PutBucketInventoryConfiguration,
   PutBucketLifecycleConfiguration: intact(PutBucketLifecycleConfiguration),
   PutBucketLogging: intact(PutBucketLogging),
@@ -201,6 +228,10 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     LogLine,
     InventoryReport,
     StorageCount,
+    AccessCount,
+    AnalysedDay,
+    AnalysisPass,
+    TieringPass,
     Current,
     Older,
     Bytes,
@@ -212,10 +243,10 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   ],
   operations: throughAccessPoints(operations),
   partial: {
-    PutBucketInventoryConfiguration:
-      'CSV only, not under KMS keys; no access tiers, access control lists and expiration dates.',
-    PutBucketLogging: 'No target grants. Lines have no times taken; deletions of DeleteObjects are one line.',
-    PutBucketMetricsConfiguration: 'No latencies, no filter by access point.',
+    PutBucketInventoryConfiguration: 'No ORC; no event holds and reference dates of tiers.',
+    PutBucketLogging: 'The total time of downloads is not told.',
+    PutBucketMetricsConfiguration: 'The total latency of downloads is not told; no bytes of queries.',
+    PutBucketAnalyticsConfiguration: 'No recommendations: the columns of ages for a transition stay empty.',
     CreateBucket: 'No directory buckets.',
     PutObject: 'No appends.',
     PutBucketNotificationConfiguration:
@@ -246,6 +277,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     if (!bucket) return
     await logAccess(ctx, bucket, call)
     await countRequest(ctx, bucket, call)
+    await countAccess(ctx, bucket, call)
   },
   routes: [websiteByHost, websiteByPath, preflightRoute, postForm],
   auditFacts,
@@ -259,6 +291,8 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     deliverLogs,
     countStorage,
     makeInventories,
+    analyse,
+    archiveIdle,
   ],
   uses: [awsManagedKeys, vendedMetrics],
 })

@@ -1,20 +1,25 @@
 import { createHash } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
+import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms'
 import {
   CreateBucketCommand,
   DeleteBucketInventoryConfigurationCommand,
   DeleteObjectCommand,
   GetBucketInventoryConfigurationCommand,
   GetObjectCommand,
+  HeadObjectCommand,
   type InventoryConfiguration,
+  InventoryOptionalField,
   ListBucketInventoryConfigurationsCommand,
   ListObjectsV2Command,
   PutBucketInventoryConfigurationCommand,
+  PutBucketLifecycleConfigurationCommand,
   PutBucketPolicyCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
+import { parquetReadObjects } from 'hyparquet'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
 
@@ -114,4 +119,100 @@ test('configurations come back and go; formats that are not made are refused', a
   })
   await expect(put('two', to('ORC'))).rejects.toMatchObject({ name: 'NotImplemented' })
   await expect(put('two', to('CSV', 'nothing'))).rejects.toMatchObject({ name: 'InvalidS3DestinationBucket' })
+})
+
+/** The rows of a report's files; keys are unique in the bucket. */
+const manifestOf = async (id: string) => {
+  const listed = await s3.send(new ListObjectsV2Command({ Bucket: 'reports', Prefix: `inv/${Bucket}/${id}/` }))
+  const key = listed.Contents?.map(({ Key = '' }) => Key).findLast((each) => each.endsWith('manifest.json')) ?? ''
+  return JSON.parse((await bytesOf(key)).toString()) as {
+    files: { key: string }[]
+    fileFormat: string
+    fileSchema: string
+  }
+}
+
+test('as Parquet, with every field there is, under a key of KMS that lets S3 use it', async () => {
+  const kms = drydock.client(KMSClient)
+  const Policy = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [
+      { Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${drydock.account}:root` }, Action: 'kms:*', Resource: '*' },
+      {
+        Effect: 'Allow',
+        Principal: { Service: 's3.amazonaws.com' },
+        Action: 'kms:GenerateDataKey',
+        Resource: '*',
+        Condition: {
+          StringEquals: { 'aws:SourceAccount': drydock.account },
+          ArnLike: { 'aws:SourceArn': `arn:aws:s3:::${Bucket}` },
+        },
+      },
+    ],
+  })
+  const { KeyMetadata } = await kms.send(new CreateKeyCommand({ Policy }))
+  await s3.send(
+    new PutBucketLifecycleConfigurationCommand({
+      Bucket,
+      LifecycleConfiguration: {
+        Rules: [{ ID: 'old', Status: 'Enabled', Filter: { Prefix: 'parquet/' }, Expiration: { Days: 400 } }],
+      },
+    }),
+  )
+  const Key = 'parquet/ü 1'
+  const StorageClass = 'INTELLIGENT_TIERING'
+  const { VersionId } = await s3.send(new PutObjectCommand({ Bucket, Key, Body: Buffer.alloc(200_000), StorageClass }))
+  const { LastModified } = await s3.send(new HeadObjectCommand({ Bucket, Key }))
+  const OptionalFields = Object.values(InventoryOptionalField).filter((name) => !/EventHold|ReferenceDate/.test(name))
+  await put('whole', {
+    OptionalFields,
+    Filter: { Prefix: 'parquet/' },
+    Destination: {
+      S3BucketDestination: {
+        Bucket: 'arn:aws:s3:::reports',
+        Format: 'Parquet',
+        Prefix: 'inv',
+        Encryption: { SSEKMS: { KeyId: KeyMetadata?.Arn } },
+      },
+    },
+  })
+  await drydock.advance({ days: 40 })
+  const manifest = await manifestOf('whole')
+  expect(manifest.fileFormat).toBe('Parquet')
+  expect(manifest.fileSchema).toMatch(
+    /^message s3\.inventory \{ required binary bucket \(UTF8\); required binary key \(UTF8\); optional binary version_id/,
+  )
+  expect(manifest.fileSchema).toContain('optional int64 last_modified_date (TIMESTAMP_MILLIS);')
+  const [file] = manifest.files
+  expect(file?.key).toMatch(/\.parquet$/)
+  const { ServerSideEncryption, SSEKMSKeyId } = await s3.send(
+    new HeadObjectCommand({ Bucket: 'reports', Key: file?.key ?? '' }),
+  )
+  expect([ServerSideEncryption, SSEKMSKeyId]).toEqual(['aws:kms', KeyMetadata?.Arn])
+  const bytes = await bytesOf(file?.key ?? '')
+  const [row] = await parquetReadObjects({
+    file: new Uint8Array(bytes).buffer,
+  })
+  const { object_access_control_list: list, ...values } = row ?? {}
+  expect(values).toMatchObject({
+    bucket: Bucket,
+    key: Key,
+    version_id: VersionId,
+    is_latest: true,
+    is_delete_marker: false,
+    size: 200_000n,
+    last_modified_date: LastModified,
+    storage_class: StorageClass,
+    intelligent_tiering_access_tier: 'INFREQUENT',
+    is_multipart_uploaded: false,
+    encryption_status: 'SSE-S3',
+    object_lock_mode: null,
+    checksum_algorithm: 'CRC32',
+    lifecycle_expiration_date: new Date((Math.ceil((LastModified?.getTime() ?? 0) / 86_400_000) + 400) * 86_400_000),
+  })
+  expect(JSON.parse(Buffer.from(String(list), 'base64').toString())).toEqual({
+    version: '2022-11-10',
+    status: 'AVAILABLE',
+    grants: [{ canonicalId: values.object_owner, type: 'CanonicalUser', permission: 'FULL_CONTROL' }],
+  })
 })

@@ -150,7 +150,13 @@ const remove = async ({ ctx, bucket }: Looking, tx: WriteTx, { key, versionId }:
 }
 
 const move = async ({ ctx, bucket }: Looking, tx: WriteTx, record: ObjectRecord, to: TransitionClass) => {
-  const moved = { ...record, storageClass: to }
+  const { archive: _, accessed: __, ...kept } = record
+  const moved = {
+    ...kept,
+    storageClass: to,
+    // It begins in the frequent tier.
+    ...(to === 'INTELLIGENT_TIERING' ? { accessed: ctx.now().getTime() } : {}),
+  }
   await replaceVersion(tx, moved)
   emitMoved(ctx, tx, bucket, moved, to)
 }

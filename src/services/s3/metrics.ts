@@ -4,59 +4,42 @@ import { table } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { vendedMetrics } from '../capabilities.ts'
 import { methodOf } from './access-log-line.ts'
-import { Bucket, type BucketRecord, bucketOf } from './bucket.ts'
-import { configuration, noSuchConfiguration, pageOfConfigurations } from './bucket-configuration.ts'
-import { fail, type Input, malformedXml, type Operation, type Output } from './operation.ts'
+import { accessPointArn, accessPointByArn, accessPointNamed } from './access-point.ts'
+import { type AccessTier, accessTierOf } from './access-tier.ts'
+import { Bucket, type BucketRecord } from './bucket.ts'
+import { configurationSet, filterOf, fits } from './configuration-set.ts'
+import { fail, type Input, type Operation, type Output } from './operation.ts'
 import { storageClassOf } from './storage-class.ts'
 import { checkTags } from './tags.ts'
-import { Current, findCurrent, Older } from './versions.ts'
+import { Current, findCurrent, type ObjectRecord, Older } from './versions.ts'
 
 // Metrics of buckets in CloudWatch ("Amazon S3 metrics and dimensions", S3 user guide).
 
 type Document = Input<'PutBucketMetricsConfiguration'>['MetricsConfiguration']
-const metrics = configuration<Document>('metrics')
-const mostConfigurations = 1000
+const metrics = configurationSet<Document>('metrics')
 
-const filterOf = ({ Filter: filter }: Document) => ({
-  prefix: filter?.Prefix ?? filter?.And?.Prefix ?? '',
-  tags: [...(filter?.Tag ? [filter.Tag] : []), ...(filter?.And?.Tags ?? [])],
-  accessPoint: filter?.AccessPointArn ?? filter?.And?.AccessPointArn,
-})
+const accessPointOf = ({ Filter: filter }: Document) => filter?.AccessPointArn ?? filter?.And?.AccessPointArn
 
 export const PutBucketMetricsConfiguration: Operation<'PutBucketMetricsConfiguration'> = (ctx, input) => {
   const document = input.MetricsConfiguration
-  if (document.Id !== input.Id) throw malformedXml()
-  if (!/^[A-Za-z0-9._-]{1,64}$/.test(input.Id))
-    throw fail('InvalidConfigurationId', 'The specified configuration ID is invalid.')
-  const { tags, accessPoint } = filterOf(document)
-  checkTags(tags, 'object')
-  if (accessPoint !== undefined)
-    throw fail('InvalidArgument', 'The access point does not exist.', {
-      ArgumentName: 'AccessPointArn',
-      ArgumentValue: accessPoint,
-    })
-  return ctx.write(async (tx) => {
-    const bucket = await bucketOf(ctx, tx, input)
-    if ((await metrics.list(tx, bucket)).length >= mostConfigurations && !(await metrics.find(tx, bucket, input.Id)))
-      throw fail(
-        'TooManyConfigurations',
-        'You are attempting to create a new configuration but have already reached the 1,000-configuration limit.',
-      )
-    tx.put(Bucket, metrics.put(tx, bucket, document, input.Id))
-    return {}
+  checkTags(filterOf(document.Filter).tags, 'object')
+  const accessPoint = accessPointOf(document)
+  return metrics.set(ctx, input, document, async (tx, bucket) => {
+    if (accessPoint === undefined) return
+    const point = await accessPointByArn(tx, accessPoint)
+    if (point?.bucket !== bucket.name)
+      throw fail('InvalidArgument', 'The access point does not exist.', {
+        ArgumentName: 'AccessPointArn',
+        ArgumentValue: accessPoint,
+      })
   })
 }
 
-export const GetBucketMetricsConfiguration: Operation<'GetBucketMetricsConfiguration'> = async (ctx, input) => {
-  const found = await ctx.read(async (tx) => metrics.find(tx, await bucketOf(ctx, tx, input), input.Id))
-  if (!found) throw noSuchConfiguration()
-  return { MetricsConfiguration: found } as Output<'GetBucketMetricsConfiguration'>
-}
+export const GetBucketMetricsConfiguration: Operation<'GetBucketMetricsConfiguration'> = async (ctx, input) =>
+  ({ MetricsConfiguration: await metrics.get(ctx, input) }) as Output<'GetBucketMetricsConfiguration'>
 
 export const ListBucketMetricsConfigurations: Operation<'ListBucketMetricsConfigurations'> = async (ctx, input) => {
-  const { shown, tail } = await pageOfConfigurations(input, (after, limit) =>
-    ctx.read(async (tx) => metrics.list(tx, await bucketOf(ctx, tx, input), after, limit)),
-  )
+  const { shown, tail } = await metrics.page(ctx, input)
   return {
     ...tail,
     ...(shown.length > 0 ? { MetricsConfigurationList: shown } : {}),
@@ -64,12 +47,7 @@ export const ListBucketMetricsConfigurations: Operation<'ListBucketMetricsConfig
 }
 
 export const DeleteBucketMetricsConfiguration: Operation<'DeleteBucketMetricsConfiguration'> = (ctx, input) =>
-  ctx.write(async (tx) => {
-    const bucket = await bucketOf(ctx, tx, input)
-    if (!(await metrics.find(tx, bucket, input.Id))) throw noSuchConfiguration()
-    tx.put(Bucket, await metrics.remove(tx, bucket, input.Id))
-    return {}
-  })
+  metrics.drop(ctx, input)
 
 const kindOf = (operation: string): string => {
   if (/^List(Objects|ObjectsV2|ObjectVersions|MultipartUploads|Parts)$/.test(operation)) return 'ListRequests'
@@ -84,31 +62,34 @@ const kindOf = (operation: string): string => {
   return names[methodOf(operation) as keyof typeof names] ?? 'GetRequests'
 }
 
-const concerns = async (
-  ctx: Ctx,
-  bucket: BucketRecord,
-  document: Document,
-  key: string | undefined,
-): Promise<boolean> => {
-  const { prefix, tags } = filterOf(document)
-  if (prefix === '' && tags.length === 0) return true
-  if (key === undefined || !key.startsWith(prefix)) return false
-  if (tags.length === 0) return true
+const concerns = async (ctx: Ctx, bucket: BucketRecord, document: Document, input: AnsweredCall['input']) => {
+  const filter = filterOf(document.Filter)
+  const accessPoint = accessPointOf(document)
+  if (accessPoint !== undefined) {
+    const point = typeof input.Bucket === 'string' ? await accessPointNamed(ctx, input.Bucket) : undefined
+    if (!point || accessPointArn(point) !== accessPoint) return false
+  }
+  if (filter.prefix === '' && filter.tags.length === 0) return true
+  const { Key: key } = input
+  if (typeof key !== 'string' || !key.startsWith(filter.prefix)) return false
+  if (filter.tags.length === 0) return true
   const record = await ctx.read((tx) => findCurrent(tx, bucket.name, key))
-  return tags.every(({ Key, Value }) => record?.tags?.some((tag) => tag.key === Key && tag.value === Value) ?? false)
+  return record !== undefined && fits(filter, record)
 }
+
+/** Answers that go on for a while after they have begun. */
+const streams = new Set(['GetObject', 'SelectObjectContent'])
 
 /** Counts a call in the request metrics that the bucket is configured with. */
 export const countRequest = async (ctx: Ctx, bucket: BucketRecord, call: AnsweredCall): Promise<void> => {
   if (!bucket.configured?.includes('metrics')) return
   const documents = await ctx.read((tx) => metrics.list(tx, bucket))
-  const { operation, input, status, bytes } = call
-  const key = typeof input.Key === 'string' ? input.Key : undefined
+  const { operation, input, status, bytes, took } = call
   const { headers, method } = ctx.request
   const uploaded = Number(headers['x-amz-decoded-content-length'] ?? headers['content-length'] ?? 0) || 0
   const time = ctx.now()
   for (const document of documents) {
-    if (!(await concerns(ctx, bucket, document, key))) continue
+    if (!(await concerns(ctx, bucket, document, input))) continue
     const dimensions = { BucketName: bucket.name, FilterId: document.Id ?? '' }
     const one = (name: string, value: number, unit = 'Count') => ({ name, dimensions, value, unit, time })
     await ctx
@@ -118,6 +99,8 @@ export const countRequest = async (ctx: Ctx, bucket: BucketRecord, call: Answere
         one(kindOf(operation), 1),
         one('4xxErrors', status >= 400 && status < 500 ? 1 : 0),
         one('5xxErrors', status >= 500 ? 1 : 0),
+        ...(took === undefined ? [] : [one('FirstByteLatency', took, 'Milliseconds')]),
+        ...(took === undefined || streams.has(operation) ? [] : [one('TotalRequestLatency', took, 'Milliseconds')]),
         ...(uploaded > 0 ? [one('BytesUploaded', uploaded, 'Bytes')] : []),
         ...(bytes > 0 && method !== 'HEAD' ? [one('BytesDownloaded', bytes, 'Bytes')] : []),
       ])
@@ -143,10 +126,22 @@ const storageTypes: Readonly<Record<string, string>> = {
   REDUCED_REDUNDANCY: 'ReducedRedundancyStorage',
   STANDARD_IA: 'StandardIAStorage',
   ONEZONE_IA: 'OneZoneIAStorage',
-  INTELLIGENT_TIERING: 'IntelligentTieringFAStorage',
   GLACIER_IR: 'GlacierInstantRetrievalStorage',
   GLACIER: 'GlacierStorage',
   DEEP_ARCHIVE: 'DeepArchiveStorage',
+}
+
+const tierTypes: Readonly<Record<AccessTier, string>> = {
+  FREQUENT: 'IntelligentTieringFAStorage',
+  INFREQUENT: 'IntelligentTieringIAStorage',
+  ARCHIVE_INSTANT_ACCESS: 'IntelligentTieringAIAStorage',
+  ARCHIVE_ACCESS: 'IntelligentTieringAAStorage',
+  DEEP_ARCHIVE_ACCESS: 'IntelligentTieringDAAStorage',
+}
+
+const storageTypeOf = (record: ObjectRecord, now: number): string => {
+  const tier = accessTierOf(record, now)
+  return tier ? tierTypes[tier] : (storageTypes[storageClassOf(record)] ?? 'StandardStorage')
 }
 
 /** Counts every bucket once a day after midnight UTC, a page of rows per step. The key is the bucket. */
@@ -170,7 +165,7 @@ export const countStorage: Reconciler = {
       const bytes = { ...count.bytes }
       for (const row of rows) {
         if (row.marker) continue
-        const type = storageTypes[storageClassOf(row)] ?? 'StandardStorage'
+        const type = storageTypeOf(row, ctx.now().getTime())
         bytes[type] = (bytes[type] ?? 0) + row.size
       }
       const last = rows.at(-1)

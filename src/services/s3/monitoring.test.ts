@@ -2,18 +2,24 @@ import { CloudWatchClient, GetMetricStatisticsCommand } from '@aws-sdk/client-cl
 import {
   CreateBucketCommand,
   DeleteBucketMetricsConfigurationCommand,
+  DeleteObjectsCommand,
+  DeletePublicAccessBlockCommand,
   GetBucketLoggingCommand,
   GetBucketMetricsConfigurationCommand,
   GetBucketRequestPaymentCommand,
+  GetObjectAclCommand,
   GetObjectCommand,
   ListBucketMetricsConfigurationsCommand,
   ListObjectsV2Command,
+  PutBucketAclCommand,
   PutBucketLoggingCommand,
   PutBucketMetricsConfigurationCommand,
+  PutBucketOwnershipControlsCommand,
   PutBucketPolicyCommand,
   PutBucketRequestPaymentCommand,
   PutObjectCommand,
   S3Client,
+  type TargetGrant,
 } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
@@ -34,7 +40,11 @@ const keys = async (Bucket: string) =>
   ((await s3.send(new ListObjectsV2Command({ Bucket }))).Contents ?? []).map(({ Key = '' }) => Key)
 const policy = (Bucket: string, ...Statement: object[]) =>
   s3.send(new PutBucketPolicyCommand({ Bucket, Policy: JSON.stringify({ Version: '2012-10-17', Statement }) }))
-const sum = async (MetricName: string, dimensions: Record<string, string>) => {
+const sum = async (MetricName: string, dimensions: Record<string, string>) =>
+  (await points(MetricName, dimensions)).reduce((total, { Sum = 0 }) => total + Sum, 0)
+const count = async (MetricName: string, dimensions: Record<string, string>) =>
+  (await points(MetricName, dimensions)).reduce((total, { SampleCount = 0 }) => total + SampleCount, 0)
+const points = async (MetricName: string, dimensions: Record<string, string>) => {
   const now = drydock.clock.now().getTime()
   const { Datapoints = [] } = await drydock.client(CloudWatchClient).send(
     new GetMetricStatisticsCommand({
@@ -44,10 +54,10 @@ const sum = async (MetricName: string, dimensions: Record<string, string>) => {
       StartTime: new Date(now - 2 * 86_400_000),
       EndTime: new Date(now + 60_000),
       Period: 86_400,
-      Statistics: ['Sum'],
+      Statistics: ['Sum', 'SampleCount'],
     }),
   )
-  return Datapoints.reduce((total, { Sum = 0 }) => total + Sum, 0)
+  return Datapoints
 }
 
 test('requests are logged in objects of the target bucket, where its policy lets the log service write', async () => {
@@ -117,6 +127,52 @@ test('partitioned keys; targets that cannot be', async () => {
   )
 })
 
+test('times, a line for each object that DeleteObjects deletes, and grants on the objects of the log', async () => {
+  await make('granted')
+  await make('granted-logs')
+  const TargetGrants: TargetGrant[] = [
+    {
+      Grantee: { Type: 'Group', URI: 'http://acs.amazonaws.com/groups/global/AuthenticatedUsers' },
+      Permission: 'READ',
+    },
+  ]
+  const log = (grants = TargetGrants) =>
+    s3.send(
+      new PutBucketLoggingCommand({
+        Bucket: 'granted',
+        BucketLoggingStatus: {
+          LoggingEnabled: { TargetBucket: 'granted-logs', TargetPrefix: '', TargetGrants: grants },
+        },
+      }),
+    )
+  await expect(log()).rejects.toMatchObject({ name: 'AccessControlListNotSupported' })
+  await s3.send(new DeletePublicAccessBlockCommand({ Bucket: 'granted-logs' }))
+  await s3.send(
+    new PutBucketOwnershipControlsCommand({
+      Bucket: 'granted-logs',
+      OwnershipControls: { Rules: [{ ObjectOwnership: 'ObjectWriter' }] },
+    }),
+  )
+  await s3.send(new PutBucketAclCommand({ Bucket: 'granted-logs', ACL: 'log-delivery-write' as 'private' }))
+  await expect(log([{ Grantee: { Type: 'CanonicalUser', ID: 'x' }, Permission: 'READ' }])).rejects.toMatchObject({
+    name: 'InvalidArgument',
+  })
+  await log()
+  const got = await s3.send(new GetBucketLoggingCommand({ Bucket: 'granted' }))
+  expect(got.LoggingEnabled?.TargetGrants).toEqual(TargetGrants)
+  for (const key of ['a', 'b']) await put('granted', key)
+  await s3.send(new DeleteObjectsCommand({ Bucket: 'granted', Delete: { Objects: [{ Key: 'a' }, { Key: 'b' }] } }))
+  await drydock.advance({ minutes: 6 })
+  const [Key = ''] = await keys('granted-logs')
+  const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'granted-logs', Key }))
+  const lines = ((await Body?.transformToString()) ?? '').trimEnd().split('\n')
+  expect(lines.find((line) => line.includes('REST.PUT.OBJECT a '))).toMatch(/ 200 - - 1 \d+ \d+ "-" /)
+  expect(lines.filter((line) => line.includes(' REST.POST.MULTI_OBJECT_DELETE '))).toHaveLength(1)
+  expect(lines.filter((line) => / BATCH\.DELETE\.OBJECT [ab] "-" 204 /.test(line))).toHaveLength(2)
+  const { Grants = [] } = await s3.send(new GetObjectAclCommand({ Bucket: 'granted-logs', Key }))
+  expect(Grants.map(({ Permission }) => Permission).sort()).toEqual(['FULL_CONTROL', 'READ'])
+})
+
 test('the requester pays, and says so', async () => {
   const Bucket = 'paid'
   await make(Bucket)
@@ -155,6 +211,8 @@ test('request metrics by filter', async () => {
   expect(await sum('PutRequests', { BucketName: Bucket, FilterId: 'docs' })).toBe(1)
   expect(await sum('4xxErrors', { BucketName: Bucket, FilterId: 'docs' })).toBe(1)
   expect(await sum('AllRequests', { BucketName: Bucket, FilterId: 'docs' })).toBe(2)
+  const samples = (name: string) => count(name, { BucketName: Bucket, FilterId: 'docs' })
+  expect([await samples('FirstByteLatency'), await samples('TotalRequestLatency')]).toEqual([2, 1])
   expect(await sum('PutRequests', { BucketName: Bucket, FilterId: 'all' })).toBeGreaterThanOrEqual(2)
   const listed = await s3.send(new ListBucketMetricsConfigurationsCommand({ Bucket }))
   expect(listed.MetricsConfigurationList?.map(({ Id }) => Id)).toEqual(['all', 'docs'])

@@ -8,6 +8,7 @@ import { namesEtag, readCondition } from './conditions.ts'
 import { load, receive, stream } from './content.ts'
 import { copySourceKey, etagOf, newKey, openKey, toNewEncryption } from './encryption.ts'
 import { emitCreated } from './events.ts'
+import { noteAccess } from './intelligent-tiering.ts'
 import { expirationOf } from './lifecycle.ts'
 import { metadataOf } from './metadata.ts'
 import { fail, type Input, type Operation } from './operation.ts'
@@ -289,7 +290,9 @@ export const copySource = async (ctx: Ctx, input: CopyConditions) => {
         : `x-amz-copy-source-${condition}`,
     )
   checkReadable(found.record)
-  return { ...found, address, key: await openKey(ctx, found.record, copySourceKey(input)) }
+  const key = await openKey(ctx, found.record, copySourceKey(input))
+  await noteAccess(ctx, found.record)
+  return { ...found, address, key }
 }
 
 const checkDirective = (directive: string | undefined, kind: 'metadata' | 'tagging'): void => {

@@ -4,6 +4,7 @@ import { memberOf } from './checksum.ts'
 import { parseRange, readCondition } from './conditions.ts'
 import { type Loaded, load, Parts, stream } from './content.ts'
 import { checkCustomerKey, openKey, toEncryption } from './encryption.ts'
+import { noteAccess } from './intelligent-tiering.ts'
 import { expirationOf } from './lifecycle.ts'
 import { pageSize } from './listing.ts'
 import { toMetadata } from './metadata.ts'
@@ -11,7 +12,7 @@ import { find, missing, preconditionFailed, quoted, toChecksum, versionIdOf } fr
 import { toLock } from './object-lock.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import { toReplicationStatus } from './replication.ts'
-import { checkReadable, storageClassOf, toRestore, toStorageClass } from './storage-class.ts'
+import { checkReadable, storageClassOf, toArchiveStatus, toRestore, toStorageClass } from './storage-class.ts'
 import type { ObjectRecord } from './versions.ts'
 
 type ReadInput = Input<'GetObject'> | Input<'HeadObject'>
@@ -47,6 +48,7 @@ const readObject = async (ctx: Ctx, input: ReadInput, { head } = { head: false }
       ...expiration,
       ...toStorageClass(record),
       ...toRestore(record),
+      ...toArchiveStatus(record),
       ...(await toLock(ctx, bucket, record)),
       ...toReplicationStatus(record),
       AcceptRanges: 'bytes',
@@ -142,6 +144,7 @@ const describe = (ctx: Ctx, input: ReadInput, record: ObjectRecord) => {
 export const GetObject: Operation<'GetObject'> = async (ctx, input) => {
   const { record, loaded, range, output } = await readObject(ctx, input)
   const key = await openKey(ctx, record, input)
+  await noteAccess(ctx, record)
   return { ...output, Body: stream(ctx, loaded, key, range) }
 }
 

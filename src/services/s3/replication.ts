@@ -16,6 +16,7 @@ import {
   rulesFor,
   syncsReplicas,
 } from './replication-rules.ts'
+import { isArchived } from './storage-class.ts'
 import {
   findCurrent,
   findVersion,
@@ -86,11 +87,8 @@ export const DeleteBucketReplication: Operation<'DeleteBucketReplication'> = (ct
 const isKms = ({ encryption }: ObjectRecord): boolean => encryption !== undefined && 'kmsKey' in encryption
 
 /** Under no rule go replicas themselves, what is archived, and here also what only a customer's key opens. */
-const isSource = ({ replication: state, encryption, storageClass }: ObjectRecord): boolean =>
-  state !== 'REPLICA' &&
-  encryption?.mode !== 'customer' &&
-  storageClass !== 'GLACIER' &&
-  storageClass !== 'DEEP_ARCHIVE'
+const isSource = (record: ObjectRecord): boolean =>
+  record.replication !== 'REPLICA' && record.encryption?.mode !== 'customer' && !isArchived(record)
 
 const subjectOf = (record: ObjectRecord) => ({
   key: record.key,
@@ -202,7 +200,7 @@ const sendObject = async (job: Job, record: ObjectRecord): Promise<void> => {
   const key = await openKey(ctx, record, {})
   const { algorithm, type } = record.checksum
   const received = await receive(ctx, stream(ctx, loaded, key), { algorithm, key: made.key })
-  const { upload: _, owner: __, acl: ___, content: ____, lock, restore: _____, ...facts } = record
+  const { upload: _, owner: __, acl: ___, content: ____, lock, restore: _____, accessed: ______, ...facts } = record
   try {
     await ctx.write(async (tx) => {
       if (await findVersion(tx, target.name, record.key, record.versionId)) return

@@ -6,7 +6,7 @@ import { bucketOf } from './bucket.ts'
 import { emitRestore } from './events.ts'
 import { find, missing } from './object.ts'
 import { fail, malformedXml, type Operation } from './operation.ts'
-import { isArchived } from './storage-class.ts'
+import { archiveOf } from './storage-class.ts'
 import { findVersion, type ObjectRecord, replaceVersion } from './versions.ts'
 
 // Archived objects come back for some days ("Restoring an archived object", "Archive retrieval options", S3 user guide).
@@ -18,6 +18,8 @@ const DAY = 24 * HOUR
 const waits: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   GLACIER: { Expedited: HOUR / 12, Standard: 5 * HOUR, Bulk: 12 * HOUR },
   DEEP_ARCHIVE: { Standard: 12 * HOUR, Bulk: 48 * HOUR },
+  ARCHIVE_ACCESS: { Expedited: HOUR / 12, Standard: 5 * HOUR, Bulk: 12 * HOUR },
+  DEEP_ARCHIVE_ACCESS: { Standard: 12 * HOUR, Bulk: 48 * HOUR },
 }
 const faster = ['Bulk', 'Standard', 'Expedited']
 
@@ -35,19 +37,26 @@ export const RestoreObject: Operation<'RestoreObject'> = async (ctx, input) => {
     throw notImplemented('S3 restores that select')
   const { Days: days } = request
   const tier = request.GlacierJobParameters?.Tier ?? request.Tier ?? 'Standard'
-  if (!faster.includes(tier) || days === undefined || days < 1) throw malformedXml()
+  if (!faster.includes(tier) || (days !== undefined && days < 1)) throw malformedXml()
   const now = ctx.now().getTime()
   const found = await ctx.write(async (tx) => {
     const found = await find(ctx, tx, input)
     const { bucket, record } = found
     if (!record) return { ...found, status: 0 }
-    const wait = waits[record.storageClass ?? '']
-    if (!isArchived(record) || !wait)
+    const wait = waits[archiveOf(record) ?? '']
+    if (!wait)
       throw fail('InvalidObjectState', "Restore is not allowed for the object's current storage class", {
         StorageClass: record.storageClass ?? 'STANDARD',
       })
+    // Objects of INTELLIGENT_TIERING come back for good, into the frequent tier; all others for some days.
+    if (record.archive && days !== undefined)
+      throw fail('InvalidArgument', 'The Days element is not allowed for objects in S3 Intelligent-Tiering.', {
+        ArgumentName: 'Days',
+        ArgumentValue: days,
+      })
+    if (!record.archive && days === undefined) throw malformedXml()
     const { restore } = record
-    if (restore?.expires !== undefined) {
+    if (restore?.expires !== undefined && days !== undefined) {
       await restored(ctx, tx, { ...record, restore: { ...restore, days, expires: expiryAfter(now, days) } })
       return { ...found, status: 200 }
     }
@@ -55,11 +64,11 @@ export const RestoreObject: Operation<'RestoreObject'> = async (ctx, input) => {
       throw fail('RestoreAlreadyInProgress', 'Object restore is already in progress')
     const length = wait[tier]
     if (length === undefined)
-      throw fail('InvalidArgument', `The ${tier} retrieval tier is not available for ${record.storageClass} objects.`, {
+      throw fail('InvalidArgument', `The ${tier} retrieval tier is not available for ${archiveOf(record)} objects.`, {
         ArgumentName: 'Tier',
         ArgumentValue: tier,
       })
-    await replaceVersion(tx, { ...record, restore: { tier, days, ready: now + length } })
+    await replaceVersion(tx, { ...record, restore: { tier, days: days ?? 0, ready: now + length } })
     tx.wake(restores.name, nameOf(record), { in: length })
     if (!restore) emitRestore(ctx, tx, bucket, record, 'Initiated')
     return { ...found, status: 202 }
@@ -89,6 +98,12 @@ export const restores: Reconciler = {
       const { restore, ...archived } = record
       if (restore.expires === undefined) {
         if (now < restore.ready) return again({ in: restore.ready - now })
+        if (archived.archive) {
+          const { archive: _, ...frequent } = archived
+          await replaceVersion(tx, { ...frequent, accessed: now })
+          emitRestore(ctx, tx, bucket, record, 'Completed')
+          return done()
+        }
         const back = { ...record, restore: { ...restore, expires: expiryAfter(now, restore.days) } }
         await restored(ctx, tx, back)
         emitRestore(ctx, tx, bucket, back, 'Completed')

@@ -2,7 +2,11 @@ import type { StorageClass } from '@aws-sdk/client-s3'
 import { fail } from './operation.ts'
 import type { ObjectFacts } from './versions.ts'
 
-type Classed = { readonly storageClass?: string | undefined; readonly restore?: ObjectFacts['restore'] }
+type Classed = {
+  readonly storageClass?: string | undefined
+  readonly archive?: ObjectFacts['archive']
+  readonly restore?: ObjectFacts['restore']
+}
 
 /** What objects of general purpose buckets may be put into. */
 const classes = [
@@ -22,8 +26,14 @@ export const storageClassOf = ({ storageClass = 'STANDARD' }: Classed): StorageC
 export const toStorageClass = ({ storageClass }: Classed): { StorageClass?: StorageClass } =>
   storageClass === undefined || storageClass === 'STANDARD' ? {} : { StorageClass: storageClass as StorageClass }
 
-export const isArchived = ({ storageClass }: Classed): boolean =>
-  storageClass === 'GLACIER' || storageClass === 'DEEP_ARCHIVE'
+/** Where an object is whose bytes are not at hand: a class, or a tier of INTELLIGENT_TIERING. */
+export const archiveOf = ({ storageClass, archive }: Classed): string | undefined =>
+  storageClass === 'GLACIER' || storageClass === 'DEEP_ARCHIVE' ? storageClass : archive
+
+export const isArchived = (record: Classed): boolean => archiveOf(record) !== undefined
+
+/** `x-amz-archive-status`. */
+export const toArchiveStatus = ({ archive }: Classed) => (archive ? { ArchiveStatus: archive } : {})
 
 /** `x-amz-restore`: how far an archived object is on its way back. */
 export const toRestore = ({ restore }: Classed): { Restore?: string } => {
@@ -48,5 +58,6 @@ export const checkReadable = (record: Classed): void => {
   if (isArchived(record) && record.restore?.expires === undefined)
     throw fail('InvalidObjectState', "The operation is not valid for the object's storage class", {
       StorageClass: record.storageClass,
+      AccessTier: record.archive,
     })
 }

@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { afterPrefix } from '../../store/text-order.ts'
+import type { ArchiveTier } from './access-tier.ts'
 import type { Acl } from './acl.ts'
 import type { BucketRecord } from './bucket.ts'
 import type { ChecksumAlgorithm, ChecksumType } from './checksum.ts'
@@ -54,6 +55,10 @@ export type ObjectFacts = {
   readonly replication?: 'REPLICA' | Readonly<Record<string, 'PENDING' | 'COMPLETED' | 'FAILED'>>
   /** STANDARD unless told. */
   readonly storageClass?: string
+  /** In INTELLIGENT_TIERING: the archive tier it is in. */
+  readonly archive?: ArchiveTier
+  /** In INTELLIGENT_TIERING: when it was last asked for, epoch milliseconds; absent when never since it was put. */
+  readonly accessed?: number
   /** Retention and legal hold, in a bucket with Object Lock. */
   readonly lock?: Lock
   /** An archived object that is being brought back, or has been. Times in epoch milliseconds. */

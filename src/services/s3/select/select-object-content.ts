@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Ctx } from '../../../kernel/context.ts'
 import { type Loaded, load, stream } from '../content.ts'
 import { checkCustomerKey, openKey } from '../encryption.ts'
+import { noteAccess } from '../intelligent-tiering.ts'
 import { find, missing } from '../object.ts'
 import type { Input, Operation, Output } from '../operation.ts'
 import type { ObjectKey } from '../segments.ts'
@@ -44,6 +45,7 @@ export const SelectObjectContent: Operation<'SelectObjectContent'> = async (ctx,
   const { record, loaded } = await readable(ctx, input)
   const scan = scanOf(input.ScanRange, record.size, plan.format, plan.compression)
   const key = await openKey(ctx, record, input)
+  await noteAccess(ctx, record)
   const events = select(ctx, { ...plan, loaded, key, scan })
   const first = await events.next()
   return { Payload: resumed(first, events) }
