@@ -1,6 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { CreateBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
+import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
+import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm'
 import { expect, it } from 'vitest'
+import { parse } from 'yaml'
 import { parseBatchspec } from './batchspec.ts'
 import { allow, drydock, logOf, logsPolicy, onBench, phasesOf, project, run } from './builds-bench.ts'
 
@@ -13,7 +16,7 @@ type Outcome = {
   /** Phases that did not succeed, with what their context says. */
   readonly failed?: Readonly<Record<string, string | RegExp>>
   readonly log?: readonly string[]
-  readonly objects?: readonly string[]
+  readonly objects?: readonly (string | RegExp)[]
   readonly reports?: number
   readonly exported?: Readonly<Record<string, string>>
   readonly batch?: number
@@ -46,6 +49,18 @@ const outcomes: Readonly<Record<string, Outcome>> = {
   },
   legacy: { status: 'SUCCEEDED' },
   matrix: { status: 'SUCCEEDED', log: ['version none'], batch: 4 },
+  graph: { status: 'SUCCEEDED', log: ['step none'], batch: 3 },
+  list: { status: 'SUCCEEDED', log: ['listed'], batch: 2 },
+  fanout: { status: 'SUCCEEDED', log: ['shard none'], batch: 3 },
+  secrets: { status: 'SUCCEEDED', log: ['color ***', 'both'], exported: { COLOR: 'blue' } },
+  cached: {
+    status: 'SUCCEEDED',
+    objects: [
+      /^cache\/cached\/[0-9a-f-]+\/deps-[0-9a-f]{64}\.zip$/,
+      'releases/cached/index.html',
+      'releases/cached/page.html',
+    ],
+  },
   'wrong-colon': {
     status: 'FAILED',
     failed: {
@@ -65,12 +80,20 @@ it.each(Object.entries(outcomes))('%s', async (name, expected) => {
   const s3 = drydock.client(S3Client)
   await s3.send(new CreateBucketCommand({ Bucket: 'artifacts' }))
   const secondary = text.includes('secondary-artifacts')
+  await drydock
+    .client(SSMClient)
+    .send(new PutParameterCommand({ Name: '/shop/color', Value: 'blue', Type: 'SecureString' }))
+  await drydock
+    .client(SecretsManagerClient)
+    .send(new CreateSecretCommand({ Name: 'shop/token', SecretString: '{"password":"hunter2"}' }))
   await project({
     name,
+    ...(text.includes('fallback-keys') ? { cache: { type: 'S3', location: 'artifacts/cache' } } : {}),
     buildspec: text,
     serviceRole: await drydock.role('fixtures', 'codebuild.amazonaws.com', [
       logsPolicy,
-      allow(['s3:PutObject', 'codebuild:*Report*', 'codebuild:BatchPut*']),
+      allow(['s3:PutObject', 's3:GetObject', 'codebuild:*Report*', 'codebuild:BatchPut*']),
+      allow(['ssm:GetParameters', 'secretsmanager:GetSecretValue', 's3:ListBucket']),
     ]),
     artifacts: { type: 'S3', location: 'artifacts', overrideArtifactName: text.includes('name: site-') },
     ...(secondary
@@ -85,9 +108,36 @@ it.each(Object.entries(outcomes))('%s', async (name, expected) => {
   )
   if (expected.log) expect(await logOf(build)).toEqual(expect.arrayContaining([...expected.log]))
   const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: 'artifacts' }))
-  expect(Contents.map(({ Key }) => Key)).toEqual(expected.objects ?? [])
+  const keys = (expected.objects ?? []).map((key) => (typeof key === 'string' ? key : expect.stringMatching(key)))
+  expect(Contents.map(({ Key }) => Key)).toEqual(keys)
   expect(build.reportArns ?? []).toHaveLength(expected.reports ?? 0)
   const exported = (build.exportedEnvironmentVariables ?? []).map((one) => [one.name, one.value])
   expect(Object.fromEntries(exported)).toEqual(expected.exported ?? {})
   if (expected.batch) expect(parseBatchspec(text, 100).tasks).toHaveLength(expected.batch)
+})
+
+it('every key of the reference is in one of them that is accepted', async () => {
+  const accepted = Object.entries(outcomes).filter(([, { failed }]) => !failed?.DOWNLOAD_SOURCE)
+  const keys = new Set<string>()
+  const collect = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    for (const [key, member] of Object.entries(value)) {
+      keys.add(key)
+      collect(member)
+    }
+  }
+  for (const [name] of accepted) collect(parse(await readFile(new URL(`${name}.yml`, folder), 'utf8')))
+  // All but debug-session, which is refused: "Build specification reference for CodeBuild" and "Batch build buildspec reference", CodeBuild user guide.
+  for (const key of [
+    ...['version', 'run-as', 'env', 'proxy', 'batch', 'phases', 'reports', 'artifacts', 'cache'],
+    ...['shell', 'variables', 'parameter-store', 'secrets-manager', 'exported-variables', 'git-credential-helper'],
+    ...['upload-artifacts', 'logs', 'install', 'pre_build', 'build', 'post_build'],
+    ...['on-failure', 'runtime-versions', 'commands', 'finally'],
+    ...['files', 'base-directory', 'discard-paths', 'file-format', 'name', 'exclude-paths', 'enable-symlinks'],
+    ...['s3-prefix', 'secondary-artifacts', 'key', 'fallback-keys', 'action', 'paths'],
+    ...['fast-fail', 'build-graph', 'build-list', 'build-matrix', 'build-fanout', 'parallelism', 'static', 'dynamic'],
+    ...['identifier', 'buildspec', 'depend-on', 'ignore-failure'],
+    ...['compute-type', 'image', 'type', 'privileged-mode'],
+  ])
+    expect(keys).toContain(key)
 })
