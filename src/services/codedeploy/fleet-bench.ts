@@ -27,7 +27,7 @@ import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts'
 import { ZipFile } from 'yazl'
 import { allow, type Story, type StoryOptions, story } from '../../../test/story.ts'
 import type { Door } from '../../compute/driver.ts'
-import { fakeCompute, fakeState } from '../../compute/fake.ts'
+import { type Behaviour, fakeCompute, fakeState } from '../../compute/fake.ts'
 import { systemClock } from '../../work/clock.ts'
 import { findHost, type Host } from './agent/host.ts'
 
@@ -62,8 +62,8 @@ const rm = (folder: string) => rmSync(folder, { recursive: true, force: true, ma
 
 export type Fleet = Awaited<ReturnType<typeof fleet>>
 
-/** A story with a bucket `bundles`, an application `app`, and instances that run the agent. */
-export const fleet = async (options: StoryOptions = {}) => {
+/** A story with a bucket `bundles`, an application `app`, and instances that run the agent; `builds`: what builds do. */
+export const fleet = async ({ builds = () => 0, ...options }: StoryOptions & { builds?: Behaviour } = {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'drydock-fleet-'))
   const world = fakeState()
   const agents = new Map<string, ChildProcess>()
@@ -101,7 +101,8 @@ export const fleet = async (options: StoryOptions = {}) => {
     clock: systemClock(),
     driver: (parts) => {
       door = parts.door
-      return fakeCompute(systemClock(), world, parts.endpoint).on('ec2-', async ({ id }, { stopping }) => {
+      const compute = fakeCompute(systemClock(), world, parts.endpoint).on('build-', builds)
+      return compute.on('ec2-', async ({ id }, { stopping }) => {
         const instanceId = id.slice('ec2-'.length)
         mkdirSync(rootOf(instanceId), { recursive: true })
         if (!agentless) startAgent(instanceId)
