@@ -47,25 +47,25 @@ export const gitCaller = async (ctx: Ctx, exchange: Exchange, urlPath: string): 
       'www-authenticate': 'Basic realm="AWS CodeCommit"',
     })
   const { host, region } = hostOf(exchange)
-  const wrong = new Refusal(403, 'The user name or the password is not valid, or it has expired.')
+  const wrong = () => new Refusal(403, 'The user name or the password is not valid, or it has expired.')
   const signature = readGitPassword(sent.password)
   const actAs = (principal: Ctx['principal']) =>
     exchange.actAs(principal, { account: principal.account || ctx.account, region: region ?? ctx.region })
   if (!signature) {
     const principal = await ctx.use(gitCredentials).verify(sent.userName, sent.password)
-    if (!principal) throw wrong
+    if (!principal) throw wrong()
     return actAs(principal)
   }
   const [accessKeyId = '', ...token] = sent.userName.split('%')
   const credential = await exchange.credential(accessKeyId, token.length > 0 ? token.join('%') : undefined)
-  if (!credential) throw wrong
+  if (!credential) throw wrong()
   const { secret, principal } = credential
   if (secret !== undefined) {
     const age = Math.abs(exchange.wallClock() - signedAt(signature))
     // git asks its helper with the remote's URL, which may end in a slash that its requests no longer have.
     const paths = [urlPath, `${urlPath}/`]
     const regions = [...new Set([region ?? ctx.region, ctx.region])]
-    if (!(age <= tolerance) || !verifyGit(signature, { secret, regions, host, paths })) throw wrong
+    if (!(age <= tolerance) || !verifyGit(signature, { secret, regions, host, paths })) throw wrong()
   }
   return actAs(principal)
 }

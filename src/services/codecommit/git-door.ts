@@ -7,10 +7,11 @@ import { createGunzip } from 'node:zlib'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { Exchange, Route } from '../../kernel/service.ts'
+import { answerReferences, readQuestion } from './git-answers.ts'
 import { gitCaller, Refusal } from './git-caller.ts'
 import {
   type Asked as AskedOfGit,
-  advertisement,
+  advertise,
   deny,
   type GitService,
   inTurn,
@@ -21,7 +22,8 @@ import {
   serve,
   takePush,
 } from './git-serving.ts'
-import { flush, PktLineError, type PushHead, pktLine, readLine, readPushHead } from './pkt-line.ts'
+import { flush, PktLineError, type PushHead, pktLine, readPushHead } from './pkt-line.ts'
+import { databaseOf } from './repositories.ts'
 
 type Asked = AskedOfGit & { readonly exchange: Exchange }
 
@@ -74,7 +76,7 @@ const serveGit = async (anyone: Ctx, exchange: Exchange): Promise<void> => {
   const visitor = { ctx, protocol: 'HTTP', audit: exchange.audit, version: versionOf(exchange) } as const
   const asked: Asked = { ...(await openRepository(visitor, service, name)), exchange }
   const answer = service === 'git-upload-pack' ? uploadPack : receivePack
-  await inTurn(() => (what === 'info/refs' ? advertise(asked, service) : answer(asked)))
+  await inTurn(() => (what === 'info/refs' ? introduce(asked, service) : answer(asked)))
 }
 
 /** The protocol version the client asks for, if it is one that git knows. */
@@ -83,8 +85,8 @@ const versionOf = ({ request }: Exchange): string | undefined => {
   return typeof header === 'string' && /^version=[0-2]$/.test(header) ? header : undefined
 }
 
-const advertise = async (asked: Asked, service: GitService): Promise<void> => {
-  const references = await advertisement(asked, service)
+const introduce = async (asked: Asked, service: GitService): Promise<void> => {
+  const references = await advertise(asked, service)
   const version2 = service === 'git-upload-pack' && asked.version === 'version=2'
   const { response } = asked.exchange
   response.writeHead(200, { 'content-type': `application/x-${service}-advertisement`, ...uncached })
@@ -117,9 +119,17 @@ const resultHead = (service: GitService) => ({ 'content-type': `application/x-${
 const uploadPack = async (asked: Asked): Promise<void> => {
   const { ctx, exchange } = asked
   expectType(exchange, 'git-upload-pack')
-  const { head, whole } = await readHead(bodyOf(exchange), (bytes) => readLine(bytes, 0))
-  const { child, ended, complaint } = serve(asked, 'git-upload-pack', '--stateless-rpc')
+  const { head, whole } = await readHead(bodyOf(exchange), readQuestion)
   const { response } = exchange
+  if (typeof head === 'object' && asked.version === 'version=2') {
+    const answer = await answerReferences(databaseOf(ctx, asked.repository.id), head)
+    if (answer) {
+      response.writeHead(200, resultHead('git-upload-pack'))
+      response.end(answer)
+      return
+    }
+  }
+  const { child, ended, complaint } = serve(asked, 'git-upload-pack', '--stateless-rpc')
   // A client that goes away takes its git with it.
   response.once('close', () => child.kill('SIGTERM'))
   pipeline(whole, child.stdin).catch(() => child.kill('SIGTERM'))
@@ -129,7 +139,7 @@ const uploadPack = async (asked: Asked): Promise<void> => {
   await pipeline(child.stdout, response, { end: false }).catch(() => child.kill('SIGTERM'))
   const code = await ended
   if (code !== 0) ctx.log.debug('git upload-pack ended with an error', { code, stderr: complaint() })
-  if (head?.payload?.toString('utf8').trim() !== 'command=ls-refs') await recordPull(asked)
+  if (typeof head !== 'object') await recordPull(asked)
   response.end()
 }
 

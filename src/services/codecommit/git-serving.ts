@@ -5,6 +5,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { Visit } from '../../kernel/service.ts'
 import { finish, type RunningGit, startGit } from './git.ts'
+import { advertisement } from './git-answers.ts'
 import { Refusal } from './git-caller.ts'
 import { isReferenceName, isRepositoryName } from './names.ts'
 import { type PushHead, readReport, refusal } from './pkt-line.ts'
@@ -36,11 +37,11 @@ export type Asked = Visitor & { readonly repository: Repository }
 /** What to serve to a visitor. Throws `Refusal`: 403 with IAM's sentence, which leaves a record, 404 for no repository. */
 export const openRepository = async (visitor: Visitor, service: GitService, name: string): Promise<Asked> => {
   const { ctx } = visitor
-  const notFound = new Refusal(404, `Repository ${name} does not exist in ${ctx.region}.`)
-  if (!isRepositoryName(name)) throw notFound
+  const notFound = () => new Refusal(404, `Repository ${name} does not exist in ${ctx.region}.`)
+  if (!isRepositoryName(name)) throw notFound()
   await authorize(visitor, service, name)
   const repository = await ctx.read((tx) => tx.get(Repository, name))
-  if (!repository) throw notFound
+  if (!repository) throw notFound()
   return { ...visitor, repository }
 }
 
@@ -78,13 +79,10 @@ export const serve = ({ ctx, repository, version }: Asked, service: GitService, 
   })
 
 /** What the repository has and can, as a client is told first. */
-export const advertisement = async (asked: Asked, service: GitService): Promise<Buffer> => {
-  const running = serve(asked, service, '--stateless-rpc', '--advertise-refs')
-  running.child.stdin.end()
-  const { code, stdout } = await finish(running)
-  if (code !== 0) throw new Error(`git ${service} --advertise-refs ended with ${code}`)
-  return stdout
-}
+export const advertise = (asked: Asked, service: GitService): Promise<Buffer> =>
+  advertisement(databaseOf(asked.ctx, asked.repository.id), service, asked.version, () =>
+    serve(asked, service, '--stateless-rpc', '--advertise-refs'),
+  )
 
 /**
  * Reads until `read` has found what it needs at the beginning; gives that, the bytes read so far, and the whole body again

@@ -1,7 +1,18 @@
-// A repository's objects and references, asked through the system's git. Pure of rows: every function takes the folder.
+// A repository's objects and references, from git's files where they stand open, from the system's git otherwise. Pure of
+// rows: every function takes the folder.
 
-import { rm } from 'node:fs/promises'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { git, runGit, zeroId } from './git.ts'
+import {
+  lookUpLoose,
+  type ObjectInfo,
+  type ObjectKind,
+  readLoose,
+  readReferenceFile,
+  readReferenceFiles,
+} from './git-files.ts'
+import { isObjectId, isReferenceName } from './names.ts'
 
 const at = (folder: string): string => `--git-dir=${folder}`
 
@@ -13,19 +24,36 @@ export const createDatabase = async (folder: string): Promise<void> => {
 /** What is not there is removed. */
 export const removeDatabase = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true })
 
-/** What a clone checks out. */
+/** What a clone checks out. Nobody but us writes it, so no lock is needed. */
 export const setHead = async (folder: string, branch: string): Promise<void> => {
-  await git([at(folder), 'symbolic-ref', '--', 'HEAD', `refs/heads/${branch}`])
+  const scratch = await mkdtemp(join(folder, 'head-'))
+  await writeFile(join(scratch, 'HEAD'), `ref: refs/heads/${branch}\n`)
+  await rename(join(scratch, 'HEAD'), join(folder, 'HEAD'))
+  await rm(scratch, { recursive: true, force: true })
 }
 
-export type ObjectKind = 'commit' | 'tree' | 'blob' | 'tag'
-export type ObjectInfo = { readonly id: string; readonly kind: ObjectKind; readonly size: number }
-
 const isKind = (text: string): text is ObjectKind => ['commit', 'tree', 'blob', 'tag'].includes(text)
+
+/** What an object id or a full reference stands for, and with `^{commit}` if it is one; `'unknown'` where only git can tell. */
+const lookUpInFiles = async (folder: string, revision: string): Promise<ObjectInfo | undefined | 'unknown'> => {
+  const name = revision.replace(/\^\{commit\}$/, '')
+  if (name.startsWith('refs/') && !isReferenceName(name)) return 'unknown'
+  const id = name.startsWith('refs/') ? await readReferenceFile(folder, name) : name
+  if (id === undefined) return undefined
+  const found = isObjectId(id) ? await lookUpLoose(folder, id.toLowerCase()) : undefined
+  return found && (name === revision || found.kind === 'commit') ? found : 'unknown'
+}
+
+/** As many are looked for file by file; one git knows more than that better. */
+const fewObjects = 8
 
 /** What each revision stands for, `undefined` where there is nothing. Revisions are object ids, full references, or either with `^{commit}` or `:path`. */
 export const lookUp = async (folder: string, revisions: readonly string[]): Promise<(ObjectInfo | undefined)[]> => {
   if (revisions.length === 0) return []
+  if (revisions.length <= fewObjects) {
+    const open = await Promise.all(revisions.map((revision) => lookUpInFiles(folder, revision)))
+    if (open.every((found) => found !== 'unknown')) return open
+  }
   const input = revisions.map((revision) => `${revision}\0`).join('')
   const output = await git([at(folder), 'cat-file', '--batch-check', '-z'], { input })
   let rest = output.toString('utf8')
@@ -40,12 +68,19 @@ export const lookUp = async (folder: string, revisions: readonly string[]): Prom
 }
 
 /** The object's bytes. The id must be a full one that is known to be there. */
-export const readObject = (folder: string, kind: ObjectKind, id: string): Promise<Buffer> =>
-  git([at(folder), 'cat-file', kind, id])
+export const readObject = async (folder: string, kind: ObjectKind, id: string): Promise<Buffer> => {
+  const found = await readLoose(folder, id)
+  return found?.kind === kind ? found.bytes : git([at(folder), 'cat-file', kind, id])
+}
 
 /** Several commits' bytes at once, `undefined` for ids that are no commit. */
 export const readCommits = async (folder: string, ids: readonly string[]): Promise<(Buffer | undefined)[]> => {
   if (ids.length === 0) return []
+  if (ids.length <= fewObjects) {
+    const open = await Promise.all(ids.map((id) => readLoose(folder, id)))
+    if (open.every((found) => found !== undefined))
+      return open.map(({ kind, bytes }) => (kind === 'commit' ? bytes : undefined))
+  }
   const output = await git([at(folder), 'cat-file', '--batch'], { input: ids.map((id) => `${id}\n`).join('') })
   const found: (Buffer | undefined)[] = []
   for (let offset = 0, index = 0; index < ids.length; index++) {
@@ -63,23 +98,14 @@ export const readCommits = async (folder: string, ids: readonly string[]): Promi
   return found
 }
 
-/** The commits that references stand for, by full name; only names that begin with `prefix`. */
-export const listReferences = async (folder: string, prefix: string): Promise<Map<string, string>> => {
-  const output = await git([at(folder), 'for-each-ref', '--format=%(objectname) %(refname)', '--', prefix])
-  return new Map(
-    output
-      .toString('utf8')
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => [line.slice(41), line.slice(0, 40)]),
+/** What references name, by full name; only names that begin with `prefix`. */
+export const listReferences = async (folder: string, prefix: string): Promise<Map<string, string>> =>
+  new Map(
+    [...(await readReferenceFiles(folder))].flatMap(([name, { id }]) => (name.startsWith(prefix) ? [[name, id]] : [])),
   )
-}
 
 /** The object a reference names (a tag object for annotated tags); `undefined` when there is no such reference. */
-export const readReference = async (folder: string, reference: string): Promise<string | undefined> => {
-  const { code, stdout } = await runGit([at(folder), 'show-ref', '--verify', '--hash', '--', reference])
-  return code === 0 ? stdout.toString('utf8').trim() : undefined
-}
+export const readReference = readReferenceFile
 
 /** Moves a reference if it still is at `from` (zeros: must not exist; `to` zeros: delete). Says whether it did. */
 export const moveReference = async (

@@ -8,7 +8,7 @@ import { zeroId } from './git.ts'
 import { Refusal } from './git-caller.ts'
 import {
   type Asked,
-  advertisement,
+  advertise,
   deny,
   type GitService,
   inTurn,
@@ -138,7 +138,7 @@ const watchWants = () => {
 
 const receivePack = async (asked: Asked, talk: Talk): Promise<Ending> => {
   const { channel } = talk
-  channel.write(await inTurn(() => advertisement(asked, 'git-receive-pack')))
+  channel.write(await inTurn(() => advertise(asked, 'git-receive-pack')))
   const { head: found, read, whole } = await readHead(listen(talk).chunks, readPushHead)
   // A client that finds nothing to push goes away, or says so.
   if (!found || found.head.commands.length === 0) return { code: 0 }
