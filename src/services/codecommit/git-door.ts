@@ -129,7 +129,7 @@ const uploadPack = async (asked: Asked): Promise<void> => {
       return
     }
   }
-  const { child, ended, complaint } = serve(asked, 'git-upload-pack', '--stateless-rpc')
+  const { child, ended, complaint } = serve(asked, 'git-upload-pack', {}, '--stateless-rpc')
   // A client that goes away takes its git with it.
   response.once('close', () => child.kill('SIGTERM'))
   pipeline(whole, child.stdin).catch(() => child.kill('SIGTERM'))

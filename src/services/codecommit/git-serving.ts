@@ -1,5 +1,6 @@
 // What git's clients are served with, by whichever door they come: git itself speaks, we say who may.
 
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
@@ -73,15 +74,22 @@ const authorize = async (visitor: Visitor, service: GitService, name: string, re
 const program = { 'git-upload-pack': ['upload-pack', '--strict'], 'git-receive-pack': ['receive-pack'] } as const
 
 /** Starts git for a client. `--stateless-rpc` among the options: for one answer to one question. */
-export const serve = ({ ctx, repository, version }: Asked, service: GitService, ...options: string[]): RunningGit =>
-  startGit([...program[service], ...options, '--', databaseOf(ctx, repository.id)], {
+export const serve = (
+  { ctx, repository, version }: Asked,
+  service: GitService,
+  { large = false }: { large?: boolean },
+  ...options: string[]
+): RunningGit => {
+  const settings = large ? ['-c', 'receive.unpackLimit=1'] : []
+  return startGit([...settings, ...program[service], ...options, '--', databaseOf(ctx, repository.id)], {
     env: version === undefined ? {} : { GIT_PROTOCOL: version },
   })
+}
 
 /** What the repository has and can, as a client is told first. */
 export const advertise = (asked: Asked, service: GitService): Promise<Buffer> =>
   advertisement(databaseOf(asked.ctx, asked.repository.id), service, asked.version, () =>
-    serve(asked, service, '--stateless-rpc', '--advertise-refs'),
+    serve(asked, service, {}, '--stateless-rpc', '--advertise-refs'),
   )
 
 /**
@@ -137,13 +145,35 @@ export const takePush = async (asked: Asked, head: PushHead, body: AsyncIterable
 
 /** Its report is kept back until the push is announced: what is acknowledged is never lost. */
 const receive = async (asked: Asked, body: AsyncIterable<Uint8Array>): Promise<Buffer> => {
-  const running = serve(asked, 'git-receive-pack', '--stateless-rpc')
+  const { large, whole } = await measure(body)
+  const running = serve(asked, 'git-receive-pack', { large }, '--stateless-rpc')
   // A push cut off on its way changes nothing: git is ended before it could take the pack for whole.
-  const feeding = pipeline(body, running.child.stdin).catch(() => running.child.kill('SIGTERM'))
+  const feeding = pipeline(whole, running.child.stdin).catch(() => running.child.kill('SIGTERM'))
   const { stdout, code, stderr } = await finish(running)
   await feeding
   if (code !== 0) asked.ctx.log.debug('git receive-pack ended with an error', { code, stderr })
   return stdout
+}
+
+/** From this size on a pack stays one, however few its objects: making single files of them would take longest. Bytes. */
+const largePack = 1024 * 1024
+
+/** Whether a push is large, and all of it again. */
+const measure = async (body: AsyncIterable<Uint8Array>) => {
+  const chunks = body[Symbol.asyncIterator]()
+  const first: Uint8Array[] = []
+  let size = 0
+  while (size < largePack) {
+    const { done, value } = await chunks.next()
+    if (done) return { large: false, whole: Readable.from(first) }
+    first.push(value)
+    size += value.length
+  }
+  const whole = async function* () {
+    yield* first
+    yield* { [Symbol.asyncIterator]: () => chunks }
+  }
+  return { large: true, whole: whole() }
 }
 
 /** Quotas in CodeCommit, for one push. */

@@ -1,6 +1,6 @@
 // Git over SSH on a port of its own: IAM users sign in with the public keys they uploaded, and can do nothing but git.
 
-import { createHash } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { Connection, ServerChannel, Session } from 'ssh2'
 import type { House, PortDoor } from '../../kernel/service.ts'
@@ -22,7 +22,7 @@ export const sshDoor: PortDoor = {
   open: async (house) => {
     // Not imported above: whoever serves no SSH need not wait for it.
     const { default: ssh2 } = await import('ssh2')
-    const hostKey = house.secret('ssh-host-key', () => ssh2.utils.generateKeyPairSync('ed25519').private)
+    const hostKey = house.secret('ssh-host-key', newHostKey)
     const lines = new Map<string, Line>()
     const ssh = new ssh2.Server(
       { hostKeys: [hostKey], ident: 'AWSCodeCommit', keepaliveInterval: 30_000, keepaliveCountMax: 3 },
@@ -59,6 +59,10 @@ export const sshDoor: PortDoor = {
     }
   },
 }
+
+/** In the form that ssh2 reads. Its own generator now and then writes keys that it cannot read. */
+const newHostKey = (): string =>
+  generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'sec1', format: 'pem' }).toString()
 
 const fingerprint = (key: ReturnType<typeof import('ssh2').utils.parseKey>): string => {
   if (key instanceof Error || Array.isArray(key)) throw new Error('The SSH host key cannot be read.')

@@ -90,7 +90,7 @@ const listen = ({ channel, gone, drop }: Talk) => {
 
 const uploadPack = async (asked: Asked, talk: Talk): Promise<Ending> => {
   const { channel, gone } = talk
-  const { child, ended, complaint } = serve(asked, 'git-upload-pack')
+  const { child, ended, complaint } = serve(asked, 'git-upload-pack', {})
   const stop = () => child.kill('SIGTERM')
   gone.addEventListener('abort', stop)
   if (gone.aborted) stop()
