@@ -70,7 +70,7 @@ export const asks: Rows<string> = [
     rows: {
       'codecommit:CreateRepository': 'codecommit:CreateRepository kms:DescribeKey kms:GenerateDataKeyWithoutPlaintext',
       'codecommit:UpdateRepositoryEncryptionKey':
-        'codecommit:UpdateRepositoryEncryptionKey kms:DescribeKey kms:GenerateDataKeyWithoutPlaintext',
+        'codecommit:UpdateRepositoryEncryptionKey kms:Decrypt kms:DescribeKey kms:GenerateDataKeyWithoutPlaintext',
       'cloudtrail:UpdateEventDataStore': 'cloudtrail:UpdateEventDataStore kms:DescribeKey',
       'cloudtrail:UpdateTrail': 'cloudtrail:UpdateTrail kms:DescribeKey',
     },

@@ -126,6 +126,11 @@ export const makeWorld = async (
   await call('s3control', 'CreateAccessPoint', { AccountId: account, Name: 'door', Bucket: 'papers', Tags: tags })
 
   await call('codecommit', 'CreateRepository', { repositoryName: 'app', tags: { team: 'blue' } })
+  await call('codecommit', 'CreateRepository', {
+    repositoryName: 'sealed-before',
+    kmsKeyId: KeyId,
+    tags: { team: 'blue' },
+  })
   const commit = await call('codecommit', 'PutFile', {
     repositoryName: 'app',
     branchName: 'main',
@@ -426,6 +431,7 @@ export const makeWorld = async (
         commentId,
         inReplyTo: commentId,
         kmsKeyId: KeyId,
+        'UpdateRepositoryEncryptionKey.repositoryName': 'sealed-before',
         filePath: 'readme',
       },
       cloudwatch: {

@@ -51,6 +51,9 @@ export const readHunks = (output: string): DiffHunk[] => {
 /** Without a first blob everything is added. Raises the exceptions of blobs, InvalidMaxResultsException and InvalidContinuationTokenException. */
 export const GetBlobDifferences: Operation<'GetBlobDifferences'> = async (ctx, input) => {
   const { beforeBlobId, contextLines = 3, MaxResults: maxResults, NextToken: nextToken } = input
+  // AWS's published model does not know the operation, so nothing is required yet.
+  if (!input.repositoryName) throw fail('RepositoryNameRequiredException', 'A repository name is required.')
+  if (!input.afterBlobId) throw fail('BlobIdRequiredException', 'A blob ID is required.')
   const repository = await ctx.read((tx) => getRepository(tx, input.repositoryName))
   if (contextLines < 0 || contextLines > mostContext)
     throw fail('ValidationException', `contextLines must be between 0 and ${mostContext}.`)

@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { Visit } from '../../kernel/service.ts'
+import { openKey } from './encryption-key.ts'
 import { finish, type RunningGit, startGit } from './git.ts'
 import { advertisement } from './git-answers.ts'
 import { Refusal } from './git-caller.ts'
@@ -43,6 +44,9 @@ export const openRepository = async (visitor: Visitor, service: GitService, name
   await authorize(visitor, service, name)
   const repository = await ctx.read((tx) => tx.get(Repository, name))
   if (!repository) throw notFound()
+  await openKey(ctx, repository).catch((thrown) => {
+    throw thrown instanceof AwsError ? new Refusal(403, thrown.message) : thrown
+  })
   return { ...visitor, repository }
 }
 

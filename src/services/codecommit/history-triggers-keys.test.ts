@@ -1,8 +1,12 @@
 import {
   CodeCommitClient,
+  CreateBranchCommand,
   CreateCommitCommand,
+  CreatePullRequestCommand,
   CreateRepositoryCommand,
   DeleteRepositoryCommand,
+  GetFileCommand,
+  GetPullRequestCommand,
   GetRepositoryCommand,
   GetRepositoryTriggersCommand,
   ListFileCommitHistoryCommand,
@@ -12,7 +16,14 @@ import {
   TestRepositoryTriggersCommand,
   UpdateRepositoryEncryptionKeyCommand,
 } from '@aws-sdk/client-codecommit'
-import { CreateKeyCommand, DisableKeyCommand, KMSClient } from '@aws-sdk/client-kms'
+import { CreateServiceSpecificCredentialCommand, IAMClient } from '@aws-sdk/client-iam'
+import {
+  CreateKeyCommand,
+  DisableKeyCommand,
+  EnableKeyCommand,
+  KMSClient,
+  ScheduleKeyDeletionCommand,
+} from '@aws-sdk/client-kms'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { allow, type Story, story } from '../../../test/story.ts'
 
@@ -137,4 +148,77 @@ describe('keys of repositories', () => {
     )
     await codecommit.send(new DeleteRepositoryCommand({ repositoryName }))
   })
+
+  it('keep the contents shut for whom they do not let in', async () => {
+    const kms = drydock.client(KMSClient)
+    const { KeyMetadata } = await kms.send(new CreateKeyCommand({}))
+    const KeyId = KeyMetadata?.KeyId ?? ''
+    const repositoryName = 'locked'
+    await codecommit.send(new CreateRepositoryCommand({ repositoryName, kmsKeyId: KeyId }))
+    const put = (by: CodeCommitClient, parentCommitId?: string) =>
+      by.send(
+        new PutFileCommand({
+          repositoryName,
+          branchName: 'main',
+          filePath: 'f',
+          fileContent: Buffer.from('x'),
+          parentCommitId,
+        }),
+      )
+    const { commitId } = await put(codecommit)
+    const get = (by: CodeCommitClient) => by.send(new GetFileCommand({ repositoryName, filePath: 'f' }))
+    expect(Buffer.from((await get(codecommit)).fileContent ?? []).toString()).toBe('x')
+    const without = drydock.client(CodeCommitClient, await drydock.user('keyless', [allow('codecommit:*')]))
+    const withKey = drydock.client(
+      CodeCommitClient,
+      await drydock.user('keyed', [
+        allow('codecommit:*'),
+        allow('kms:Decrypt', '*', {
+          StringEquals: {
+            'kms:ViaService': 'codecommit.us-east-1.amazonaws.com',
+            'kms:EncryptionContextKeys': 'aws:codecommit:id',
+          },
+        }),
+      ]),
+    )
+    await expect(get(without)).rejects.toEqual(refused('EncryptionKeyAccessDeniedException'))
+    await expect(put(without, commitId)).rejects.toEqual(refused('EncryptionKeyAccessDeniedException'))
+    await get(withKey)
+    const { pullRequest } = await withKey
+      .send(new CreateBranchCommand({ repositoryName, branchName: 'topic', commitId: commitId ?? '' }))
+      .then(() =>
+        withKey.send(
+          new CreatePullRequestCommand({
+            title: 't',
+            targets: [{ repositoryName, sourceReference: 'topic', destinationReference: 'main' }],
+          }),
+        ),
+      )
+    const look = (by: CodeCommitClient) =>
+      by.send(new GetPullRequestCommand({ pullRequestId: pullRequest?.pullRequestId ?? '' }))
+    await look(withKey)
+    await expect(look(without)).rejects.toEqual(refused('EncryptionKeyAccessDeniedException'))
+    const http = await fetch(`${drydock.endpoint}/v1/repos/${repositoryName}/info/refs?service=git-upload-pack`, {
+      headers: { authorization: await gitAuthorization('gitter') },
+    })
+    expect([http.status, await http.text()]).toEqual([403, 'The encryption key could not be accessed.\n'])
+    await kms.send(new DisableKeyCommand({ KeyId }))
+    await expect(get(codecommit)).rejects.toEqual(refused('EncryptionKeyDisabledException'))
+    await kms.send(new EnableKeyCommand({ KeyId }))
+    await get(codecommit)
+    await kms.send(new ScheduleKeyDeletionCommand({ KeyId, PendingWindowInDays: 7 }))
+    await expect(get(codecommit)).rejects.toEqual(refused('EncryptionKeyUnavailableException'))
+    // What is told of a repository is not under its key, and it can always be deleted.
+    await codecommit.send(new GetRepositoryCommand({ repositoryName }))
+    await codecommit.send(new DeleteRepositoryCommand({ repositoryName }))
+  })
 })
+
+/** The Basic header of a new user with Git credentials, who may do everything with repositories and nothing with keys. */
+const gitAuthorization = async (UserName: string): Promise<string> => {
+  await drydock.user(UserName, [allow('codecommit:*')])
+  const { ServiceSpecificCredential: made } = await drydock
+    .client(IAMClient)
+    .send(new CreateServiceSpecificCredentialCommand({ UserName, ServiceName: 'codecommit.amazonaws.com' }))
+  return `Basic ${Buffer.from(`${made?.ServiceUserName}:${made?.ServicePassword}`).toString('base64')}`
+}

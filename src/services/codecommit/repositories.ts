@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { RepositoryMetadata } from '@aws-sdk/client-codecommit'
 import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
-import { keyFor } from './encryption-key.ts'
+import { encryptionOf } from './encryption-key.ts'
 import { isRepositoryName } from './names.ts'
 import { createDatabase, removeDatabase, setHead } from './object-database.ts'
 import { fail, type Operation } from './operation.ts'
@@ -19,8 +19,10 @@ export type Repository = {
   readonly created: string
   readonly modified: string
   readonly tags: Readonly<Record<string, string>>
-  /** ARN of the key the repository is said to be encrypted with. */
+  /** ARN of the key that lets callers in. */
   readonly kmsKeyId?: string
+  /** Under a customer's key: a data key that only KMS can open, in base 64. */
+  readonly dataKey?: string
 }
 
 export const Repository = table<Repository>('codecommit.repository', {
@@ -96,12 +98,20 @@ export const CreateRepository: Operation<'CreateRepository'> = async (ctx, input
   const id = ctx.newId()
   const taken = fail('RepositoryNameExistsException', `Repository named ${name} already exists`)
   if (await ctx.read((tx) => tx.get(Repository, name))) throw taken
-  const kmsKeyId = await keyFor(ctx, id, input.kmsKeyId)
+  const encryption = await encryptionOf(ctx, id, input.kmsKeyId)
   await createDatabase(databaseOf(ctx, id))
   const now = ctx.now().toISOString()
   const repository = await ctx.write(async (tx) => {
     if (await tx.get(Repository, name)) return undefined
-    const facts = { id, name, ...(description ? { description } : {}), created: now, modified: now, tags, kmsKeyId }
+    const facts = {
+      id,
+      name,
+      ...(description ? { description } : {}),
+      created: now,
+      modified: now,
+      tags,
+      ...encryption,
+    }
     return tx.put(Repository, facts)
   })
   if (!repository) {

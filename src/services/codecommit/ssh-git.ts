@@ -56,8 +56,11 @@ export const serveGitCommand = async (visitor: Visitor, { service, name }: GitCo
   }
 }
 
-/** How long a client may be silent while it is waited for, and nothing goes to it either. Milliseconds. */
-const longestPause = 60_000
+/**
+ * How long a client may be silent while it is waited for, and nothing goes to it either: git says what it will push, and
+ * only then begins to pack it. Milliseconds.
+ */
+const longestPause = 15 * 60_000
 
 /**
  * What a client sends, as it comes; fails when the client goes away before it has ended. `spoken`: something goes to the
