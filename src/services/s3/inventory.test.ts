@@ -26,11 +26,14 @@ import { type Story, story } from '../../../test/story.ts'
 let drydock: Story
 let s3: S3Client
 const Bucket = 'listed'
+/** For the story of Parquet: the other one tells of all that is in its bucket. */
+const Other = 'listed-too'
 beforeAll(async () => {
   drydock = await story()
   s3 = drydock.client(S3Client)
-  for (const name of [Bucket, 'reports']) await s3.send(new CreateBucketCommand({ Bucket: name }))
-  await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }))
+  for (const name of [Bucket, Other, 'reports']) await s3.send(new CreateBucketCommand({ Bucket: name }))
+  for (const name of [Bucket, Other])
+    await s3.send(new PutBucketVersioningCommand({ Bucket: name, VersioningConfiguration: { Status: 'Enabled' } }))
   const Policy = JSON.stringify({
     Version: '2012-10-17',
     Statement: [
@@ -40,7 +43,7 @@ beforeAll(async () => {
         Action: 's3:PutObject',
         Resource: 'arn:aws:s3:::reports/*',
         Condition: {
-          ArnLike: { 'aws:SourceArn': `arn:aws:s3:::${Bucket}` },
+          ArnLike: { 'aws:SourceArn': [Bucket, Other].map((name) => `arn:aws:s3:::${name}`) },
           StringEquals: { 'aws:SourceAccount': drydock.account, 's3:x-amz-acl': 'bucket-owner-full-control' },
         },
       },
@@ -59,8 +62,10 @@ const configuration = (Id: string, more: Partial<InventoryConfiguration> = {}): 
   Destination: { S3BucketDestination: { Bucket: 'arn:aws:s3:::reports', Format: 'CSV', Prefix: 'inv' } },
   ...more,
 })
-const put = (Id: string, more?: Partial<InventoryConfiguration>) =>
-  s3.send(new PutBucketInventoryConfigurationCommand({ Bucket, Id, InventoryConfiguration: configuration(Id, more) }))
+const put = (Id: string, more?: Partial<InventoryConfiguration>, of = Bucket) =>
+  s3.send(
+    new PutBucketInventoryConfigurationCommand({ Bucket: of, Id, InventoryConfiguration: configuration(Id, more) }),
+  )
 const bytesOf = async (Key: string) => {
   const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'reports', Key }))
   return Buffer.from((await Body?.transformToByteArray()) ?? [])
@@ -77,7 +82,7 @@ test('a report lists every version, in a file that a manifest names', async () =
   )
   const keys = Contents.map(({ Key = '' }) => Key)
   const manifestKey = keys.find((key) => key.endsWith('manifest.json')) ?? ''
-  expect(manifestKey).toMatch(/^inv\/listed\/daily\/2026-11-\d\dT00-00Z\/manifest\.json$/)
+  expect(manifestKey).toMatch(/^inv\/listed\/daily\/\d{4}-\d\d-\d\dT00-00Z\/manifest\.json$/)
   const text = await bytesOf(manifestKey)
   expect((await bytesOf(manifestKey.replace('.json', '.checksum'))).toString()).toBe(
     createHash('md5').update(text).digest('hex'),
@@ -123,7 +128,7 @@ test('configurations come back and go; formats that are not made are refused', a
 
 /** The rows of a report's files; keys are unique in the bucket. */
 const manifestOf = async (id: string) => {
-  const listed = await s3.send(new ListObjectsV2Command({ Bucket: 'reports', Prefix: `inv/${Bucket}/${id}/` }))
+  const listed = await s3.send(new ListObjectsV2Command({ Bucket: 'reports', Prefix: `inv/${Other}/${id}/` }))
   const key = listed.Contents?.map(({ Key = '' }) => Key).findLast((each) => each.endsWith('manifest.json')) ?? ''
   return JSON.parse((await bytesOf(key)).toString()) as {
     files: { key: string }[]
@@ -145,7 +150,7 @@ test('as Parquet, with every field there is, under a key of KMS that lets S3 use
         Resource: '*',
         Condition: {
           StringEquals: { 'aws:SourceAccount': drydock.account },
-          ArnLike: { 'aws:SourceArn': `arn:aws:s3:::${Bucket}` },
+          ArnLike: { 'aws:SourceArn': `arn:aws:s3:::${Other}` },
         },
       },
     ],
@@ -153,7 +158,7 @@ test('as Parquet, with every field there is, under a key of KMS that lets S3 use
   const { KeyMetadata } = await kms.send(new CreateKeyCommand({ Policy }))
   await s3.send(
     new PutBucketLifecycleConfigurationCommand({
-      Bucket,
+      Bucket: Other,
       LifecycleConfiguration: {
         Rules: [{ ID: 'old', Status: 'Enabled', Filter: { Prefix: 'parquet/' }, Expiration: { Days: 400 } }],
       },
@@ -161,21 +166,27 @@ test('as Parquet, with every field there is, under a key of KMS that lets S3 use
   )
   const Key = 'parquet/ü 1'
   const StorageClass = 'INTELLIGENT_TIERING'
-  const { VersionId } = await s3.send(new PutObjectCommand({ Bucket, Key, Body: Buffer.alloc(200_000), StorageClass }))
-  const { LastModified } = await s3.send(new HeadObjectCommand({ Bucket, Key }))
+  const { VersionId } = await s3.send(
+    new PutObjectCommand({ Bucket: Other, Key, Body: Buffer.alloc(200_000), StorageClass }),
+  )
+  const { LastModified } = await s3.send(new HeadObjectCommand({ Bucket: Other, Key }))
   const OptionalFields = Object.values(InventoryOptionalField).filter((name) => !/EventHold|ReferenceDate/.test(name))
-  await put('whole', {
-    OptionalFields,
-    Filter: { Prefix: 'parquet/' },
-    Destination: {
-      S3BucketDestination: {
-        Bucket: 'arn:aws:s3:::reports',
-        Format: 'Parquet',
-        Prefix: 'inv',
-        Encryption: { SSEKMS: { KeyId: KeyMetadata?.Arn } },
+  await put(
+    'whole',
+    {
+      OptionalFields,
+      Filter: { Prefix: 'parquet/' },
+      Destination: {
+        S3BucketDestination: {
+          Bucket: 'arn:aws:s3:::reports',
+          Format: 'Parquet',
+          Prefix: 'inv',
+          Encryption: { SSEKMS: { KeyId: KeyMetadata?.Arn } },
+        },
       },
     },
-  })
+    Other,
+  )
   await drydock.advance({ days: 40 })
   const manifest = await manifestOf('whole')
   expect(manifest.fileFormat).toBe('Parquet')
@@ -195,7 +206,7 @@ test('as Parquet, with every field there is, under a key of KMS that lets S3 use
   })
   const { object_access_control_list: list, ...values } = row ?? {}
   expect(values).toMatchObject({
-    bucket: Bucket,
+    bucket: Other,
     key: Key,
     version_id: VersionId,
     is_latest: true,
