@@ -7,13 +7,14 @@ import { calls } from './calls.ts'
 import { attempt, type Figure, isMissing, type Missing, met, shown } from './figure.ts'
 import { growth } from './growth.ts'
 import { idle } from './idle.ts'
+import { objectGrowth } from './object-growth.ts'
 import { objects } from './objects.ts'
 import { policies } from './policies.ts'
 import { bare, drydock, moto, type Program } from './programs.ts'
 import { starting } from './starting.ts'
 import { work } from './work.ts'
 
-// `npm run bench [-- --full] [-- --only calls,objects,policies,start,work,idle,growth] [-- --peer NAME=URL] [-- --no-moto]`:
+// `npm run bench [-- --full] [-- --only calls,objects,policies,start,work,idle,growth,object-growth] [-- --peer NAME=URL] [-- --no-moto]`:
 // measures Drydock against its peers and against what Node and this machine can do, prints a table, writes JSON.
 
 const { values: options } = parseArgs({
@@ -81,6 +82,7 @@ await part('policies', policies)
 await part('work', work)
 await part('idle', () => idle(options.full ? 100_000 : 10_000))
 await part('growth', () => growth(options.full ? [100, 10_000, 1_000_000] : [100, 10_000]))
+await part('object-growth', () => objectGrowth(options.full ? [10_000, 1_000_000] : [1_000, 10_000]))
 
 const aimOf = ({ aim }: Figure): string =>
   aim ? ('atLeast' in aim ? `≥ ${shown(aim.atLeast)}` : `≤ ${shown(aim.atMost)}`) : ''

@@ -15,6 +15,7 @@ import {
   PutUserPolicyCommand,
 } from '@aws-sdk/client-iam'
 import {
+  AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateBucketCommand,
   CreateMultipartUploadCommand,
@@ -41,7 +42,9 @@ const bytesOf = (number: number, size: number): Uint8Array => {
 export const objects = (): Actor => {
   const book = ledger<string>()
   const put = async ({ aws, random, next }: World, Key: string) => {
-    const Body = bytesOf(next(), random.chance(0.5) ? random.below(2_000) : 20_000 + random.below(400_000))
+    const last = bytesOf(next(), random.chance(0.5) ? random.below(2_000) : 20_000 + random.below(400_000))
+    const pieces = random.chance(0.1) ? [bytesOf(next(), 5 * 1024 ** 2), last] : [last]
+    const Body = Buffer.concat(pieces)
     book.maybe(Key, sha(Body), 'absent')
     // Under S3's own key, a KMS key, or a bucket key, whose row is younger than the objects that need it.
     const mode = random.chance(0.5)
@@ -50,15 +53,17 @@ export const objects = (): Actor => {
     if (random.chance(0.3)) {
       const upload = await certain(aws.s3.send(new CreateMultipartUploadCommand({ Bucket, Key, ...mode })))
       if (!upload) return
-      const { UploadId } = upload.value
-      const part = await certain(aws.s3.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber: 1, Body })))
-      if (!part) return
-      const Parts = [{ PartNumber: 1, ETag: part.value.ETag }]
-      if (
-        await certain(
-          aws.s3.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts } })),
-        )
-      )
+      const place = { Bucket, Key, UploadId: upload.value.UploadId }
+      const Parts: { PartNumber: number; ETag: string | undefined }[] = []
+      for (const bytes of pieces) {
+        const PartNumber = Parts.length + 1
+        const part = await certain(aws.s3.send(new UploadPartCommand({ ...place, PartNumber, Body: bytes })))
+        if (!part) return
+        Parts.push({ PartNumber, ETag: part.value.ETag })
+      }
+      // What is given up leaves nothing, and is looked for with all other bytes that belong to nobody.
+      if (random.chance(0.2)) await certain(aws.s3.send(new AbortMultipartUploadCommand(place)))
+      else if (await certain(aws.s3.send(new CompleteMultipartUploadCommand({ ...place, MultipartUpload: { Parts } }))))
         book.surely(Key, sha(Body))
     } else if (await certain(aws.s3.send(new PutObjectCommand({ Bucket, Key, Body, ...mode }))))
       book.surely(Key, sha(Body))
