@@ -3,6 +3,7 @@ import { notImplemented } from '../../kernel/errors.ts'
 import { Bucket, type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
 import { type Found, find, missing } from './object.ts'
 import { fail, malformedXml, type Operation } from './operation.ts'
+import { replicatingChange } from './replication.ts'
 import { present, requestKeys } from './request-keys.ts'
 import { type Lock, lockDenied, maySet, type Retention } from './retention.ts'
 import { type ObjectRecord, replaceVersion } from './versions.ts'
@@ -72,7 +73,10 @@ const relock = async (ctx: Ctx, input: Addressed, to: (record: ObjectRecord) => 
   const found = await ctx.write(async (tx) => {
     const found = await find(ctx, tx, input)
     requireLock(found.bucket)
-    if (found.record) await replaceVersion(tx, { ...found.record, lock: to(found.record) })
+    if (!found.record) return found
+    const relocked = { ...found.record, lock: to(found.record) }
+    await replaceVersion(tx, relocked)
+    await replicatingChange(tx, found.bucket, relocked)
     return found
   })
   await locked(ctx, found, input)

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
+import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms'
 import {
   CreateBucketCommand,
   type CreateBucketCommandInput,
@@ -8,11 +10,15 @@ import {
   GetObjectCommand,
   GetObjectTaggingCommand,
   HeadObjectCommand,
+  ListBucketsCommand,
   ListObjectVersionsCommand,
   PutBucketPolicyCommand,
   PutBucketReplicationCommand,
   PutBucketVersioningCommand,
+  PutObjectAclCommand,
   PutObjectCommand,
+  PutObjectLegalHoldCommand,
+  PutObjectRetentionCommand,
   PutObjectTaggingCommand,
   type ReplicationRule,
   S3Client,
@@ -177,6 +183,106 @@ test('to another account both sides must allow; ownership may be handed over', a
   expect(await Body?.transformToString()).toBe('handed')
   expect(StorageClass).toBe('STANDARD_IA')
   expect((await other.send(new GetObjectAclCommand({ Bucket: to, Key: 'handed' }))).Grants).toHaveLength(1)
+})
+
+test('objects under KMS keys go where rules ask for them, under the role’s rights on both keys', async () => {
+  const [from, to, plain] = [await make('sealed'), await make('sealed-to'), await make('not-sealed-to')]
+  const kms = drydock.client(KMSClient)
+  const key = async () => (await kms.send(new CreateKeyCommand({}))).KeyMetadata?.Arn ?? ''
+  const [ours, theirs] = [await key(), await key()]
+  const selected = rule(to, {
+    ID: 'sealed',
+    SourceSelectionCriteria: { SseKmsEncryptedObjects: { Status: 'Enabled' } },
+    Destination: { Bucket: `arn:aws:s3:::${to}`, EncryptionConfiguration: { ReplicaKmsKeyID: theirs } },
+  })
+  await replicate(from, selected, rule(plain, { ID: 'plain', Priority: 2 }))
+  const sealed = (Key: string, ServerSideEncryption: 'aws:kms' | 'aws:kms:dsse' = 'aws:kms') =>
+    s3.send(new PutObjectCommand({ Bucket: from, Key, Body: Key, ServerSideEncryption, SSEKMSKeyId: ours }))
+  await sealed('denied')
+  await drydock.settled()
+  expect(await status(from, 'denied')).toBe('FAILED')
+  const iam = drydock.client(IAMClient)
+  const grant = (...statements: object[]) =>
+    iam.send(
+      new PutRolePolicyCommand({
+        RoleName: 'replicator',
+        PolicyName: 'keys',
+        PolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: statements }),
+      }),
+    )
+  const decrypt = { Effect: 'Allow', Action: 'kms:Decrypt', Resource: ours }
+  await grant(decrypt)
+  await sealed('half')
+  await drydock.settled()
+  expect(await status(from, 'half')).toBe('FAILED')
+  await grant(decrypt, { Effect: 'Allow', Action: ['kms:Encrypt', 'kms:GenerateDataKey'], Resource: theirs })
+  await sealed('k')
+  await sealed('twice', 'aws:kms:dsse')
+  await put(from, 'open')
+  await drydock.settled()
+  for (const [Key, mode] of [
+    ['k', 'aws:kms'],
+    ['twice', 'aws:kms:dsse'],
+  ] as const) {
+    expect(await status(from, Key)).toBe('COMPLETED')
+    const replica = await s3.send(new GetObjectCommand({ Bucket: to, Key }))
+    expect(replica).toMatchObject({ ServerSideEncryption: mode, SSEKMSKeyId: theirs, ReplicationStatus: 'REPLICA' })
+    expect(await replica.Body?.transformToString()).toBe(Key)
+  }
+  // A rule that does not ask for them passes them by; what is under S3's own key goes by either.
+  expect((await versions(plain))[0]).toHaveLength(1)
+  expect(await (await s3.send(new GetObjectCommand({ Bucket: plain, Key: 'open' }))).Body?.transformToString()).toBe(
+    'open',
+  )
+  await iam.send(new DeleteRolePolicyCommand({ RoleName: 'replicator', PolicyName: 'keys' }))
+})
+
+test('lists and locks follow their objects; a lock needs its own rights, and is not loosened from afar', async () => {
+  const lockable = { ObjectLockEnabledForBucket: true, ObjectOwnership: 'ObjectWriter' } as const
+  const [from, to] = [await make('locked', s3, lockable), await make('locked-to', s3, lockable)]
+  await replicate(from, rule(to))
+  const [here, there] = [
+    { Bucket: from, Key: 'k' },
+    { Bucket: to, Key: 'k' },
+  ]
+  await put(from, 'k')
+  const { Owner } = await other.send(new ListBucketsCommand({}))
+  await s3.send(new PutObjectAclCommand({ ...here, GrantRead: `id="${Owner?.ID}"` }))
+  await drydock.settled()
+  expect((await s3.send(new GetObjectAclCommand(there))).Grants).toMatchObject([
+    { Grantee: { ID: Owner?.ID }, Permission: 'READ' },
+  ])
+  const hold = (Status: 'ON' | 'OFF') => s3.send(new PutObjectLegalHoldCommand({ ...here, LegalHold: { Status } }))
+  await hold('ON')
+  await drydock.settled()
+  expect(await status(from, 'k')).toBe('FAILED')
+
+  const iam = drydock.client(IAMClient)
+  const PolicyDocument = JSON.stringify(allow(['s3:GetObjectRetention', 's3:GetObjectLegalHold']))
+  await iam.send(new PutRolePolicyCommand({ RoleName: 'replicator', PolicyName: 'locks', PolicyDocument }))
+  await hold('ON')
+  const retain = (days: number, where: object = here) =>
+    s3.send(
+      new PutObjectRetentionCommand({
+        ...here,
+        ...where,
+        Retention: {
+          Mode: 'COMPLIANCE',
+          RetainUntilDate: new Date(drydock.clock.now().getTime() + days * 86_400_000),
+        },
+      }),
+    )
+  await retain(1)
+  await drydock.settled()
+  expect(await status(from, 'k')).toBe('COMPLETED')
+  const replica = await s3.send(new HeadObjectCommand(there))
+  expect(replica).toMatchObject({ ObjectLockLegalHoldStatus: 'ON', ObjectLockMode: 'COMPLIANCE' })
+  await retain(9, there)
+  await retain(2)
+  await drydock.settled()
+  const { ObjectLockRetainUntilDate: until } = await s3.send(new HeadObjectCommand(there))
+  expect(until?.getTime()).toBeGreaterThan(drydock.clock.now().getTime() + 8 * 86_400_000)
+  await iam.send(new DeleteRolePolicyCommand({ RoleName: 'replicator', PolicyName: 'locks' }))
 })
 
 test('a configuration comes back; who puts it must pass the role; versioning stays', async () => {

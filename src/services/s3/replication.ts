@@ -16,6 +16,7 @@ import {
   rulesFor,
   syncsReplicas,
 } from './replication-rules.ts'
+import { maySet } from './retention.ts'
 import { isArchived } from './storage-class.ts'
 import {
   findCurrent,
@@ -85,6 +86,7 @@ export const DeleteBucketReplication: Operation<'DeleteBucketReplication'> = (ct
   })
 
 const isKms = ({ encryption }: ObjectRecord): boolean => encryption !== undefined && 'kmsKey' in encryption
+const modeOf = ({ encryption }: ObjectRecord) => (encryption?.mode === 'aws:kms:dsse' ? 'aws:kms:dsse' : 'aws:kms')
 
 /** Under no rule go replicas themselves, what is archived, and here also what only a customer's key opens. */
 const isSource = (record: ObjectRecord): boolean =>
@@ -131,7 +133,7 @@ export const replicatingMarker = async (tx: WriteTx, bucket: BucketRecord, marke
     plan(tx, bucket, marker, rulesFor(document, { key: marker.key, marker: true, kms: false }))
 }
 
-/** Has a change of an object's tags or list replicated: to where the object went, or back from a replica where rules say so. */
+/** Has a change of an object's tags, list or lock replicated: to where the object went, or back from a replica where rules say so. */
 export const replicatingChange = async (tx: WriteTx, bucket: BucketRecord, record: ObjectRecord): Promise<void> => {
   const document = await replication.find(tx, bucket)
   if (!document || record.replication === undefined) return
@@ -162,7 +164,10 @@ type Job = {
   readonly rule: Rule
 }
 
-const authorizeObject = async ({ role, source, target, rule }: Job, { key, tags }: ObjectRecord): Promise<void> => {
+const authorizeObject = async (
+  { role, source, target, rule }: Job,
+  { key, tags, lock }: ObjectRecord,
+): Promise<void> => {
   const from = `${bucketArn(source.name)}/${key}`
   const to = `${bucketArn(target.name)}/${key}`
   await role.authorize('s3:GetReplicationConfiguration', bucketArn(source.name))
@@ -173,6 +178,10 @@ const authorizeObject = async ({ role, source, target, rule }: Job, { key, tags 
   if (tags?.length) {
     await role.authorize('s3:GetObjectVersionTagging', from)
     await role.authorize('s3:ReplicateTags', to)
+  }
+  if (lock && target.objectLock) {
+    await role.authorize('s3:GetObjectRetention', from)
+    await role.authorize('s3:GetObjectLegalHold', from)
   }
   if (rule.Destination?.AccessControlTranslation) await role.authorize('s3:ObjectOwnerOverrideToBucketOwner', to)
 }
@@ -194,7 +203,7 @@ const sendObject = async (job: Job, record: ObjectRecord): Promise<void> => {
   if (there && !there.marker) return sendChange(job, record, there)
   const loaded = await ctx.read((tx) => load(tx, record.content, record.size))
   const asked: Pick<Input<'PutObject'>, 'ServerSideEncryption' | 'SSEKMSKeyId'> = isKms(record)
-    ? { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: rule.Destination?.EncryptionConfiguration?.ReplicaKmsKeyID }
+    ? { ServerSideEncryption: modeOf(record), SSEKMSKeyId: rule.Destination?.EncryptionConfiguration?.ReplicaKmsKeyID }
     : {}
   const made = await newKey(ctx, target, record.key, asked)
   const key = await openKey(ctx, record, {})
@@ -229,13 +238,20 @@ const sendObject = async (job: Job, record: ObjectRecord): Promise<void> => {
   }
 }
 
-/** The replica is there: what may have changed since is its tags and list. */
+/** The replica is there: what may have changed since is its tags, list and lock, which no source loosens. */
 const sendChange = async (job: Job, record: ObjectRecord, there: ObjectRecord): Promise<void> => {
   await job.ctx.write(async (tx) => {
     const present = await findVersion(tx, job.target.name, there.key, there.versionId)
     if (!present || present.marker) return
     const { tags: _, acl: __, owner: ___, ...rest } = present
-    await replaceVersion(tx, { ...rest, ...(record.tags ? { tags: record.tags } : {}), ...ownedIn(job, record) })
+    const now = job.ctx.now().getTime()
+    const mayLock = maySet(present.lock?.retention, record.lock?.retention, { now, bypass: true })
+    await replaceVersion(tx, {
+      ...rest,
+      ...(record.tags ? { tags: record.tags } : {}),
+      ...(record.lock && job.target.objectLock && mayLock ? { lock: record.lock } : {}),
+      ...ownedIn(job, record),
+    })
   })
 }
 
