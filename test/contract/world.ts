@@ -611,6 +611,7 @@ export const makeWorld = async (
         Name: '/app/one',
         Names: '/app/one',
         Path: '/app',
+        ResourceArn: `arn:aws:ssm:us-east-1:${account}:parameter/app/one`,
         ResourceId: '/app/one',
         ResourceType: 'Parameter',
       },

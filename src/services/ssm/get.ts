@@ -3,9 +3,10 @@ import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { matchesFilters, parseFilters } from './filters.ts'
-import { fail, invalid, type Operation } from './operation.ts'
+import { invalid, type Operation } from './operation.ts'
 import { pageOf } from './page.ts'
 import {
+  addressOf,
   findByArn,
   findParameter,
   getParameter,
@@ -26,6 +27,8 @@ import { referenced, referencePrefix } from './reference.ts'
 import { revealed } from './secure-string.ts'
 
 const read = async (ctx: Ctx, given: string, decrypt: boolean | undefined): Promise<WireParameter> => {
+  const shared = addressOf(ctx, given)
+  if (shared && shared.place.account !== ctx.account) return readShared(ctx, shared, given, decrypt)
   const { name, selector } = parseName(ctx, given)
   if (name.startsWith(referencePrefix)) return referenced(ctx, name, selector, decrypt)
   const known = name.startsWith('/aws/service/') ? publicParameters(ctx).find((one) => one.name === name) : undefined
@@ -35,7 +38,24 @@ const read = async (ctx: Ctx, given: string, decrypt: boolean | undefined): Prom
     return selected(tx, parameter, selector)
   }
   const version = known?.version ?? (await ctx.read(own))
-  return toParameter(ctx, name, version, await revealed(ctx, parameterArn(ctx, name), version, decrypt), selector)
+  const arn = parameterArn(ctx, name)
+  return toParameter(name, arn, version, await revealed(ctx, arn, version, decrypt), selector)
+}
+
+/** What another account shares is known by its ARN alone; a secret is decrypted with the caller's rights on its owner's key. */
+const readShared = async (
+  ctx: Ctx,
+  { place, name, selector }: NonNullable<ReturnType<typeof addressOf>>,
+  given: string,
+  decrypt: boolean | undefined,
+): Promise<WireParameter> => {
+  const arn = selector === undefined ? given : given.slice(0, -(selector.length + 1))
+  const version = await ctx.read(async (tx) => {
+    const parameter = await findByArn(ctx, tx, arn)
+    if (!parameter) throw notFound(name)
+    return selected(tx, parameter, selector, place)
+  })
+  return toParameter(arn, arn, version, await revealed(ctx, arn, version, decrypt), selector)
 }
 
 export const GetParameter: Operation<'GetParameter'> = async (ctx, { Name, WithDecryption }) => ({
@@ -85,8 +105,8 @@ export const GetParametersByPath: Operation<'GetParametersByPath'> = async (ctx,
   const { items, next } = pageOf(below, input, 10, ({ name }) => name)
   const Parameters: WireParameter[] = []
   for (const { name, version, selector } of items) {
-    const value = await revealed(ctx, parameterArn(ctx, name), version, WithDecryption)
-    Parameters.push(toParameter(ctx, name, version, value, selector))
+    const arn = parameterArn(ctx, name)
+    Parameters.push(toParameter(name, arn, version, await revealed(ctx, arn, version, WithDecryption), selector))
   }
   return { Parameters, ...next }
 }
@@ -125,17 +145,25 @@ const facts = (name: string, version: Version) => ({
 
 /** Every version, oldest first, each with its labels. */
 export const GetParameterHistory: Operation<'GetParameterHistory'> = async (ctx, input) => {
-  const { name } = parseName(ctx, input.Name)
-  const { labels, versions } = await ctx.read(async (tx) => ({
-    labels: Object.entries((await getParameter(tx, name)).labels),
-    versions: await versionsOf(tx, name),
-  }))
+  const shared = addressOf(ctx, input.Name)
+  const { name, arn, labels, versions } = await ctx.read(async (tx) => {
+    const theirs = shared && shared.place.account !== ctx.account
+    const own = theirs ? input.Name : parseName(ctx, input.Name).name
+    const parameter = theirs ? await findByArn(ctx, tx, own) : await getParameter(tx, own)
+    if (!parameter) throw notFound(own)
+    return {
+      name: own,
+      arn: theirs ? own : parameterArn(ctx, own),
+      labels: Object.entries(parameter.labels),
+      versions: await versionsOf(tx, parameter.name, theirs ? shared.place : undefined),
+    }
+  })
   const { items, next } = pageOf(versions, input, 50, ({ version }) => String(version).padStart(12, '0'))
   const Parameters = []
   for (const version of items)
     Parameters.push({
       ...facts(name, version),
-      Value: await revealed(ctx, parameterArn(ctx, name), version, input.WithDecryption),
+      Value: await revealed(ctx, arn, version, input.WithDecryption),
       Labels: labels.filter(([, of]) => of === version.version).map(([label]) => label),
     })
   return { Parameters, ...next }
@@ -145,7 +173,8 @@ export const GetParameterHistory: Operation<'GetParameterHistory'> = async (ctx,
 export const DescribeParameters: Operation<'DescribeParameters'> = async (ctx, input) => {
   if (input.Filters?.length && input.ParameterFilters?.length)
     throw invalid('You can use either Filters or ParameterFilters in a single request.')
-  if (input.Shared) throw fail('InvalidFilterValue', 'Parameters shared by other accounts are not here.')
+  // Only what Resource Access Manager shares, which a policy alone does not do ("PutResourcePolicy", API reference).
+  if (input.Shared) return { Parameters: [] }
   const older = input.Filters?.map(({ Key, Values }) => ({ Key, Values }))
   const filters = parseFilters(input.ParameterFilters ?? older)
   const all = await ctx.read((tx) => tx.list(Parameter))

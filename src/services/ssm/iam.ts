@@ -3,12 +3,17 @@ import type { AccessRule, AccessRules } from '../../kernel/service.ts'
 import { machines } from '../capabilities.ts'
 import { instanceArn } from './command.ts'
 import type { Input, NS } from './operation.ts'
-import { findByArn, parameterArn, parseName } from './parameter.ts'
+import { addressOf, findByArn, parameterArn, parseName } from './parameter.ts'
 import { targetsOf } from './send-command.ts'
+import { sharedPolicy } from './sharing.ts'
 
 // "Actions, resources, and condition keys for AWS Systems Manager", service authorization reference.
 
-const arnOf = (ctx: Ctx, given: string): string => parameterArn(ctx, parseName(ctx, given).name)
+const arnOf = (ctx: Ctx, given: string): string => {
+  const { place, selector } = addressOf(ctx, given) ?? {}
+  if (place === undefined || place.account === ctx.account) return parameterArn(ctx, parseName(ctx, given).name)
+  return selector === undefined ? given : given.slice(0, -(selector.length + 1))
+}
 
 const onName: AccessRule<{ Name: string }> = ({ Name }, ctx) => ({ resources: [arnOf(ctx, Name)] })
 const onNames: AccessRule<{ Names: string[] }> = ({ Names }, ctx) => ({
@@ -18,6 +23,7 @@ const onTagged: AccessRule<{ ResourceType: string; ResourceId: string }> = ({ Re
   resources: ResourceType === 'Parameter' ? [arnOf(ctx, ResourceId)] : ['*'],
 })
 
+const onResource: AccessRule<{ ResourceArn: string }> = ({ ResourceArn }) => ({ resources: [ResourceArn] })
 const anything = () => ({ resources: ['*'] })
 
 /** Run Command is allowed on the document, on each machine, and on the bucket that the output goes to. */
@@ -62,6 +68,7 @@ export const access: AccessRules<NS> = {
     ...{ CancelCommand: anything, ListCommands: anything, ListCommandInvocations: anything },
     ...{ GetCommandInvocation: anything, DescribeInstanceInformation: anything },
     DescribeParameters: (_, ctx) => ({ resources: [ctx.arn('*')] }),
+    ...{ PutResourcePolicy: onResource, GetResourcePolicies: onResource, DeleteResourcePolicy: onResource },
     ...{ AddTagsToResource: onTagged, RemoveTagsFromResource: onTagged, ListTagsForResource: onTagged },
   },
   // AWS's public parameters are every account's.
@@ -69,7 +76,7 @@ export const access: AccessRules<NS> = {
     // And so are its documents.
     arn.includes(':parameter/aws/service/') || /^arn:aws:ssm:[^:]*::document\//.test(arn)
       ? { account: ctx.principal.account }
-      : undefined,
+      : sharedPolicy(ctx, arn),
   resourceTags: async (ctx, arn) => {
     const instance = /^arn:aws:ec2:[^:]+:\d+:instance\/(.+)$/.exec(arn)?.[1]
     if (instance !== undefined) return (await ctx.use(machines).find(ctx.place, instance))?.tags

@@ -19,6 +19,7 @@ import { Parameter, ParameterVersion } from './parameter.ts'
 import { policies } from './policies.ts'
 import { LabelParameterVersion, PutParameter, UnlabelParameterVersion } from './put.ts'
 import { CancelCommand, SendCommand } from './send-command.ts'
+import { DeleteResourcePolicy, GetResourcePolicies, PutResourcePolicy } from './sharing.ts'
 import { AddTagsToResource, ListTagsForResource, RemoveTagsFromResource } from './tags.ts'
 
 /** Systems Manager: Parameter Store, and Run Command's shell scripts on EC2's machines. */
@@ -31,12 +32,16 @@ export const service = defineService<NS>()({
     ...{ SendCommand, CancelCommand, ListCommands, ListCommandInvocations, GetCommandInvocation },
     DescribeInstanceInformation,
     ...{ AddTagsToResource, RemoveTagsFromResource, ListTagsForResource },
+    ...{ PutResourcePolicy, GetResourcePolicies, DeleteResourcePolicy },
   },
   partial: {
     AddTagsToResource: 'Only parameters are here to be tagged.',
     RemoveTagsFromResource: 'Only parameters are here to be tagged.',
     ListTagsForResource: 'Only parameters are here to be tagged.',
-    DescribeParameters: 'Parameters that other accounts share are refused.',
+    DescribeParameters: 'Nothing is shared through Resource Access Manager, so with Shared there is none.',
+    PutResourcePolicy: 'On parameters only, not on OpsItem groups.',
+    GetResourcePolicies: 'On parameters only, not on OpsItem groups.',
+    DeleteResourcePolicy: 'On parameters only, not on OpsItem groups.',
     GetParameter: 'Of the public parameters those whose image this host stands for.',
     GetParameters: 'Of the public parameters those whose image this host stands for.',
     GetParametersByPath: 'Of the public parameters those whose image this host stands for.',

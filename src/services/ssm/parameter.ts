@@ -1,6 +1,6 @@
 import type { ParameterTier, ParameterType, Parameter as WireParameter } from '@aws-sdk/client-ssm'
 import type { Ctx } from '../../kernel/context.ts'
-import { type ReadTx, table } from '../../store/store.ts'
+import { type Place, type ReadTx, table } from '../../store/store.ts'
 import { fail } from './operation.ts'
 
 /** The value of a SecureString: its ciphertext under KMS; a larger one under a data key of its own. */
@@ -38,6 +38,8 @@ export type ParameterRecord = {
   /** Version by label. */
   readonly labels: Readonly<Record<string, number>>
   readonly tags: Readonly<Record<string, string>>
+  /** Policies by which other accounts read it, as given. */
+  readonly sharing?: readonly { readonly id: string; readonly text: string }[]
 }
 export const Parameter = table<ParameterRecord>('ssm.parameter', { scope: 'region', key: ({ name }) => name })
 
@@ -48,22 +50,35 @@ export const ParameterVersion = table<VersionRecord>('ssm.parameter-version', {
   key: ({ name, version }) => versionKey(name, version),
 })
 
-export const versionsOf = (tx: ReadTx, name: string): Promise<VersionRecord[]> =>
-  tx.list(ParameterVersion, { prefix: `${name}\n` })
-export const findVersion = (tx: ReadTx, name: string, version: number): Promise<VersionRecord | undefined> =>
-  tx.get(ParameterVersion, versionKey(name, version))
+export const versionsOf = (tx: ReadTx, name: string, at?: Place): Promise<VersionRecord[]> =>
+  tx.list(ParameterVersion, { prefix: `${name}\n` }, at)
+export const findVersion = (
+  tx: ReadTx,
+  name: string,
+  version: number,
+  at?: Place,
+): Promise<VersionRecord | undefined> => tx.get(ParameterVersion, versionKey(name, version), at)
 export const keyOfVersion = ({ name, version }: VersionRecord): string => versionKey(name, version)
 
 export const parameterArn = (ctx: Pick<Ctx, 'arn'>, name: string): string =>
   ctx.arn(`parameter${name.startsWith('/') ? '' : '/'}${name}`)
 
+type Address = { readonly place: Place; readonly name: string; readonly selector?: string }
+
+/** Where an ARN of this Region leads, in whichever account. The ARNs of `/a` and of `a` are the same: taken for a hierarchy's. */
+export const addressOf = ({ place: { region } }: Pick<Ctx, 'place'>, arn: string): Address | undefined => {
+  const [, where, account, name, selector] =
+    /^arn:aws:ssm:([\w-]+):(\d{12}):parameter(\/[^:]+)(?::(.*))?$/.exec(arn) ?? []
+  if (where !== region || account === undefined || name === undefined) return undefined
+  return { place: { account, region }, name, ...(selector === undefined ? {} : { selector }) }
+}
+
 /** A name as a request may give it: plain, as an ARN, with a version or label behind a colon. */
-export const parseName = (ctx: Pick<Ctx, 'arn'>, given: string): { name: string; selector?: string } => {
-  const own = ctx.arn('parameter/')
-  // The ARN of `/a` and of `a` are the same: whoever names a parameter by ARN means a hierarchy's.
-  const text = given.startsWith(own) ? `/${given.slice(own.length)}` : given
-  const at = text.indexOf(':')
-  return at < 0 ? { name: text } : { name: text.slice(0, at), selector: text.slice(at + 1) }
+export const parseName = (ctx: Pick<Ctx, 'place'>, given: string): { name: string; selector?: string } => {
+  const address = addressOf(ctx, given)
+  if (address?.place.account === ctx.place.account) return address
+  const at = given.indexOf(':')
+  return at < 0 ? { name: given } : { name: given.slice(0, at), selector: given.slice(at + 1) }
 }
 
 /** Raises ParameterNotFound. */
@@ -79,12 +94,13 @@ export const findParameter = (tx: ReadTx, name: string): Promise<ParameterRecord
 
 /** By an ARN, which does not tell `/a` from `a`. */
 export const findByArn = async (
-  ctx: Pick<Ctx, 'arn'>,
+  ctx: Pick<Ctx, 'place'>,
   tx: ReadTx,
   arn: string,
 ): Promise<ParameterRecord | undefined> => {
-  const { name } = parseName(ctx, arn)
-  return (await findParameter(tx, name)) ?? (await findParameter(tx, name.slice(1)))
+  const { name, place } = addressOf(ctx, arn) ?? {}
+  if (name === undefined) return undefined
+  return (await tx.get(Parameter, name, place)) ?? tx.get(Parameter, name.slice(1), place)
 }
 
 /** The version that a selector (a number or a label) names; the newest without one. Raises ParameterVersionNotFound. */
@@ -92,10 +108,11 @@ export const selected = async (
   tx: ReadTx,
   parameter: ParameterRecord,
   selector: string | undefined,
+  at?: Place,
 ): Promise<Version> => {
   if (selector === undefined) return parameter.current
   const number = /^\d+$/.test(selector) ? Number(selector) : parameter.labels[selector]
-  const found = number === undefined ? undefined : await findVersion(tx, parameter.name, number)
+  const found = number === undefined ? undefined : await findVersion(tx, parameter.name, number, at)
   if (!found) {
     const what = /^\d+$/.test(selector) ? 'version' : 'label'
     throw fail(
@@ -107,8 +124,8 @@ export const selected = async (
 }
 
 export const toParameter = (
-  ctx: Pick<Ctx, 'arn'>,
   name: string,
+  arn: string,
   version: Version,
   value: string,
   selector?: string,
@@ -119,7 +136,7 @@ export const toParameter = (
   Version: version.version,
   ...(selector === undefined ? {} : { Selector: `:${selector}` }),
   LastModifiedDate: new Date(version.modified),
-  ARN: parameterArn(ctx, name),
+  ARN: arn,
   DataType: version.dataType,
 })
 

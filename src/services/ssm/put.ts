@@ -179,6 +179,7 @@ export const PutParameter: Operation<'PutParameter'> = async (ctx, input) => {
         current: version,
         labels: latest?.labels ?? {},
         tags: latest?.tags ?? tags,
+        ...(latest?.sharing ? { sharing: latest.sharing } : {}),
       })
       tx.put(ParameterVersion, { ...version, name })
       wakeFor(ctx, tx, parameter)

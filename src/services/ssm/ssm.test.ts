@@ -245,3 +245,106 @@ test('a parameter of one part is found by its ARN, with and without a slash in i
   expect(await get(arn('plain'))).toMatchObject({ Value: 'one', ARN: arn('plain') })
   expect(await get(arn('slashed'))).toMatchObject({ Value: 'two', ARN: arn('slashed') })
 })
+
+describe('sharing with other accounts', () => {
+  const other = { accessKeyId: '111111111111', secretAccessKey: 'any' }
+  const owner = '000000000000'
+  const arn = (name: string) => `arn:aws:ssm:us-east-1:${owner}:parameter${name}`
+  const sharing = (ResourceArn: string, more: object = {}) => ({
+    ResourceArn,
+    Policy: JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [
+        {
+          Effect: 'Allow',
+          Principal: { AWS: '111111111111' },
+          Action: ['ssm:GetParameter', 'ssm:GetParameters'],
+          Resource: ResourceArn,
+          ...more,
+        },
+      ],
+    }),
+  })
+  const share = (ResourceArn: string, more: object = {}) =>
+    ssm.send(new sdk.PutResourcePolicyCommand(sharing(ResourceArn, more)))
+  let theirs: sdk.SSMClient
+  beforeEach(async () => {
+    await drydock.close()
+    drydock = await story({ config: { auth: 'trust' } })
+    ssm = drydock.client(sdk.SSMClient)
+    theirs = as(other)
+  })
+
+  test('a policy lets another account read by ARN, until it is taken back', async () => {
+    await put('/shared/url', 'one', { Tier: 'Advanced' })
+    await put('/shared/url', 'two', { Overwrite: true })
+    const where = arn('/shared/url')
+    await expect(get(where, false, theirs)).rejects.toMatchObject(refusal('AccessDeniedException'))
+    const { PolicyId = '', PolicyHash = '' } = await share(where)
+    expect(await get(where, false, theirs)).toMatchObject({ Value: 'two', ARN: where, Version: 2 })
+    expect(await get(`${where}:1`, false, theirs)).toMatchObject({ Value: 'one', ARN: where, Selector: ':1' })
+    const many = await theirs.send(new sdk.GetParametersCommand({ Names: [where] }))
+    expect(many.Parameters).toMatchObject([{ Value: 'two' }])
+    const history = () => theirs.send(new sdk.GetParameterHistoryCommand({ Name: where }))
+    await expect(history()).rejects.toMatchObject(refusal('AccessDeniedException'))
+    // Its name alone is a name of one's own account; and what is shared by a policy alone is not listed.
+    await expect(get('/shared/url', false, theirs)).rejects.toMatchObject(refusal('ParameterNotFound'))
+    expect((await theirs.send(new sdk.DescribeParametersCommand({ Shared: true }))).Parameters).toEqual([])
+
+    const wider = sharing(where, { Action: ['ssm:GetParameter', 'ssm:GetParameterHistory'] })
+    await expect(
+      ssm.send(new sdk.PutResourcePolicyCommand({ ...wider, PolicyId, PolicyHash: 'old' })),
+    ).rejects.toMatchObject(refusal('ResourcePolicyConflictException'))
+    const changed = await ssm.send(new sdk.PutResourcePolicyCommand({ ...wider, PolicyId, PolicyHash }))
+    expect(changed.PolicyId).toBe(PolicyId)
+    expect((await history()).Parameters).toMatchObject([{ Value: 'one' }, { Value: 'two' }])
+    const policies = () => ssm.send(new sdk.GetResourcePoliciesCommand({ ResourceArn: where }))
+    expect((await policies()).Policies).toEqual([{ PolicyId, PolicyHash: changed.PolicyHash, Policy: wider.Policy }])
+    await put('/shared/url', 'three', { Overwrite: true })
+    expect(await get(where, false, theirs)).toMatchObject({ Value: 'three' })
+    const remove = (id: string, hash?: string) =>
+      ssm.send(new sdk.DeleteResourcePolicyCommand({ ResourceArn: where, PolicyId: id, PolicyHash: hash ?? '' }))
+    await expect(remove('none')).rejects.toMatchObject(refusal('ResourcePolicyNotFoundException'))
+    await expect(remove(PolicyId, PolicyHash)).rejects.toMatchObject(refusal('ResourcePolicyConflictException'))
+    await remove(PolicyId, changed.PolicyHash)
+    expect((await policies()).Policies).toEqual([])
+    await expect(get(where, false, theirs)).rejects.toMatchObject(refusal('AccessDeniedException'))
+  })
+
+  test('a secret is shared with its key', async () => {
+    const kms = drydock.client(kmsSdk.KMSClient)
+    const { KeyMetadata } = await kms.send(new kmsSdk.CreateKeyCommand({}))
+    const KeyId = KeyMetadata?.Arn ?? ''
+    await put('/secret', 'hush', { Type: 'SecureString', KeyId, Tier: 'Advanced' })
+    await put('/default', 'hush', { Type: 'SecureString', Tier: 'Advanced' })
+    await share(arn('/secret'))
+    await expect(share(arn('/default'))).rejects.toMatchObject(refusal('ResourcePolicyInvalidParameterException'))
+    expect(await get(arn('/secret'), false, theirs)).toMatchObject({ Type: 'SecureString' })
+    await expect(get(arn('/secret'), true, theirs)).rejects.toMatchObject(
+      refusal('AccessDeniedException', 'kms:Decrypt'),
+    )
+    const statement = (AWS: string, Action: string) => ({ Effect: 'Allow', Principal: { AWS }, Action, Resource: '*' })
+    const Policy = JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [statement(`arn:aws:iam::${owner}:root`, 'kms:*'), statement('111111111111', 'kms:Decrypt')],
+    })
+    await kms.send(new kmsSdk.PutKeyPolicyCommand({ KeyId, Policy }))
+    expect(await get(arn('/secret'), true, theirs)).toMatchObject({ Value: 'hush' })
+  })
+
+  test.each<[name: string, where: string, more: object]>([
+    ['ResourcePolicyInvalidParameterException', '/standard', {}],
+    ['ResourceNotFoundException', '/nothing', {}],
+    ['MalformedResourcePolicyDocumentException', '/advanced', { Action: 'ssm:PutParameter' }],
+    ['MalformedResourcePolicyDocumentException', '/advanced', { Action: 'ssm:*' }],
+    ['MalformedResourcePolicyDocumentException', '/advanced', { Resource: '*' }],
+    ['MalformedResourcePolicyDocumentException', '/advanced', { Principal: undefined }],
+    ['MalformedResourcePolicyDocumentException', '/advanced', { Effect: 'Maybe' }],
+    ['ResourcePolicyLimitExceededException', '/advanced', { Sid: 'x'.repeat(1024) }],
+  ])('%s: %s %j', async (name, where, more) => {
+    await put('/standard', 'x')
+    await put('/advanced', 'x', { Tier: 'Advanced' })
+    await expect(share(arn(where), more)).rejects.toMatchObject(refusal(name))
+    await expect(get(arn(where), false, theirs)).rejects.toMatchObject(refusal('AccessDeniedException'))
+  })
+})
