@@ -1,6 +1,7 @@
 // What services need of each other that is no AWS API, in one place: an interface and its token each.
 
 import type { Readable } from 'node:stream'
+import type { Attachment } from '../compute/driver.ts'
 import { capability } from '../kernel/capability.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { PolicyDocument } from '../policy/policy.ts'
@@ -234,6 +235,29 @@ export interface ManagedBuilds {
   >
 }
 export const managedBuilds = capability<ManagedBuilds>('codebuild.managedBuilds')
+
+/** Places in VPCs for tasks that are no instances. Callers have authorized themselves (`ec2:CreateNetworkInterface`). */
+export interface VpcPlace {
+  readonly networkInterfaceId: string
+  readonly subnetId: string
+  readonly attachment: Attachment
+}
+export interface VpcPlaces {
+  /** A network interface of the owner's own in the first subnet that has room; the same when asked again. Throws EC2's errors. */
+  take(
+    place: Place,
+    wanted: {
+      owner: string
+      description: string
+      vpcId: string
+      subnetIds: readonly string[]
+      groupIds: readonly string[]
+    },
+  ): Promise<VpcPlace>
+  /** Gives it back. */
+  release(place: Place, owner: string): Promise<void>
+}
+export const vpcPlaces = capability<VpcPlaces>('ec2.vpcPlaces')
 
 /** Public parameters of Systems Manager that name what this host has: images by the paths under which AWS publishes its own. */
 export interface PublicImages {

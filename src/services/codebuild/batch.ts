@@ -143,6 +143,7 @@ export const toBatch = (ctx: Ctx, batch: BatchRecord): Wire => {
     cache: settings.cache,
     environment: settings.environment,
     serviceRole: settings.serviceRole,
+    ...(settings.vpcConfig ? { vpcConfig: settings.vpcConfig } : {}),
     ...(settings.logsConfig ? { logConfig: settings.logsConfig } : {}),
     buildTimeoutInMinutes: settings.timeoutInMinutes,
     queuedTimeoutInMinutes: settings.queuedTimeoutInMinutes,

@@ -31,6 +31,7 @@ import { folders, Plan, type PlanRecord, prepare, secretsOf, sweep, taskOf } fro
 import { uploadReports } from './report-upload.ts'
 import { deliverLog, dropSpool } from './s3-log.ts'
 import { batchReconciler, buildReconciler, retryAutomatically } from './start.ts'
+import { inVpc, releasePlace, takePlace } from './vpc.ts'
 
 /** A running build is looked at this often (ms): the net below the follower, and what finds it again after a restart. */
 const lookEvery = 1000
@@ -146,16 +147,20 @@ const provision = async (ctx: Ctx, queued: BuildRecord): Promise<StepResult> => 
         `CodeBuild is not authorized to perform: sts:AssumeRole on ${queued.serviceRole}. Error message: ${error.message}`,
       )
     })
-    if ((await networkOf(ctx, build)) === 'outbound')
+    if (!inVpc(build.vpcConfig) && (await networkOf(ctx, build)) === 'outbound')
       // Whoever is the first spares the others the time; what is wrong with it shows when the task starts.
       ctx.compute.open?.('outbound').catch(() => undefined)
     await log.open()
     opened = true
     await checkHost(ctx, build)
+    const place = await takePlace(ctx, role, build)
     log.say('Waiting for agent ping', 'Waiting for DOWNLOAD_SOURCE', 'Phase is DOWNLOAD_SOURCE')
     build = await changeBuild(ctx, queued.id, (fresh) => ({
       ...pass(fresh, 'PROVISIONING', 'DOWNLOAD_SOURCE', now(ctx)),
       logging: true,
+      ...(place
+        ? { networkInterface: { networkInterfaceId: place.networkInterfaceId, subnetId: place.subnetId } }
+        : {}),
     }))
     if (!build) return done()
     const { plan, fetched, said } = await prepare(ctx, role, build)
@@ -391,6 +396,7 @@ const finish = async (ctx: Ctx, build: BuildRecord, last: (fresh: BuildRecord) =
 const clean = async (ctx: Ctx, build: BuildRecord): Promise<StepResult> => {
   if (build.stage !== 'over') return done()
   if (build.run) await ctx.compute.remove(build.run.task)
+  await releasePlace(ctx, build)
   await sweep(ctx, build)
   await dropSpool(ctx, build)
   await publishMetrics(ctx, build).catch((error: unknown) =>

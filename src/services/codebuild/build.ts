@@ -15,6 +15,7 @@ import {
   type Source,
   type SourceVersion,
   trustContext,
+  type VpcConfig,
 } from './project.ts'
 
 export type Status = 'IN_PROGRESS' | 'SUCCEEDED' | 'FAILED' | 'STOPPED' | 'TIMED_OUT' | 'FAULT'
@@ -106,6 +107,9 @@ export type BuildRecord = {
     readonly wake: { readonly reconciler: string; readonly key: string }
   }
   readonly logsConfig?: LogsConfig
+  readonly vpcConfig?: VpcConfig
+  /** Its place in the VPC. */
+  readonly networkInterface?: { readonly networkInterfaceId: string; readonly subnetId: string }
   /** The log stream has been made. */
   readonly logging: boolean
   readonly timeoutInMinutes: number
@@ -313,6 +317,8 @@ export const toBuild = (ctx: Ctx, build: BuildRecord): Wire => {
     cache: build.cache,
     environment: build.environment,
     serviceRole: build.serviceRole,
+    ...(build.vpcConfig ? { vpcConfig: build.vpcConfig } : {}),
+    ...(build.networkInterface ? { networkInterface: build.networkInterface } : {}),
     logs: {
       ...(names && build.logging
         ? {

@@ -1,5 +1,5 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { managedBuilds, repositoryObjects, vendedMetrics } from '../capabilities.ts'
+import { managedBuilds, repositoryObjects, vendedMetrics, vpcPlaces } from '../capabilities.ts'
 import { Batch } from './batch.ts'
 import { batchRun } from './batch-run.ts'
 import {
@@ -84,7 +84,7 @@ import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from 
 
 const projectGaps =
   'Refused with NotImplemented: statuses reported to a source’s provider, CodeConnections, ' +
-  'VPCs, file systems, other environments than Linux containers.'
+  'VPCs where the compute driver has no addresses, file systems, other environments than Linux containers.'
 
 export const service = defineService<NS>()({
   id: 'codebuild',
@@ -198,5 +198,5 @@ export const service = defineService<NS>()({
   routes: [...credentialsRoutes, webhookRoute, badgeRoute, publicRoute],
   reconcilers: [buildRun, batchRun, reportExpiry, sandboxRun, commandRun],
   provides: [provide(managedBuilds, managed)],
-  uses: [repositoryObjects, vendedMetrics],
+  uses: [repositoryObjects, vendedMetrics, vpcPlaces],
 })

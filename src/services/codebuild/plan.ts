@@ -21,6 +21,7 @@ import {
 import { reportPaths } from './report-upload.ts'
 import { outsideFolder, planRunner } from './runner.ts'
 import { type Fetched, fetchSources, findBuildspec } from './source.ts'
+import { takePlace } from './vpc.ts'
 import { BuildspecError } from './yaml-reader.ts'
 
 /** What a running build needs beside its record: written once, gone with the build. */
@@ -121,7 +122,7 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
   await mkdir(view.outside)
   await mkdir(scratch, { mode: 0o700 })
 
-  const network = await networkOf(ctx, build)
+  const network = (await takePlace(ctx, role, build))?.attachment ?? (await networkOf(ctx, build))
   const fetched = { ...(await fetchSources(ctx, role, build, view, scratch, network)), ...revisionOf(build) }
   const said = [
     `CODEBUILD_SRC_DIR=${fetched.folder}`,

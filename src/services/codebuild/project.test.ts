@@ -107,7 +107,14 @@ describe('projects', () => {
   })
 
   const absent: [string, Partial<CreateProjectCommandInput>][] = [
-    ['VPCs', { vpcConfig: { vpcId: 'vpc-1', subnets: [], securityGroupIds: [] } }],
+    [
+      'file systems',
+      {
+        fileSystemLocations: [
+          { type: 'EFS', location: 'fs-1.efs.us-east-1.amazonaws.com:/', mountPoint: '/x', identifier: 'x' },
+        ],
+      },
+    ],
   ]
   it.each(absent)('say that %s are not done', async (_, more) => {
     await expect(create(more)).rejects.toMatchObject({ $metadata: { httpStatusCode: 501 } })

@@ -4,6 +4,7 @@ import type { Present } from '../../kernel/types.ts'
 import { table } from '../../store/store.ts'
 import { gitUrl, parseCodeCommitLocation, parseS3Location } from './location.ts'
 import { fail, type Input, type Operation, pageSize, positionOf, tokenOf } from './operation.ts'
+import { checkVpcConfig, inVpc } from './vpc.ts'
 import { toWebhook, type WebhookRecord } from './webhook-record.ts'
 
 type Settings = Input<'CreateProject'>
@@ -14,6 +15,7 @@ export type Environment = Settings['environment']
 export type EnvironmentVariable = NonNullable<Environment['environmentVariables']>[number]
 export type LogsConfig = NonNullable<Settings['logsConfig']>
 export type Cache = NonNullable<Settings['cache']>
+export type VpcConfig = NonNullable<Settings['vpcConfig']>
 export type BatchConfig = NonNullable<Settings['buildBatchConfig']>
 type Tag = NonNullable<Settings['tags']>[number]
 
@@ -34,6 +36,7 @@ export type ProjectRecord = {
   readonly encryptionKey: string
   readonly tags: readonly Tag[]
   readonly logsConfig?: LogsConfig
+  readonly vpcConfig?: VpcConfig
   readonly concurrentBuildLimit?: number
   readonly autoRetryLimit?: number
   readonly buildBatchConfig?: BatchConfig
@@ -220,9 +223,12 @@ export const checkRole = async (ctx: Ctx, role: string, project: string): Promis
   }
 }
 
+/** AWS's services under a project's service role. */
+const roleOfProject = (ctx: Ctx, { name, serviceRole }: ProjectRecord) =>
+  ctx.as(serviceRole, { context: trustContext(ctx, name) })
+
 /** What the settings say that this CodeBuild does not do; `undefined` members say nothing. */
 const refuse = (input: Present<Partial<Settings>>): void => {
-  if (input.vpcConfig?.vpcId) throw notImplemented('builds inside a VPC (vpcConfig)')
   if (input.fileSystemLocations?.length) throw notImplemented('fileSystemLocations')
 }
 
@@ -311,6 +317,7 @@ export const CreateProject: Operation<'CreateProject'> = async (ctx, input) => {
     encryptionKey: input.encryptionKey ?? `arn:aws:kms:${ctx.region}:${ctx.account}:alias/aws/s3`,
     tags: input.tags ?? [],
     logsConfig: input.logsConfig,
+    vpcConfig: inVpc(input.vpcConfig) ? input.vpcConfig : undefined,
     concurrentBuildLimit: input.concurrentBuildLimit,
     autoRetryLimit: input.autoRetryLimit,
     buildBatchConfig: input.buildBatchConfig,
@@ -322,6 +329,7 @@ export const CreateProject: Operation<'CreateProject'> = async (ctx, input) => {
   }) as ProjectRecord
   check(project)
   await checkRole(ctx, project.serviceRole, name)
+  await checkVpcConfig(ctx, roleOfProject(ctx, project), project.vpcConfig, project.environment)
   await checkBatchConfig(ctx, project.buildBatchConfig, name)
   await ctx.write(async (tx) => {
     if (await tx.get(Project, name))
@@ -340,6 +348,8 @@ export const UpdateProject: Operation<'UpdateProject'> = async (ctx, input) => {
   const fresh = ctx.random(32)
   const badgeOf = ({ badge }: ProjectRecord) =>
     input.badgeEnabled === undefined ? badge : input.badgeEnabled ? (badge ?? fresh) : undefined
+  const vpcOf = ({ vpcConfig }: ProjectRecord) =>
+    input.vpcConfig === undefined ? vpcConfig : inVpc(input.vpcConfig) ? input.vpcConfig : undefined
   const change = (before: ProjectRecord): ProjectRecord => {
     const { description, sourceVersion, concurrentBuildLimit, ...kept } = before
     const limit = input.concurrentBuildLimit ?? concurrentBuildLimit
@@ -363,6 +373,7 @@ export const UpdateProject: Operation<'UpdateProject'> = async (ctx, input) => {
       encryptionKey: input.encryptionKey ?? before.encryptionKey,
       tags: input.tags ?? before.tags,
       logsConfig: input.logsConfig ?? before.logsConfig,
+      vpcConfig: vpcOf(before),
       autoRetryLimit: input.autoRetryLimit ?? before.autoRetryLimit,
       // As with a limit, what is empty takes the configuration away.
       buildBatchConfig: without(input.buildBatchConfig ?? before.buildBatchConfig),
@@ -372,6 +383,10 @@ export const UpdateProject: Operation<'UpdateProject'> = async (ctx, input) => {
   }
   check(change(present))
   if (input.serviceRole) await checkRole(ctx, input.serviceRole, name)
+  if (input.vpcConfig) {
+    const after = change(present)
+    await checkVpcConfig(ctx, roleOfProject(ctx, after), after.vpcConfig, after.environment)
+  }
   await checkBatchConfig(ctx, input.buildBatchConfig, name)
   const project = await ctx.write(async (tx) => {
     const before = await tx.get(Project, name)

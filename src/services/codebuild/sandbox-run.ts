@@ -26,6 +26,7 @@ import {
   sandboxReconciler,
 } from './sandbox.ts'
 import { fetchSources } from './source.ts'
+import { releasePlace, takePlace } from './vpc.ts'
 
 /** A running sandbox is looked at this often (ms). */
 const lookEvery = 10_000
@@ -100,7 +101,7 @@ const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
     await mkdir(scratch, { recursive: true, mode: 0o700 })
     await mkdir(view.outside)
     const build = asBuild(sandbox)
-    const network = await networkOf(ctx, build)
+    const network = (await takePlace(ctx, role, build))?.attachment ?? (await networkOf(ctx, build))
     const fetched = await fetchSources(ctx, role, build, view, scratch, network)
     const variables = await userVariables(role, build, nothing)
     const door = await openDoor(ctx, sandbox.id, network)
@@ -145,6 +146,7 @@ const end = async (
   context?: PhaseContext,
 ): Promise<StepResult> => {
   if (sandbox.task) await ctx.compute.remove(sandbox.task)
+  await releasePlace(ctx, asBuild(sandbox))
   await removeFolder(folders(ctx, sandbox).all)
   await ctx.write(async (tx) => {
     const fresh = await tx.get(Sandbox, sandbox.id)

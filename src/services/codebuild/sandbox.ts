@@ -105,6 +105,7 @@ const toSandbox = (ctx: Ctx, sandbox: SandboxRecord): Wire => {
     queuedTimeoutInMinutes: settings.queuedTimeoutInMinutes,
     encryptionKey: settings.encryptionKey,
     serviceRole: settings.serviceRole,
+    ...(settings.vpcConfig ? { vpcConfig: settings.vpcConfig } : {}),
     currentSession: {
       id: sandbox.uuid,
       status: sandbox.status,

@@ -155,6 +155,7 @@ export const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'Start
     environment,
     serviceRole: input.serviceRoleOverride ?? project.serviceRole,
     ...(logsConfig ? { logsConfig } : {}),
+    ...(project.vpcConfig ? { vpcConfig: project.vpcConfig } : {}),
     timeoutInMinutes: input.timeoutInMinutesOverride ?? project.timeoutInMinutes,
     queuedTimeoutInMinutes: input.queuedTimeoutInMinutesOverride ?? project.queuedTimeoutInMinutes,
     encryptionKey: input.encryptionKeyOverride ?? project.encryptionKey,
@@ -251,8 +252,19 @@ export const submitManaged = (
 }
 
 const settingsAgain = (build: BuildRecord, initiator: string): Settings => {
-  const { phases, stored, exported, reports, ended, resolvedSourceVersion, interrupted, run, autoRetry, ...settings } =
-    build
+  const {
+    phases,
+    stored,
+    exported,
+    reports,
+    ended,
+    resolvedSourceVersion,
+    interrupted,
+    run,
+    autoRetry,
+    networkInterface,
+    ...settings
+  } = build
   return { ...settings, initiator }
 }
 

@@ -2,6 +2,7 @@ import { isIPv4 } from 'node:net'
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx, WriteTx } from '../../store/store.ts'
 import { Instance, PublicAddress } from './instance.ts'
+import { ManagedInterface } from './managed-interface.ts'
 import { fail } from './operation.ts'
 
 const toNumber = (address: string): number => address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)
@@ -32,6 +33,7 @@ export const privateAddresses = async (
   const used = new Set<string>()
   for (const { subnetId, privateIp, state } of await tx.list(Instance))
     if (subnetId === subnet.id && state !== 'terminated') used.add(privateIp)
+  for (const { subnetId, privateIp } of await tx.list(ManagedInterface)) if (subnetId === subnet.id) used.add(privateIp)
   const [first, last] = span(subnet.cidr)
   if (asked !== undefined) {
     const value = toNumber(asked)

@@ -1,5 +1,5 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { instanceProfiles, instances, machineAgents, machines, publicImages } from '../capabilities.ts'
+import { instanceProfiles, instances, machineAgents, machines, publicImages, vpcPlaces } from '../capabilities.ts'
 import * as attributes from './attributes.ts'
 import { GetConsoleOutput } from './console.ts'
 import { DescribeInstanceStatus, DescribeInstances } from './describe.ts'
@@ -13,6 +13,8 @@ import { RunInstances } from './launch.ts'
 import { RebootInstances, StartInstances, StopInstances, TerminateInstances } from './lifecycle.ts'
 import { ingressReconciler, instanceReconciler } from './machine.ts'
 import { makeMachines } from './machines.ts'
+import { ManagedInterface } from './managed-interface.ts'
+import { makeVpcPlaces } from './managed-interfaces.ts'
 import { metadataDoor } from './metadata.ts'
 import { DescribeNetworkInterfaces } from './network-interfaces.ts'
 import { type NS, orDryRun } from './operation.ts'
@@ -66,7 +68,18 @@ const operations = {
 
 export const service = defineService<NS>()({
   id: 'ec2',
-  tables: [Instance, Machine, PublicAddress, KeyPair, RoleCredentials, securityGroups.SecurityGroup, Subnet, Tag, Vpc],
+  tables: [
+    Instance,
+    ManagedInterface,
+    Machine,
+    PublicAddress,
+    KeyPair,
+    RoleCredentials,
+    securityGroups.SecurityGroup,
+    Subnet,
+    Tag,
+    Vpc,
+  ],
   operations,
   partial: {
     AuthorizeSecurityGroupEgress:
@@ -89,7 +102,8 @@ export const service = defineService<NS>()({
       'Block device mappings, launch templates, several network interfaces, spot and dedicated hosts are refused; the hop limit and monitoring are kept and shown, no hop is counted and no metric published.',
     ModifyInstanceAttribute: 'sourceDestCheck is kept and shown, and changes no packet; EBS attributes are refused.',
     ModifyInstanceMetadataOptions: 'The hop limit is kept and shown; no hop is counted.',
-    DescribeNetworkInterfaces: 'The one interface of each instance; there are none of their own.',
+    DescribeNetworkInterfaces:
+      'The one interface of each instance, and those that services manage for their tasks; there are none of their own.',
   },
   access: accessTo(operations),
   routes: [metadataDoor],
@@ -98,6 +112,7 @@ export const service = defineService<NS>()({
     provide(instances, makeInstances),
     provide(machines, makeMachines),
     provide(publicImages, publicImagesProvider),
+    provide(vpcPlaces, makeVpcPlaces),
   ],
   uses: [instanceProfiles, machineAgents],
 })

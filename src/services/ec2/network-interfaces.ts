@@ -3,7 +3,9 @@ import type { ReadTx } from '../../store/store.ts'
 import { filtered, page } from './filters.ts'
 import { Instance } from './instance.ts'
 import { toNetworkInterface } from './instance-view.ts'
+import { ManagedInterface } from './managed-interface.ts'
 import { fail, type Operation } from './operation.ts'
+import { SecurityGroup } from './security-groups.ts'
 import { allTags, toTags } from './tag.ts'
 
 // An instance has one network interface, made at launch and gone with it: there is no row of its own.
@@ -33,6 +35,42 @@ const factsOf = (ctx: Ctx, instance: Instance) => ({
   'subnet-id': instance.subnetId,
   'vpc-id': instance.vpcId,
 })
+/** What services manage, as DescribeNetworkInterfaces shows it. */
+const managedView = async (ctx: Ctx, tx: ReadTx) => {
+  const names = new Map((await tx.list(SecurityGroup)).map(({ id, name }) => [id, name]))
+  return (one: ManagedInterface) => ({
+    facts: {
+      ...{ 'network-interface-id': one.id, 'attachment.instance-id': undefined, 'attachment.status': 'attached' },
+      ...{ 'addresses.private-ip-address': one.privateIp, 'association.public-ip': undefined },
+      ...{ 'availability-zone': one.zone, 'group-id': one.groupIds, 'mac-address': undefined, 'owner-id': ctx.account },
+      ...{ 'private-ip-address': one.privateIp, status: 'in-use', 'subnet-id': one.subnetId, 'vpc-id': one.vpcId },
+    },
+    tags: {},
+    wire: {
+      NetworkInterfaceId: one.id,
+      PrivateIpAddress: one.privateIp,
+      PrivateIpAddresses: [{ Primary: true, PrivateIpAddress: one.privateIp }],
+      SubnetId: one.subnetId,
+      VpcId: one.vpcId,
+      OwnerId: ctx.account,
+      Description: one.description,
+      Status: 'in-use' as const,
+      SourceDestCheck: true,
+      Groups: one.groupIds.map((id) => ({ GroupId: id, GroupName: names.get(id) ?? '' })),
+      Attachment: {
+        DeviceIndex: 1,
+        Status: 'attached' as const,
+        DeleteOnTermination: true,
+        InstanceOwnerId: 'amazon-aws',
+      },
+      AvailabilityZone: one.zone,
+      InterfaceType: 'interface' as const,
+      RequesterManaged: true,
+      TagSet: [],
+    },
+  })
+}
+
 const filterNames = [
   'network-interface-id',
   'attachment.instance-id',
@@ -54,27 +92,35 @@ export const DescribeNetworkInterfaces: Operation<'DescribeNetworkInterfaces'> =
   { NetworkInterfaceIds, Filters, MaxResults, NextToken },
 ) =>
   ctx.read(async (tx) => {
-    for (const id of NetworkInterfaceIds ?? []) await getInterface(tx, id)
+    const managed = await tx.list(ManagedInterface)
+    for (const id of NetworkInterfaceIds ?? []) if (!managed.some((one) => one.id === id)) await getInterface(tx, id)
     const tags = await allTags(tx)
     const toInterface = await toNetworkInterface(ctx, tx)
-    const chosen = (await present(tx)).filter(
-      ({ networkInterfaceId }) => !NetworkInterfaceIds?.length || NetworkInterfaceIds.includes(networkInterfaceId),
+    const toManaged = await managedView(ctx, tx)
+    const all = [
+      ...(await present(tx)).map((instance) => {
+        const { Attachment, ...shown } = toInterface(instance)
+        const tagged = tags(instance.networkInterfaceId)
+        return {
+          facts: factsOf(ctx, instance),
+          tags: tagged,
+          wire: {
+            ...shown,
+            Attachment: { ...Attachment, InstanceId: instance.id, InstanceOwnerId: ctx.account },
+            AvailabilityZone: instance.zone,
+            InterfaceType: 'interface' as const,
+            RequesterManaged: false,
+            TagSet: toTags(tagged),
+          },
+        }
+      }),
+      ...managed.map(toManaged),
+    ]
+    const chosen = all.filter(
+      ({ wire }) => !NetworkInterfaceIds?.length || NetworkInterfaceIds.includes(wire.NetworkInterfaceId),
     )
-    const rows = filtered(chosen, Filters, filterNames, (instance) => ({
-      facts: factsOf(ctx, instance),
-      tags: tags(instance.networkInterfaceId),
-    }))
+    const rows = filtered(chosen, Filters, filterNames, ({ facts, tags: own }) => ({ facts, tags: own }))
     const { page: cut, ...more } = page(rows, MaxResults, NextToken)
-    const NetworkInterfaces = cut.map((instance) => {
-      const { Attachment, ...shown } = toInterface(instance)
-      return {
-        ...shown,
-        Attachment: { ...Attachment, InstanceId: instance.id, InstanceOwnerId: ctx.account },
-        AvailabilityZone: instance.zone,
-        InterfaceType: 'interface' as const,
-        RequesterManaged: false,
-        TagSet: toTags(tags(instance.networkInterfaceId)),
-      }
-    })
+    const NetworkInterfaces = cut.map(({ wire }) => wire)
     return { NetworkInterfaces, ...more }
   })

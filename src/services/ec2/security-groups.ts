@@ -3,6 +3,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { filtered, page } from './filters.ts'
 import { Instance } from './instance.ts'
+import { ManagedInterface } from './managed-interface.ts'
 import { dryRun, fail, newId, type Operation } from './operation.ts'
 import { allTags, dropTags, putTags, specified, toTags } from './tag.ts'
 import { defaultVpc, getVpc } from './vpcs.ts'
@@ -93,19 +94,20 @@ export const groupsThatAdmit = async (tx: ReadTx, groupId: string): Promise<stri
     .filter(({ rules }) => rules.some((rule) => !rule.egress && rule.groupId === groupId))
     .map(({ id }) => id)
 
-/** What these groups let in, as packet rules; a group as source means the private addresses of its instances. */
+/** What these groups let in, as packet rules; a group as source means the private addresses of its members. */
 export const ingressOf = async (tx: ReadTx, groupIds: readonly string[]): Promise<PacketRule[]> => {
-  const instances = await tx.list(Instance)
+  const members = [
+    ...(await tx.list(Instance)).filter(({ state }) => state !== 'terminated'),
+    ...(await tx.list(ManagedInterface)),
+  ]
   const rules: PacketRule[] = []
   for (const id of groupIds)
     for (const rule of (await tx.get(SecurityGroup, id))?.rules ?? []) {
       if (rule.egress) continue
       const sources = rule.cidr
         ? [rule.cidr]
-        : instances
-            .filter(
-              (instance) => rule.groupId && instance.groupIds.includes(rule.groupId) && instance.state !== 'terminated',
-            )
+        : members
+            .filter(({ groupIds: own }) => rule.groupId && own.includes(rule.groupId))
             .map(({ privateIp }) => `${privateIp}/32`)
       const anyPort = rule.protocol === '-1' || rule.fromPort === -1
       if (sources.length > 0)
@@ -161,6 +163,7 @@ export const DeleteSecurityGroup: Operation<'DeleteSecurityGroup'> = (ctx, input
     const others = (await tx.list(SecurityGroup)).filter(({ id }) => id !== group.id)
     if (
       instances.some(({ groupIds, state }) => groupIds.includes(group.id) && state !== 'terminated') ||
+      (await tx.list(ManagedInterface)).some(({ groupIds }) => groupIds.includes(group.id)) ||
       others.some(({ rules }) => rules.some(({ groupId }) => groupId === group.id))
     )
       throw fail('DependencyViolation', `resource ${group.id} has a dependent object`)
