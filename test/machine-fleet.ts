@@ -16,8 +16,11 @@ const environmentOf = (keys: Keys | undefined) =>
   keys ? { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey } : {}
 
 /** Programs run inside work below `root/<task>`: their first argument is a folder there. They have these keys, if any. */
-export const shellsOnHost = (drydock: Story, keys?: Keys): { root: string; remove: () => void } => {
-  const root = mkdtempSync(join(tmpdir(), 'drydock-machines-'))
+export const shellsOnHost = (
+  drydock: Story,
+  keys?: Keys,
+  root = mkdtempSync(join(tmpdir(), 'drydock-machines-')),
+): { root: string; remove: () => void } => {
   drydock.compute.onExec('ec2-', async ([program = '', ...args], { spec, options, write }) => {
     const inside = (path: string) => (path.startsWith('/') ? join(root, spec.id, path) : path)
     const child = spawn(program, [...args.slice(0, 3), ...args.slice(3).map(inside)], {

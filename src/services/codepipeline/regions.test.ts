@@ -40,8 +40,9 @@ const details = async (name: string) =>
   (
     await release.bench.codepipeline.send(new ListActionExecutionsCommand({ pipelineName: 'release' }))
   ).actionExecutionDetails?.find(({ actionName }) => actionName === name)
-const newKey = async () =>
-  (await release.bench.drydock.client(KMSClient).send(new CreateKeyCommand({}))).KeyMetadata?.Arn ?? ''
+const newKey = async (region = 'us-east-1') =>
+  (await release.bench.drydock.client(KMSClient, undefined, region).send(new CreateKeyCommand({}))).KeyMetadata?.Arn ??
+  ''
 
 describe('an action in another Region', () => {
   const far = (region = 'eu-west-1'): Partial<PipelineDeclaration> => ({
@@ -75,6 +76,33 @@ describe('an action in another Region', () => {
     })
     const copied = new GetObjectCommand({ Bucket: 'artifacts-eu', Key: fetched?.key })
     expect((await s3.send(copied)).ContentLength).toBeGreaterThan(0)
+  })
+
+  it('decrypts by the key of one Region and encrypts by the key of the other, and needs the right to both', async () => {
+    const s3 = release.bench.drydock.client(S3Client, undefined, 'eu-west-1')
+    for (const Bucket of ['artifacts-eu', 'site-eu'])
+      await s3.send(new CreateBucketCommand({ Bucket, CreateBucketConfiguration: { LocationConstraint: 'eu-west-1' } }))
+    const [here, there] = [await newKey(), await newKey('eu-west-1')]
+    const keyed = (location: string, id: string) =>
+      ({ type: 'S3', location, encryptionKey: { id, type: 'KMS' } }) as const
+    await permit('kms', allow(['kms:Decrypt', 'kms:GenerateDataKey'], here))
+    const id = await release.create({
+      ...far(),
+      artifactStore: undefined,
+      artifactStores: { 'us-east-1': keyed('artifacts', here), 'eu-west-1': keyed('artifacts-eu', there) },
+    })
+    expect((await release.action('Publish', 'Publish'))?.errorDetails).toMatchObject({
+      code: 'PermissionError',
+      message: expect.stringContaining(`kms:GenerateDataKey on resource: ${there}`),
+    })
+    await permit('kms', allow(['kms:Decrypt', 'kms:GenerateDataKey'], [here, there]))
+    await release.retry(id, 'Publish')
+    expect(await release.statusOf(id)).toBe('Succeeded')
+    const { inputArtifacts: [input] = [] } = (await details('Publish'))?.input ?? {}
+    const copied = new HeadObjectCommand({ Bucket: 'artifacts-eu', Key: input?.s3location?.key })
+    expect(await s3.send(copied)).toMatchObject({ ServerSideEncryption: 'aws:kms', SSEKMSKeyId: there })
+    const fetched = (await details('Fetch'))?.output?.outputArtifacts?.[0]?.s3location
+    expect(await objectAt(fetched?.bucket, fetched?.key)).toMatchObject({ SSEKMSKeyId: here })
   })
 
   it.each([

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Ctx } from '../../kernel/context.ts'
-import { again, done, type Reconciler } from '../../work/reconciler.ts'
+import { again, done, type Reconciler, type StepResult } from '../../work/reconciler.ts'
 import { machines } from '../capabilities.ts'
 import {
   Command,
@@ -22,6 +22,9 @@ import { mostOutput, outputKey } from './command-lists.ts'
 
 /** How often scripts that run are asked after; milliseconds. */
 const interval = 500
+
+/** Commands are remembered for thirty days ("Running commands using Systems Manager Run Command"); milliseconds. */
+const remembered = 30 * 86_400_000
 
 /** Where AWS's agent keeps what belongs to a command. */
 const folderOf = ({ command, instanceId }: InvocationRecord): string =>
@@ -130,6 +133,16 @@ const follow = async (ctx: Ctx, command: CommandRecord, one: InvocationRecord): 
 
 const wrong = ({ status }: InvocationRecord) => status === 'Failed' || status === 'TimedOut'
 
+const forget = async (ctx: Ctx, command: CommandRecord): Promise<StepResult> => {
+  const left = command.requested + remembered - ctx.now().getTime()
+  if (left > 0) return again({ in: left })
+  await ctx.write(async (tx) => {
+    for (const one of await invocationsOf(tx, command)) tx.delete(Invocation, Invocation.key(one))
+    tx.delete(Command, command.id)
+  })
+  return done()
+}
+
 /** Carries out one command, on as many machines at a time as it may. Key: its id. */
 export const commands: Reconciler = {
   name: commandReconciler,
@@ -140,6 +153,7 @@ export const commands: Reconciler = {
     })
     if (!found) return done()
     const { command, invocations } = found
+    if (!invocations.some(isOpen)) return forget(ctx, command)
     const running = invocations.filter((one) => isOpen(one) && one.status !== 'Pending')
     const waiting = invocations.filter(({ status }) => status === 'Pending')
     const spent = invocations.filter(wrong).length > portionOf(command.maxErrors, command.targetCount)
@@ -159,6 +173,6 @@ export const commands: Reconciler = {
         emitCommand(ctx, tx, tx.put<CommandRecord>(Command, { ...present, ...status }))
       return !now.some(isOpen)
     })
-    return over ? done() : again({ in: interval })
+    return again({ in: over ? remembered : interval })
   },
 }

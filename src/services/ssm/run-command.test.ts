@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { CreateBucketCommand, GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import {
   CancelCommandCommand,
@@ -137,6 +139,30 @@ test('the right to send is on the document and on each machine, by its tags', as
   expect((await ended((await send(['true'], {}, whole))?.CommandId))[0]?.Status).toBe('Success')
   await expect(send(['true'], { InstanceIds: [alien] }, whole)).rejects.toEqual(refusal('AccessDeniedException'))
 })
+
+test('a script goes on while the server is away; commands are forgotten after a month', async () => {
+  const first = await story({ durable: true })
+  const shell = shellsOnHost(first)
+  const [InstanceId = ''] = await fleet(first, 'managed', 1, [managedCore])
+  const gate = join(shell.root, 'gate')
+  const script = [`until [ -e ${gate} ]; do sleep 0.05; done`, 'echo after all']
+  const command = await send(script, { InstanceIds: [InstanceId] }, first.client(SSMClient))
+  await first.settled()
+  const second = await first.restart()
+  const again = shellsOnHost(second, undefined, shell.root)
+  writeFileSync(gate, '')
+  const of = { CommandId: command?.CommandId, InstanceId }
+  const look = () => second.client(SSMClient).send(new GetCommandInvocationCommand(of))
+  for (let turns = 0; turns < 2000 && (await look()).Status === 'InProgress'; turns++) {
+    await second.advance({ milliseconds: 500 })
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  expect(await look()).toMatchObject({ Status: 'Success', StandardOutputContent: 'after all\n' })
+  await second.advance({ days: 31 })
+  await expect(look()).rejects.toEqual(refusal('InvocationDoesNotExist'))
+  await second.close()
+  again.remove()
+}, 60_000)
 
 test.each([
   ['InvalidDocument', { DocumentName: 'mine' }],

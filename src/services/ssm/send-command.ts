@@ -138,7 +138,7 @@ export const SendCommand: Operation<'SendCommand'> = async (ctx, input) => {
         stderr: '',
       })
     emitCommand(ctx, tx, command)
-    if (targets.length > 0) tx.wake(commandReconciler, command.id)
+    tx.wake(commandReconciler, command.id)
     return { Command: toCommand(command, []) }
   })
 }
