@@ -108,6 +108,7 @@ import {
   DeleteBucketReplication,
   GetBucketReplication,
   PutBucketReplication,
+  ReplicationFlow,
   ReplicationTask,
   replicate,
 } from './replication.ts'
@@ -224,6 +225,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     Bucket,
     Configuration,
     LifecyclePass,
+    ReplicationFlow,
     ReplicationTask,
     LogLine,
     InventoryReport,
@@ -252,6 +254,8 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutBucketNotificationConfiguration:
       'Events to EventBridge only: there are no topics, queues and functions yet, so configurations that name one are refused.',
     SelectObjectContent: 'No Parquet objects.',
+    PutBucketReplication:
+      'Events of replication go to topics, queues and functions, and there are none yet; what was there before goes by batch replication only.',
     RestoreObject: 'No restores that select. Every tier takes as long as AWS says it may.',
     PutObjectRetention: 'No event holds.',
     PutBucketPolicy: 'Principals named in the policy are not checked to exist.',

@@ -16,6 +16,22 @@ const filterOf = ({ Filter: filter, Prefix }: Rule) => ({
   tags: [...(filter?.Tag ? [filter.Tag] : []), ...(filter?.And?.Tags ?? [])],
 })
 
+/** Replication Time Control and the metrics that go with it: of 15 minutes, no other. */
+const checkTime = (destination: Rule['Destination']): void => {
+  const { ReplicationTime: control, Metrics: metrics } = destination ?? {}
+  if (control?.Status === 'Enabled' && metrics?.Status !== 'Enabled')
+    throw fail('InvalidRequest', 'ReplicationTime must be specified together with Metrics.')
+  for (const [name, minutes] of [
+    ['ReplicationTime', control?.Status === 'Enabled' ? (control.Time?.Minutes ?? 0) : undefined],
+    ['EventThreshold', metrics?.EventThreshold?.Minutes],
+  ] as const)
+    if (minutes !== undefined && minutes !== 15)
+      throw fail('InvalidArgument', `Minutes in ${name} must be 15.`, {
+        ArgumentName: name,
+        ArgumentValue: String(minutes),
+      })
+}
+
 const checkRule = (rule: Rule): void => {
   const { ID, Status, Filter: filter, Prefix, Priority, Destination: destination } = rule
   if (ID !== undefined && ID.length > 255) throw fail('InvalidArgument', 'Rule Id must be less than 255 characters')
@@ -46,8 +62,7 @@ const checkRule = (rule: Rule): void => {
       'Delete marker replication is not supported if any Tag filter is specified. Please refer to S3 Developer Guide for more information.',
     )
   if (rule.ExistingObjectReplication?.Status === 'Enabled') throw notImplemented('S3 replication of existing objects')
-  if (destination?.ReplicationTime?.Status === 'Enabled') throw notImplemented('S3 Replication Time Control')
-  if (destination?.Metrics?.Status === 'Enabled') throw notImplemented('S3 replication metrics')
+  checkTime(destination)
   if (destination?.AccessControlTranslation && destination.Account === undefined)
     throw fail('InvalidRequest', 'Account must be specified with AccessControlTranslation.')
   const selects = rule.SourceSelectionCriteria?.SseKmsEncryptedObjects?.Status === 'Enabled'

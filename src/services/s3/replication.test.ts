@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { CloudWatchClient, GetMetricStatisticsCommand } from '@aws-sdk/client-cloudwatch'
 import { DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms'
 import {
@@ -312,7 +313,59 @@ test('a configuration comes back; who puts it must pass the role; versioning sta
       rule(to, { Filter: { Tag: { Key: 'a', Value: 'b' } }, DeleteMarkerReplication: { Status: 'Enabled' } }),
     ),
   ).rejects.toMatchObject({ name: 'InvalidRequest' })
-  await expect(
-    replicate(from, rule(to, { Destination: { Bucket: `arn:aws:s3:::${to}`, Metrics: { Status: 'Enabled' } } })),
-  ).rejects.toMatchObject({ name: 'NotImplemented' })
+  await expect(replicate(from, rule(to, { ExistingObjectReplication: { Status: 'Enabled' } }))).rejects.toMatchObject({
+    name: 'NotImplemented',
+  })
+})
+
+test('replication time control is of 15 minutes and comes with metrics, which tell what waits, fails and how long it took', async () => {
+  const [from, to] = [await make('timed-from'), await make('timed-to')]
+  const Destination = (more: object) => ({ Bucket: `arn:aws:s3:::${to}`, ...more })
+  const time = (Minutes: number) => ({ Status: 'Enabled' as const, Time: { Minutes } })
+  const metrics = (Minutes: number) => ({ Status: 'Enabled' as const, EventThreshold: { Minutes } })
+  const timed = (more: object) => replicate(from, rule(to, { Destination: Destination(more) }))
+  await expect(timed({ ReplicationTime: time(15) })).rejects.toMatchObject({ name: 'InvalidRequest' })
+  await expect(timed({ ReplicationTime: time(30), Metrics: metrics(15) })).rejects.toMatchObject({
+    name: 'InvalidArgument',
+  })
+  await expect(timed({ Metrics: metrics(5) })).rejects.toMatchObject({ name: 'InvalidArgument' })
+  const control = { ReplicationTime: time(15), Metrics: metrics(15) }
+  await timed(control)
+  const { ReplicationConfiguration } = await s3.send(new GetBucketReplicationCommand({ Bucket: from }))
+  expect(ReplicationConfiguration?.Rules?.[0]?.Destination).toEqual(Destination(control))
+  const since = drydock.clock.now()
+  await put(from, 'a', 'abc')
+  await drydock.settled()
+  expect(await status(from, 'a')).toBe('COMPLETED')
+  await s3.send(new PutBucketVersioningCommand({ Bucket: to, VersioningConfiguration: { Status: 'Suspended' } }))
+  await put(from, 'b')
+  await drydock.settled()
+  expect(await status(from, 'b')).toBe('FAILED')
+  const statistic = async (MetricName: string) => {
+    const { Datapoints = [] } = await drydock.client(CloudWatchClient).send(
+      new GetMetricStatisticsCommand({
+        Namespace: 'AWS/S3',
+        MetricName,
+        Dimensions: [
+          { Name: 'SourceBucket', Value: from },
+          { Name: 'DestinationBucket', Value: to },
+          { Name: 'RuleId', Value: `to-${to}` },
+        ],
+        StartTime: new Date(since.getTime() - 120_000),
+        EndTime: new Date(since.getTime() + 3_600_000),
+        Period: 60,
+        Statistics: ['Sum', 'Maximum', 'Minimum'],
+      }),
+    )
+    const of = (name: 'Sum' | 'Maximum' | 'Minimum') => Datapoints.map((point) => point[name] ?? 0)
+    return {
+      sum: of('Sum').reduce((a, b) => a + b, 0),
+      maximum: Math.max(...of('Maximum')),
+      minimum: Math.min(...of('Minimum')),
+    }
+  }
+  expect(await statistic('OperationsPendingReplication')).toMatchObject({ maximum: 1, minimum: 0 })
+  expect(await statistic('BytesPendingReplication')).toMatchObject({ maximum: 3, minimum: 0 })
+  expect(await statistic('OperationsFailedReplication')).toMatchObject({ sum: 1 })
+  expect((await statistic('ReplicationLatency')).maximum).toBeLessThan(60)
 })

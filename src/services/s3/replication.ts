@@ -2,6 +2,7 @@ import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
+import { vendedMetrics } from '../capabilities.ts'
 import { Bucket, type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
 import { configuration } from './bucket-configuration.ts'
 import { load, receive, stream } from './content.ts'
@@ -40,13 +41,27 @@ type Task = {
   readonly sequence: number
   readonly destination: string
   readonly rule: string
+  /** Bytes that go. */
+  readonly size?: number
 }
-const lineOf = ({ bucket, key, destination }: Omit<Task, 'versionId' | 'sequence' | 'rule'>) =>
+const lineOf = ({ bucket, key, destination }: Omit<Task, 'versionId' | 'sequence' | 'rule' | 'size'>) =>
   `${placeOf(bucket, key)}\0${destination}`
 export const ReplicationTask = table<Task>('s3.replication-task', {
   scope: 'global',
   key: (task) => `${lineOf(task)}\0${task.sequence.toString(16).padStart(14, '0')}`,
 })
+
+/** What waits to go by one rule to one destination: its numbers change with its tasks, in the same commits. */
+type Flow = {
+  readonly bucket: string
+  readonly destination: string
+  readonly rule: string
+  readonly operations: number
+  readonly bytes: number
+}
+const flowKey = ({ bucket, destination, rule }: Pick<Flow, 'bucket' | 'destination' | 'rule'>): string =>
+  `${bucket}\0${destination}\0${rule}`
+export const ReplicationFlow = table<Flow>('s3.replication-flow', { scope: 'global', key: flowKey })
 
 type Rule = ReturnType<typeof rulesFor>[number]
 
@@ -98,17 +113,29 @@ const subjectOf = (record: ObjectRecord) => ({
   ...(record.tags ? { tags: record.tags } : {}),
 })
 
-const plan = (tx: WriteTx, bucket: BucketRecord, version: VersionRecord, rules: readonly Rule[]) => {
+const counted = async (tx: WriteTx, task: Task, by: 1 | -1): Promise<void> => {
+  const flow = await tx.get(ReplicationFlow, flowKey(task))
+  const operations = (flow?.operations ?? 0) + by
+  const { bucket, destination, rule, size = 0 } = task
+  if (operations <= 0) tx.delete(ReplicationFlow, flowKey(task))
+  else tx.put(ReplicationFlow, { bucket, destination, rule, operations, bytes: (flow?.bytes ?? 0) + by * size })
+}
+
+const plan = async (tx: WriteTx, bucket: BucketRecord, version: VersionRecord, rules: readonly Rule[]) => {
   for (const rule of rules) {
-    const task = {
+    const task: Task = {
       bucket: bucket.name,
       key: version.key,
       versionId: version.versionId,
       sequence: version.sequence,
       destination: destinationOf(rule),
       rule: rule.ID ?? '',
+      ...(version.marker ? {} : { size: version.size }),
     }
+    const before = await tx.get(ReplicationTask, ReplicationTask.key(task))
+    if (before) await counted(tx, before, -1)
     tx.put(ReplicationTask, task)
+    await counted(tx, task, 1)
     tx.wake(replicate.name, lineOf(task), { at: { account: bucket.account, region: bucket.region } })
   }
 }
@@ -119,7 +146,7 @@ export const replicating = async (tx: WriteTx, bucket: BucketRecord, record: Obj
   if (!document || bucket.versioning !== 'Enabled' || !isSource(record)) return record
   const rules = rulesFor(document, subjectOf(record))
   if (rules.length === 0) return record
-  plan(tx, bucket, record, rules)
+  await plan(tx, bucket, record, rules)
   const states = rules.map((rule) => [destinationOf(rule), 'PENDING' as const])
   const pending: ObjectRecord = { ...record, replication: Object.fromEntries(states) }
   await replaceVersion(tx, pending)
@@ -130,7 +157,7 @@ export const replicating = async (tx: WriteTx, bucket: BucketRecord, record: Obj
 export const replicatingMarker = async (tx: WriteTx, bucket: BucketRecord, marker: MarkerRecord): Promise<void> => {
   const document = await replication.find(tx, bucket)
   if (document && bucket.versioning === 'Enabled')
-    plan(tx, bucket, marker, rulesFor(document, { key: marker.key, marker: true, kms: false }))
+    await plan(tx, bucket, marker, rulesFor(document, { key: marker.key, marker: true, kms: false }))
 }
 
 /** Has a change of an object's tags, list or lock replicated: to where the object went, or back from a replica where rules say so. */
@@ -140,7 +167,7 @@ export const replicatingChange = async (tx: WriteTx, bucket: BucketRecord, recor
   const replica = record.replication === 'REPLICA'
   const rules = rulesFor(document, subjectOf(record)).filter((rule) => !replica || syncsReplicas(rule))
   if (rules.length === 0) return
-  plan(tx, bucket, record, rules)
+  await plan(tx, bucket, record, rules)
   if (replica) return
   const states = Object.fromEntries(rules.map((rule) => [destinationOf(rule), 'PENDING' as const]))
   await replaceVersion(tx, { ...record, replication: { ...(record.replication as object), ...states } })
@@ -294,11 +321,39 @@ const send = (job: Job, version: VersionRecord): Promise<void> =>
 
 const settle = (ctx: Ctx, task: Task, status: 'COMPLETED' | 'FAILED') =>
   ctx.write(async (tx) => {
+    const planned = await tx.get(ReplicationTask, ReplicationTask.key(task))
+    if (planned) await counted(tx, planned, -1)
     tx.delete(ReplicationTask, ReplicationTask.key(task))
     const version = await findVersion(tx, task.bucket, task.key, task.versionId)
     if (!version || version.marker || version.replication === 'REPLICA') return
     await replaceVersion(tx, { ...version, replication: { ...version.replication, [task.destination]: status } })
   })
+
+/** "Replication metrics" ("Monitoring replication with metrics, event notifications, and statuses", S3 user guide). */
+const publish = async (ctx: Ctx, task: Task, outcome?: { failed: boolean; made: number | undefined }) => {
+  const { flow, measured } = await ctx.read(async (tx) => {
+    const bucket = await tx.get(Bucket, task.bucket)
+    const document = bucket && (await replication.find(tx, bucket))
+    return {
+      flow: await tx.get(ReplicationFlow, flowKey(task)),
+      measured: document && ruleById(document, task.rule)?.Destination?.Metrics?.Status === 'Enabled',
+    }
+  })
+  if (!measured) return
+  const time = ctx.now()
+  const dimensions = { SourceBucket: task.bucket, DestinationBucket: task.destination, RuleId: task.rule }
+  const one = (name: string, value: number, unit: string) => ({ name, dimensions, value, unit, time })
+  await ctx
+    .use(vendedMetrics)
+    .put(ctx.place, 'AWS/S3', [
+      one('OperationsPendingReplication', flow?.operations ?? 0, 'Count'),
+      one('BytesPendingReplication', flow?.bytes ?? 0, 'Bytes'),
+      ...(outcome ? [one('OperationsFailedReplication', outcome.failed ? 1 : 0, 'Count')] : []),
+      ...(outcome?.made === undefined
+        ? []
+        : [one('ReplicationLatency', Math.max(0, (time.getTime() - outcome.made) / 1000), 'Seconds')]),
+    ])
+}
 
 /**
  * Sends the versions of one key to one destination, oldest first, under the configuration's role. The key is bucket, key and
@@ -309,14 +364,17 @@ export const replicate: Reconciler = {
   step: async (ctx, line) => {
     const [task] = await ctx.read((tx) => tx.list(ReplicationTask, { prefix: `${line}\0`, limit: 1 }))
     if (!task) return done()
+    await publish(ctx, task)
     try {
       const found = await jobOf(ctx, task)
       if (found) await send(found.job, found.version)
       await settle(ctx, task, 'COMPLETED')
+      await publish(ctx, task, { failed: false, made: found?.version.modified })
     } catch (error) {
       if (!(error instanceof AwsError) || (error.status ?? 400) >= 500) throw error
       ctx.log.warn('an object was not replicated', { bucket: task.bucket, to: task.destination, error: error.message })
       await settle(ctx, task, 'FAILED')
+      await publish(ctx, task, { failed: true, made: undefined })
     }
     return again({ in: 0 })
   },

@@ -1,4 +1,5 @@
 import { CloudTrailClient, LookupEventsCommand } from '@aws-sdk/client-cloudtrail'
+import { CloudWatchClient, GetMetricStatisticsCommand } from '@aws-sdk/client-cloudwatch'
 import {
   CopyObjectCommand,
   CreateBucketCommand,
@@ -10,6 +11,7 @@ import {
   HeadBucketCommand,
   ListObjectsV2Command,
   PutBucketLoggingCommand,
+  PutBucketMetricsConfigurationCommand,
   PutBucketPolicyCommand,
   PutObjectCommand,
   S3Client,
@@ -358,6 +360,38 @@ test('a log of the bucket and CloudTrail name the access point a request came th
       ]),
     }),
   )
+})
+
+test('request metrics can be those of an access point', async () => {
+  const { Bucket, Alias, arn } = await made()
+  const configure = (AccessPointArn: string) =>
+    s3.send(
+      new PutBucketMetricsConfigurationCommand({
+        Bucket,
+        Id: 'door',
+        MetricsConfiguration: { Id: 'door', Filter: { AccessPointArn } },
+      }),
+    )
+  await expect(configure(`${arn}-none`)).rejects.toMatchObject({ name: 'InvalidArgument' })
+  await configure(arn)
+  await text(s3, Bucket)
+  await text(s3, Alias)
+  const now = drydock.clock.now().getTime()
+  const { Datapoints = [] } = await drydock.client(CloudWatchClient).send(
+    new GetMetricStatisticsCommand({
+      Namespace: 'AWS/S3',
+      MetricName: 'GetRequests',
+      Dimensions: [
+        { Name: 'BucketName', Value: Bucket },
+        { Name: 'FilterId', Value: 'door' },
+      ],
+      StartTime: new Date(now - 3_600_000),
+      EndTime: new Date(now + 60_000),
+      Period: 3600,
+      Statistics: ['Sum'],
+    }),
+  )
+  expect(Datapoints.reduce((sum, { Sum = 0 }) => sum + Sum, 0)).toBe(1)
 })
 
 test('CloudTrail has who made an access point', async () => {

@@ -32,7 +32,13 @@ import {
   PutPublicAccessBlockCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
+import {
+  CreateAccessPointCommand,
+  DeleteAccessPointCommand,
+  PutAccessPointPolicyCommand,
+} from '@aws-sdk/client-s3-control'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { s3Control } from '../../../../test/s3-hosts.ts'
 import { allow, type Story, story } from '../../../../test/story.ts'
 
 let drydock: Story
@@ -151,6 +157,35 @@ test('access from another account is found, follows the policy, and is resolved 
   await share({ AWS: other })
   const back = await found((all) => all.some(({ status }) => status === 'ACTIVE'))
   expect(back.find(({ status }) => status === 'ACTIVE')?.id).toBe(finding?.id)
+})
+
+test('access through an access point is a finding of its bucket, where the bucket leaves it to the access point', async () => {
+  const AccountId = drydock.account
+  const control = s3Control(drydock)
+  const { AccessPointArn: accessPointArn = '' } = await control.send(
+    new CreateAccessPointCommand({ AccountId, Name: 'door', Bucket: 'shared' }),
+  )
+  const Policy = policy({ AWS: other }).replace(`${bucketArn}/*`, `${accessPointArn}/object/*`)
+  await control.send(new PutAccessPointPolicyCommand({ AccountId, Name: 'door', Policy }))
+  await create()
+  expect(await list()).toEqual([])
+  await share('*', { Condition: { StringEquals: { 's3:DataAccessPointAccount': AccountId } } })
+  expect(await found((all) => all.length > 0)).toMatchObject([
+    {
+      resource: bucketArn,
+      principal: { AWS: other },
+      action: ['s3:GetObject'],
+      isPublic: false,
+      sources: [{ type: 'S3_ACCESS_POINT', detail: { accessPointArn, accessPointAccount: AccountId } }],
+    },
+  ])
+  await control.send(new DeleteAccessPointCommand({ AccountId, Name: 'door' }))
+  expect(await found(([one]) => one?.status === 'RESOLVED')).toMatchObject([{ status: 'RESOLVED' }])
+  await share('*', { Condition: { StringEquals: { 's3:DataAccessPointAccount': '111122223333' } } })
+  const all = await found((findings) => findings.some(({ status }) => status === 'ACTIVE'))
+  expect(all.find(({ status }) => status === 'ACTIVE')?.sources).toEqual([
+    { type: 'S3_ACCESS_POINT_ACCOUNT', detail: { accessPointAccount: '111122223333' } },
+  ])
 })
 
 test('the public is told from other accounts, and shut out by the block of public access', async () => {

@@ -3,11 +3,18 @@ import type { Ctx } from '../../../kernel/context.ts'
 import { AwsError } from '../../../kernel/errors.ts'
 import { organization } from '../../../kernel/organization.ts'
 import { type ExternalAccess, externalAccess, type Zone } from '../analysis/external.ts'
+import { coveredBy, globOf } from '../analysis/globs.ts'
 import { readDocument, UnreadablePolicy } from '../analysis/read-document.ts'
 import { type Analyzer, isOrganization } from '../analyzer.ts'
 import { linkedRole } from '../linked-role.ts'
 import { type External, type Finding, findingId } from './finding.ts'
-import { type Exposure, isAbsent, type ResourceSource, resourceSources } from './resource-sources.ts'
+import {
+  type AccessPointExposure,
+  type Exposure,
+  isAbsent,
+  type ResourceSource,
+  resourceSources,
+} from './resource-sources.ts'
 
 // Who outside the zone of trust may use the resources in it (IAM user guide, "Resource types for external access").
 
@@ -74,12 +81,25 @@ export const restrictionOn = async (
   return denies ? 'APPLICABLE' : 'NOT_APPLICABLE'
 }
 
-const toExternal = (access: ExternalAccess, restriction: External['resourceControlPolicyRestriction']): External => ({
+/** A statement that leaves it to access points of another account is about that account's. */
+const sourceOf = ({ condition }: ExternalAccess): External['sources'][number] => {
+  const [, accessPointAccount] =
+    Object.entries(condition).find(([key]) => key.toLowerCase() === 's3:dataaccesspointaccount') ?? []
+  return accessPointAccount === undefined
+    ? { type: 'POLICY' }
+    : { type: 'S3_ACCESS_POINT_ACCOUNT', detail: { accessPointAccount } }
+}
+
+const toExternal = (
+  access: ExternalAccess,
+  restriction: External['resourceControlPolicyRestriction'],
+  source = sourceOf(access),
+): External => ({
   principal: access.principal,
   isPublic: access.isPublic,
   actions: access.actions,
   condition: access.condition,
-  sources: [{ type: 'POLICY' }],
+  sources: [source],
   resourceControlPolicyRestriction: restriction,
 })
 
@@ -99,7 +119,43 @@ export const merged = (all: readonly External[]): External[] => {
 }
 
 export const causeOf = ({ principal, condition, sources }: External): string =>
-  JSON.stringify([principal, Object.entries(condition).toSorted(), sources.map(({ type }) => type)])
+  JSON.stringify([
+    principal,
+    Object.entries(condition).toSorted(),
+    sources.map(({ type, detail }) => detail?.accessPointArn ?? type),
+  ])
+
+/**
+ * The bucket leaves requests through this access point to it: its policy allows everyone who comes through it, or through any of
+ * its account ("Delegating access control to access points", S3 user guide).
+ */
+const delegates = (policy: string | undefined, { arn, account }: AccessPointExposure): boolean => {
+  if (policy === undefined) return false
+  const { Statement } = readDocument(policy, 'resource')
+  return [Statement].flat().some((statement) => {
+    const { Effect, Principal, Condition = {} } = statement as PolicyStatement
+    const all = Principal === '*' || [Principal?.AWS].flat().includes('*')
+    return (
+      Effect === 'Allow' &&
+      all &&
+      Object.entries(Condition).some(([operator, keys]) => names(operator, keys, arn, account))
+    )
+  })
+}
+
+type PolicyStatement = {
+  readonly Effect?: string
+  readonly Principal?: '*' | { readonly AWS?: string | readonly string[] }
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+const names = (operator: string, keys: Readonly<Record<string, unknown>>, arn: string, account: string): boolean =>
+  /^(String|Arn)(Equals|Like|EqualsIgnoreCase)$/i.test(operator) &&
+  Object.entries(keys).some(([key, values]) => {
+    const texts = [values].flat().map(String)
+    if (/^s3:DataAccessPointAccount$/i.test(key)) return texts.includes(account)
+    return /^s3:DataAccessPointArn$/i.test(key) && texts.some((text) => coveredBy(globOf(arn), [globOf(text)]))
+  })
 
 /** The access from outside that this exposure of a resource gives. Throws UnreadablePolicy. */
 export const externalOf = async (
@@ -116,6 +172,13 @@ export const externalOf = async (
     // RestrictPublicBuckets shuts everyone outside the account out of a bucket whose policy is public.
     if (!(exposure.restrictPublic && access.some(({ isPublic }) => isPublic)))
       found.push(...access.map((one) => toExternal(one, restriction)))
+  }
+  for (const point of exposure.accessPoints ?? []) {
+    if (!delegates(exposure.policy, point)) continue
+    const access = externalAccess(readDocument(point.policy, 'resource'), zone, await actionsFor(source.actions))
+    if ((point.restrictPublic || exposure.restrictPublic) && access.some(({ isPublic }) => isPublic)) continue
+    const detail = { accessPointArn: point.arn, accessPointAccount: point.account }
+    found.push(...access.map((one) => toExternal(one, restriction, { type: 'S3_ACCESS_POINT', detail })))
   }
   for (const { principal, isPublic, actions, condition = {}, source: type } of exposure.grants ?? []) {
     const account = /^arn:[^:]*:[^:]*::(\d{12}):/.exec(principal.AWS ?? '')?.[1]

@@ -22,7 +22,7 @@ export const follow = (tx: WriteTx): void => tx.wake('accessanalyzer.follow', 's
 
 /** Calls that change who may do what, or what there is to do it to. */
 const telling =
-  /(Policy|Policies|Role|User|AccessKey|LoginProfile|Group|Bucket|PublicAccessBlock|Acl|Grant|Key|Queue|Topic|Secret|Permission|Function|Repository|Account|Organization)/
+  /(Policy|Policies|Role|User|AccessKey|LoginProfile|Group|Bucket|PublicAccessBlock|AccessPoint|Acl|Grant|Key|Queue|Topic|Secret|Permission|Function|Repository|Account|Organization)/
 
 const concerns = ({ readOnly, errorCode, eventName, eventSource }: AuditRecord): boolean =>
   !readOnly && errorCode === undefined && eventSource !== 'access-analyzer.amazonaws.com' && telling.test(eventName)

@@ -13,10 +13,19 @@ export type Grant = {
   readonly condition?: Readonly<Record<string, string>>
   readonly source: 'BUCKET_ACL' | 'POLICY'
 }
+export type AccessPointExposure = {
+  readonly arn: string
+  readonly account: string
+  readonly policy: string
+  /** A public policy gives nobody outside anything. */
+  readonly restrictPublic: boolean
+}
 export type Exposure = {
   /** JSON text of the resource's policy. */
   readonly policy?: string
   readonly grants?: readonly Grant[]
+  /** Access points of the bucket in its own account, and what their policies say. */
+  readonly accessPoints?: readonly AccessPointExposure[]
   /** Bucket settings: a policy that is public gives nobody outside anything. */
   readonly restrictPublic?: boolean
 }
@@ -76,6 +85,32 @@ export const aclGrant = (
   return [{ principal: { CanonicalUser: grantee.ID }, isPublic: false, actions, source: 'BUCKET_ACL' }]
 }
 
+/** Access points with a policy. */
+const accessPointsOf = async (
+  { s3control }: Caller,
+  AccountId: string,
+  Bucket: string,
+): Promise<AccessPointExposure[]> => {
+  const all = await pages(
+    (NextToken) => s3control.listAccessPoints({ AccountId, Bucket, ...(NextToken === undefined ? {} : { NextToken }) }),
+    ({ NextToken }) => NextToken,
+  )
+  const exposures: AccessPointExposure[] = []
+  for (const { Name = '', AccessPointArn: arn = '' } of all.flatMap(({ AccessPointList = [] }) => AccessPointList)) {
+    const at = { AccountId, Name }
+    const found = await without(/^NoSuchAccessPoint(Policy)?$/, s3control.getAccessPointPolicy(at))
+    if (found?.Policy === undefined) continue
+    const { PublicAccessBlockConfiguration: block } = await s3control.getAccessPoint(at)
+    exposures.push({
+      arn,
+      account: AccountId,
+      policy: found.Policy,
+      restrictPublic: block?.RestrictPublicBuckets ?? false,
+    })
+  }
+  return exposures
+}
+
 const buckets: ResourceSource = {
   type: 'AWS::S3::Bucket',
   actions: { prefix: 's3', types: ['bucket', 'object'] },
@@ -89,7 +124,8 @@ const buckets: ResourceSource = {
     )
     return located.filter((one) => one.region === region).map(({ Name }) => `arn:aws:s3:::${Name}`)
   },
-  read: async ({ s3 }, arn) => {
+  read: async (caller, arn) => {
+    const { s3 } = caller
     const Bucket = arn.slice('arn:aws:s3:::'.length)
     const policy = await without(/^NoSuchBucketPolicy$/, s3.getBucketPolicy({ Bucket }))
     const block = await without(/^NoSuchPublicAccessBlockConfiguration$/, s3.getPublicAccessBlock({ Bucket }))
@@ -100,6 +136,7 @@ const buckets: ResourceSource = {
       ...(policy?.Policy === undefined ? {} : { policy: policy.Policy }),
       grants: IgnorePublicAcls ? grants.filter(({ isPublic }) => !isPublic) : grants,
       restrictPublic: RestrictPublicBuckets ?? false,
+      accessPoints: await accessPointsOf(caller, (await caller.principal()).account, Bucket),
     }
   },
 }
