@@ -145,6 +145,7 @@ describe('pipelines', () => {
       'Build CodeBuild',
       'Compute Commands',
       'Deploy CodeDeploy',
+      'Deploy EC2',
       'Deploy S3',
       'Invoke CodePipeline',
       'Source CodeCommit',
