@@ -5,6 +5,15 @@ import { checkTags, toTagSet } from './tags.ts'
 
 type Addressed = Parameters<typeof bucketOf>[2]
 
+/** Where tags decide on access, those with the right to tag resources set them. Throws InvalidRequest. */
+const checkTaggable = ({ abac }: BucketRecord): void => {
+  if (abac)
+    throw fail(
+      'InvalidRequest',
+      'The bucket has attribute-based access control enabled. Use the TagResource and UntagResource operations to manage its tags.',
+    )
+}
+
 const present = (ctx: Ctx, input: Addressed): Promise<BucketRecord> => ctx.read((tx) => bucketOf(ctx, tx, input))
 
 const change = (
@@ -20,7 +29,10 @@ const change = (
 export const PutBucketTagging: Operation<'PutBucketTagging'> = async (ctx, input) => {
   const tags = checkTags(input.Tagging.TagSet, 'bucket')
   ctx.response.status = 204
-  return change(ctx, input, (bucket) => ({ ...bucket, tags }))
+  return change(ctx, input, (bucket) => {
+    checkTaggable(bucket)
+    return { ...bucket, tags }
+  })
 }
 
 export const GetBucketTagging: Operation<'GetBucketTagging'> = async (ctx, input) => {
@@ -30,4 +42,7 @@ export const GetBucketTagging: Operation<'GetBucketTagging'> = async (ctx, input
 }
 
 export const DeleteBucketTagging: Operation<'DeleteBucketTagging'> = (ctx, input) =>
-  change(ctx, input, ({ tags: _, ...bucket }) => bucket)
+  change(ctx, input, ({ tags: _, ...bucket }) => {
+    checkTaggable(bucket)
+    return bucket
+  })

@@ -48,6 +48,8 @@ export type BucketRecord = {
   readonly mfaDelete?: boolean | undefined
   /** Object Lock is on. */
   readonly objectLock?: BucketLock
+  /** Its tags are condition keys, and managed by TagResource. */
+  readonly abac?: true
   /** New buckets block SSE-C. */
   readonly customerKeys?: 'allowed'
 }

@@ -2,6 +2,7 @@ import { requestTags } from '../../kernel/authorize.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.ts'
 import { Bucket, bucketAlreadyExists, bucketArn } from './bucket.ts'
+import { bucketTagKeys, resourceTags } from './bucket-abac.ts'
 import { comparesTag } from './conditions.ts'
 import { parseCopySource } from './object.ts'
 import { fail, type Input, type NS } from './operation.ts'
@@ -32,7 +33,7 @@ type Existing = { readonly keys: Keys; readonly tags: readonly Tag[] }
 const existing = (ctx: Ctx, { Bucket: name, Key, VersionId }: OfObject): Promise<Existing> =>
   ctx.read(async (tx) => {
     const bucket = await tx.get(Bucket, name)
-    const keys = { ...requestKeys(ctx), 's3:ResourceAccount': bucket?.account }
+    const keys = { ...requestKeys(ctx), ...bucketTagKeys(bucket), 's3:ResourceAccount': bucket?.account }
     const { kind, account } = ctx.principal
     if (!bucket || (kind === 'root' && account === bucket.account && bucket.policy === undefined))
       return { keys, tags: [] }
@@ -374,6 +375,9 @@ export const access: AccessRules<NS> = {
     DeleteObjectTagging: onTagged(['s3:DeleteObjectTagging', 's3:DeleteObjectVersionTagging']),
 
     UpdateObjectEncryption: reencrypting,
+    RenameObject: ({ Bucket, Key }, ctx) => writing(ctx, { Bucket, Key }),
+    GetObjectTorrent: (input, ctx) =>
+      onTagged(['s3:GetObjectTorrent', 's3:GetObjectVersionTorrent'])({ ...input, VersionId: undefined }, ctx),
 
     CreateMultipartUpload: (input, ctx) => writing(ctx, input, beginning),
     UploadPart: ({ Bucket, Key, SSECustomerAlgorithm }, ctx) =>
@@ -384,6 +388,14 @@ export const access: AccessRules<NS> = {
     AbortMultipartUpload: onObject('s3:AbortMultipartUpload'),
     ListParts: onObject('s3:ListMultipartUploadParts'),
 
+    GetBucketAbac: onBucket('s3:GetBucketAbac'),
+    PutBucketAbac: onBucket('s3:PutBucketAbac'),
+    CreateSession: ({ Bucket }, ctx) => [
+      {
+        action: 's3express:CreateSession',
+        resources: [`arn:aws:s3express:${ctx.region}:${ctx.account}:bucket/${Bucket}`],
+      },
+    ],
     GetBucketAcl: onBucket('s3:GetBucketAcl'),
     PutBucketAcl: async (input, ctx) => [
       {
@@ -487,5 +499,6 @@ export const access: AccessRules<NS> = {
   }),
 
   resourcePolicy,
+  resourceTags,
   denial,
 }

@@ -23,6 +23,7 @@ import { auditFacts, dataEvents } from './audit.ts'
 import { makeBatchObjects } from './batch-objects.ts'
 import { intact, proved } from './body-integrity.ts'
 import { Bucket, CreateBucket, DeleteBucket, GetBucketLocation, HeadBucket, ListBuckets } from './bucket.ts'
+import { GetBucketAbac, PutBucketAbac } from './bucket-abac.ts'
 import { Configuration } from './bucket-configuration.ts'
 import { DeleteBucketEncryption, GetBucketEncryption, PutBucketEncryption } from './bucket-encryption.ts'
 import {
@@ -37,6 +38,7 @@ import {
 import { DeleteBucketTagging, GetBucketTagging, PutBucketTagging } from './bucket-settings.ts'
 import { Bytes, Parts, UsedBlob, unusedBlobs } from './content.ts'
 import { DeleteBucketCors, GetBucketCors, PutBucketCors, preflightRoute, tellOrigin } from './cors.ts'
+import { CreateSession, GetObjectTorrent, RenameObject } from './directory-bucket.ts'
 import { BucketKey, bucketKeys } from './encryption.ts'
 import { access } from './iam.ts'
 import {
@@ -128,6 +130,7 @@ const operations = {
   CopyObject,
   CreateBucket,
   CreateMultipartUpload,
+  CreateSession,
   DeleteBucket,
   DeleteBucketAnalyticsConfiguration,
   DeleteBucketCors,
@@ -146,6 +149,7 @@ const operations = {
   DeleteObjects: intact(proved(DeleteObjects)),
   DeletePublicAccessBlock,
   GetBucketAccelerateConfiguration,
+  GetBucketAbac,
   GetBucketAcl,
   GetBucketAnalyticsConfiguration,
   GetBucketCors,
@@ -171,6 +175,7 @@ const operations = {
   GetObjectLegalHold,
   GetObjectRetention,
   GetObjectTagging,
+  GetObjectTorrent,
   GetPublicAccessBlock,
   HeadBucket,
   HeadObject,
@@ -186,6 +191,7 @@ const operations = {
   ListObjectsV2,
   ListParts,
   PutBucketAccelerateConfiguration: intact(PutBucketAccelerateConfiguration),
+  PutBucketAbac: intact(PutBucketAbac),
   PutBucketAcl,
   PutBucketAnalyticsConfiguration,
   PutBucketCors: intact(PutBucketCors),
@@ -210,6 +216,7 @@ const operations = {
   PutObjectRetention: intact(PutObjectRetention),
   PutObjectTagging: intact(PutObjectTagging),
   PutPublicAccessBlock: intact(PutPublicAccessBlock),
+  RenameObject,
   RestoreObject: intact(RestoreObject),
   SelectObjectContent,
   UpdateObjectEncryption: intact(UpdateObjectEncryption),
@@ -251,6 +258,9 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutBucketAnalyticsConfiguration: 'No recommendations: the columns of ages for a transition stay empty.',
     CreateBucket: 'No directory buckets.',
     PutObject: 'No appends.',
+    CreateSession: 'There are no directory buckets: refused as by general purpose buckets.',
+    RenameObject: 'There are no directory buckets: refused as by general purpose buckets.',
+    GetObjectTorrent: 'S3 has ceased to give torrents: refused.',
     PutBucketNotificationConfiguration:
       'Events to EventBridge only: there are no topics, queues and functions yet, so configurations that name one are refused.',
     SelectObjectContent: 'No Parquet objects.',
