@@ -1,6 +1,8 @@
 import { type ReadTx, table } from '../../store/store.ts'
 
-// Machines of an EC2 deployment, and how far each is.
+import type { Plan } from './actions/ec2-plan.ts'
+
+// EC2 deployments: what each does, its machines, and how far each of them is.
 
 export type DeployStep = 'AfterDeploy' | 'BeforeDeploy' | 'Deploy'
 export const deploySteps: readonly DeployStep[] = ['BeforeDeploy', 'Deploy', 'AfterDeploy']
@@ -35,6 +37,12 @@ export const Target = table<TargetRecord>('codepipeline.deploy-target', {
     /** Commands that are waited for. */
     command: ({ events }) => events.find(({ status }) => status === 'InProgress')?.command,
   },
+})
+
+/** What an action execution does on each machine: its deploy spec is read once. */
+export const DeployPlan = table<{ readonly action: string; readonly plan: Plan }>('codepipeline.deploy-plan', {
+  scope: 'region',
+  key: ({ action }) => action,
 })
 
 export const targetsOf = (tx: ReadTx, action: string): Promise<TargetRecord[]> =>

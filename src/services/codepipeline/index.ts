@@ -13,7 +13,7 @@ import {
   GetActionType,
   UpdateActionType,
 } from './custom-type.ts'
-import { Target } from './deploy-target.ts'
+import { DeployPlan, Target } from './deploy-target.ts'
 import { ListDeployActionExecutionTargets } from './deploy-targets.ts'
 import { executions } from './engine.ts'
 import { Execution, GetPipelineExecution, ListPipelineExecutions } from './execution.ts'
@@ -59,6 +59,7 @@ export const service = defineService<NS>()({
   id: 'codepipeline',
   tables: [
     Target,
+    DeployPlan,
     Pipeline,
     Version,
     Stage,

@@ -5,7 +5,7 @@ import { ActionExecution } from './action-execution.ts'
 import { connectionAction } from './actions/connection-source.ts'
 import { RuleExecution } from './condition.ts'
 import { type CustomTypeRecord, findType, kindOfType, typeKey } from './custom-type.ts'
-import { Target, targetsOf } from './deploy-target.ts'
+import { DeployPlan, Target, targetsOf } from './deploy-target.ts'
 import { Execution, executionReconciler } from './execution.ts'
 import { type Declaration, fail, type Operation, type Output } from './operation.ts'
 import { pageOf, positionOf } from './page.ts'
@@ -199,6 +199,7 @@ export const DeletePipeline: Operation<'DeletePipeline'> = (ctx, { name }) =>
     for (const one of await tx.list(Execution, { index: 'pipeline', prefix })) tx.delete(Execution, Execution.key(one))
     for (const one of await tx.list(ActionExecution, { index: 'pipeline', prefix })) {
       for (const target of await targetsOf(tx, one.id)) tx.delete(Target, Target.key(target))
+      tx.delete(DeployPlan, one.id)
       tx.delete(ActionExecution, ActionExecution.key(one))
     }
     for (const one of await tx.list(RuleExecution, { index: 'pipeline', prefix }))

@@ -126,6 +126,26 @@ it('fails where a script fails, and on a retry leaves alone whoever has the arti
   expect(ids).toHaveLength(2)
 }, 60_000)
 
+it('goes by the deploy spec in the artifact, on machines that Systems Manager names', async () => {
+  await fleet(release.bench.drydock, 'web', 1, [managedCore])
+  const folder = join(shells.root, 'spec')
+  await release.upload({
+    'deployspec.yml': `version: 0.1\nfiles: [{source: site/index.html, destination: ${folder}}]\nscripts: {AfterDeploy: [{location: check.sh, timeout: 30}]}`,
+    'site/index.html': 'by spec',
+    'check.sh': `#!/bin/sh\ngrep spec ${folder}/index.html`,
+  })
+  const configuration = { DeploySpec: 'deployspec.yml', InstanceType: 'SSM_MANAGED_NODE' }
+  const id = await release.create({ pipelineType: 'V2', stages: stages(configuration) })
+  expect(await ended(id)).toBe('Succeeded')
+  expect(readFileSync(join(folder, 'index.html'), 'utf8')).toBe('by spec')
+  expect((await targetsOf(id))[0]?.events?.map(({ name }) => name)).toEqual(['Deploy', 'AfterDeploy'])
+  await release.upload({ 'other.yml': '' })
+  await release.start()
+  expect((await release.action('Deploy', 'Machines'))?.errorDetails?.message).toBe(
+    'The input artifact has no file deployspec.yml.',
+  )
+}, 60_000)
+
 it('needs machines, their agent, and the rights to reach them', async () => {
   await release.upload({ 'deployspec.yml': 'version: 0.1\nfiles: [{source: /, destination: /nowhere}]' })
   const id = await release.create({ pipelineType: 'V2', stages: stages({ DeploySpec: 'deployspec.yml' }) })

@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises'
-import { Readable } from 'node:stream'
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { fromBufferPromise } from 'yauzl'
+import { openPromise } from 'yauzl'
 import type { Caller } from '../../../kernel/context.ts'
 import {
+  DeployPlan,
   type DeployStep,
   deploySteps,
   Target,
@@ -13,12 +14,14 @@ import {
 } from '../deploy-target.ts'
 import { ActionFailure, type ActionKind, type Job, type Progress } from './action.ts'
 import { type Plan, planOf, readSpec } from './ec2-plan.ts'
+import { download } from './s3-deploy.ts'
 
 // "Amazon EC2 action reference", CodePipeline user guide. Machines are found by a tag; each fetches the artifact under its own
 // role and carries out the deployment's steps, one command of Systems Manager for each step.
 
-/** Most machines of a deployment, and most bytes of an artifact whose spec file is looked for. */
-const limits = { targets: 500, bytes: 512 * 1024 ** 2 }
+/** Most machines of a deployment, and most bytes of its spec file. */
+const mostTargets = 500
+const mostSpecBytes = 1024 ** 2
 /** Deployed to at the same time, unless told. */
 const usualBatch = '50'
 
@@ -69,23 +72,41 @@ const online = async ({ ssm }: Caller, ids: readonly string[]): Promise<Set<stri
 }
 
 /** The deploy spec file, read out of the artifact under the action's role. */
-const specOf = async ({ s3 }: Caller, { bucket, key }: Job['inputs'][number], path: string): Promise<Plan> => {
-  const { Body, ContentLength = 0 } = await s3.getObject({ Bucket: bucket, Key: key })
-  if (ContentLength > limits.bytes) throw new ActionFailure('ConfigurationError', 'The input artifact is too large.')
-  const bytes = await buffer(Body instanceof Readable ? Body : Readable.from(Body ? [Body] : []))
-  const zip = await fromBufferPromise(bytes, { lazyEntries: true }).catch(() => {
-    throw new ActionFailure('ConfigurationError', 'The input artifact is not a zip archive.')
-  })
-  for await (const entry of zip.eachEntry())
-    if (entry.fileName === path.replace(/^\.?\//, '') && entry.uncompressedSize < 1024 ** 2)
-      return readSpec((await buffer(await zip.openReadStreamPromise(entry))).toString())
-  throw new ActionFailure('ConfigurationError', `The input artifact has no file ${path}.`)
+const specOf = async (caller: Caller, { ctx, id }: Job, input: Job['inputs'][number], path: string): Promise<Plan> => {
+  const folder = join(ctx.folder(), 'deploy')
+  const file = join(folder, `${id}.zip`)
+  await mkdir(folder, { recursive: true })
+  try {
+    await download(caller, input, file)
+    const zip = await openPromise(file).catch(() => {
+      throw new ActionFailure('ConfigurationError', 'The input artifact is not a zip archive.')
+    })
+    try {
+      for await (const entry of zip.eachEntry())
+        if (entry.fileName === path.replace(/^\.?\//, '') && entry.uncompressedSize < mostSpecBytes)
+          return readSpec((await buffer(await zip.openReadStreamPromise(entry))).toString())
+    } finally {
+      zip.close()
+    }
+    throw new ActionFailure('ConfigurationError', `The input artifact has no file ${path}.`)
+  } finally {
+    await rm(file, { force: true })
+  }
 }
 
-const planFor = (caller: Caller, { configuration, inputs }: Job): Promise<Plan> | Plan => {
+/** What the deployment does on each machine. */
+const planFor = async (caller: Caller, job: Job): Promise<Plan> => {
+  const { ctx, id, configuration, inputs } = job
+  const known = await ctx.read((tx) => tx.get(DeployPlan, id))
+  if (known) return known.plan
   const [input] = inputs
   if (!input) throw new ActionFailure('ConfigurationError', 'The action has no input artifact.')
-  return configuration.DeploySpec ? specOf(caller, input, configuration.DeploySpec) : planOf(configuration)
+  const { DeploySpec } = configuration
+  const plan = DeploySpec ? await specOf(caller, job, input, DeploySpec) : planOf(configuration)
+  await ctx.write(async (tx) => {
+    tx.put(DeployPlan, { action: id, plan })
+  })
+  return plan
 }
 
 /** The steps that have something to do. */
@@ -121,7 +142,7 @@ const say = async (job: Job, { logs }: Caller, instanceId: string, text: string)
 const start = async (job: Job): Promise<Progress> => {
   const { ctx, id, pipeline, stage, task, configuration, inputs, role } = job
   const caller = await role()
-  stepsOf(await planFor(caller, job))
+  await planFor(caller, job)
   const ids = await found(caller, configuration)
   const { InstanceTagKey, InstanceTagValue } = configuration
   if (ids.length === 0)
@@ -129,11 +150,8 @@ const start = async (job: Job): Promise<Progress> => {
       'ConfigurationError',
       `No running instances have the tag ${InstanceTagKey}${InstanceTagValue === undefined ? '' : `=${InstanceTagValue}`}.`,
     )
-  if (ids.length > limits.targets)
-    throw new ActionFailure(
-      'ConfigurationError',
-      `More than ${limits.targets} instances have the tag ${InstanceTagKey}.`,
-    )
+  if (ids.length > mostTargets)
+    throw new ActionFailure('ConfigurationError', `More than ${mostTargets} instances have the tag ${InstanceTagKey}.`)
   await openLog(job, caller)
   const managed = await online(caller, ids)
   const now = ctx.now().getTime()

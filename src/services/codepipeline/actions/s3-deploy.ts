@@ -112,7 +112,8 @@ const extract = async ({ s3 }: Caller, archive: string, { bucket, prefix, option
   }
 }
 
-const download = async ({ s3 }: Caller, { bucket, key }: Artifact, file: string): Promise<void> => {
+/** Fetches an artifact into a file. */
+export const download = async ({ s3 }: Caller, { bucket, key }: Artifact, file: string): Promise<void> => {
   const { Body } = await s3.getObject({ Bucket: bucket, Key: key })
   await pipeline(Body instanceof Readable ? Body : Readable.from(Body ? [Body] : []), createWriteStream(file))
 }
