@@ -5,6 +5,7 @@ import Database from 'better-sqlite3'
 import { callServer } from '../../src/cli/connection.ts'
 import { seeded } from '../fuzz/random.ts'
 import { alarms } from './alarms.ts'
+import { batches } from './batches.ts'
 import { builds, commits, deliveries, pipelines, pushes } from './delivery.ts'
 import { deployments } from './deployments.ts'
 import { gates } from './gates.ts'
@@ -53,6 +54,7 @@ export const crash = async ({
     pushes(),
     deliveries(),
     builds(),
+    batches(),
     pipelines(),
     gates(),
     trailLogs(),

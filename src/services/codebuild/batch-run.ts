@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises'
+import { auditRecord, auditStream } from '../../kernel/audit.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { WriteTx } from '../../store/store.ts'
@@ -6,7 +7,7 @@ import { again, done, type Reconciler, type StepResult } from '../../work/reconc
 import { Batch, type BatchGroup, type BatchRecord, beginBatchPhase, endBatchPhase } from './batch.ts'
 import { combineArtifacts } from './batch-artifacts.ts'
 import { type BatchTask, parseBatchspec } from './batchspec.ts'
-import { Build, type PhaseContext, type Status, serviceRoleOf } from './build.ts'
+import { Build, buildArn, type PhaseContext, type Status, serviceRoleOf } from './build.ts'
 import { PhaseFailure } from './environment.ts'
 import { folders, removeFolder } from './plan.ts'
 import { type Artifacts, batchLimit, projectArn, trustContext } from './project.ts'
@@ -217,6 +218,7 @@ const goOn = async (ctx: Ctx, found: BatchRecord): Promise<StepResult> => {
     return present
   })
   if (!batch) return done()
+  await recordStarts(ctx, found, batch, denied)
   if (batch.groups.some(({ current }) => current?.status === 'IN_PROGRESS'))
     return again({ in: batch.interrupted ? 1000 : Math.max(1, Math.min(lookEvery, deadlineOf(batch) - now(ctx))) })
   // What waits though nothing runs waits for room in its project, or for a build that failed.
@@ -235,20 +237,62 @@ const ready = ({ groups }: BatchRecord, group: BatchGroup): boolean =>
   !group.current &&
   group.task.dependsOn.every((id) => groups.some((other) => other.task.identifier === id && passed(other)))
 
-/** The batch's own role starts the builds: what is wrong when it may not. */
-const mayStart = async (ctx: Ctx, batch: BatchRecord): Promise<PhaseContext | undefined> => {
-  if (!batch.groups.some((group) => ready(batch, group))) return undefined
-  const role = ctx.as(batch.config.serviceRole ?? '', {
+/** AWS's services under the role that starts a batch's builds. */
+const batchRoleOf = (ctx: Ctx, batch: BatchRecord) =>
+  ctx.as(batch.config.serviceRole ?? '', {
     sessionName: `AWSCodeBuild-${batch.uuid}`,
     context: trustContext(ctx, batch.project),
   })
+
+/** The batch's own role starts the builds: what is wrong when it may not. */
+const mayStart = async (ctx: Ctx, batch: BatchRecord): Promise<PhaseContext | undefined> => {
+  if (!batch.groups.some((group) => ready(batch, group))) return undefined
   try {
-    await role.authorize('codebuild:StartBuild', projectArn(ctx, batch.project))
+    await batchRoleOf(ctx, batch).authorize('codebuild:StartBuild', projectArn(ctx, batch.project))
     return undefined
   } catch (error) {
     if (!(error instanceof AwsError) || error.code === 'InternalFailure') throw error
     return { code: 'CLIENT_ERROR', message: `${error.code}: ${error.message}` }
   }
+}
+
+/**
+ * What the batch's role started, or was refused to, in the event history: the calls that CodeBuild makes under it ("Run
+ * builds in batches"). The builds themselves are there by now; a server killed in between leaves out the record, never a build.
+ */
+const recordStarts = async (
+  ctx: Ctx,
+  before: BatchRecord,
+  after: BatchRecord,
+  denied?: PhaseContext,
+): Promise<void> => {
+  const started = after.groups.flatMap(({ current, task }, index) =>
+    current && !before.groups[index]?.current ? [{ id: current.build, task }] : [],
+  )
+  const refused = denied
+    ? after.groups.filter((group) => ready(before, group)).map(({ task }) => ({ id: '', task }))
+    : []
+  if (started.length + refused.length === 0) return
+  const now = ctx.now()
+  const principal = await batchRoleOf(ctx, after)
+    .principal()
+    .catch(() => undefined)
+  if (!principal) return
+  const records = [...started, ...refused.slice(0, 1)].map(({ id, task }) =>
+    auditRecord({
+      ...{ principal, ...ctx.place, now, eventSource: 'codebuild.amazonaws.com', eventName: 'StartBuild' },
+      request: { ...ctx.request, id: ctx.newId() },
+      ...{ readOnly: false, dataEvent: false },
+      requestParameters: { projectName: after.project, buildBatchId: after.id, buildIdentifier: task.identifier },
+      responseElements: id === '' ? undefined : { build: { id, arn: buildArn(ctx, id), projectName: after.project } },
+      resources: [projectArn(ctx, after.project)],
+      error: id === '' ? new AwsError('AccessDeniedException', denied?.message ?? '') : undefined,
+    }),
+  )
+  await ctx.append.append(
+    auditStream(ctx.account, ctx.region),
+    records.map((body) => ({ time: now.getTime(), body })),
+  )
 }
 
 const startBuilds = async (ctx: Ctx, batch: BatchRecord, tx: WriteTx): Promise<BatchRecord> => {

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { CloudTrailClient, LookupEventsCommand } from '@aws-sdk/client-cloudtrail'
 import {
   BatchGetBuildBatchesCommand,
   type BuildBatch,
@@ -84,6 +85,10 @@ phases: {build: {commands: ['echo $CODEBUILD_BATCH_BUILD_IDENTIFIER $SAYS >> ${f
     buildBatchArn: batch.arn,
     environment: { computeType: 'BUILD_GENERAL1_LARGE' },
   })
+  const { Events = [] } = await drydock
+    .client(CloudTrailClient)
+    .send(new LookupEventsCommand({ LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'StartBuild' }] }))
+  expect(Events.map(({ Username }) => Username)).toEqual(Array(2).fill(`AWSCodeBuild-${batch.id?.split(':')[1]}`))
   expect((await codebuild.send(new ListBuildBatchesForProjectCommand({ projectName: 'app' }))).ids).toEqual([batch.id])
   expect((await codebuild.send(new ListBuildBatchesCommand({ filter: { status: 'FAILED' } }))).ids).toEqual([])
   const deleted = await codebuild.send(new DeleteBuildBatchCommand({ id: batch.id }))

@@ -279,11 +279,32 @@ export const toArtifacts = (build: Pick<BuildRecord, 'stored'>, config: Artifact
   }
 }
 
-/** A build as BatchGetBuilds shows it. */
-export const toBuild = (ctx: Ctx, build: BuildRecord): Wire => {
+/** Where the log is, and what was asked of it. */
+export const toLogs = (ctx: Ctx, build: BuildRecord): NonNullable<Wire['logs']> => {
   const names = logNames(build)
   const config = build.logsConfig
   const object = s3LogOf(build)
+  return {
+    ...(names && build.logging
+      ? {
+          groupName: names.group,
+          streamName: names.stream,
+          cloudWatchLogsArn: `arn:aws:logs:${ctx.region}:${ctx.account}:log-group:${names.group}:log-stream:${names.stream}`,
+        }
+      : {}),
+    cloudWatchLogs: config?.cloudWatchLogs ?? { status: 'ENABLED' },
+    s3Logs: config?.s3Logs ?? { status: 'DISABLED', encryptionDisabled: false },
+    ...(object
+      ? {
+          s3LogsArn: `arn:aws:s3:::${object.bucket}/${object.key}`,
+          s3DeepLink: `${ctx.request.endpoint}/${object.bucket}/${object.key}`,
+        }
+      : {}),
+  }
+}
+
+/** A build as BatchGetBuilds shows it. */
+export const toBuild = (ctx: Ctx, build: BuildRecord): Wire => {
   return {
     id: build.id,
     arn: buildArn(ctx, build.id),
@@ -319,23 +340,7 @@ export const toBuild = (ctx: Ctx, build: BuildRecord): Wire => {
     serviceRole: build.serviceRole,
     ...(build.vpcConfig ? { vpcConfig: build.vpcConfig } : {}),
     ...(build.networkInterface ? { networkInterface: build.networkInterface } : {}),
-    logs: {
-      ...(names && build.logging
-        ? {
-            groupName: names.group,
-            streamName: names.stream,
-            cloudWatchLogsArn: `arn:aws:logs:${ctx.region}:${ctx.account}:log-group:${names.group}:log-stream:${names.stream}`,
-          }
-        : {}),
-      cloudWatchLogs: config?.cloudWatchLogs ?? { status: 'ENABLED' },
-      s3Logs: config?.s3Logs ?? { status: 'DISABLED', encryptionDisabled: false },
-      ...(object
-        ? {
-            s3LogsArn: `arn:aws:s3:::${object.bucket}/${object.key}`,
-            s3DeepLink: `${ctx.request.endpoint}/${object.bucket}/${object.key}`,
-          }
-        : {}),
-    },
+    logs: toLogs(ctx, build),
     timeoutInMinutes: build.timeoutInMinutes,
     queuedTimeoutInMinutes: build.queuedTimeoutInMinutes,
     buildComplete: complete(build),

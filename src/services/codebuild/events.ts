@@ -21,7 +21,9 @@ const written = (milliseconds: number): string =>
     .replace(/(\d{4}),/, '$1')
     .replace(/\s(?=[AP]M$)/u, ' ')
 
-const contextOf = (phase: PhaseRecord | undefined) => `${phase?.context?.code ?? ''}: ${phase?.context?.message ?? ''}`
+/** `[CODE: message]`, `[]` where nothing is to be said. */
+const contextOf = (phase: PhaseRecord | undefined) =>
+  phase?.context ? `[${phase.context.code}: ${phase.context.message}]` : '[]'
 
 const phaseFacts = (phase: PhaseRecord) => ({
   'phase-type': phase.type,
@@ -29,7 +31,7 @@ const phaseFacts = (phase: PhaseRecord) => ({
   ...(phase.end === undefined
     ? {}
     : {
-        'phase-context': phase.context ? [contextOf(phase)] : [],
+        'phase-context': phase.context ? [`${phase.context.code}: ${phase.context.message}`] : [],
         'end-time': written(phase.end),
         'duration-in-seconds': Math.floor((phase.end - phase.start) / 1000),
         'phase-status': phase.status ?? '',
@@ -91,7 +93,7 @@ export const stateChange = (ctx: Ctx, build: BuildRecord): DomainEvent => {
       'build-id': arn,
       'additional-information': additional(build),
       'current-phase': currentPhase(build),
-      'current-phase-context': `[${contextOf(build.phases.at(-1))}]`,
+      'current-phase-context': contextOf(build.phases.at(-1)),
       version: '1',
     },
   }
@@ -111,7 +113,7 @@ export const phaseChange = (ctx: Ctx, build: BuildRecord, phase: PhaseRecord): D
       'completed-phase': phase.type,
       'project-name': build.project,
       'build-id': arn,
-      'completed-phase-context': `[${contextOf(phase)}]`,
+      'completed-phase-context': contextOf(phase),
       'additional-information': additional(build),
       'completed-phase-status': phase.status ?? '',
       'completed-phase-duration-seconds': Math.floor((end - phase.start) / 1000),
@@ -142,8 +144,10 @@ export const publishMetrics = async (ctx: Ctx, build: BuildRecord): Promise<void
   const facts: { name: string; value: number; unit: string }[] = [
     { name: 'Builds', value: 1, unit: 'Count' },
     { name: 'Duration', value: (end - build.created) / 1000, unit: 'Seconds' },
-    { name: build.status === 'SUCCEEDED' ? 'SucceededBuilds' : 'FailedBuilds', value: 1, unit: 'Count' },
   ]
+  // Failed is what a client's error or the time ended; what was stopped counts as neither.
+  if (build.status === 'SUCCEEDED') facts.push({ name: 'SucceededBuilds', value: 1, unit: 'Count' })
+  else if (build.status !== 'STOPPED') facts.push({ name: 'FailedBuilds', value: 1, unit: 'Count' })
   for (const { type, start, end: until } of build.phases)
     if (type !== 'COMPLETED' && until !== undefined)
       facts.push({ name: durationMetrics[type], value: (until - start) / 1000, unit: 'Seconds' })

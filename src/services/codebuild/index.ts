@@ -175,9 +175,7 @@ export const service = defineService<NS>()({
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
     UpdateProjectVisibility: 'Builds and their logs are shown below a path of this server; artifacts are not.',
     StartSandbox:
-      'A sandbox writes no log, and has the sources and variables of its project but no phases of a buildspec.',
-    StartCommandExecution:
-      'Output and errors are told together, in standardOutputContent; nothing is written to CloudWatch Logs.',
+      'A sandbox has the sources and variables of its project but no phases of a buildspec; connections are absent.',
     CreateFleet:
       'A fleet is a number of builds that run at a time: its machines are this host, its compute has no limits. Refused with ' +
       'NotImplemented: other environments than Linux containers, VPCs, proxies, images, service roles.',
@@ -189,8 +187,7 @@ export const service = defineService<NS>()({
     UpdateWebhook: 'As CreateWebhook.',
     DeleteWebhook: 'As CreateWebhook.',
     StartBuildBatch:
-      'As StartBuild. Tasks of a batch have no fleets and no debug sessions, batches report no status to a source’s provider, ' +
-      'and the starts of their builds are no records of CloudTrail.',
+      'As StartBuild. Tasks of a batch have no fleets and no debug sessions, batches report no status to a source’s provider.',
     RetryBuildBatch: 'As StartBuildBatch.',
     ListCuratedEnvironmentImages: 'Lists only images that run on this host.',
   },

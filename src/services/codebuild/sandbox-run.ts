@@ -3,7 +3,8 @@ import { ComputeError } from '../../compute/driver.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { again, done, type Reconciler, type StepResult } from '../../work/reconciler.ts'
-import type { BuildRecord, PhaseContext, Status } from './build.ts'
+import type { PhaseContext, Status } from './build.ts'
+import { buildLog, LogDenied } from './build-log.ts'
 import { parseBuildspec } from './buildspec.ts'
 import { closeDoors, openDoor } from './credentials.ts'
 import {
@@ -16,7 +17,9 @@ import {
   userVariables,
 } from './environment.ts'
 import { folders, removeFolder } from './plan.ts'
+import { deliverLog, dropSpool } from './s3-log.ts'
 import {
+  asBuild,
   Command,
   commandReconciler,
   roleOfSandbox,
@@ -78,13 +81,6 @@ export const sandboxRun: Reconciler = {
   },
 }
 
-/** What of a build a sandbox has: its variables are made from it. */
-const asBuild = (sandbox: SandboxRecord): BuildRecord => ({
-  ...sandbox.settings,
-  ...{ id: sandbox.id, uuid: sandbox.uuid, number: 0, created: sandbox.created, status: 'IN_PROGRESS', phases: [] },
-  ...{ stored: [], exported: [], stage: 'new', logging: false },
-})
-
 const nothing = parseBuildspec('version: 0.2\nphases: {build: {commands: [":"]}}')
 
 const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
@@ -95,6 +91,9 @@ const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
     if (!sandbox) return done()
     const role = roleOfSandbox(ctx, sandbox)
     await role.principal()
+    const log = buildLog(ctx, asBuild(sandbox), [])
+    await log.open()
+    await change(ctx, queued.id, (fresh) => ({ ...fresh, logging: true }))
     await checkHost(ctx, sandbox.settings)
     const { all, view, scratch } = folders(ctx, sandbox)
     await removeFolder(all)
@@ -119,6 +118,8 @@ const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
       network,
     })
     const version = fetched.resolvedVersion
+    log.say('Phase is DOWNLOAD_SOURCE', `CODEBUILD_SRC_DIR=${fetched.folder}`, 'Phase is RUN_SANDBOX')
+    await log.flush()
     await change(ctx, queued.id, (fresh) => ({
       ...pass(pass(fresh, 'DOWNLOAD_SOURCE', now(ctx)), 'RUN_SANDBOX', now(ctx)),
       status: 'RUN_SANDBOX',
@@ -131,6 +132,7 @@ const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
     return again({ in: lookEvery })
   } catch (error) {
     if (error instanceof PhaseFailure) return end(ctx, queued, 'FAILED', { code: error.code, message: error.message })
+    if (error instanceof LogDenied) return end(ctx, queued, 'FAILED', { code: 'ACCESS_DENIED', message: error.message })
     if (error instanceof ComputeError)
       return end(ctx, queued, 'FAILED', { code: 'BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE', message: error.message })
     if (error instanceof AwsError && error.code !== 'InternalFailure')
@@ -147,6 +149,9 @@ const end = async (
 ): Promise<StepResult> => {
   if (sandbox.task) await ctx.compute.remove(sandbox.task)
   await releasePlace(ctx, asBuild(sandbox))
+  const unlogged = await deliverLog(ctx, asBuild(sandbox))
+  if (unlogged) ctx.log.warn('the log of a sandbox was refused', { sandbox: sandbox.id, why: unlogged.message })
+  await dropSpool(ctx, sandbox)
   await removeFolder(folders(ctx, sandbox).all)
   await ctx.write(async (tx) => {
     const fresh = await tx.get(Sandbox, sandbox.id)
@@ -198,27 +203,44 @@ const run = async (ctx: Ctx, key: string, sandbox: SandboxRecord, command: strin
     return
   }
   const { env, secrets } = JSON.parse(ctx.unseal(sandbox.sealed)) as { env: Record<string, string>; secrets: string[] }
-  const execution = await task.exec(['/bin/sh', '-c', command], {
+  const nonce = ctx.random(16)
+  const execution = await task.exec(['/bin/sh', '-c', apart, 'command', command, nonce, String(outputLimit)], {
     env,
     ...(sandbox.folder ? { workdir: sandbox.folder } : {}),
   })
-  let output = ''
-  for await (const chunk of execution.output) output = (output + String(chunk)).slice(-outputLimit)
+  const mark = `\x1e${nonce}\n`
+  let written = ''
+  for await (const chunk of execution.output)
+    written = (written + String(chunk)).slice(-(2 * outputLimit + mark.length))
   const { code } = await execution.wait()
+  const at = written.lastIndexOf(mark)
   const hidden = secrets.filter((secret) => secret.length >= 4)
-  await finish(
-    ctx,
-    key,
-    code,
-    hidden.reduce((text, secret) => text.replaceAll(secret, '***'), output),
-  )
+  const masked = (text: string) => hidden.reduce((all, secret) => all.replaceAll(secret, '***'), text)
+  const output = masked((at < 0 ? written : written.slice(0, at)).slice(-outputLimit))
+  const errors = at < 0 ? '' : masked(written.slice(at + mark.length))
+  const log = buildLog(ctx, asBuild(sandbox), secrets)
+  log.say(`Running command ${command}`)
+  for (const text of [output, errors])
+    for (const line of text.replace(/\n$/, '').split('\n')) if (text !== '') log.print(line)
+  if (code !== 0) log.say(`Command did not exit successfully ${command} exit status ${code}`)
+  await log.flush()
+  await finish(ctx, key, code, output, errors)
 }
 
-const finish = async (ctx: Ctx, key: string, code: number, output: string): Promise<StepResult> => {
+/** Runs a command ($1) whose errors are told after its output, behind a mark ($2): as much of their end as is kept ($3). */
+const apart = `errors=$(mktemp) || exit 126
+/bin/sh -c "$1" 2>"$errors"
+code=$?
+printf '\\036%s\\n' "$2"
+tail -c "$3" "$errors"
+rm -f "$errors"
+exit $code`
+
+const finish = async (ctx: Ctx, key: string, code: number, output: string, errors = ''): Promise<StepResult> => {
   await ctx.write(async (tx) => {
     const fresh = await tx.get(Command, key)
     if (!fresh || fresh.ended !== undefined) return
-    tx.put(Command, { ...fresh, status: code === 0 ? 'SUCCEEDED' : 'FAILED', code, output, ended: now(ctx) })
+    tx.put(Command, { ...fresh, status: code === 0 ? 'SUCCEEDED' : 'FAILED', code, output, errors, ended: now(ctx) })
   })
   return done()
 }

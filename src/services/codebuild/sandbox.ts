@@ -1,7 +1,7 @@
 import type { TaskHandle } from '../../compute/driver.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { table } from '../../store/store.ts'
-import { type PhaseContext, type Status, serviceRoleOf } from './build.ts'
+import { type BuildRecord, type PhaseContext, type Status, serviceRoleOf, toLogs } from './build.ts'
 import { fail, type Operation, pageSize, positionOf, tokenOf } from './operation.ts'
 import { getProject } from './project.ts'
 import { once, type Settings, settingsOf } from './start.ts'
@@ -33,6 +33,8 @@ export type SandboxRecord = {
   readonly interrupted?: 'STOPPED' | 'TIMED_OUT'
   readonly task?: TaskHandle
   readonly folder?: string
+  /** The log stream has been made. */
+  readonly logging?: boolean
   /** Sealed: the environment of commands, and what must not show in what they print. */
   readonly sealed?: string
 }
@@ -57,6 +59,7 @@ export type CommandRecord = {
   readonly command: string
   readonly code?: number
   readonly output?: string
+  readonly errors?: string
 }
 
 export const Command = table<CommandRecord>('codebuild.command', {
@@ -82,6 +85,13 @@ const getSandbox = async (ctx: Ctx, id: string): Promise<SandboxRecord> => {
   if (!sandbox) throw fail('ResourceNotFoundException', `Sandbox ${sandboxIdOf(id)} cannot be found`)
   return sandbox
 }
+
+/** What of a build a sandbox has: its variables and its log are made from it. */
+export const asBuild = (sandbox: SandboxRecord): BuildRecord => ({
+  ...sandbox.settings,
+  ...{ id: sandbox.id, uuid: sandbox.uuid, number: 0, created: sandbox.created, status: 'IN_PROGRESS', phases: [] },
+  ...{ stored: [], exported: [], stage: 'new', logging: sandbox.logging ?? false },
+})
 
 type Wire = NonNullable<Awaited<ReturnType<Operation<'StartSandbox'>>>['sandbox']>
 type WireCommand = NonNullable<Awaited<ReturnType<Operation<'StartCommandExecution'>>>['commandExecution']>
@@ -124,6 +134,7 @@ const toSandbox = (ctx: Ctx, sandbox: SandboxRecord): Wire => {
               contexts: [{ statusCode: phase.context?.code ?? '', message: phase.context?.message ?? '' }],
             }),
       })),
+      logs: toLogs(ctx, asBuild(sandbox)),
       ...(sandbox.resolvedSourceVersion ? { resolvedSourceVersion: sandbox.resolvedSourceVersion } : {}),
     },
   }
@@ -141,6 +152,7 @@ const toCommand = (ctx: Ctx, command: CommandRecord): WireCommand => ({
   type: 'SHELL',
   ...(command.code === undefined ? {} : { exitCode: String(command.code) }),
   ...(command.output ? { standardOutputContent: command.output } : {}),
+  ...(command.errors ? { standardErrContent: command.errors } : {}),
 })
 
 /** AWS API: "StartSandbox". */

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import {
   BatchGetCommandExecutionsCommand,
   BatchGetSandboxesCommand,
@@ -10,7 +11,7 @@ import {
   StopSandboxCommand,
 } from '@aws-sdk/client-codebuild'
 import { beforeEach, expect, it } from 'vitest'
-import { codebuild, drydock, onBench, project } from './builds-bench.ts'
+import { codebuild, drydock, logOf, onBench, project } from './builds-bench.ts'
 
 onBench()
 
@@ -20,9 +21,11 @@ beforeEach(() => {
     task.stopping.addEventListener('abort', () => ended.resolve(0))
     return ended.promise
   })
-  drydock.compute.onExec('sandbox-', ([, , command = ''], task) => {
-    task.write(`ran ${command} in ${task.options.workdir} for ${task.options.env?.CODEBUILD_CI}\n`)
-    return command === 'false' ? 1 : 0
+  drydock.compute.onExec('sandbox-', ([program = '', ...args], task) => {
+    // The host's own shell stands for the sandbox's.
+    const { stdout, status } = spawnSync(program, args, { env: { PATH: process.env.PATH, ...task.options.env } })
+    task.write(stdout)
+    return status ?? 1
   })
 })
 
@@ -63,11 +66,16 @@ it('commands run in a sandbox, one by one, until it is stopped', async () => {
       await new Promise((turn) => setTimeout(turn, 5))
     }
   }
-  expect(await exec('ls')).toMatchObject({
-    ...{ command: 'ls', status: 'SUCCEEDED', exitCode: '0' },
-    standardOutputContent: expect.stringMatching(/^ran ls in \/codebuild\/output\/src\d+\/src for true\n$/),
+  expect(await exec('echo $CODEBUILD_CI; echo complaint >&2')).toMatchObject({
+    ...{ status: 'SUCCEEDED', exitCode: '0', standardOutputContent: 'true\n', standardErrContent: 'complaint\n' },
   })
-  expect(await exec('false')).toMatchObject({ status: 'FAILED', exitCode: '1' })
+  expect(await exec('printf one; exit 3')).toMatchObject({
+    ...{ status: 'FAILED', exitCode: '3', standardOutputContent: 'one' },
+  })
+  const { currentSession } = await look(sandboxId)
+  expect(await logOf({ logs: currentSession?.logs })).toEqual(
+    expect.arrayContaining(['# Running command printf one; exit 3', 'true', 'complaint', 'one']),
+  )
   const listed = await codebuild.send(new ListCommandExecutionsForSandboxCommand({ sandboxId }))
   expect(listed.commandExecutions).toHaveLength(2)
   expect((await codebuild.send(new ListSandboxesForProjectCommand({ projectName: 'app' }))).ids).toEqual([sandboxId])
