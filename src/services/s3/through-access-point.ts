@@ -118,6 +118,9 @@ const keysOf = (point: AccessPointRecord): Keys => ({
   ...Object.fromEntries((point.tags ?? []).map(({ key, value }) => [`s3:AccessPointTag/${key}`, value])),
 })
 
+const resourceTags = ({ tags = [] }: AccessPointRecord): Keys =>
+  Object.fromEntries(tags.map(({ key, value }) => [`aws:ResourceTag/${key}`, value]))
+
 const resourceAt = (point: AccessPointRecord, arn: string): string => {
   const [, key] = /^arn:aws:s3:::[^/]+(?:\/(.*))?$/s.exec(arn) ?? []
   return key === undefined ? accessPointArn(point) : `${accessPointArn(point)}/object/${key}`
@@ -136,7 +139,7 @@ const both = (redirected: Redirected, requirement: Requirement): Requirement[] =
     {
       action: requirement.action,
       resources: requirement.resources.map((arn) => resourceAt(point, arn)),
-      context: { ...context, 's3:ResourceAccount': point.account },
+      context: { ...context, ...resourceTags(point), 's3:ResourceAccount': point.account },
     },
     { ...requirement, context },
   ]

@@ -223,6 +223,11 @@ test('identity policies speak of access points, and of what requests through the
   await expect(text(await user('red', through({ 's3:AccessPointTag/team': 'red' })), Alias)).rejects.toMatchObject(
     denied,
   )
+  const tagged = [
+    allow('s3:GetObject', both[0], { StringEquals: { 'aws:ResourceTag/team': 'blue' } }),
+    allow('s3:GetObject', both[1]),
+  ]
+  expect(await text(await user('by-resource-tag', tagged), Alias)).toBe('one')
   // Of the access point alone, and of the bucket alone: neither will do.
   await expect(text(await user('door', [allow('s3:GetObject', both[0])]), Alias)).rejects.toMatchObject(denied)
   await expect(text(await user('room', [allow('s3:GetObject', both[1])]), Alias)).rejects.toMatchObject(denied)
