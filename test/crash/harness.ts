@@ -10,6 +10,7 @@ import { builds, commits, deliveries, pipelines, pushes } from './delivery.ts'
 import { deployments } from './deployments.ts'
 import { gates } from './gates.ts'
 import { replicas } from './replicas.ts'
+import { reviews } from './reviews.ts'
 import { startProcess } from './server-process.ts'
 import { dataPoints, identities, logLines, objects } from './storage.ts'
 import { trailLogs } from './trail.ts'
@@ -52,6 +53,7 @@ export const crash = async ({
     identities(),
     commits(),
     pushes(),
+    reviews(),
     deliveries(),
     builds(),
     batches(),

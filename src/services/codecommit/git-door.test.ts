@@ -360,7 +360,8 @@ describe('hostile requests', () => {
 })
 
 describe('a server that dies', () => {
-  it('after git moved a branch and before it told of it, tells of it afterwards', async () => {
+  /** git has made a branch, and the process that had it do so is gone. */
+  const leaveOrphan = async (): Promise<string> => {
     const { repositoryMetadata } = await codecommit.send(new GetRepositoryCommand({ repositoryName }))
     const repositoryId = repositoryMetadata?.repositoryId ?? ''
     const { kernel } = drydock.server
@@ -376,16 +377,16 @@ describe('a server that dies', () => {
       { reference: 'refs/heads/main', from: zeroId, to: made },
       { reference: 'refs/heads/refused', from: zeroId, to: made },
     ]
+    const callerArn = 'arn:aws:iam::1:user/a'
     await ctx.write(async (tx) => {
-      tx.put(PendingMoves, {
-        id: 'x',
-        repositoryId,
-        callerArn: 'arn:aws:iam::1:user/a',
-        since: ctx.now().toISOString(),
-        moves,
-      })
+      tx.put(PendingMoves, { id: 'x', repositoryId, callerArn, since: ctx.now().toISOString(), moves })
       tx.wake(announcement.name, repositoryId)
     })
+    return made
+  }
+
+  it('after git moved a branch and before it told of it, tells of it afterwards', async () => {
+    const made = await leaveOrphan()
     expect(await happened()).toEqual([])
     await drydock.advance({ seconds: 10 })
     expect(await happened()).toEqual([['referenceCreated', 'refs/heads/main', made, undefined]])
@@ -393,5 +394,21 @@ describe('a server that dies', () => {
     expect(await happened()).toHaveLength(1)
     const found = await codecommit.send(new GetRepositoryCommand({ repositoryName }))
     expect(found.repositoryMetadata?.defaultBranch).toBe('main')
+  })
+
+  it('has that told before the branch moves on, when nothing would show it any more', async () => {
+    const made = await leaveOrphan()
+    const { commitId } = await codecommit.send(
+      new PutFileCommand({
+        ...{ repositoryName, branchName: 'main', parentCommitId: made },
+        ...{ filePath: 'f', fileContent: Buffer.from('x') },
+      }),
+    )
+    expect(await happened()).toEqual([
+      ['referenceCreated', 'refs/heads/main', made, undefined],
+      ['referenceUpdated', 'refs/heads/main', commitId, made],
+    ])
+    await drydock.advance({ minutes: 5 })
+    expect(await happened()).toHaveLength(2)
   })
 })

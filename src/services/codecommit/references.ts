@@ -138,14 +138,33 @@ export const withAnnouncement = async (
     moves,
     ...(cause ? { cause } : {}),
   }
-  await ctx.write(async (tx) => {
-    tx.put(PendingMoves, pending)
-    tx.wake(announcement.name, repository.id, { in: patience })
-  })
-  // A throw leaves the pending moves to the reconciler: nobody knows what git got to.
-  const made = await make()
-  await announce(ctx, pending, made)
-  return made
+  await tellOrphans(ctx, repository.id)
+  underway.add(pending.id)
+  try {
+    await ctx.write(async (tx) => {
+      tx.put(PendingMoves, pending)
+      tx.wake(announcement.name, repository.id, { in: patience })
+    })
+    // A throw leaves the pending moves to the reconciler: nobody knows what git got to.
+    const made = await make()
+    await announce(ctx, pending, made)
+    return made
+  } finally {
+    underway.delete(pending.id)
+  }
+}
+
+/** Moves that this process is at. All others that are pending were left by one that died. */
+const underway = new Set<string>()
+
+/** Before a reference moves on, what a dead process did to it is told: afterwards nothing would show it any more. */
+const tellOrphans = async (ctx: Ctx, repositoryId: string): Promise<void> => {
+  const pending = await ctx.read((tx) => tx.list(PendingMoves, { prefix: `${repositoryId}/` }))
+  for (const one of pending) {
+    if (underway.has(one.id)) continue
+    const made = await movesMade(databaseOf(ctx, repositoryId), one.moves)
+    if (made.length > 0) await announce(ctx, one, made)
+  }
 }
 
 /** Moves one reference for the caller, if it still is at `from`. Says whether it did. */
