@@ -129,6 +129,13 @@ export interface MachineAgents {
 }
 export const machineAgents = capability<MachineAgents>('codedeploy.machineAgents')
 
+/** Identities that policies name, whatever the caller may know of them. */
+export interface Principals {
+  /** Whether a policy of this place may name it: an ARN or a unique id. */
+  exists(place: Place, name: string): Promise<boolean>
+}
+export const principals = capability<Principals>('iam.principals')
+
 /**
  * Centralized root access of an organization's member accounts (IAM user guide, "Centrally manage root access"): which
  * of its features the organization of this account has enabled. Neither, where the account is in no organization.

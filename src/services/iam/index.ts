@@ -5,6 +5,7 @@ import {
   gitCredentials,
   identityProviders,
   outboundFederation,
+  principals,
   rootAccess,
   sshKeys as sshKeyFinder,
 } from '../capabilities.ts'
@@ -38,6 +39,7 @@ import {
 } from './outbound-federation.ts'
 import { passwordPolicy } from './password-policy.ts'
 import { policies } from './policies.ts'
+import { principalsProvider } from './principals.ts'
 import { tables } from './records.ts'
 import { roles } from './roles.ts'
 import { OrganizationFeatures, rootAccessProvider } from './root-access.ts'
@@ -132,5 +134,6 @@ export const service = defineService<NS>()({
     provide(identityProviders, identityProvidersProvider),
     provide(outboundFederation, outboundFederationProvider),
     provide(rootAccess, rootAccessProvider),
+    provide(principals, principalsProvider),
   ],
 })

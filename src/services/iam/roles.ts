@@ -3,23 +3,21 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { PolicyDocument } from '../../policy/policy.ts'
 import { accessNotes, foldAccesses } from './access-notes.ts'
 import { checkDocument, documentSize } from './documents.ts'
-import { iamArn, nameInArn, stamp, uniqueId } from './ids.ts'
+import { stamp, uniqueId } from './ids.ts'
 import { checkBoundary } from './managed.ts'
-import { findRoleByArn } from './names.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOfTable, tail } from './page.ts'
+import { principalExists } from './principals.ts'
 import { checkQuota } from './quotas.ts'
 import {
   Attachments,
   change,
-  findById,
   getEntity,
   InstanceProfiles,
   nameKey,
   Role,
   type RoleRecord,
   refuseLinked,
-  User,
 } from './records.ts'
 import { boundaryOf, toLastUsed, toRole } from './shapes.ts'
 import { tagPage, toTags, withoutTags, withTags } from './tags.ts'
@@ -43,7 +41,7 @@ const checkTrust = async (ctx: Ctx, text: string): Promise<void> => {
       'Federated principals must be valid domain names or SAML metadata ARNs',
     )
   for (const name of principals(document, 'AWS')) {
-    if (!(await principalExists(ctx, name)))
+    if (!(await principalExists((place) => ctx.at(place), ctx.place, name)))
       throw fail('MalformedPolicyDocumentException', `Invalid principal in policy: "AWS":"${name}"`)
   }
 }
@@ -59,19 +57,6 @@ const principals = (document: PolicyDocument, type: 'AWS' | 'Federated'): string
       return value === undefined ? [] : typeof value === 'string' ? [value] : [...value]
     }),
   )
-
-/** Accounts and sessions are taken at their word; ids of identities must be of ones that are there. */
-const principalExists = async (ctx: Ctx, name: string): Promise<boolean> => {
-  if (/^A[A-Z0-9]{15,}$/.test(name))
-    return ctx.read(async (tx) => ((await findById(tx, User, name)) ?? (await findById(tx, Role, name))) !== undefined)
-  const account = name.split(':')[4]
-  if (account === undefined || !/^arn:aws:iam::\d{12}:(user|role)\//.test(name)) return true
-  return ctx.at({ account, region: ctx.region }).read(async (tx) => {
-    if (nameInArn(name, account, 'role') !== undefined) return (await findRoleByArn(tx, account, name)) !== undefined
-    const user = await tx.get(User, nameKey(nameInArn(name, account, 'user') ?? ''))
-    return user !== undefined && iamArn(account, 'user', user) === name
-  })
-}
 
 const CreateRole: Operation<'CreateRole'> = async (ctx, input) => {
   await checkTrust(ctx, input.AssumeRolePolicyDocument)

@@ -1,5 +1,7 @@
+import type { Ctx } from '../../kernel/context.ts'
 import { PolicyFinding, parsePolicy } from '../../policy/parse.ts'
 import type { PolicyDocument, Statement } from '../../policy/policy.ts'
+import { principals } from '../capabilities.ts'
 import { publicAccessOf } from './account.ts'
 import { Bucket, type BucketRecord, bucketArn, bucketOf, type PublicAccessBlock } from './bucket.ts'
 import { fail, type Operation } from './operation.ts'
@@ -45,11 +47,22 @@ const checkStatement = (statement: Statement, bucket: string): void => {
 export const policyOf = (bucket: BucketRecord): PolicyDocument | undefined =>
   bucket.policy === undefined ? undefined : (JSON.parse(bucket.policy) as PolicyDocument)
 
-export const PutBucketPolicy: Operation<'PutBucketPolicy'> = (ctx, input) =>
-  ctx.write(async (tx) => {
+/** Users and roles that a policy names must be there. Throws MalformedPolicy. */
+const checkPrincipals = async (ctx: Ctx, document: PolicyDocument): Promise<void> => {
+  for (const { Principal, NotPrincipal } of [document.Statement].flat())
+    for (const element of [Principal, NotPrincipal])
+      for (const name of textsOf(typeof element === 'object' ? element.AWS : undefined))
+        if (!(await ctx.use(principals).exists(ctx.place, name)))
+          throw fail('MalformedPolicy', 'Invalid principal in policy', { Detail: name })
+}
+
+export const PutBucketPolicy: Operation<'PutBucketPolicy'> = async (ctx, input) => {
+  const { name } = await ctx.read((tx) => bucketOf(ctx, tx, input))
+  if (!input.Policy) throw fail('MissingRequestBodyError', 'Request Body is empty')
+  const document = parseBucketPolicy(input.Policy, name)
+  await checkPrincipals(ctx, document)
+  return ctx.write(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
-    if (!input.Policy) throw fail('MissingRequestBodyError', 'Request Body is empty')
-    const document = parseBucketPolicy(input.Policy, bucket.name)
     if (isPublic(document) && (await publicAccessOf(tx, bucket)).blockPublicPolicy)
       throw fail(
         'AccessDenied',
@@ -59,6 +72,7 @@ export const PutBucketPolicy: Operation<'PutBucketPolicy'> = (ctx, input) =>
     ctx.response.status = 204
     return {}
   })
+}
 
 export const GetBucketPolicy: Operation<'GetBucketPolicy'> = async (ctx, input) => {
   const { name, policy } = await ctx.read((tx) => bucketOf(ctx, tx, input))

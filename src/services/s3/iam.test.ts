@@ -346,3 +346,24 @@ test('a bucket that is made with tags asks for the right to tag it', async () =>
   const blue = allow(['s3:CreateBucket', 's3:TagResource'], arn, { StringEquals: { 'aws:RequestTag/team': 'blue' } })
   await (await user('blue-maker', blue)).send(new CreateBucketCommand(input))
 })
+
+test('a bucket policy names users and roles that are there', async () => {
+  const b = await bucket('named')
+  const allowed = (AWS: string) => ({
+    Effect: 'Allow',
+    Principal: { AWS },
+    Action: 's3:GetObject',
+    Resource: `arn:aws:s3:::${b}/*`,
+  })
+  await drydock.user('named')
+  const role = await drydock.role('named-role', 'ec2.amazonaws.com')
+  const user = `arn:aws:iam::${drydock.account}:user/named`
+  for (const name of [user, role, drydock.account, `arn:aws:iam::${drydock.account}:root`])
+    await setPolicy(b, allowed(name))
+  for (const name of [`${user}s`, `${role}s`, 'arn:aws:iam::111122223333:user/named', 'AIDAAAAAAAAAAAAAAAAAA'])
+    await expect(setPolicy(b, allowed(name))).rejects.toMatchObject({
+      name: 'MalformedPolicy',
+      message: 'Invalid principal in policy',
+      Detail: name,
+    })
+})

@@ -1,5 +1,13 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { accessPoints, accountBlocks, awsManagedKeys, batchObjects, buckets, vendedMetrics } from '../capabilities.ts'
+import {
+  accessPoints,
+  accountBlocks,
+  awsManagedKeys,
+  batchObjects,
+  buckets,
+  principals,
+  vendedMetrics,
+} from '../capabilities.ts'
 import {
   checkAcceleration,
   GetBucketAccelerateConfiguration,
@@ -268,7 +276,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
       'Events of replication go to topics, queues and functions, and there are none yet; what was there before goes by batch replication only.',
     RestoreObject: 'No restores that select. Every tier takes as long as AWS says it may.',
     PutObjectRetention: 'No event holds.',
-    PutBucketPolicy: 'Principals named in the policy are not checked to exist.',
   },
   access,
   provides: [
@@ -308,5 +315,5 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     analyse,
     archiveIdle,
   ],
-  uses: [awsManagedKeys, vendedMetrics],
+  uses: [awsManagedKeys, principals, vendedMetrics],
 })

@@ -41,7 +41,6 @@ export const service = defineService<NS>()({
     CreateSecret: 'Managed external secrets (Type) are refused.',
     UpdateSecret: 'Managed external secrets (Type) are refused.',
     RotateSecret: 'Functions are not there yet (Lambda): refused as for a function that cannot be invoked.',
-    ValidateResourcePolicy: 'Looks for syntax errors and public access, not for lock-out.',
   },
   access,
   reconcilers: [deletion, rotation],

@@ -1,4 +1,8 @@
 import { LRUCache } from 'lru-cache'
+import { callerContext } from '../../kernel/authorize.ts'
+import type { Ctx } from '../../kernel/context.ts'
+import { identity } from '../../kernel/identity.ts'
+import { evaluate } from '../../policy/evaluate.ts'
 import { PolicyFinding, parsePolicy } from '../../policy/parse.ts'
 import type { PolicyDocument, Statement } from '../../policy/policy.ts'
 import { fail, type Operation } from './operation.ts'
@@ -74,13 +78,38 @@ export const DeleteResourcePolicy: Operation<'DeleteResourcePolicy'> = async (ct
   return { ARN: secretArn(secret), Name: secret.name }
 }
 
-/** Whether a policy is one, and gives nobody everything. Raises MalformedPolicyDocumentException. */
+/** Whether under this policy the caller could not put another one. */
+const locksOut = async (ctx: Ctx, resource: string, document: PolicyDocument): Promise<boolean> => {
+  const known = ctx.use(identity)
+  const { decision, decidedBy } = evaluate({
+    principal: ctx.principal,
+    action: 'secretsmanager:PutResourcePolicy',
+    resource,
+    resourceAccount: ctx.account,
+    context: await callerContext(known, ctx),
+    policies: [...(await known.policiesOf(ctx.principal)), { kind: 'resource', id: resource, document }],
+  })
+  return decision === 'explicitDeny' && decidedBy === 'resource'
+}
+
+/**
+ * Whether a policy is one, gives nobody everything, and leaves the caller his access. Raises MalformedPolicyDocumentException.
+ * The names of the checks are ours.
+ */
 export const ValidateResourcePolicy: Operation<'ValidateResourcePolicy'> = async (ctx, input) => {
   const document = parse(input.ResourcePolicy)
   const { SecretId } = input
-  if (SecretId !== undefined) await ctx.read((tx) => getSecret(tx, ctx.place, SecretId))
-  const errors = publicStatement(document)
-    ? [{ CheckName: 'PUBLIC_POLICY', ErrorMessage: 'The resource policy grants public access.' }]
-    : []
+  const resource =
+    SecretId === undefined
+      ? ctx.arn('secret:any')
+      : secretArn(await ctx.read((tx) => getSecret(tx, ctx.place, SecretId)))
+  const errors = [
+    ...(publicStatement(document)
+      ? [{ CheckName: 'PUBLIC_POLICY', ErrorMessage: 'The resource policy grants public access.' }]
+      : []),
+    ...((await locksOut(ctx, resource, document))
+      ? [{ CheckName: 'LOCKOUT', ErrorMessage: 'The resource policy does not let you put another resource policy.' }]
+      : []),
+  ]
   return { PolicyValidationPassed: errors.length === 0, ValidationErrors: errors }
 }

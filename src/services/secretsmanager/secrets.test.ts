@@ -191,6 +191,30 @@ describe('who may read', () => {
   })
 })
 
+test('a policy is tried: it is one, is not public, and leaves the caller his access', async () => {
+  const { ARN } = await create('tried')
+  const checks = async (statement: object, client = secrets) => {
+    const ResourcePolicy = JSON.stringify({ Version: '2012-10-17', Statement: [{ Resource: '*', ...statement }] })
+    const validate = new sdk.ValidateResourcePolicyCommand({ SecretId: ARN, ResourcePolicy })
+    const { PolicyValidationPassed, ValidationErrors = [] } = await client.send(validate)
+    expect(PolicyValidationPassed).toBe(ValidationErrors.length === 0)
+    return ValidationErrors.map(({ CheckName }) => CheckName)
+  }
+  const admin = as(await drydock.user('tries', [allow('secretsmanager:*')]))
+  const Action = 'secretsmanager:*'
+  const account = { AWS: drydock.account }
+  expect(await checks({ Effect: 'Allow', Principal: account, Action }, admin)).toEqual([])
+  expect(await checks({ Effect: 'Allow', Principal: '*', Action }, admin)).toEqual(['PUBLIC_POLICY'])
+  const closed = { Effect: 'Deny', Principal: '*', Action }
+  expect(await checks(closed, admin)).toEqual(['LOCKOUT'])
+  expect(await checks({ ...closed, Action: 'secretsmanager:GetSecretValue' }, admin)).toEqual([])
+  const but = (user: string) => ({
+    StringNotEquals: { 'aws:PrincipalArn': `arn:aws:iam::${drydock.account}:user/${user}` },
+  })
+  expect(await checks({ ...closed, Condition: but('tries') }, admin)).toEqual([])
+  expect(await checks({ ...closed, Condition: but('else') }, admin)).toEqual(['LOCKOUT'])
+})
+
 test('lists by filters and order; several values at once, each under its own right', async () => {
   await create('app/a', { Description: 'alpha database' })
   await drydock.advance({ seconds: 1 })
