@@ -35,16 +35,21 @@ export const csvParser = (settings: CsvSettings) => {
   const quoted = (text: string, from: number): number | undefined => {
     let at = from
     let value = open ?? ''
+    const escapes = quoteEscape !== quote && quoteEscape !== ''
+    let closing = text.indexOf(quote, at)
+    let escaping = escapes ? text.indexOf(quoteEscape, at) : -1
     for (let piece = at; ; ) {
-      const closing = text.indexOf(quote, at)
-      const escaping = quoteEscape === quote || quoteEscape === '' ? -1 : text.indexOf(quoteEscape, at)
+      // Looked for again only once it is passed: a line is read once, whatever is in it.
+      if (closing >= 0 && closing < at) closing = text.indexOf(quote, at)
+      if (escaping >= 0 && escaping < at) escaping = text.indexOf(quoteEscape, at)
       if (escaping >= 0 && (closing < 0 || escaping < closing)) {
         const next = text.charAt(escaping + 1)
-        if (next === quote || next === quoteEscape) {
+        const escaped = next === quote || next === quoteEscape
+        if (escaped) {
           value += text.slice(piece, escaping) + next
           piece = escaping + 2
         }
-        at = escaping + (next === quote || next === quoteEscape ? 2 : 1)
+        at = escaping + (escaped ? 2 : 1)
       } else if (closing < 0) {
         open = value + text.slice(piece)
         return undefined

@@ -4,7 +4,7 @@ import { failure } from './failure.ts'
 import type { scalarFunctions } from './functions.ts'
 import { likeMatcher } from './like.ts'
 import type { Comparison, Expression, Name, Step } from './syntax.ts'
-import { areEqual, calculate, compare, isStruct, isUnknown, missing, negate, type Value } from './value.ts'
+import { areEqual, calculate, compare, isStruct, isUnknown, missing, negate, type Struct, type Value } from './value.ts'
 
 // Expressions made into functions of a row, once per query. A pure engine.
 
@@ -33,10 +33,33 @@ export type Compiling<Row> = {
 export const isSame = ({ name, quoted }: Name, other: string): boolean =>
   quoted ? name === other : name.toLowerCase() === other.toLowerCase()
 
+/** Members by name without case, of the structs that were asked already. */
+const indexes = new WeakMap<Struct, Map<string, Struct['fields'][number][]>>()
+
+/** An expression may ask for many members of a record with many: it is gone through once. */
+const indexOf = (struct: Struct) => {
+  const known = indexes.get(struct)
+  if (known) return known
+  const made = new Map<string, Struct['fields'][number][]>()
+  for (const field of struct.fields) {
+    const name = field[0].toLowerCase()
+    const same = made.get(name)
+    if (same) same.push(field)
+    else made.set(name, [field])
+  }
+  indexes.set(struct, made)
+  return made
+}
+
+/** Below this, going through all is faster. */
+const fewFields = 12
+
 /** A member of a struct. Throws AmbiguousFieldName. */
 export const memberOf = (value: Value, name: Name): Value => {
   if (isUnknown(value) || !isStruct(value)) return missing
-  const found = value.fields.filter(([other]) => isSame(name, other))
+  const candidates =
+    value.fields.length <= fewFields ? value.fields : (indexOf(value).get(name.name.toLowerCase()) ?? [])
+  const found = candidates.filter(([other]) => isSame(name, other))
   if (found.length > 1 && new Set(found.map(([other]) => other)).size > 1) throw failure('AmbiguousFieldName')
   return found.at(-1)?.[1] ?? missingUnlessNull(found.length)
 }

@@ -22,7 +22,7 @@ const bounded = (text: string): string => {
 export const jsonWriter =
   (recordDelimiter: string) =>
   (result: Result): string =>
-    bounded(jsonOfFields(result)) + recordDelimiter
+    bounded(jsonOfFields(result, { left: longestRecord })) + recordDelimiter
 
 /** A result as CSV. Throws UnsupportedSqlOperation for lists and structs, OverMaxRecordSize. */
 export const csvWriter = ({ fieldDelimiter, recordDelimiter, quote, quoteEscape, quoteAll }: CsvOutput) => {
@@ -37,11 +37,14 @@ export const csvWriter = ({ fieldDelimiter, recordDelimiter, quote, quoteEscape,
     return needed ? quote + text.replaceAll(quote, () => quoteEscape + quote) + quote : text
   }
   return (result: Result): string => {
+    let left = longestRecord
     const texts = result.map(([, value]) => {
       if (isUnknown(value)) return value === missing || !quoteAll ? '' : field('')
       const text = textOf(value)
       // Nested data take JSON.
       if (text === undefined) throw failure('UnsupportedSqlOperation')
+      left -= text.length
+      if (left < 0) throw failure('OverMaxRecordSize')
       return field(text)
     })
     return bounded(texts.join(fieldDelimiter)) + recordDelimiter

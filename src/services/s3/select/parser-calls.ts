@@ -33,6 +33,7 @@ const isCallable = (word: string): boolean => special.includes(word) || function
 export const callOf = (read: Reader): Expression => {
   const name = read.wordAhead() ?? ''
   read.skip()
+  read.call()
   if (!isCallable(name)) throw failure('UnsupportedFunction')
   if (!read.symbol('('))
     throw failure(name === 'cast' ? 'ParseExpectedLeftParenAfterCast' : 'ParseExpectedLeftParenBuiltinFunctionCall')

@@ -184,6 +184,7 @@ const oneOfPredicates = (read: Reader, of: Expression): Expression | undefined =
     return { kind: 'between', of, low, high: additive(read) }
   }
   if (read.keyword('like')) {
+    read.call()
     const pattern = additive(read)
     return read.keyword('escape')
       ? { kind: 'like', of, pattern, escape: additive(read) }

@@ -7,10 +7,12 @@ import type { Scalar } from './value.ts'
 export type Reader = ReturnType<typeof reader>
 
 const end: Token = { kind: 'end' }
+const mostCalls = 1000
 
 export const reader = (tokens: readonly Token[]) => {
   let position = 0
   let depth = 0
+  let calls = 0
   const ahead = (by = 0): Token => tokens[position + by] ?? end
   const at = (kind: Token['kind'], text?: string): boolean => {
     const token = ahead()
@@ -72,6 +74,11 @@ export const reader = (tokens: readonly Token[]) => {
       if (token.kind !== 'literal') return undefined
       position += 1
       return token.value
+    },
+    /** Counts what reads whole texts: functions and LIKE. Throws MaxOperatorsExceeded. */
+    call: (): void => {
+      calls += 1
+      if (calls > mostCalls) throw failure('MaxOperatorsExceeded')
     },
     /** Runs a part that lies inside of another. Throws MaxOperatorsExceeded. */
     nested: <T>(deepest: number, part: () => T): T => {

@@ -633,6 +633,27 @@ describe('hostile input', () => {
     expect(run(`SELECT * FROM S3Object s WHERE ${or}`, lines, '{"a":9999}')).toBe('{"a":9999}')
   })
 
+  test('results that repeat a record are refused before they are made', () => {
+    const row = `{"a":"${'x'.repeat(900_000)}"}`
+    const all = Array.from({ length: 20_000 }, () => 's').join(',')
+    for (const write of [asJson, asCsv])
+      expect(run(`SELECT ${all.replaceAll('s', 's.a')} FROM S3Object s`, lines, row, { size: 65_536, write })).toBe(
+        'OverMaxRecordSize',
+      )
+    expect(run(`SELECT [${all}] FROM S3Object s`, lines, row, { size: 65_536 })).toBe('OverMaxRecordSize')
+    const many = `SELECT ${'UPPER(s.a) || '.repeat(1001)}'' FROM S3Object s`
+    expect(run(many, lines, row)).toBe('MaxOperatorsExceeded')
+  })
+
+  test('many names of records with many names, and lines of escapes, are gone through once', () => {
+    const wide = `{${Array.from({ length: 60_000 }, (_, n) => `"n${n}":1`).join(',')}}`
+    const sum = Array.from({ length: 20_000 }, (_, n) => `s.N${n}`).join('+')
+    expect(run(`SELECT ${sum} AS v FROM S3Object s`, lines, wide, { size: 65_536 })).toBe('{"v":20000}')
+    const escapes = `"${'\\x'.repeat(500_000)}"`
+    const format = csv('NONE', { quoteEscape: '\\' })
+    expect(run('SELECT CHAR_LENGTH(_1) AS v FROM S3Object', format, escapes, { size: 65_536 })).toBe('{"v":1000000}')
+  })
+
   test('JSON too deep is refused', () => {
     const deep = '['.repeat(100_000)
     expect(run('SELECT * FROM S3Object', document, deep, { size: 65_536 })).toBe('JSONParsingError')

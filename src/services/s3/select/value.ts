@@ -187,19 +187,31 @@ export const textOf = (value: Value): string | undefined => {
   }
 }
 
-/** JSON of a value; missing members and elements are left out. */
-export const jsonOf = (value: Value): string => {
-  if (typeof value === 'string') return JSON.stringify(value)
-  if (isUnknown(value)) return 'null'
-  if (isList(value))
-    return `[${value
-      .filter((each) => each !== missing)
-      .map(jsonOf)
-      .join(',')}]`
-  if (isStruct(value)) return jsonOfFields(value.fields)
-  const text = textOf(value) ?? 'null'
-  return isTimestamp(value) ? JSON.stringify(text) : text
+/** How many characters may still be written. */
+export type Budget = { left: number }
+
+const spend = (text: string, budget: Budget): string => {
+  budget.left -= text.length
+  if (budget.left < 0) throw failure('OverMaxRecordSize')
+  return text
 }
 
-export const jsonOfFields = (fields: Struct['fields']): string =>
-  `{${fields.flatMap(([name, value]) => (value === missing ? [] : [`${JSON.stringify(name)}:${jsonOf(value)}`])).join(',')}}`
+/** JSON of a value; missing members and elements are left out. Throws OverMaxRecordSize before it is made. */
+export const jsonOf = (value: Value, budget: Budget): string => {
+  if (typeof value === 'string') return spend(JSON.stringify(value), budget)
+  if (isUnknown(value)) return spend('null', budget)
+  if (isList(value)) {
+    const parts = value.filter((each) => each !== missing).map((each) => jsonOf(each, budget))
+    return `[${parts.join(',')}]`
+  }
+  if (isStruct(value)) return jsonOfFields(value.fields, budget)
+  const text = textOf(value) ?? 'null'
+  return spend(isTimestamp(value) ? JSON.stringify(text) : text, budget)
+}
+
+export const jsonOfFields = (fields: Struct['fields'], budget: Budget): string => {
+  const parts = fields.flatMap(([name, value]) =>
+    value === missing ? [] : [`${spend(JSON.stringify(name), budget)}:${jsonOf(value, budget)}`],
+  )
+  return `{${parts.join(',')}}`
+}
