@@ -1,14 +1,17 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DeleteRolePolicyCommand, IAMClient } from '@aws-sdk/client-iam'
 import { PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { appspec, type Fleet, fleet } from './fleet-bench.ts'
 
 // What a deployment does to the files of a machine, and where its bundle comes from.
+
+// Every step starts processes: a busy machine takes its time.
+vi.setConfig({ testTimeout: 60_000 })
 
 let it: Fleet
 beforeEach(async () => {
@@ -167,6 +170,39 @@ test('versions of a bundle, tar and tgz, and archives that reach outside', async
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+})
+
+const has = (program: string): boolean => spawnSync(program, ['--version']).error === undefined
+if (!has('setfacl')) console.log('Skipped: access control lists of deployed files. There is no setfacl (package acl).')
+
+test.skipIf(!has('setfacl'))('access control lists reach the files and folders they name', async () => {
+  const [id = ''] = await it.launch()
+  const permissions = (object: string, type: string, acls: readonly string[]) =>
+    `permissions:\n  - object: ${object}\n    type: [${type}]\n    acls:\n${acls.map((acl) => `      - ${acl}\n`).join('')}`
+  const deploy = async (name: string, ...given: Parameters<typeof permissions>) => {
+    await it.put(name, { 'appspec.yml': appspec({}, permissions(...given)), 'app/data/x': '' })
+    return it.deploy(name)
+  }
+  const aclOf = (path: string) =>
+    execFileSync('getfacl', ['-cp', join(it.rootOf(id), path)])
+      .toString()
+      .split('\n')
+  expect(await deploy('one.zip', '/srv/app/data', 'file', ['u:nobody:rw', 'm::rw'])).toMatchObject({
+    status: 'Succeeded',
+  })
+  expect(aclOf('srv/app/data/x')).toContain('user:nobody:rw-')
+  expect(await deploy('two.zip', '/srv/app', 'directory', ['d:u:nobody:rwx'])).toMatchObject({ status: 'Succeeded' })
+  expect(aclOf('srv/app/data')).toContain('default:user:nobody:rwx')
+  const wrong = await deploy('three.zip', '/srv/app/data', 'file', ['u:nobody-here:rw'])
+  expect((await failure(wrong.deploymentId)).message).toMatch(/Failed command: setfacl -m u:nobody-here:rw/)
+})
+
+test.skipIf(has('semanage'))('a context fails on a machine without SELinux, and says what it lacks', async () => {
+  await it.launch()
+  const permissions = 'permissions:\n  - object: /srv/app\n    context:\n      type: httpd_sys_content_t\n'
+  await it.put('one.zip', { 'appspec.yml': appspec({}, permissions), 'app/x': '' })
+  const { deploymentId } = await it.deploy('one.zip')
+  expect((await failure(deploymentId)).message).toMatch(/This machine has no semanage\.$/)
 })
 
 test('five revisions stay on the machine', async () => {
