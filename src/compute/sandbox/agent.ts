@@ -50,6 +50,9 @@ const dial = ({ dial: id, host, port, from }: ToAgent) => {
 if (process.send && process.argv[2]) {
   const doors = JSON.parse(process.argv[2]) as readonly AgentDoor[]
   process.on('disconnect', () => process.exit(0))
+  // A server that is killed while it is handed sockets lets go of the channel without that event, and the doors would stay taken.
+  const server = process.ppid
+  setInterval(() => (!process.connected || process.ppid !== server) && process.exit(0), 500)
   process.on('message', (message) => dial(message as ToAgent))
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => {})
   await Promise.all(doors.map(openDoor))

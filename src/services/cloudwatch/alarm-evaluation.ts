@@ -1,21 +1,25 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx, WriteTx } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
-import { Alarm, AlarmMetric, IdleAlarm, type MetricAlarm, type MetricStat } from './alarm.ts'
+import { Alarm, AlarmMetric, IdleAlarm, type MetricAlarm, type Query } from './alarm.ts'
 import { decide, type Point, rangeOf } from './alarm-decision.ts'
 import { stampOf } from './alarm-shapes.ts'
 import { changeState } from './alarm-states.ts'
+import { hashOf } from './metric.ts'
 import { samplesOf } from './metric-data.ts'
-import { parseStatistic, summary } from './statistics.ts'
+import type { Series } from './metric-math.ts'
+import { compute } from './metric-query.ts'
+import { invalid } from './operation.ts'
+import { type Samples, summary } from './statistics.ts'
 
 const SECOND = 1000
 const MINUTE = 60_000
 const HOUR = 3_600_000
 const DAY = 86_400_000
 
-/** Seconds of an alarm's datapoints: the period of what it returns. */
-export const periodOf = (alarm: Pick<MetricAlarm, 'queries'>): number =>
-  Math.max(...alarm.queries.map((query) => ('stat' in query ? query.stat.period : (query.period ?? 0))))
+/** Seconds of an alarm's datapoints: what its expression names, or the longest of its metrics. */
+export const periodOf = ({ queries }: Pick<MetricAlarm, 'queries'>): number =>
+  Math.max(...queries.map((query) => ('stat' in query ? query.stat.period : (query.period ?? 0)))) || 60
 
 /** How often an alarm is evaluated: every minute; ten seconds at high resolution; hourly if it looks back more than a day. */
 const intervalOf = (alarm: MetricAlarm): number => {
@@ -37,33 +41,61 @@ type Seen = {
   readonly live: boolean
 }
 
+/** Functions whose values change with time alone. */
+const timely = /\b(MINUTE|HOUR|DAY|DATE|MONTH|YEAR|EPOCH)\s*\(/
+
 /** The periods that end when the present interval begins, and those before: the window slides. */
 const look = async (ctx: Ctx, alarm: MetricAlarm, now: number): Promise<Seen> => {
   const interval = intervalOf(alarm)
   const period = periodOf(alarm) * SECOND
   const end = Math.floor(now / interval) * interval
   const start = end - rangeOf(alarm) * period
-  const [query] = alarm.queries
-  const stat = query && 'stat' in query ? query.stat : undefined
-  const found = stat ? await valuesOf(ctx, stat, start, period) : new Map<number, Point>()
+  let live = alarm.queries.some((query) => 'expression' in query && timely.test(query.expression))
+  const samples = new Map<string, ReadonlyMap<number, Samples>>()
+  const values = await compute(
+    alarm.queries,
+    async (stat) => {
+      const span = { start, end: Number.MAX_SAFE_INTEGER, period: stat.period * SECOND }
+      const found = await samplesOf(ctx, stat.metric, stat.unit, span)
+      live ||= found.size > 0
+      samples.set(hashOf(stat.metric), found)
+      return found
+    },
+    (seconds) => ({ start, end, period: seconds * SECOND }),
+  )
+  const watched = alarm.queries.find(({ returned }) => returned)
+  const [series] = [values.get(watched?.id ?? '') ?? []].flat() as Series[]
+  const counted = watched && 'stat' in watched ? samples.get(hashOf(watched.stat.metric)) : undefined
   return {
+    live,
     points: Array.from({ length: rangeOf(alarm) }, (_, nth) => {
       const time = start + nth * period
-      return found.get(time) ?? { time }
+      const [value, some] = [series?.points.get(time), counted?.get(time)]
+      return {
+        time,
+        ...(some === undefined ? {} : { samples: summary(some).count }),
+        ...(value === undefined ? {} : { value }),
+      }
     }),
-    live: found.size > 0,
   }
 }
 
-const valuesOf = async (ctx: Ctx, stat: MetricStat, start: number, period: number): Promise<Map<number, Point>> => {
-  const samples = await samplesOf(ctx, stat.metric, stat.unit, { start, end: Number.MAX_SAFE_INTEGER, period })
-  const statistic = parseStatistic(stat.statistic)
-  return new Map(
-    [...samples].map(([time, some]) => {
-      const value = statistic?.(some)
-      return [time, { time, samples: summary(some).count, ...(value === undefined ? {} : { value }) }]
-    }),
+/**
+ * Whether an alarm's queries can be computed, and to one time series. Throws ValidationError; NotImplemented for
+ * functions that are not here.
+ */
+export const checkQueries = async (queries: readonly Query[]): Promise<void> => {
+  const nothing = new Map<number, Samples>()
+  const values = await compute(
+    queries,
+    async () => nothing,
+    (seconds) => ({ start: 0, end: seconds * SECOND, period: seconds * SECOND }),
   )
+  const watched = queries.filter(({ returned }) => returned)
+  if (watched.length !== 1) throw invalid('Exactly one element of the metrics list should return data.')
+  const result = values.get(watched[0]?.id ?? '')
+  if (result && !('points' in result) && result.length !== 1)
+    throw invalid('The metrics list must return a single time series.')
 }
 
 /** An explanation for machines ("StateReasonData"). */

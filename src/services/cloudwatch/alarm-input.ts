@@ -1,7 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { type MetricAlarm, operators, type Query, treatments } from './alarm.ts'
-import { periodOf } from './alarm-evaluation.ts'
+import { checkQueries, periodOf } from './alarm-evaluation.ts'
 import { metricId } from './metric.ts'
 import { fail, type Input, invalid } from './operation.ts'
 import { parseStatistic } from './statistics.ts'
@@ -24,7 +24,7 @@ const DAY = 86_400
 const WEEK = 604_800
 
 /** What a metric alarm watches, and when it alarms. Throws ValidationError, InvalidParameterCombination, MissingParameter. */
-export const readMetricAlarm = (ctx: Ctx, input: Given): Watch => {
+export const readMetricAlarm = async (ctx: Ctx, input: Given): Promise<Watch> => {
   refuse(input)
   const { EvaluationPeriods: evaluationPeriods, DatapointsToAlarm: datapointsToAlarm, Threshold: threshold } = input
   const operator = operators.find((one) => one === input.ComparisonOperator)
@@ -36,6 +36,7 @@ export const readMetricAlarm = (ctx: Ctx, input: Given): Watch => {
   if (datapointsToAlarm !== undefined && datapointsToAlarm > evaluationPeriods)
     throw invalid('DatapointsToAlarm must not be greater than EvaluationPeriods.')
   const queries = input.Metrics ? queriesOf(ctx, input) : [singleOf(ctx, input)]
+  await checkQueries(queries)
   checkSpan(periodOf({ queries }), evaluationPeriods)
   return {
     single: !input.Metrics,
@@ -171,8 +172,7 @@ const queriesOf = (ctx: Ctx, input: Given): Query[] => {
       },
     }
   })
-  if (queries.some((query) => 'expression' in query)) throw notImplemented('alarms on metric math expressions')
-  if (queries.filter(({ returned }) => returned).length !== 1)
-    throw invalid('Exactly one element of the metrics list should return data.')
+  if (given.some(({ Expression = '' }) => /^\s*SELECT\s/i.test(Expression)))
+    throw notImplemented('alarms on Metrics Insights queries')
   return queries
 }

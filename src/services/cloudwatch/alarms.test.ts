@@ -247,6 +247,46 @@ describe('a metric alarm', () => {
     expect(alarm?.MetricName).toBeUndefined()
   })
 
+  test('can watch an expression over metrics', async () => {
+    const stat = (Id: string, MetricName: string) => ({
+      Id,
+      MetricStat: { Metric: { Namespace: 'Shop', MetricName }, Period: 60, Stat: 'Sum' },
+      ReturnData: false,
+    })
+    const ratio = (Expression: string, more: object = {}) =>
+      cloudwatch.send(
+        new PutMetricAlarmCommand({
+          AlarmName: 'ratio',
+          Metrics: [
+            stat('errors', 'Errors'),
+            stat('calls', 'Calls'),
+            { Id: 'rate', Expression, Label: 'Errors of a hundred' },
+          ],
+          EvaluationPeriods: 1,
+          Threshold: 5,
+          ComparisonOperator: 'GreaterThanThreshold',
+          ...more,
+        }),
+      )
+    await ratio('100 * errors / calls')
+    await publish(3, { MetricName: 'Errors' })
+    await publish(40, { MetricName: 'Calls' })
+    await minute()
+    const { MetricAlarms: [alarm] = [] } = await describeAlarms()
+    expect(alarm).toMatchObject({
+      StateValue: 'ALARM',
+      StateReason: expect.stringContaining('[7.5 (23/11/26 09:00:00)]'),
+    })
+    expect(alarm?.Metrics?.[2]).toMatchObject({ Id: 'rate', Expression: '100 * errors / calls', ReturnData: true })
+    await publish(1, { MetricName: 'Errors' })
+    await publish(100, { MetricName: 'Calls' })
+    await minute()
+    expect(await states('ratio')).toEqual(['OK'])
+    expect(await errorOf(ratio('errors /'))).toMatch(/^ValidationException: Error in expression 'rate'/)
+    expect(await errorOf(ratio('METRICS()'))).toMatch(/^ValidationException: .*single time series/)
+    expect(await errorOf(ratio('SEARCH("x", "Sum")'))).toMatch(/^NotImplemented: .*SEARCH/)
+  })
+
   test('is found by its metric', async () => {
     await put()
     await put({ AlarmName: 'slower', ExtendedStatistic: 'p99', Statistic: undefined })

@@ -106,7 +106,7 @@ const formerOf = async <K extends AlarmRecord['kind']>(tx: WriteTx, name: string
  */
 export const PutMetricAlarm: Operation<'PutMetricAlarm'> = async (ctx, input) => {
   checkCommon(input)
-  const watch = readMetricAlarm(ctx, input)
+  const watch = await readMetricAlarm(ctx, input)
   checkActions(ctx, actionsOf(input), watch.queries)
   await ensureLinkedRole(ctx, actionsOf(input))
   return ctx.write(async (tx) => {

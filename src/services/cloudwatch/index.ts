@@ -37,10 +37,10 @@ export const service = defineService<NS>()({
   partial: {
     PutMetricData: 'Entities (EntityMetricData) are refused.',
     GetMetricData:
-      'Expressions (metric math, SEARCH, Metrics Insights), dynamic labels and other accounts are refused.',
+      'Metrics Insights, the functions of metric math that look elsewhere (SEARCH, ANOMALY_DETECTION_BAND, LAMBDA, SERVICE_QUOTA, INSIGHT_RULE_METRIC, DB_PERF_INSIGHTS), dynamic labels and other accounts are refused.',
     ListMetrics: 'Metrics of linked accounts are refused.',
     PutMetricAlarm:
-      'Alarms on metric math, anomaly detection bands, Metrics Insights, PromQL or metrics of other accounts, wall clock windows, warm-up periods, and all actions but those on EC2 instances are refused; to recover an instance is to reboot it.',
+      'Alarms on anomaly detection bands, Metrics Insights, PromQL or metrics of other accounts, wall clock windows, warm-up periods, and all actions but those on EC2 instances are refused; to recover an instance is to reboot it.',
     PutCompositeAlarm: 'All actions are refused: none that a composite alarm takes is here.',
     DescribeAlarms: 'There are no log alarms.',
     DescribeAlarmHistory: 'Alarms have no contributors.',

@@ -1,8 +1,11 @@
 import type { Datapoint, MetricDataResult, StandardUnit } from '@aws-sdk/client-cloudwatch'
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
+import type { Query } from './alarm.ts'
 import { datapointsOf, type MetricId, metricId, type StoredDatum } from './metric.ts'
-import { fail, invalid, type Operation } from './operation.ts'
+import type { Series } from './metric-math.ts'
+import { compute } from './metric-query.ts'
+import { fail, type Input, invalid, type Operation } from './operation.ts'
 import { noSamples, parseStatistic, type Samples } from './statistics.ts'
 
 const SECOND = 1000
@@ -142,7 +145,34 @@ export const GetMetricStatistics: Operation<'GetMetricStatistics'> = async (ctx,
 const MOST_PAGED = 100_800
 const MOST_QUERIES = 500
 
-/** Datapoints of several metrics at once, newest first unless told. Expressions are refused. */
+const toQuery = ({
+  Id,
+  Label,
+  ReturnData,
+  MetricStat,
+  Expression = '',
+  Period,
+}: Input<'GetMetricData'>['MetricDataQueries'][number]): Query => ({
+  id: Id,
+  ...(Label === undefined ? {} : { label: Label }),
+  returned: ReturnData ?? true,
+  ...(MetricStat
+    ? {
+        stat: {
+          metric: metricId(
+            MetricStat.Metric.Namespace ?? '',
+            MetricStat.Metric.MetricName ?? '',
+            MetricStat.Metric.Dimensions,
+          ),
+          period: MetricStat.Period,
+          statistic: MetricStat.Stat,
+          ...(MetricStat.Unit === undefined ? {} : { unit: MetricStat.Unit }),
+        },
+      }
+    : { expression: Expression, ...(Period === undefined ? {} : { period: Period }) }),
+})
+
+/** Datapoints of several metrics and expressions at once, newest first unless told. */
 export const GetMetricData: Operation<'GetMetricData'> = async (ctx, input) => {
   const queries = input.MetricDataQueries
   if (queries.length === 0 || queries.length > MOST_QUERIES)
@@ -159,8 +189,8 @@ export const GetMetricData: Operation<'GetMetricData'> = async (ctx, input) => {
       throw invalid(`The values for parameter id in MetricDataQueries are not unique.`)
     if ((MetricStat === undefined) === (Expression === undefined))
       throw invalid(`Exactly one of the parameters ${where}.MetricStat, ${where}.Expression must be specified.`)
-    if (Expression !== undefined)
-      throw notImplemented('metric math, SEARCH and Metrics Insights expressions in GetMetricData')
+    if (Expression !== undefined && /^\s*SELECT\s/i.test(Expression))
+      throw notImplemented('Metrics Insights queries in GetMetricData')
     if (Label?.includes('${')) throw notImplemented('dynamic labels in GetMetricData')
     if ((AccountId ?? ctx.account) !== ctx.account) throw notImplemented('GetMetricData of other accounts')
     if (MetricStat && !isPeriod(MetricStat.Period))
@@ -171,19 +201,22 @@ export const GetMetricData: Operation<'GetMetricData'> = async (ctx, input) => {
   const limit = input.MaxDatapoints ?? MOST_PAGED
   const skip = input.NextToken === undefined ? 0 : offsetOf(input.NextToken)
   const ascending = input.ScanBy === 'TimestampAscending'
+  const asked = queries.map(toQuery)
+  const spanAt = (seconds: number) => spanOf(ctx, input.StartTime, input.EndTime, seconds)
+  const values = await compute(
+    asked,
+    ({ metric, unit, period }) => samplesOf(ctx, metric, unit, spanAt(period)),
+    (period) => spanAt(period),
+  )
+  const series = asked
+    .filter(({ returned }) => returned)
+    .flatMap(({ id }) => [values.get(id) ?? []].flat().map((one: Series) => ({ id, ...one })))
   const results: MetricDataResult[] = []
   let seen = 0
   let left = 0
-  for (const { Id, MetricStat: asked, Label, ReturnData } of queries) {
-    if (!asked || ReturnData === false) continue
-    const statistic = parseStatistic(asked.Stat)
-    const id = metricId(asked.Metric.Namespace ?? '', asked.Metric.MetricName ?? '', asked.Metric.Dimensions)
-    const samples = await samplesOf(ctx, id, asked.Unit, spanOf(ctx, input.StartTime, input.EndTime, asked.Period))
-    const points = [...samples]
-      .flatMap(([time, samples]) => {
-        const value = statistic?.(samples)
-        return value === undefined ? [] : [{ time, value }]
-      })
+  for (const { id: Id, label: Label, points: found } of series) {
+    const points = [...found]
+      .map(([time, value]) => ({ time, value }))
       .sort((a, b) => (ascending ? a.time - b.time : b.time - a.time))
     const from = Math.min(points.length, Math.max(0, skip - seen))
     const page = points.slice(from, Math.max(from, skip + limit - seen))
@@ -192,7 +225,7 @@ export const GetMetricData: Operation<'GetMetricData'> = async (ctx, input) => {
     left += rest
     results.push({
       Id,
-      Label: Label ?? asked.Metric.MetricName,
+      Label,
       Timestamps: page.map(({ time }) => new Date(time)),
       Values: page.map(({ value }) => value),
       StatusCode: rest > 0 ? 'PartialData' : 'Complete',

@@ -141,6 +141,7 @@ export const signedFetch = async (
     query?: string
     body?: string
     headers?: Record<string, string>
+    signal?: AbortSignal
   },
 ): Promise<Response> => {
   const { service, method, path, query = '', body = '' } = request
@@ -170,6 +171,7 @@ export const signedFetch = async (
       authorization: `AWS4-HMAC-SHA256 Credential=${keys.accessKeyId}/${scope.date}/${scope.region}/${service}/aws4_request, SignedHeaders=${signedHeaders.join(';')}, Signature=${signature}`,
     },
     ...(method === 'POST' ? { body } : {}),
+    ...(request.signal ? { signal: request.signal } : {}),
   })
 }
 
@@ -185,6 +187,9 @@ export class Refused extends Error {
   }
 }
 
+/** A server that died may leave a connection behind on which nothing ever comes, in milliseconds. */
+const patience = 10_000
+
 /** Calls one operation of the host command service. Throws Refused with the service's sentence. */
 export const callCommands = async <T>(host: Host, operation: string, input: object): Promise<T> => {
   const body = JSON.stringify(input)
@@ -198,6 +203,7 @@ export const callCommands = async <T>(host: Host, operation: string, input: obje
     path: '/',
     body,
     headers,
+    signal: AbortSignal.timeout(patience),
   })
   const text = await response.text()
   if (response.status === 403) host.forgetKeys()
