@@ -343,12 +343,13 @@ export const makeWorld = async (
   const { Instances } = await call('ec2', 'RunInstances', {
     ImageId,
     InstanceType: 't3.micro',
-    MinCount: 1,
-    MaxCount: 1,
+    MinCount: 2,
+    MaxCount: 2,
     IamInstanceProfile: { Name: 'machine' },
     TagSpecifications: [{ ResourceType: 'instance', Tags: tags }],
   })
-  const [machine] = Instances as {
+  // One is terminated on the way; the other stays for Systems Manager.
+  const [machine, lasting] = Instances as {
     InstanceId: string
     SubnetId: string
     VpcId: string
@@ -662,7 +663,7 @@ export const makeWorld = async (
         {
           DocumentName: 'AWS-RunShellScript',
           Parameters: { commands: ['true'] },
-          InstanceIds: [machine?.InstanceId],
+          InstanceIds: [lasting?.InstanceId],
         },
       ],
       'events:PutRule': [{ Name: 'other', ScheduleExpression: 'rate(1 hour)', RoleArn: passed }],
