@@ -181,7 +181,6 @@ export const resources: Rows<RegExp> = [
     rows: {
       'codedeploy:BatchGetDeploymentTargets': /:deploymentgroup:app\/all$/,
       'codedeploy:GetDeploymentTarget': /:deploymentgroup:app\/all$/,
-      'codestar-connections:ListConnections': /:connection\/\*$/,
       'codedeploy:ListApplications': /:application:\*$/,
       'codedeploy:ListDeploymentConfigs': /:deploymentconfig:\*$/,
       'codedeploy:ListDeploymentTargets': /:deploymentgroup:app\/all$/,
