@@ -87,6 +87,13 @@ export interface SshKeys {
 }
 export const sshKeys = capability<SshKeys>('iam.sshKeys')
 
+/** Whether those whom ARNs in old records name are still there. */
+export interface KnownIdentities {
+  /** Of these ARNs (of users, roles and role sessions) those whose user or role was deleted. Others are not looked at. */
+  deleted(arns: readonly string[]): Promise<ReadonlySet<string>>
+}
+export const knownIdentities = capability<KnownIdentities>('iam.knownIdentities')
+
 /** Metrics that AWS's services publish by themselves, in `AWS/…` namespaces. Never fails the caller's work: losing one is no error. */
 export interface VendedMetrics {
   put(

@@ -16,6 +16,7 @@ import {
   PutFileCommand,
   UpdateCommentCommand,
 } from '@aws-sdk/client-codecommit'
+import { DeleteAccessKeyCommand, DeleteUserCommand, DeleteUserPolicyCommand, IAMClient } from '@aws-sdk/client-iam'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { allow, type Story, story } from '../../../test/story.ts'
 
@@ -208,11 +209,41 @@ describe('reactions', () => {
     await react(ben, 'none')
     expect(await reactions(arn('ben'))).toEqual([])
     await drydock.settled()
-    const told = drydock.events.filter((event) => event['detail-type'] === 'CodeCommit Comment Reaction Change')
+    const told = drydock.events.filter(
+      (event) => event['detail-type'] === 'CodeCommit Comment Reaction Change' && event.detail.commentId === commentId,
+    )
     expect(told.map(({ detail }) => [detail.event, detail.reactionShortcodes])).toEqual([
       ['commentReactionCreated', [':thumbsup:']],
       ['commentReactionCreated', [':thumbsup:']],
       ['commentReactionUpdated', [':smile:']],
     ])
+  })
+
+  it('of who was deleted are counted, and name nobody', async () => {
+    const iam = drydock.client(IAMClient)
+    const { comment } = await ana.send(
+      new PostCommentForComparedCommitCommand({
+        repositoryName,
+        beforeCommitId: before,
+        afterCommitId: after,
+        content: 'gone',
+      }),
+    )
+    const commentId = comment?.commentId ?? ''
+    const keys = await drydock.user('leaver', [allow('codecommit:*')])
+    const leaver = drydock.client(CodeCommitClient, keys)
+    for (const one of [ana, leaver])
+      await one.send(new PutCommentReactionCommand({ commentId, reactionValue: ':eyes:' }))
+    const UserName = 'leaver'
+    await iam.send(new DeleteUserPolicyCommand({ UserName, PolicyName: 'policy-0' }))
+    await iam.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId: keys.accessKeyId }))
+    const reactions = async () =>
+      (await ana.send(new GetCommentReactionsCommand({ commentId }))).reactionsForComment?.map((one) => [
+        one.reactionUsers?.length,
+        one.reactionsFromDeletedUsersCount,
+      ])
+    expect(await reactions()).toEqual([[2, 0]])
+    await iam.send(new DeleteUserCommand({ UserName }))
+    expect(await reactions()).toEqual([[1, 1]])
   })
 })

@@ -1,5 +1,5 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { awsManagedKeys, gitCredentials, repositoryObjects, sshKeys } from '../capabilities.ts'
+import { awsManagedKeys, gitCredentials, knownIdentities, repositoryObjects, sshKeys } from '../capabilities.ts'
 import * as approvalRules from './approval-rules.ts'
 import * as associations from './approval-template-associations.ts'
 import * as templates from './approval-templates.ts'
@@ -149,13 +149,12 @@ export const service = defineService<NS>()({
       'Topics of SNS and functions of Lambda are not here, so every trigger is refused for its destination.',
     TestRepositoryTriggers:
       'Topics of SNS and functions of Lambda are not here, so every trigger is refused for its destination.',
-    GetCommentReactions: 'Users who were deleted since they reacted are listed like the others.',
   },
   access,
   routes: [gitDoor],
   portDoors: [sshDoor],
   reconcilers: [announcement, maintenance, removal],
   provides: [provide(repositoryObjects, makeRepositoryObjects)],
-  uses: [gitCredentials, sshKeys, awsManagedKeys],
+  uses: [gitCredentials, sshKeys, knownIdentities, awsManagedKeys],
   lacks: lacksGit,
 })

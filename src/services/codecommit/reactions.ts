@@ -1,3 +1,4 @@
+import { knownIdentities } from '../capabilities.ts'
 import { Comment, getLiveComment } from './comment.ts'
 import { callerOf, senderOf } from './events.ts'
 import { fail, type Operation } from './operation.ts'
@@ -40,19 +41,27 @@ export const PutCommentReaction: Operation<'PutCommentReaction'> = (ctx, { comme
     return {}
   })
 
-/** Raises InvalidReactionUserArnException, CommentDeletedException and those of pages. */
+/**
+ * Who was deleted since is counted, not listed. A user of the same name who came later is not told from the first. Raises
+ * InvalidReactionUserArnException, CommentDeletedException and those of pages.
+ */
 export const GetCommentReactions: Operation<'GetCommentReactions'> = async (ctx, input) => {
   const { commentId, reactionUserArn } = input
   if (reactionUserArn !== undefined && !/^arn:aws:(iam|sts)::\d{12}:.+$/.test(reactionUserArn))
     throw fail('InvalidReactionUserArnException', `The user ARN ${reactionUserArn} is not valid.`)
   const { comment } = await ctx.read((tx) => getLiveComment(tx, commentId))
+  const made = Object.entries(comment.reactions).filter(
+    ([arn]) => reactionUserArn === undefined || arn === reactionUserArn,
+  )
+  const deleted = await ctx.use(knownIdentities).deleted(made.map(([arn]) => arn))
   const users = new Map<string, string[]>()
-  for (const [arn, shortCode] of Object.entries(comment.reactions))
-    if (reactionUserArn === undefined || arn === reactionUserArn)
-      users.set(shortCode, [...(users.get(shortCode) ?? []), arn])
-  const all = [...users].flatMap(([shortCode, reactionUsers]) => {
+  for (const [arn, shortCode] of made) users.set(shortCode, [...(users.get(shortCode) ?? []), arn])
+  const all = [...users].flatMap(([shortCode, arns]) => {
     const reaction = reactionOf(shortCode)
-    return reaction ? [{ reaction, reactionUsers, reactionsFromDeletedUsersCount: 0 }] : []
+    const reactionUsers = arns.filter((arn) => !deleted.has(arn))
+    return reaction
+      ? [{ reaction, reactionUsers, reactionsFromDeletedUsersCount: arns.length - reactionUsers.length }]
+      : []
   })
   const { page, nextToken } = getPage(all, input, { usual: 1000 })
   return { reactionsForComment: page, nextToken }

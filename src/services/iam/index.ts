@@ -4,6 +4,7 @@ import {
   instanceProfiles as foundProfiles,
   gitCredentials,
   identityProviders,
+  knownIdentities,
   outboundFederation,
   principals,
   rootAccess,
@@ -24,6 +25,7 @@ import { gitCredentialsProvider, identityProvider, sshKeysProvider } from './ide
 import { identityProvidersProvider } from './identity-providers.ts'
 import { inlinePolicies } from './inline-policies.ts'
 import { instanceProfiles } from './instance-profiles.ts'
+import { knownIdentitiesProvider } from './known-identities.ts'
 import { lastAccessed, Reports } from './last-accessed.ts'
 import { loginProfiles } from './login-profiles.ts'
 import { mfaDevices } from './mfa-devices.ts'
@@ -130,6 +132,7 @@ export const service = defineService<NS>()({
     provide(accessNotes, accessNotesProvider),
     provide(gitCredentials, gitCredentialsProvider),
     provide(sshKeyFinder, sshKeysProvider),
+    provide(knownIdentities, knownIdentitiesProvider),
     provide(foundProfiles, instanceProfilesProvider),
     provide(identityProviders, identityProvidersProvider),
     provide(outboundFederation, outboundFederationProvider),
