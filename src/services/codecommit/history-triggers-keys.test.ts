@@ -101,6 +101,15 @@ describe('triggers', () => {
       ['InvalidRepositoryTriggerDestinationArnException', {}],
       ['InvalidRepositoryTriggerDestinationArnException', { destinationArn: 'arn:aws:sqs:us-east-1:1:x' }],
       ['InvalidRepositoryTriggerRegionException', { destinationArn: `arn:aws:sns:eu-west-1:${drydock.account}:x` }],
+      ['RepositoryTriggerNameRequiredException', { name: '' }],
+      ['RepositoryTriggerDestinationArnRequiredException', { destinationArn: '' }],
+      ['RepositoryTriggerBranchNameListRequiredException', { branches: undefined }],
+      ['RepositoryTriggerEventsListRequiredException', { events: [] }],
+      // The first that is wrong is told.
+      [
+        'InvalidRepositoryTriggerRegionException',
+        { destinationArn: 'arn:aws:lambda:eu-west-1:123456789012:function:x', events: [] },
+      ],
       ['InvalidRepositoryTriggerNameException', { name: 'a, b' }],
       ['InvalidRepositoryTriggerEventsException', { events: ['all', 'createReference'] }],
       ['InvalidRepositoryTriggerBranchNameException', { branches: ['a..b'] }],

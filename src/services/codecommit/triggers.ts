@@ -27,15 +27,21 @@ const check = (ctx: Ctx, triggers: readonly RepositoryTrigger[]): void => {
     throw fail('MaximumRepositoryTriggersExceededException', `A repository can have at most ${mostTriggers} triggers.`)
   const names = new Set<string>()
   for (const trigger of triggers) {
-    const { name = '', customData = '', branches = [], events = [] } = trigger
+    const { name = '', customData = '', branches, events = [] } = trigger
     if (name === '') throw fail('RepositoryTriggerNameRequiredException', 'A trigger needs a name.')
     if (!/^[\w.-]{1,100}$/.test(name) || names.has(name))
       throw fail('InvalidRepositoryTriggerNameException', `The trigger name ${name} is not valid.`)
     names.add(name)
+    checkDestination(ctx, trigger)
     if (customData.length > longestData)
       throw fail(
         'InvalidRepositoryTriggerCustomDataException',
         `Custom data can have at most ${longestData} characters.`,
+      )
+    if (branches === undefined)
+      throw fail(
+        'RepositoryTriggerBranchNameListRequiredException',
+        `The trigger ${name} needs a list of branches; an empty one stands for all.`,
       )
     if (branches.length > mostBranches)
       throw fail('MaximumBranchesExceededException', `A trigger can name at most ${mostBranches} branches.`)
@@ -46,24 +52,27 @@ const check = (ctx: Ctx, triggers: readonly RepositoryTrigger[]): void => {
       throw fail('RepositoryTriggerEventsListRequiredException', `The trigger ${name} needs at least one event.`)
     if (events.includes('all') && events.length > 1)
       throw fail('InvalidRepositoryTriggerEventsException', 'The event all cannot be used with any other.')
-    checkDestination(ctx, trigger)
   }
+  // Topics of SNS and functions of Lambda can be triggered; as long as there are none here, no ARN names one.
+  for (const { destinationArn } of triggers) throw noSuchDestination(destinationArn)
 }
 
-/** Topics of SNS and functions of Lambda can be triggered; as long as there are none here, no ARN names one. */
+const noSuchDestination = (arn: string | undefined) =>
+  fail('InvalidRepositoryTriggerDestinationArnException', `${arn} is no topic or function that exists.`)
+
 const checkDestination = (ctx: Ctx, { name, destinationArn = '' }: RepositoryTrigger): void => {
   if (destinationArn === '')
     throw fail('RepositoryTriggerDestinationArnRequiredException', `The trigger ${name} needs a destination.`)
   const [, region] = /^arn:aws:(?:sns|lambda):([a-z0-9-]+):\d{12}:.+$/.exec(destinationArn) ?? []
-  if (region !== undefined && region !== ctx.region)
+  if (region === undefined) throw noSuchDestination(destinationArn)
+  if (region !== ctx.region)
     throw fail('InvalidRepositoryTriggerRegionException', `The destination of a trigger must be in ${ctx.region}.`)
-  throw fail(
-    'InvalidRepositoryTriggerDestinationArnException',
-    `${destinationArn} is no topic or function that exists.`,
-  )
 }
 
-/** Replaces all triggers; none removes them. Raises an exception for each member that is not valid. */
+/**
+ * Replaces all triggers; none removes them. Raises an exception for each member that is not valid, trigger by trigger in the
+ * order of the API reference's errors.
+ */
 export const PutRepositoryTriggers: Operation<'PutRepositoryTriggers'> = (ctx, { repositoryName, triggers }) =>
   ctx.write(async (tx) => {
     const { id: repositoryId } = await getRepository(tx, repositoryName)
