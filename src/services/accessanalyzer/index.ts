@@ -27,7 +27,7 @@ export const service = defineService<NS>()({
     ...generations,
   },
   partial: {
-    CreateAccessPreview: 'Access points, EBS and RDS snapshots are refused.',
+    CreateAccessPreview: 'Multi-Region access points, EBS and RDS snapshots are refused.',
     CreateAnalyzer: 'Internal access analyzers look at buckets (the other types they support have no service here).',
     GetGeneratedPolicy: 'The form of the service-level template is ours: AWS documents none.',
     StartPolicyGeneration:

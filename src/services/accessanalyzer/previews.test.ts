@@ -95,6 +95,36 @@ test('a proposed bucket policy is held against what is there', async () => {
   expect(accessPreviews?.length).toBe(4)
 })
 
+test('a proposed access point opens a bucket that leaves requests to it', async () => {
+  const door = 'arn:aws:s3:us-east-1:000000000000:accesspoint/door'
+  const bucketPolicy = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Effect: 'Allow',
+        Principal: '*',
+        Action: '*',
+        Resource: `${bucketArn}/*`,
+        Condition: { StringEquals: { 's3:DataAccessPointAccount': '000000000000' } },
+      },
+    ],
+  })
+  const accessPointPolicy = policy('*', 's3:GetObject', `${door}/object/*`)
+  const through = async (point: object) =>
+    (
+      await findings(await preview(bucketArn, { s3Bucket: { bucketPolicy, accessPoints: { [door]: point } } }), {
+        changeType: { eq: ['NEW'] },
+      })
+    ).map(({ isPublic, sources }) => [isPublic, sources?.[0]?.type])
+  expect(await through({ accessPointPolicy })).toEqual([[true, 'S3_ACCESS_POINT']])
+  expect(await through({ accessPointPolicy, networkOrigin: { vpcConfiguration: { vpcId: 'vpc-12345678' } } })).toEqual([
+    [false, 'S3_ACCESS_POINT'],
+  ])
+  const publicAccessBlock = { restrictPublicBuckets: true, ignorePublicAcls: true }
+  expect(await through({ accessPointPolicy, publicAccessBlock })).toEqual([])
+  expect(await through({ accessPointPolicy: '' })).toEqual([])
+})
+
 test('a role or queue that is not there yet', async () => {
   const trustPolicy = JSON.stringify({
     Version: '2012-10-17',

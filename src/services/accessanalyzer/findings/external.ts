@@ -175,7 +175,8 @@ export const externalOf = async (
   }
   for (const point of exposure.accessPoints ?? []) {
     if (!delegates(exposure.policy, point)) continue
-    const access = externalAccess(readDocument(point.policy, 'resource'), zone, await actionsFor(source.actions))
+    const all = externalAccess(readDocument(point.policy, 'resource'), zone, await actionsFor(source.actions))
+    const access = point.vpcOnly ? all.map((one) => ({ ...one, isPublic: false })) : all
     if ((point.restrictPublic || exposure.restrictPublic) && access.some(({ isPublic }) => isPublic)) continue
     const detail = { accessPointArn: point.arn, accessPointAccount: point.account }
     found.push(...access.map((one) => toExternal(one, restriction, { type: 'S3_ACCESS_POINT', detail })))

@@ -19,6 +19,8 @@ export type AccessPointExposure = {
   readonly policy: string
   /** A public policy gives nobody outside anything. */
   readonly restrictPublic: boolean
+  /** Only from within a VPC: nothing of it is public. */
+  readonly vpcOnly: boolean
 }
 export type Exposure = {
   /** JSON text of the resource's policy. */
@@ -96,7 +98,9 @@ const accessPointsOf = async (
     ({ NextToken }) => NextToken,
   )
   const exposures: AccessPointExposure[] = []
-  for (const { Name = '', AccessPointArn: arn = '' } of all.flatMap(({ AccessPointList = [] }) => AccessPointList)) {
+  for (const { Name = '', AccessPointArn: arn = '', NetworkOrigin } of all.flatMap(
+    ({ AccessPointList = [] }) => AccessPointList,
+  )) {
     const at = { AccountId, Name }
     const found = await without(/^NoSuchAccessPoint(Policy)?$/, s3control.getAccessPointPolicy(at))
     if (found?.Policy === undefined) continue
@@ -106,6 +110,7 @@ const accessPointsOf = async (
       account: AccountId,
       policy: found.Policy,
       restrictPublic: block?.RestrictPublicBuckets ?? false,
+      vpcOnly: NetworkOrigin === 'VPC',
     })
   }
   return exposures
