@@ -258,6 +258,73 @@ test.runIf(boto3)(
   120_000,
 )
 
+const tools = `
+import boto3, hashlib, io, json, zipfile
+from botocore.exceptions import ClientError
+s3 = boto3.client('s3')
+def fails(code, call, **params):
+    try:
+        call(**params)
+    except ClientError as e:
+        assert e.response['Error']['Code'] == code, e.response
+        return
+    raise SystemExit(f'{call.__name__} did not fail with {code}')
+
+# A Terraform backend with a lock file: who puts it first holds it; state has versions, and is compared before it is written.
+s3.create_bucket(Bucket='states')
+s3.put_bucket_versioning(Bucket='states', VersioningConfiguration={'Status': 'Enabled'})
+lock = dict(Bucket='states', Key='app/terraform.tfstate.tflock')
+state = dict(Bucket='states', Key='app/terraform.tfstate')
+fails('404', s3.head_object, **state)
+held = s3.put_object(**lock, Body=json.dumps({'ID': 'one'}), IfNoneMatch='*', ContentType='application/json')
+fails('PreconditionFailed', s3.put_object, **lock, Body=json.dumps({'ID': 'two'}), IfNoneMatch='*')
+assert json.load(s3.get_object(**lock)['Body'])['ID'] == 'one'
+first = s3.put_object(**state, Body=b'{"serial": 1}', ServerSideEncryption='AES256', ChecksumAlgorithm='SHA256')
+second = s3.put_object(**state, Body=b'{"serial": 2}', IfMatch=first['ETag'])
+fails('PreconditionFailed', s3.put_object, **state, Body=b'{"serial": 2}', IfMatch=first['ETag'])
+assert s3.get_object(**state, VersionId=first['VersionId'])['Body'].read() == b'{"serial": 1}'
+s3.delete_object(**lock)
+s3.put_object(**lock, Body=b'{}', IfNoneMatch='*')
+s3.delete_object(**lock)
+found = s3.list_object_versions(Bucket='states', Prefix='app/')
+assert len(found['Versions']) == 4 and len(found['DeleteMarkers']) == 2, found
+assert [o['Key'] for o in s3.list_objects_v2(Bucket='states', Prefix='app/')['Contents']] == [state['Key']]
+
+# CDK's bootstrap bucket, and its assets: looked for first, put under the hash of what is in them.
+assets = dict(Bucket='cdk-hnb659fds-assets-000000000000-us-east-1')
+s3.create_bucket(**assets)
+s3.put_bucket_versioning(**assets, VersioningConfiguration={'Status': 'Enabled'})
+s3.put_bucket_encryption(**assets, ServerSideEncryptionConfiguration={'Rules': [{'ApplyServerSideEncryptionByDefault': {'SSEAlgorithm': 'AES256'}}]})
+s3.put_public_access_block(**assets, PublicAccessBlockConfiguration=dict.fromkeys(['BlockPublicAcls', 'BlockPublicPolicy', 'IgnorePublicAcls', 'RestrictPublicBuckets'], True))
+s3.put_bucket_policy(**assets, Policy=json.dumps({'Version': '2012-10-17', 'Id': 'AccessControl', 'Statement': [{
+    'Sid': 'AllowSSLRequestsOnly', 'Effect': 'Deny', 'Action': 's3:GetObjectTorrent', 'Principal': '*',
+    'Resource': ['arn:aws:s3:::' + assets['Bucket'], 'arn:aws:s3:::' + assets['Bucket'] + '/*']}]}))
+s3.put_bucket_lifecycle_configuration(**assets, LifecycleConfiguration={'Rules': [{'ID': 'CleanupOldVersions', 'Status': 'Enabled', 'Filter': {'Prefix': ''}, 'NoncurrentVersionExpiration': {'NoncurrentDays': 30}}]})
+assert s3.get_bucket_location(**assets)['LocationConstraint'] is None
+assert s3.get_bucket_encryption(**assets)['ServerSideEncryptionConfiguration']['Rules'][0]['ApplyServerSideEncryptionByDefault']['SSEAlgorithm'] == 'AES256'
+zipped = io.BytesIO()
+with zipfile.ZipFile(zipped, 'w') as archive:
+    archive.writestr('index.js', 'exports.handler = async () => 1')
+asset = dict(**assets, Key=hashlib.sha256(zipped.getvalue()).hexdigest() + '.zip')
+assert s3.list_objects_v2(**assets, Prefix=asset['Key'], MaxKeys=1)['KeyCount'] == 0
+fails('404', s3.head_object, **asset)
+s3.put_object(**asset, Body=zipped.getvalue(), ContentType='application/zip', ChecksumAlgorithm='SHA256')
+listed = s3.list_objects_v2(**assets, Prefix=asset['Key'], MaxKeys=1)['Contents']
+assert [(o['Key'], o['Size']) for o in listed] == [(asset['Key'], len(zipped.getvalue()))]
+assert zipfile.ZipFile(io.BytesIO(s3.get_object(**asset)['Body'].read())).namelist() == ['index.js']
+print('all well')
+`
+
+test.runIf(boto3)(
+  'a Terraform backend locks and keeps its state; CDK’s assets are put once',
+  async () => {
+    writeFileSync(join(folder, 'tools.py'), tools)
+    const { stdout } = await run('python3', ['tools.py'], { env: environment, cwd: folder })
+    expect(stdout).toBe('all well\n')
+  },
+  120_000,
+)
+
 test.runIf(cli)(
   'the AWS CLI locks, archives and restores; syncs odd names both ways; aborts an upload',
   async () => {
