@@ -157,6 +157,15 @@ phases:
     expect(said).toContain('two')
   })
 
+  it('goes over breakpoints, as without a session', async () => {
+    const { code, said } = await runBuildspec(
+      'version: 0.2\nphases: {build: {commands: [codebuild-breakpoint, echo on, codebuild-resume]}}',
+    )
+    expect(code).toBe(0)
+    expect(said).toContain('on')
+    expect(said.filter((line) => /not found/.test(line))).toEqual([])
+  })
+
   it('forgets variables between commands in version 0.1', async () => {
     const { said } = await runBuildspec('version: 0.1\nphases: {build: {commands: [A=1, cd /, "echo [$A]", pwd]}}')
     expect(said).toContain('[]')

@@ -39,6 +39,9 @@ CODEBUILD_LAST_EXIT=$?
 ${keep ? `export -p >"\${0%/*}/env.sh"; pwd >"\${0%/*}/dir.txt"\n` : ''}exit $CODEBUILD_LAST_EXIT
 `
 
+/** Without a session connection these have no effect ("Debug builds with Session Manager", CodeBuild user guide). */
+const ignored = /^\s*codebuild-(breakpoint|resume)\s*$/
+
 /** How each runtime tells its version. */
 export const programs: Readonly<Record<string, string>> = {
   dotnet: 'dotnet --version',
@@ -74,7 +77,7 @@ export const planRunner = (
     return list
       .map((command) => {
         const number = commands.push(command)
-        put(`script${number}.sh`, script(command, spec.version === '0.2'))
+        put(`script${number}.sh`, script(ignored.test(command) ? ':' : command, spec.version === '0.2'))
         return user === undefined || user === 'root' ? `run ${number}` : `run ${number} ${singleQuoted(user)}`
       })
       .join(' &&\n  ')
