@@ -63,6 +63,11 @@ DRYDOCK`
 /** The socket at which the server takes what comes through the doors. */
 export const doorsFile = (folder: string) => join(folder, 'doors')
 
+/** How often a process that is being started is looked for, in milliseconds; every how many looks it is started again; and how many looks there are. */
+const lookEvery = 100
+const launchEvery = 20
+const patience = 60
+
 type Network = { readonly holder: ProcessId; readonly relay: ProcessId }
 
 export type Outbound = ReturnType<typeof outboundNetwork>
@@ -115,40 +120,48 @@ export const outboundNetwork = (parts: {
     throw new ComputeError('host', `The network of tasks could not be made: ${words.trim().slice(-2000)}`)
   }
 
+  /** The process of this name, started where none runs. One that another server began to start is waited for. */
+  const ensure = async (name: 'holder' | 'relay', command: readonly string[]): Promise<ProcessId> => {
+    let why: unknown
+    for (let tries = 0; tries < patience; tries++) {
+      const found = await readProcess(name)
+      if (found && isAlive(found)) return found
+      if (found) await rm(join(folder, name), { force: true })
+      if (tries % launchEvery === 0) {
+        await launch(command).catch((error: unknown) => {
+          why = error
+        })
+      } else await new Promise((done) => setTimeout(done, lookEvery))
+    }
+    throw why ?? new ComputeError('host', 'The network of tasks could not be made.')
+  }
+
   const hold = async (): Promise<Network> => {
     await mkdir(guestsFolder, { recursive: true, mode: 0o700 })
     for (const address of await readdir(guestsFolder))
       guests.set(address, await readFile(join(guestsFolder, address), 'utf8'))
     await listen()
     const { rights, without } = await host()
-    let holder = await readProcess('holder')
-    if (!holder || !isAlive(holder)) {
-      const script = `${outboundSetup(without)}
+    // Who writes its name first is the one: a server that was killed may have started another a moment ago.
+    const script = `${outboundSetup(without)}
 read -r stat < /proc/self/stat
-echo "$stat" > ${quote(join(folder, 'holder'))}
+set -C
+{ echo "$stat" > ${quote(join(folder, 'holder'))}; } 2> /dev/null || exit 0
 echo ready >&3
 exec 3>&- > /dev/null 2>&1
 exec sleep infinity`
-      await launch(['unshare', ...userNamespace(rights), '-n', '/bin/sh', '-c', script])
-      holder = await readProcess('holder')
+    const holder = await ensure('holder', ['unshare', ...userNamespace(rights), '-n', '/bin/sh', '-c', script])
+    const own = import.meta.url
+    const file = fileURLToPath(new URL(own.endsWith('.ts') ? './relay.ts' : './relay.js', own))
+    const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--max-old-space-size=128', file]
+    const into = rights === 'root' ? ['-n'] : ['-U', '--preserve-credentials', '-n']
+    const options: RelayOptions = {
+      folder,
+      doors: doorsFile(folder),
+      holder: holder.pid,
+      enter: ['nsenter', '-t', String(holder.pid), ...into, 'perl', '-e', transparent, ...node, 'inside'],
     }
-    if (!holder) throw new ComputeError('host', 'The network of tasks could not be made.')
-    let relay = await readProcess('relay')
-    if (!relay || !isAlive(relay)) {
-      const own = import.meta.url
-      const file = fileURLToPath(new URL(own.endsWith('.ts') ? './relay.ts' : './relay.js', own))
-      const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--max-old-space-size=128', file]
-      const into = rights === 'root' ? ['-n'] : ['-U', '--preserve-credentials', '-n']
-      const options: RelayOptions = {
-        folder,
-        doors: doorsFile(folder),
-        holder: holder.pid,
-        enter: ['nsenter', '-t', String(holder.pid), ...into, 'perl', '-e', transparent, ...node, 'inside'],
-      }
-      await launch([...node, 'outside', JSON.stringify(options)])
-      relay = await readProcess('relay')
-    }
-    if (!relay) throw new ComputeError('host', 'The network of tasks has no way out.')
+    const relay = await ensure('relay', [...node, 'outside', JSON.stringify(options)])
     return { holder, relay }
   }
 
