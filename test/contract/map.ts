@@ -246,10 +246,6 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
     keys: /^s3:\w+ (aws:ResourceTag|s3:BucketTag)\/\$\{TagKey\}$/,
   },
   {
-    why: 'A parameter that is shared is no document.',
-    keys: /^ssm:\w+ResourcePolic\w+ ssm:Document(Categories|Type)$/,
-  },
-  {
     why: 'The endpoint speaks HTTP, and is not told which TLS a proxy before it speaks.',
     keys: /^s3:\w+ s3:TlsVersion$/,
   },
