@@ -129,7 +129,12 @@ describe('git', () => {
         eventSource: 'codecommit.amazonaws.com',
         requestParameters: { references: [{ ref: 'refs/heads/main', commit: first }] },
         resources: [{ ARN: expect.stringMatching(`:${repositoryName}$`), accountId: drydock.account }],
-        additionalEventData: { protocol: 'HTTP', dataTransferred: true, repositoryId: expect.any(String) },
+        additionalEventData: {
+          protocol: 'HTTP',
+          capabilities: expect.arrayContaining(['report-status-v2', 'side-band-64k']),
+          dataTransferred: true,
+          repositoryId: expect.any(String),
+        },
         readOnly: false,
       },
     ])

@@ -117,9 +117,9 @@ export const readHead = async <T>(chunks: AsyncGenerator<Uint8Array>, read: (byt
 }
 
 /** What a record of git's traffic has besides (CodeCommit user guide, "Logging AWS CodeCommit API calls with AWS CloudTrail"). */
-const transferred = ({ ctx, protocol, repository: { id, name } }: Asked) => ({
+const transferred = ({ ctx, protocol, repository: { id, name } }: Asked, more: object = {}) => ({
   resources: [arnOf(ctx, name)],
-  additionalEventData: { protocol, dataTransferred: true, repositoryName: name, repositoryId: id },
+  additionalEventData: { protocol, ...more, dataTransferred: true, repositoryName: name, repositoryId: id },
 })
 
 /** Records that a client got objects. */
@@ -142,7 +142,7 @@ export const takePush = async (asked: Asked, head: PushHead, body: AsyncIterable
     eventName: 'GitPush',
     readOnly: false,
     requestParameters: { references },
-    ...transferred(asked),
+    ...transferred(asked, { capabilities: head.capabilities.filter((name) => !name.includes('=')) }),
   })
   return report
 }
