@@ -76,10 +76,14 @@ const action = (
   ...more,
 })
 
+/** What CodeCommit, S3 and Secrets Manager ask KMS for on behalf of whoever calls them. */
+const keyRights = (key: string) =>
+  allow(['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'], key)
+
 const setUp = async () => {
   const { story } = it
   const key = (await story.client(KMSClient).send(new CreateKeyCommand({}))).KeyMetadata?.Arn ?? ''
-  const useKey = allow(['kms:Decrypt', 'kms:GenerateDataKey*'], key)
+  const useKey = keyRights(key)
   const s3 = story.client(S3Client)
   await s3.send(new CreateBucketCommand({ Bucket: 'site' }))
   await story
@@ -196,8 +200,8 @@ const setUp = async () => {
 }
 
 /** Commits what has changed and pushes it with the Git credentials of a user. */
-const pusher = async () => {
-  await it.story.user('ada', [allow('codecommit:GitPush')])
+const pusher = async (key: string) => {
+  await it.story.user('ada', [allow('codecommit:GitPush'), keyRights(key)])
   const { ServiceSpecificCredential: login } = await it.story
     .client(IAMClient)
     .send(new CreateServiceSpecificCredentialCommand({ UserName: 'ada', ServiceName: 'codecommit.amazonaws.com' }))
@@ -238,7 +242,7 @@ const callersOf = async (AttributeValue: string) => {
 
 test('a push goes all the way to a bucket and a machine, under one key', { timeout: 120_000 }, async () => {
   const { key, machine } = await setUp()
-  const push = await pusher()
+  const push = await pusher(key)
   await push(files, 'One')
   const execution = await pushed(1)
   const { actionExecutionDetails: actions = [] } = await it.story.client(CodePipelineClient).send(

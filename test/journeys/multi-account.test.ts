@@ -12,6 +12,7 @@ import {
   StartPipelineExecutionCommand,
 } from '@aws-sdk/client-codepipeline'
 import { CreateRoleCommand, DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
+import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms'
 import { CreateOrganizationCommand, OrganizationsClient } from '@aws-sdk/client-organizations'
 import {
   CreateBucketCommand,
@@ -27,6 +28,7 @@ import { allow, type Keys, type Story, story } from '../story.ts'
 // A pipeline in one account, its source in another: "Create a pipeline in CodePipeline that uses resources from another
 // AWS account", CodePipeline user guide.
 
+let key: string
 let drydock: Story
 let dev: string
 let visitor: Keys
@@ -59,6 +61,21 @@ beforeAll(async () => {
       }),
     }),
   )
+  // Only a customer's key can be used by another account: `alias/aws/s3` is its own account's.
+  const { KeyMetadata } = await drydock.client(KMSClient).send(
+    new CreateKeyCommand({
+      Policy: JSON.stringify({
+        Version: '2012-10-17',
+        Statement: [`arn:aws:iam::${drydock.account}:root`, `arn:aws:iam::${dev}:role/source`].map((AWS, index) => ({
+          Effect: 'Allow',
+          Principal: { AWS },
+          Action: index === 0 ? 'kms:*' : 'kms:GenerateDataKey',
+          Resource: '*',
+        })),
+      }),
+    }),
+  )
+  key = KeyMetadata?.Arn ?? ''
   await iam.send(grantSource())
 
   // The account with the pipeline: its role, the bucket for artifacts and the one that is published to.
@@ -67,13 +84,14 @@ beforeAll(async () => {
   await drydock.role('pipeline', 'codepipeline.amazonaws.com', [
     allow(['s3:GetObject', 's3:GetObjectVersion', 's3:PutObject']),
     allow('sts:AssumeRole', `arn:aws:iam::${dev}:role/source`),
+    allow('kms:Decrypt', key),
   ])
   await drydock.client(CodePipelineClient).send(
     new CreatePipelineCommand({
       pipeline: {
         name: 'release',
         roleArn: pipeline,
-        artifactStore: { type: 'S3', location: 'artifacts' },
+        artifactStore: { type: 'S3', location: 'artifacts', encryptionKey: { id: key, type: 'KMS' } },
         stages: [
           {
             name: 'Source',
@@ -123,6 +141,7 @@ const grantSource = () =>
           Resource: `arn:aws:codecommit:us-east-1:${dev}:site`,
         },
         { Effect: 'Allow', Action: 's3:PutObject', Resource: 'arn:aws:s3:::artifacts/*' },
+        { Effect: 'Allow', Action: 'kms:GenerateDataKey', Resource: key },
       ],
     }),
   })
