@@ -307,7 +307,7 @@ export const authenticate = async (
         `x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, or a valid sha256 value.`,
         { status: 400 },
       )
-    return { ...facts, body: guarded(stream, declared, refuse(family, 'payload')), trailers: noTrailers }
+    return { ...facts, body: guarded(stream, declared, () => refuse(family, 'payload')), trailers: noTrailers }
   }
   if (!options.streams) bytes ??= await request.bytes()
   if (bytes) return { ...facts, body: bytes, trailers: noTrailers }
@@ -325,7 +325,7 @@ const decodedLength = (request: WireRequest): { decodedLength?: number } => {
 const unsignedChunks = (request: WireRequest, stream: Readable) => decodeAwsChunked(stream, decodedLength(request))
 
 /** Passes bytes through and fails at their end when their SHA-256 is not what the signature covered. */
-const hashGuard = (expected: string, error: AwsError): Transform => {
+const hashGuard = (expected: string, error: () => AwsError): Transform => {
   const hash = createHash('sha256')
   return new Transform({
     transform(chunk: Uint8Array, _encoding, next) {
@@ -333,13 +333,13 @@ const hashGuard = (expected: string, error: AwsError): Transform => {
       next(null, chunk)
     },
     flush(next) {
-      next(sameText(hash.digest('hex'), expected) ? null : error)
+      next(sameText(hash.digest('hex'), expected) ? null : error())
     },
   })
 }
 
 /** The stream behind a hash guard. It breaks off when the stream does, and leaves it open when its reader has had enough. */
-const guarded = (stream: Readable, expected: string, error: AwsError): Readable => {
+const guarded = (stream: Readable, expected: string, error: () => AwsError): Readable => {
   const guard = hashGuard(expected, error)
   // Refused calls leave their body unread: nobody hears then that it was wrong, and nobody has to.
   guard.on('error', () => undefined)

@@ -47,12 +47,11 @@ const crcHasher = (crc: (bytes: Uint8Array, before?: number) => number): Hasher 
   }
 }
 
-/** The CRC-64/NVME of few bytes, where setting up the fast one would take longer than hashing. */
-const shortCrc64 = (bytes: Uint8Array): string => {
-  let low = -1
-  let high = -1
-  for (const byte of bytes) {
-    low ^= byte
+/** The CRC-64/NVME of each byte alone, in halves. */
+const crc64Table = () => {
+  const table = { low: new Int32Array(256), high: new Int32Array(256) }
+  for (let byte = 0; byte < 256; byte++) {
+    let [low, high] = [byte, 0]
     for (let bit = 0; bit < 8; bit++) {
       const odd = low & 1
       low = (low >>> 1) | (high << 31)
@@ -62,6 +61,22 @@ const shortCrc64 = (bytes: Uint8Array): string => {
         high ^= 0x9a6c9329
       }
     }
+    table.low[byte] = low
+    table.high[byte] = high
+  }
+  return table
+}
+let crc64: ReturnType<typeof crc64Table> | undefined
+
+/** The CRC-64/NVME of few bytes, where setting up the fast one would take longer than hashing. */
+const shortCrc64 = (bytes: Uint8Array): string => {
+  crc64 ??= crc64Table()
+  let low = -1
+  let high = -1
+  for (const byte of bytes) {
+    const index = (low ^ byte) & 255
+    low = ((low >>> 8) | (high << 24)) ^ (crc64.low[index] ?? 0)
+    high = (high >>> 8) ^ (crc64.high[index] ?? 0)
   }
   const result = Buffer.alloc(8)
   result.writeUInt32BE(~high >>> 0)
