@@ -276,7 +276,11 @@ const recordStarts = async (
   const now = ctx.now()
   const principal = await batchRoleOf(ctx, after)
     .principal()
-    .catch(() => undefined)
+    .catch((error: unknown) => {
+      // The role is gone: nobody started them.
+      if (error instanceof AwsError) return undefined
+      throw error
+    })
   if (!principal) return
   const records = [...started, ...refused.slice(0, 1)].map(({ id, task }) =>
     auditRecord({

@@ -1,7 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { table } from '../../store/store.ts'
 import type { BatchTask } from './batchspec.ts'
-import { buildArn, type PhaseContext, type Status, type StoredArtifact, toArtifacts } from './build.ts'
+import { buildArn, type PhaseContext, type Status, type StoredArtifact, toArtifacts, toPhases } from './build.ts'
 import { fail, type Operation } from './operation.ts'
 import type { BatchConfig } from './project.ts'
 import type { Settings } from './start.ts'
@@ -123,18 +123,7 @@ export const toBatch = (ctx: Ctx, batch: BatchRecord): Wire => {
     ...(settings.sourceVersion === undefined ? {} : { sourceVersion: settings.sourceVersion }),
     ...(batch.resolvedSourceVersion === undefined ? {} : { resolvedSourceVersion: batch.resolvedSourceVersion }),
     projectName: batch.project,
-    phases: batch.phases.map((phase) => ({
-      phaseType: phase.type,
-      startTime: new Date(phase.start),
-      ...(phase.status ? { phaseStatus: phase.status } : {}),
-      ...(phase.end === undefined
-        ? {}
-        : {
-            endTime: new Date(phase.end),
-            durationInSeconds: Math.floor((phase.end - phase.start) / 1000),
-            contexts: [{ statusCode: phase.context?.code ?? '', message: phase.context?.message ?? '' }],
-          }),
-    })),
+    phases: toPhases(batch.phases),
     source: settings.source,
     secondarySources: [...settings.secondarySources],
     secondarySourceVersions: [...settings.secondarySourceVersions],

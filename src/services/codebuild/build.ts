@@ -33,8 +33,8 @@ export type PhaseType =
 export type PhaseContext = { readonly code: string; readonly message: string }
 
 /** Times in milliseconds. */
-export type PhaseRecord = {
-  readonly type: PhaseType
+export type PhaseRecord<Type = PhaseType> = {
+  readonly type: Type
   readonly status?: Status
   readonly start: number
   readonly end?: number
@@ -303,6 +303,21 @@ export const toLogs = (ctx: Ctx, build: BuildRecord): NonNullable<Wire['logs']> 
   }
 }
 
+/** Phases of a build, a batch or a sandbox. */
+export const toPhases = <Type>(phases: readonly PhaseRecord<Type>[]) =>
+  phases.map((phase) => ({
+    phaseType: phase.type,
+    startTime: new Date(phase.start),
+    ...(phase.status ? { phaseStatus: phase.status } : {}),
+    ...(phase.end === undefined
+      ? {}
+      : {
+          endTime: new Date(phase.end),
+          durationInSeconds: Math.floor((phase.end - phase.start) / 1000),
+          contexts: [{ statusCode: phase.context?.code ?? '', message: phase.context?.message ?? '' }],
+        }),
+  }))
+
 /** A build as BatchGetBuilds shows it. */
 export const toBuild = (ctx: Ctx, build: BuildRecord): Wire => {
   return {
@@ -316,18 +331,7 @@ export const toBuild = (ctx: Ctx, build: BuildRecord): Wire => {
     ...(build.sourceVersion === undefined ? {} : { sourceVersion: build.sourceVersion }),
     ...(build.resolvedSourceVersion === undefined ? {} : { resolvedSourceVersion: build.resolvedSourceVersion }),
     projectName: build.project,
-    phases: build.phases.map((phase) => ({
-      phaseType: phase.type,
-      startTime: new Date(phase.start),
-      ...(phase.status ? { phaseStatus: phase.status } : {}),
-      ...(phase.end === undefined
-        ? {}
-        : {
-            endTime: new Date(phase.end),
-            durationInSeconds: Math.floor((phase.end - phase.start) / 1000),
-            contexts: [{ statusCode: phase.context?.code ?? '', message: phase.context?.message ?? '' }],
-          }),
-    })),
+    phases: toPhases(build.phases),
     source: build.source,
     secondarySources: [...build.secondarySources],
     secondarySourceVersions: [...build.secondarySourceVersions],

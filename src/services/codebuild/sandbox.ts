@@ -1,7 +1,7 @@
 import type { TaskHandle } from '../../compute/driver.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { table } from '../../store/store.ts'
-import { type BuildRecord, type PhaseContext, type Status, serviceRoleOf, toLogs } from './build.ts'
+import { type BuildRecord, type PhaseRecord, serviceRoleOf, toLogs, toPhases } from './build.ts'
 import { fail, type Operation, pageSize, positionOf, tokenOf } from './operation.ts'
 import { getProject } from './project.ts'
 import { once, type Settings, settingsOf } from './start.ts'
@@ -21,13 +21,7 @@ export type SandboxRecord = {
   readonly started?: number
   readonly ended?: number
   readonly status: 'QUEUED' | 'PROVISIONING' | 'RUN_SANDBOX' | 'STOPPED' | 'FAILED' | 'TIMED_OUT'
-  readonly phases: readonly {
-    readonly type: SandboxPhase
-    readonly status?: Status
-    readonly start: number
-    readonly end?: number
-    readonly context?: PhaseContext
-  }[]
+  readonly phases: readonly PhaseRecord<SandboxPhase>[]
   readonly settings: Settings
   readonly resolvedSourceVersion?: string
   readonly interrupted?: 'STOPPED' | 'TIMED_OUT'
@@ -122,18 +116,7 @@ const toSandbox = (ctx: Ctx, sandbox: SandboxRecord): Wire => {
       ...(sandbox.started === undefined ? {} : { startTime: new Date(sandbox.started) }),
       ...(sandbox.ended === undefined ? {} : { endTime: new Date(sandbox.ended) }),
       currentPhase: sandbox.phases.at(-1)?.type ?? 'SUBMITTED',
-      phases: sandbox.phases.map((phase) => ({
-        phaseType: phase.type,
-        startTime: new Date(phase.start),
-        ...(phase.status ? { phaseStatus: phase.status } : {}),
-        ...(phase.end === undefined
-          ? {}
-          : {
-              endTime: new Date(phase.end),
-              durationInSeconds: Math.floor((phase.end - phase.start) / 1000),
-              contexts: [{ statusCode: phase.context?.code ?? '', message: phase.context?.message ?? '' }],
-            }),
-      })),
+      phases: toPhases(sandbox.phases),
       logs: toLogs(ctx, asBuild(sandbox)),
       ...(sandbox.resolvedSourceVersion ? { resolvedSourceVersion: sandbox.resolvedSourceVersion } : {}),
     },

@@ -1,7 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { AnsweredCall } from '../../kernel/service.ts'
-import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
+import { table, type WriteTx } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { addCounts, ageGroupOf, analysisCsv, type Counts, type Day, noCounts } from './analysis.ts'
 import { Bucket, type BucketRecord } from './bucket.ts'
@@ -10,7 +10,14 @@ import { untilMidnight } from './metrics.ts'
 import { type Input, malformedXml, type Operation, type Output } from './operation.ts'
 import { checkDestination, deliverReport } from './report.ts'
 import { storageClassOf } from './storage-class.ts'
-import { Current, findCurrent, findVersion, type ObjectRecord, Older, type VersionRecord } from './versions.ts'
+import {
+  findCurrent,
+  findVersion,
+  type ObjectRecord,
+  type VersionRecord,
+  type VersionsPass,
+  versionsPage,
+} from './versions.ts'
 
 // "Amazon S3 analytics – Storage Class Analysis", S3 user guide.
 
@@ -111,11 +118,7 @@ export const countAccess = async (ctx: Ctx, bucket: BucketRecord, call: Answered
 }
 
 /** How far the present count of a configuration has come. */
-type Pass = Place & {
-  readonly phase: 'current' | 'older'
-  readonly after: string
-  readonly counts: Readonly<Record<string, Counts>>
-}
+type Pass = Place & VersionsPass & { readonly counts: Readonly<Record<string, Counts>> }
 export const AnalysisPass = table<Pass>('s3.analysis-pass', {
   scope: 'global',
   key: ({ bucket, id }) => placeOf(bucket, id),
@@ -125,18 +128,6 @@ const rowsAtOnce = 2000
 /** Days that are kept and exported. */
 const mostDays = 730
 const DAY = 86_400_000
-
-const pageOf = async (tx: ReadTx, { bucket, phase, after }: Pass) => {
-  const options = { prefix: `${bucket}\0`, limit: rowsAtOnce, ...(after === '' ? {} : { after }) }
-  if (phase === 'current') {
-    const rows = await tx.list(Current, options)
-    const last = rows.at(-1)
-    return { rows, last: last && Current.key(last) }
-  }
-  const rows: VersionRecord[] = await tx.list(Older, options)
-  const last = rows.at(-1)
-  return { rows, last: last && Older.key(last) }
-}
 
 const tally = (document: Document, pass: Pass, rows: readonly VersionRecord[], now: number): Pass['counts'] => {
   const filter = filterOf(document.Filter)
@@ -178,7 +169,7 @@ export const analyse: Reconciler = {
       if (!bucket || !document) return undefined
       const begun = { bucket: name, id, phase: 'current' as const, after: '', counts: {} }
       const pass: Pass = (await tx.get(AnalysisPass, key)) ?? begun
-      return { bucket, document, pass, page: await pageOf(tx, pass) }
+      return { bucket, document, pass, page: await versionsPage(tx, bucket.name, pass, rowsAtOnce) }
     })
     if (!found) {
       await ctx.write((tx) => forget(tx, name, id))

@@ -1,5 +1,5 @@
 import type { Ctx } from '../../kernel/context.ts'
-import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
+import { table, type WriteTx } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { archiveDue, isNoteworthy } from './access-tier.ts'
 import { Bucket, type BucketRecord } from './bucket.ts'
@@ -7,7 +7,14 @@ import { checkFilter, configurationSet, filterOf, fits } from './configuration-s
 import { emitTiered } from './events.ts'
 import { untilMidnight } from './metrics.ts'
 import { fail, type Input, malformedXml, type Operation, type Output } from './operation.ts'
-import { Current, findVersion, type ObjectRecord, Older, replaceVersion, type VersionRecord } from './versions.ts'
+import {
+  findVersion,
+  type ObjectRecord,
+  replaceVersion,
+  type VersionRecord,
+  type VersionsPass,
+  versionsPage,
+} from './versions.ts'
 
 // Archiving within INTELLIGENT_TIERING ("Managing storage costs with Amazon S3 Intelligent-Tiering", S3 user guide).
 
@@ -81,7 +88,7 @@ export const noteAccess = async (ctx: Ctx, record: ObjectRecord): Promise<void> 
 }
 
 /** How far the present pass over a bucket has come. */
-type Pass = { readonly bucket: string; readonly phase: 'current' | 'older'; readonly after: string }
+type Pass = VersionsPass & { readonly bucket: string }
 export const TieringPass = table<Pass>('s3.tiering-pass', { scope: 'global', key: ({ bucket }) => bucket })
 
 const rowsAtOnce = 1000
@@ -109,18 +116,6 @@ const archive = async (
   emitTiered(ctx, tx, bucket, present, tier)
 }
 
-const pageOf = async (tx: ReadTx, name: string, { phase, after }: Pick<Pass, 'phase' | 'after'>) => {
-  const options = { prefix: `${name}\0`, limit: rowsAtOnce, ...(after === '' ? {} : { after }) }
-  if (phase === 'current') {
-    const rows = await tx.list(Current, options)
-    const last = rows.at(-1)
-    return { rows, last: last && Current.key(last) }
-  }
-  const rows: VersionRecord[] = await tx.list(Older, options)
-  const last = rows.at(-1)
-  return { rows, last: last && Older.key(last) }
-}
-
 /** Moves what is due into the archive tiers, daily at midnight UTC and when a configuration is put. The key is the bucket. */
 export const archiveIdle: Reconciler = {
   name: 's3.tiering',
@@ -131,7 +126,7 @@ export const archiveIdle: Reconciler = {
       const documents = bucket ? await tierings.list(tx, bucket) : []
       if (!bucket || documents.length === 0) return undefined
       const pass = (await tx.get(TieringPass, name)) ?? { bucket: name, phase: 'current' as const, after: '' }
-      return { bucket, documents, pass, page: await pageOf(tx, name, pass) }
+      return { bucket, documents, pass, page: await versionsPage(tx, name, pass, rowsAtOnce) }
     })
     if (!found) return done()
     const { bucket, documents, pass, page } = found

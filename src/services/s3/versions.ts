@@ -102,6 +102,27 @@ export const Older = table<VersionRecord>('s3.version', {
   index: { id: ({ bucket, key, versionId }) => `${placeOf(bucket, key)}\0${versionId}` },
 })
 
+/** Where a pass over every version of a bucket is: in one table, then the other. `after`: the last key that was read, or ''. */
+export type VersionsPass = { readonly phase: 'current' | 'older'; readonly after: string }
+
+/** The next versions of a pass, and the key of the last one; fewer than `limit` end a phase. */
+export const versionsPage = async (
+  tx: ReadTx,
+  bucket: string,
+  { phase, after }: VersionsPass,
+  limit: number,
+): Promise<{ rows: readonly VersionRecord[]; last: string | undefined }> => {
+  const options = { prefix: `${bucket}\0`, limit, ...(after === '' ? {} : { after }) }
+  if (phase === 'current') {
+    const rows = await tx.list(Current, options)
+    const last = rows.at(-1)
+    return { rows, last: last && Current.key(last) }
+  }
+  const rows = await tx.list(Older, options)
+  const last = rows.at(-1)
+  return { rows, last: last && Older.key(last) }
+}
+
 export const isBucketEmpty = async (tx: ReadTx, bucket: string): Promise<boolean> => {
   const options = { prefix: `${bucket}\0`, limit: 1 }
   return (await tx.list(Current, options)).length === 0 && (await tx.list(Older, options)).length === 0

@@ -103,7 +103,7 @@ const readInventory = async (role: Caller, manifest: JobManifest, { file: at }: 
   const text = (await bytesOf((await getManifest(role, manifest)).Body)).toString()
   let inventory: Inventory
   try {
-    inventory = JSON.parse(text) as Inventory
+    inventory = (JSON.parse(text) ?? {}) as Inventory
   } catch {
     throw invalid('The manifest is not JSON.')
   }
