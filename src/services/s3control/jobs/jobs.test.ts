@@ -413,6 +413,12 @@ test('what a manifest or role lacks fails the job, with the reason', async () =>
     { Manifest: { ...Manifest, Spec: { ...Manifest.Spec, Fields: ['Bucket', 'Key', 'Ignore'] } } },
     'InvalidManifestContent',
   )
+  for (const body of ['null', '[]', 'no JSON', '{"fileFormat":"CSV"}']) {
+    const { ETag } = await put(Bucket, 'inventory.json', body)
+    const Location = { ObjectArn: `arn:aws:s3:::${Bucket}/inventory.json`, ETag }
+    const Spec = { Format: 'S3InventoryReport_CSV_20161130' } as const
+    await failed({ Manifest: { Spec, Location } }, 'InvalidManifestContent')
+  }
   const nowhere = { ...Manifest.Location, ObjectArn: `arn:aws:s3:::${Bucket}/none` }
   await failed({ Manifest: { ...Manifest, Location: nowhere } }, 'NoSuchKey')
   await failed(
