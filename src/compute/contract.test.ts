@@ -19,6 +19,7 @@ const SCRIPTS: Record<string, Behaviour> = {
   words: say('one\ntwo\nthree\n', 0),
   fails: () => 3,
   killed: () => 137,
+  busy: say('up\n'),
   execs: () => new Promise(() => {}),
   long: say('before\n'),
   done: say('done\n', 5),
@@ -44,6 +45,7 @@ describe('fake', () => {
         states.set(folder, state)
         const fake = fakeCompute(undefined, state)
         for (const [id, behaviour] of Object.entries(SCRIPTS)) fake.on(id, behaviour)
+        fake.measure('busy', () => ({ cpuSeconds: 1, memoryBytes: 2 ** 20 }))
         return fake.onExec('execs', async (command, task) => {
           if (command[0] === 'no-such-program') return 127
           if (command[0] === 'sleep') return new Promise(() => {})

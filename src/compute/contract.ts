@@ -170,6 +170,23 @@ export const CASES: readonly Case[] = [
     },
   },
   {
+    name: 'what a task used is counted while it runs, of those too that it started and that ended',
+    run: async ({ driver, task }) => {
+      const busy = 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done'
+      const running = await driver.start(task('busy', `sh -c '${busy}'; echo up; sleep 300`))
+      await eventually('its end of work', async () =>
+        (await textOf(running.output(0, { follow: false }))) === 'up\n' ? true : undefined,
+      )
+      const used = await running.usage()
+      assert(used)
+      assert(used.cpuSeconds > 0 && used.cpuSeconds < 60, `${used.cpuSeconds} s`)
+      assert(used.memoryBytes > 10_000 && used.memoryBytes < 2 ** 30, `${used.memoryBytes} bytes`)
+      assert((used.storage?.readBytes ?? 0) >= 0)
+      await driver.stop(running.handle, 0)
+      assert.equal(await running.usage(), undefined)
+    },
+  },
+  {
     name: 'output so far can be read without waiting for more',
     run: async ({ driver, task }) => {
       const running = await driver.start(task('talks', 'echo one; echo two; sleep 300'))

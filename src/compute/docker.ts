@@ -16,6 +16,7 @@ import type {
   Image,
   RunningTask,
   TaskSpec,
+  Usage,
 } from './driver.ts'
 import { ComputeError } from './driver.ts'
 import { hostLayers } from './sandbox/rootfs.ts'
@@ -277,6 +278,25 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
     return exit
   }
 
+  const usageOf = async (id: string): Promise<Usage | undefined> => {
+    if (!(await inspect(id))?.State.Running) return undefined
+    const { cpu_stats, memory_stats, blkio_stats } = await engine()
+      .getContainer(nameOf(id))
+      .stats({ stream: false, 'one-shot': true })
+    // The engine leaves out what it cannot count, whatever its types say.
+    const used = memory_stats?.usage
+    if (used === undefined) return undefined
+    const { inactive_file, total_inactive_file } = memory_stats.stats ?? {}
+    const moved: readonly { op: string; value: number }[] | null | undefined = blkio_stats?.io_service_bytes_recursive
+    const bytes = (name: string) =>
+      (moved ?? []).filter(({ op }) => op.toLowerCase() === name).reduce((sum, { value }) => sum + value, 0)
+    return {
+      cpuSeconds: cpu_stats.cpu_usage.total_usage / 1e9,
+      memoryBytes: Math.max(0, used - (inactive_file ?? total_inactive_file ?? 0)),
+      ...(moved ? { storage: { readBytes: bytes('read'), writtenBytes: bytes('write') } } : {}),
+    }
+  }
+
   const running = (id: string, startedAt: string): RunningTask => {
     const container = engine().getContainer(nameOf(id))
     return {
@@ -292,6 +312,7 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
         }
       },
       wait: () => exitOf(id, startedAt),
+      usage: () => usageOf(id),
       exec: (command, execOptions = {}) => execute(id, command, execOptions),
       admit: async () => {
         throw new ComputeError('unsupported', 'Containers on the host network have no packet rules of their own.')

@@ -81,6 +81,14 @@ export interface Execution {
   kill(signal: 'SIGTERM' | 'SIGKILL'): void
 }
 
+/** What a task used since its start: processor time, bytes that storage was asked for or given. Memory: what it has now. */
+export type Usage = {
+  readonly cpuSeconds: number
+  readonly memoryBytes: number
+  /** Left out where the host does not tell. */
+  readonly storage?: { readonly readBytes: number; readonly writtenBytes: number }
+}
+
 export interface RunningTask {
   readonly handle: TaskHandle
   /**
@@ -92,6 +100,8 @@ export interface RunningTask {
   exec(command: readonly string[], options?: ExecOptions): Promise<Execution>
   /** Resolves when the command has ended; a failing command is an exit code, not a throw. */
   wait(): Promise<Exit>
+  /** What it used so far; `undefined` once it has ended, and where the host does not tell. */
+  usage(): Promise<Usage | undefined>
   /** Replaces the packet rules of a task in a VPC while it runs. */
   admit(ingress: readonly PacketRule[]): Promise<void>
 }

@@ -12,6 +12,7 @@ import type {
   RunningTask,
   TaskHandle,
   TaskSpec,
+  Usage,
 } from './driver.ts'
 import { ComputeError } from './driver.ts'
 
@@ -71,6 +72,8 @@ export interface FakeCompute extends ComputeDriver {
   on(match: Match, behaviour: Behaviour): FakeCompute
   /** Scripts what commands run inside matching tasks do. Without a rule they exit 0 with no output. */
   onExec(match: Match, behaviour: ExecBehaviour): FakeCompute
+  /** Scripts what matching tasks have used, as they are asked. Without a rule nobody can tell. */
+  measure(match: Match, usage: () => Usage): FakeCompute
   /** Makes `start` of matching specs reject. */
   refuse(match: Match, error: ComputeError): FakeCompute
   /** Ids of tasks that run now. */
@@ -127,6 +130,7 @@ export const fakeCompute = (
   const behaviours: { match: Match; behaviour: Behaviour }[] = []
   const execBehaviours: { match: Match; behaviour: ExecBehaviour }[] = []
   const refusals: { match: Match; error: ComputeError }[] = []
+  const measures: { match: Match; usage: () => Usage }[] = []
   const { tasks, started } = state
 
   const view = (live: Live, write: (text: string | Uint8Array) => void): FakeTask => {
@@ -255,6 +259,7 @@ export const fakeCompute = (
     output: (from = 0, { follow: following = true } = {}) => follow(live.output, from, !following),
     exec: (command, options = {}) => execute(live, command, options),
     wait: () => live.exit,
+    usage: async () => (live.ended ? undefined : measures.findLast(({ match }) => matches(match, live.spec))?.usage()),
     admit: async (ingress) => {
       if (live.spec.network === 'host')
         throw new ComputeError('unsupported', 'A task on the host network has no packet rules.')
@@ -286,6 +291,10 @@ export const fakeCompute = (
     },
     onExec(match, behaviour) {
       execBehaviours.push({ match, behaviour })
+      return fake
+    },
+    measure(match, usage) {
+      measures.push({ match, usage })
       return fake
     },
     refuse(match, error) {

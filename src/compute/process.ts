@@ -8,6 +8,7 @@ import type { Life } from './sandbox/endings.ts'
 import { Endings, toExit } from './sandbox/endings.ts'
 import { followFile } from './sandbox/follow.ts'
 import { isAlive, parseStat, quote, signal } from './sandbox/host.ts'
+import { usageOf } from './sandbox/usage.ts'
 
 /** The supervisor is a shell in a session of its own: it outlives the server and writes down how the command ended. */
 const SUPERVISOR = `folder=$1 exit=$2
@@ -89,6 +90,7 @@ export const processDriver = (options: { folder: string; endpoint: () => string 
     output: (from = 0, { follow = true } = {}) =>
       followFile(join(own(spec.id), 'output'), from, follow ? life.exit : Promise.resolve()),
     wait: () => life.exit,
+    usage: async () => (life.ended ? undefined : usageOf(life.supervisor.pid)),
     admit: async () => {
       throw new ComputeError('unsupported', 'Plain processes have no packet rules.')
     },

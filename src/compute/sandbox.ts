@@ -30,6 +30,7 @@ import { probeHost } from './sandbox/probe.ts'
 import { resolver as nameServer } from './sandbox/reach.ts'
 import type { Layers } from './sandbox/rootfs.ts'
 import { imageLayers, removeTree } from './sandbox/rootfs.ts'
+import { usageOf } from './sandbox/usage.ts'
 import { Vpcs } from './sandbox/vpc.ts'
 
 const ID = /^[a-z0-9-]{1,63}$/
@@ -156,6 +157,11 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
         command,
         options: execOptions,
       })
+    },
+    usage: async () => {
+      const init = await readProcess(spec.id, 'init')
+      if (life.ended || !init || !isAlive(init)) return undefined
+      return usageOf(init.pid, (await readRecord(spec.id))?.groups)
     },
     admit: async (ingress) => {
       const init = await readProcess(spec.id, 'init')

@@ -31,6 +31,7 @@ import { folders, Plan, type PlanRecord, prepare, secretsOf, sweep, taskOf } fro
 import { uploadReports } from './report-upload.ts'
 import { deliverLog, dropSpool } from './s3-log.ts'
 import { batchReconciler, buildReconciler, retryAutomatically } from './start.ts'
+import { measure } from './usage.ts'
 import { inVpc, releasePlace, takePlace } from './vpc.ts'
 
 /** A running build is looked at this often (ms): the net below the follower, and what finds it again after a restart. */
@@ -214,11 +215,16 @@ const begin = async (ctx: Ctx, build: BuildRecord, plan: PlanRecord, opened?: Bu
     const task = await ctx.compute.start(taskOf(ctx, build, plan))
     const began = now(ctx)
     log.say('Phase complete: DOWNLOAD_SOURCE State: SUCCEEDED', 'Phase context status code:  Message: ')
-    const running = await changeBuild(ctx, build.id, (fresh) => ({
-      ...endPhase(fresh, 'DOWNLOAD_SOURCE', 'SUCCEEDED', began),
-      stage: 'running',
-      run: { task: task.handle, offset: 0, began, finished: false, values: {} },
-    }))
+    const running = await changeBuild(
+      ctx,
+      build.id,
+      (fresh) => ({
+        ...endPhase(fresh, 'DOWNLOAD_SOURCE', 'SUCCEEDED', began),
+        stage: 'running',
+        run: { task: task.handle, offset: 0, began, finished: false, values: {} },
+      }),
+      measure,
+    )
     if (!running) {
       await ctx.compute.remove(task.handle)
       return done()

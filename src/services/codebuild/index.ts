@@ -80,6 +80,7 @@ import {
   SourceCredential,
 } from './source-credentials.ts'
 import { RetryBuild, StartBuild, Token } from './start.ts'
+import { Sample, usageRun } from './usage.ts'
 import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from './webhook.ts'
 
 const projectGaps =
@@ -105,6 +106,7 @@ export const service = defineService<NS>()({
     Page,
     Sandbox,
     Command,
+    Sample,
   ],
   operations: {
     CreateProject,
@@ -193,7 +195,7 @@ export const service = defineService<NS>()({
   },
   access,
   routes: [...credentialsRoutes, webhookRoute, badgeRoute, publicRoute],
-  reconcilers: [buildRun, batchRun, reportExpiry, sandboxRun, commandRun],
+  reconcilers: [buildRun, batchRun, reportExpiry, sandboxRun, commandRun, usageRun],
   provides: [provide(managedBuilds, managed)],
   uses: [repositoryObjects, vendedMetrics, vpcPlaces],
 })
