@@ -9,6 +9,7 @@ import { combineArtifacts } from './batch-artifacts.ts'
 import { type BatchTask, parseBatchspec } from './batchspec.ts'
 import { Build, buildArn, type PhaseContext, type Status, serviceRoleOf } from './build.ts'
 import { PhaseFailure } from './environment.ts'
+import { Fleet, fleetArn, fleetNameOf } from './fleet.ts'
 import { folders, removeFolder } from './plan.ts'
 import { type Artifacts, batchLimit, projectArn, trustContext } from './project.ts'
 import { fetchSources, findBuildspec } from './source.ts'
@@ -79,7 +80,8 @@ const download = async (ctx: Ctx, batch: BatchRecord): Promise<StepResult> => {
     const role = serviceRoleOf(ctx, sourced)
     const fetched = await fetchSources(ctx, role, sourced, view, scratch)
     const { text } = await findBuildspec(role, sourced, fetched, view, scratch)
-    const { fastFail, tasks } = parseBatchspec(text, config.restrictions?.maximumBuildsAllowed ?? batchLimit)
+    const { fastFail, tasks: asked } = parseBatchspec(text, config.restrictions?.maximumBuildsAllowed ?? batchLimit)
+    const tasks = await Promise.all(asked.map((task) => withFleet(ctx, task)))
     for (const task of tasks) checkTask(batch, task)
     const version = fetched.resolvedVersion
     await change(ctx, batch.id, (fresh) =>
@@ -102,16 +104,29 @@ const download = async (ctx: Ctx, batch: BatchRecord): Promise<StepResult> => {
   }
 }
 
+/** A task names its fleet by name or ARN. */
+const withFleet = async (ctx: Ctx, task: BatchTask): Promise<BatchTask> => {
+  if (task.fleet === undefined) return task
+  const fleet = await ctx.read((tx) => tx.get(Fleet, fleetNameOf(task.fleet ?? '')))
+  const arn = fleet && fleetArn(ctx, fleet)
+  if (!arn || (task.fleet.startsWith('arn:') && task.fleet !== arn))
+    throw new PhaseFailure('CLIENT_ERROR', `Fleet cannot be found: ${task.fleet}`)
+  return { ...task, fleet: arn }
+}
+
 /** What restrictions forbid, and what builds here cannot have. */
 const checkTask = ({ config, settings }: BatchRecord, task: BatchTask): void => {
   const allowed = config.restrictions?.computeTypesAllowed
+  const fleets = config.restrictions?.fleetsAllowed
+  const fleet = task.fleet ?? settings.environment.fleet?.fleetArn
+  if (fleet && fleets?.length && !fleets.some((one) => one === fleet || one === fleetNameOf(fleet)))
+    throw new PhaseFailure('CLIENT_ERROR', `Fleet ${fleet} of the build ${task.identifier} is not allowed`)
   const computeType = task.computeType ?? settings.environment.computeType
   if (allowed?.length && !allowed.includes(computeType))
     throw new PhaseFailure('CLIENT_ERROR', `Compute type ${computeType} of the build ${task.identifier} is not allowed`)
   const type = task.type ?? settings.environment.type
   if (type !== 'LINUX_CONTAINER' && type !== 'ARM_CONTAINER')
     throw new PhaseFailure('CLIENT_ERROR', `Drydock has no environments of type ${type} (build ${task.identifier})`)
-  if (task.fleet) throw new PhaseFailure('CLIENT_ERROR', `Drydock has no fleets for batches (build ${task.identifier})`)
 }
 
 /** Artifacts of a batch's builds lie side by side, each under its build's identifier. */
@@ -163,6 +178,7 @@ const settingsOfTask = (batch: BatchRecord, task: BatchTask): Settings => {
       type: task.type === 'ARM_CONTAINER' || task.type === 'LINUX_CONTAINER' ? task.type : environment.type,
       computeType: computeTypeOf(task.computeType) ?? environment.computeType,
       image: task.image ?? environment.image,
+      ...(task.fleet === undefined ? {} : { fleet: { fleetArn: task.fleet } }),
       privilegedMode: task.privileged ?? environment.privilegedMode,
       environmentVariables: [...variables.values()],
     },
@@ -210,7 +226,7 @@ const goOn = async (ctx: Ctx, found: BatchRecord): Promise<StepResult> => {
   const denied = found.interrupted ? undefined : await mayStart(ctx, found)
   const batch = await change(ctx, found.id, async (before, tx) => {
     let present = await updated(before, tx)
-    if (denied && !present.interrupted) present = { ...present, interrupted: 'FAILED' }
+    if (denied && !present.interrupted) present = { ...present, interrupted: 'FAILED', refusal: denied }
     if (present.fastFail && !present.interrupted && present.groups.some(failed))
       present = { ...present, interrupted: 'FAILED' }
     if (present.interrupted) await stopBuilds(present, tx)
@@ -230,7 +246,7 @@ const goOn = async (ctx: Ctx, found: BatchRecord): Promise<StepResult> => {
     )
     return again({ in: 0 })
   }
-  return finish(ctx, batch, denied)
+  return finish(ctx, batch, batch.refusal)
 }
 
 const ready = ({ groups }: BatchRecord, group: BatchGroup): boolean =>
@@ -302,6 +318,7 @@ const recordStarts = async (
 const startBuilds = async (ctx: Ctx, batch: BatchRecord, tx: WriteTx): Promise<BatchRecord> => {
   const groups: BatchGroup[] = []
   let room = true
+  let refusal: PhaseContext | undefined
   for (const group of batch.groups) {
     if (!room || !ready(batch, group)) {
       groups.push(group)
@@ -314,13 +331,14 @@ const startBuilds = async (ctx: Ctx, batch: BatchRecord, tx: WriteTx): Promise<B
         current: { build: build.id, requested: build.created, status: 'IN_PROGRESS', artifacts: [] },
       })
     } catch (error) {
-      // As many builds of the project run as it allows: the others wait.
-      if (!(error instanceof AwsError) || error.code !== 'AccountLimitExceededException') throw error
+      if (!(error instanceof AwsError) || error.code === 'InternalFailure') throw error
+      // As many builds of the project run as it allows: the others wait. For anything else, waiting is of no use.
+      if (error.code !== 'AccountLimitExceededException') refusal = contextOf(ctx, batch, error)
       room = false
       groups.push(group)
     }
   }
-  return { ...batch, groups }
+  return { ...batch, groups, ...(refusal ? { interrupted: 'FAILED', refusal } : {}) }
 }
 
 const stopBuilds = async (batch: BatchRecord, tx: WriteTx): Promise<void> => {

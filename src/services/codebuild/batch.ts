@@ -59,6 +59,8 @@ export type BatchRecord = {
   readonly stored: readonly StoredArtifact[]
   /** What ends it before its time. */
   readonly interrupted?: 'STOPPED' | 'TIMED_OUT' | 'FAILED'
+  /** Why its builds cannot be started. */
+  readonly refusal?: PhaseContext
 }
 
 /** Sorts by time, unique by id. */

@@ -84,7 +84,7 @@ export const RetryBuildBatch: Operation<'RetryBuildBatch'> = async (ctx, input) 
     if (before.status === 'SUCCEEDED') throw invalid(`Build batch ${before.id} has succeeded: it cannot be retried`)
     if (before.groups.length === 0) throw invalid(`Build batch ${before.id} has no builds to retry`)
     const now = ctx.now().getTime()
-    const { ended, interrupted, ...kept } = before
+    const { ended, interrupted, refusal, ...kept } = before
     const groups = before.groups.map((group) => {
       if (!group.current || (retryType === 'RETRY_FAILED_BUILDS' && group.current.status === 'SUCCEEDED')) return group
       const { current, ...rest } = group

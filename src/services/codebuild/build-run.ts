@@ -25,7 +25,7 @@ import { saveCache } from './cache.ts'
 import { closeDoors } from './credentials.ts'
 import { checkHost, hostRemarks, networkOf, PhaseFailure } from './environment.ts'
 import { publishMetrics } from './events.ts'
-import { capacityOf, Fleet, fleetNameOf } from './fleet.ts'
+import { busyOf, capacityOf, Fleet, fleetNameOf, onFleet } from './fleet.ts'
 import { follow } from './follow.ts'
 import { folders, Plan, type PlanRecord, prepare, secretsOf, sweep, taskOf } from './plan.ts'
 import { uploadReports } from './report-upload.ts'
@@ -119,13 +119,15 @@ const leaveQueue = (ctx: Ctx, id: string): Promise<BuildRecord | undefined> =>
     const running = await tx.list(Build, { index: 'running', equals: 'running', limit: concurrentBuilds })
     if (running.length >= concurrentBuilds) return before
     const arn = before.environment.fleet?.fleetArn
+    let placed = before
     if (arn) {
       const fleet = await tx.get(Fleet, fleetNameOf(arn))
       if (!fleet) throw new PhaseFailure('CLIENT_ERROR', `Fleet cannot be found: ${arn}`)
-      const busy = running.filter(({ environment }) => environment.fleet?.fleetArn === arn).length
-      if (busy >= capacityOf(fleet) && fleet.overflowBehavior === 'QUEUE') return before
+      const full = busyOf(running, arn) >= capacityOf(fleet)
+      if (full && fleet.overflowBehavior === 'QUEUE') return before
+      placed = onFleet(before, fleet, full)
     }
-    const after = tx.put(Build, pass(before, 'QUEUED', 'PROVISIONING', now(ctx)))
+    const after = tx.put(Build, pass(placed, 'QUEUED', 'PROVISIONING', now(ctx)))
     emitChanges(ctx, tx, before, after)
     return after
   })

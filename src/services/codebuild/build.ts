@@ -1,4 +1,4 @@
-import type { TaskHandle } from '../../compute/driver.ts'
+import type { TaskHandle, TaskSpec } from '../../compute/driver.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import { table, type WriteTx } from '../../store/store.ts'
@@ -108,6 +108,8 @@ export type BuildRecord = {
   }
   readonly logsConfig?: LogsConfig
   readonly vpcConfig?: VpcConfig
+  /** What the fleet gives it on one of whose machines it runs: the role and the machine's size. */
+  readonly machine?: { readonly role?: string; readonly limits?: NonNullable<TaskSpec['limits']> }
   /** Its place in the VPC. */
   readonly networkInterface?: { readonly networkInterfaceId: string; readonly subnetId: string }
   /** The log stream has been made. */

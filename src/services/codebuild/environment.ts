@@ -40,6 +40,13 @@ export const limitsOf = ({
   return memory && cpus ? { limits: { memoryMiB: memory * 1024, cpus } } : {}
 }
 
+/** What a build may use: its machine's, where a fleet gives it one. */
+export const limitsOfBuild = ({
+  environment,
+  machine,
+}: Pick<BuildRecord, 'environment' | 'machine'>): Pick<TaskSpec, 'limits'> =>
+  machine?.limits ? { limits: machine.limits } : limitsOf(environment)
+
 /**
  * Whether this host has what an environment needs; brings its image there.
  * @throws PhaseFailure and ComputeError with what PROVISIONING shows.

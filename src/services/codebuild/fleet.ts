@@ -1,8 +1,12 @@
+import type { TaskSpec } from '../../compute/driver.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { table } from '../../store/store.ts'
-import { Build } from './build.ts'
+import { Build, type BuildRecord } from './build.ts'
+import { limitsOf } from './environment.ts'
 import { fail, type Input, type Operation, pageSize, positionOf, tokenOf } from './operation.ts'
+import { checkRoleFor, given, trustOf, type VpcConfig } from './project.ts'
+import { checkVpcConfig, inVpc } from './vpc.ts'
 
 type Settings = Input<'CreateFleet'>
 type Tag = NonNullable<Settings['tags']>[number]
@@ -20,6 +24,7 @@ export type FleetRecord = {
   readonly scaling?: NonNullable<Settings['scalingConfiguration']>
   readonly overflowBehavior: 'QUEUE' | 'ON_DEMAND'
   readonly fleetServiceRole?: string
+  readonly vpcConfig?: VpcConfig
   readonly tags: readonly Tag[]
 }
 
@@ -38,12 +43,36 @@ const missing = (arn: string) => fail('ResourceNotFoundException', `Fleet cannot
 export const capacityOf = ({ baseCapacity, scaling }: FleetRecord): number =>
   Math.max(baseCapacity, scaling?.maxCapacity ?? 0)
 
+/** Those of the running builds that are on its machines; others of it run beside it. */
+export const busyOf = (running: readonly BuildRecord[], arn: string): number =>
+  running.filter(({ environment, machine }) => machine && environment.fleet?.fleetArn === arn).length
+
+/** The size of its machines; `undefined` where only an instance type would say. */
+const limitsOfFleet = ({ computeType, computeConfiguration }: FleetRecord): TaskSpec['limits'] => {
+  if (computeType !== 'ATTRIBUTE_BASED_COMPUTE') return limitsOf({ computeType }).limits
+  const { memory, vCpu } = computeConfiguration ?? {}
+  return { ...(memory ? { memoryMiB: memory * 1024 } : {}), ...(vCpu ? { cpus: vCpu } : {}) }
+}
+
+/**
+ * A build that leaves the queue, on a machine of this fleet or, when all are `busy`, beside it: in the fleet's VPC either way,
+ * as the fleet's role may, or as its own ("Reserved capacity fleet properties").
+ */
+export const onFleet = (build: BuildRecord, fleet: FleetRecord, busy: boolean): BuildRecord => {
+  const { fleetServiceRole: role, vpcConfig } = fleet
+  const limits = limitsOfFleet(fleet)
+  return {
+    ...build,
+    ...(vpcConfig ? { vpcConfig } : {}),
+    ...(busy ? {} : { machine: { ...(role ? { role } : {}), ...(limits ? { limits } : {}) } }),
+  }
+}
+
 type Wire = NonNullable<Awaited<ReturnType<Operation<'CreateFleet'>>>['fleet']>
 
 const toFleet = async (ctx: Ctx, fleet: FleetRecord): Promise<Wire> => {
   const arn = fleetArn(ctx, fleet)
-  const running = await ctx.read((tx) => tx.list(Build, { index: 'running', equals: 'running' }))
-  const busy = running.filter(({ environment }) => environment.fleet?.fleetArn === arn).length
+  const busy = busyOf(await ctx.read((tx) => tx.list(Build, { index: 'running', equals: 'running' })), arn)
   const { name, id, created, modified, scaling, tags, ...settings } = fleet
   return {
     ...settings,
@@ -63,18 +92,30 @@ const toFleet = async (ctx: Ctx, fleet: FleetRecord): Promise<Wire> => {
 }
 
 const check = (input: Partial<Settings> | Input<'UpdateFleet'>): void => {
-  const { environmentType, baseCapacity, scalingConfiguration: scaling } = input
+  const { environmentType, computeType, computeConfiguration, baseCapacity, scalingConfiguration: scaling } = input
   if (environmentType && environmentType !== 'LINUX_CONTAINER' && environmentType !== 'ARM_CONTAINER')
     throw notImplemented(`fleets of environment type ${environmentType}`)
-  if (input.vpcConfig?.vpcId) throw notImplemented('fleets inside a VPC (vpcConfig)')
   if (input.proxyConfiguration) throw notImplemented('proxies of fleets (proxyConfiguration)')
   if (input.imageId) throw notImplemented('images of fleets (imageId)')
-  if (input.fleetServiceRole) throw notImplemented('service roles of fleets (fleetServiceRole)')
+  if (computeType === 'CUSTOM_INSTANCE_TYPE') throw notImplemented('fleets of an instance type (CUSTOM_INSTANCE_TYPE)')
+  if (computeType === 'ATTRIBUTE_BASED_COMPUTE' && !computeConfiguration)
+    throw invalid('Invalid compute configuration: it must be specified if the compute type is ATTRIBUTE_BASED_COMPUTE')
+  if (inVpc(input.vpcConfig) && !input.fleetServiceRole)
+    throw invalid('Invalid vpc config: a fleet service role is required')
   if (baseCapacity !== undefined && baseCapacity < 1) throw invalid('Invalid baseCapacity: must be at least 1')
   if (scaling && (scaling.maxCapacity ?? 0) < (baseCapacity ?? 1))
     throw invalid('Invalid scaling configuration: maxCapacity must not be less than baseCapacity')
   const keys = (input.tags ?? []).map(({ key }) => key)
   if (new Set(keys).size !== keys.length) throw invalid('Duplicate tag keys are not allowed')
+}
+
+/** May the caller hand over the role, and may it look at the VPC? */
+const checkPlace = async (ctx: Ctx, fleet: FleetRecord): Promise<void> => {
+  const { fleetServiceRole: role, vpcConfig: config } = fleet
+  if (!role) return
+  const arn = fleetArn(ctx, fleet)
+  await checkRoleFor(ctx, role, arn)
+  await checkVpcConfig(ctx, ctx.as(role, { context: trustOf(ctx, arn) }), config)
 }
 
 /** AWS API: "CreateFleet". Its capacity is at hand at once. */
@@ -86,8 +127,11 @@ export const CreateFleet: Operation<'CreateFleet'> = async (ctx, input) => {
     ...{ baseCapacity: input.baseCapacity, environmentType: input.environmentType, computeType: input.computeType },
     ...(input.computeConfiguration ? { computeConfiguration: input.computeConfiguration } : {}),
     ...(input.scalingConfiguration ? { scaling: input.scalingConfiguration } : {}),
+    ...(input.fleetServiceRole ? { fleetServiceRole: input.fleetServiceRole } : {}),
+    ...(inVpc(input.vpcConfig) ? { vpcConfig: input.vpcConfig } : {}),
     overflowBehavior: input.overflowBehavior ?? 'QUEUE',
   }
+  await checkPlace(ctx, fleet)
   await ctx.write(async (tx) => {
     if (await tx.get(Fleet, fleet.name))
       throw fail('ResourceAlreadyExistsException', `Fleet already exists: ${fleet.name}`)
@@ -98,13 +142,13 @@ export const CreateFleet: Operation<'CreateFleet'> = async (ctx, input) => {
 
 /** AWS API: "UpdateFleet". What is absent stays. */
 export const UpdateFleet: Operation<'UpdateFleet'> = async (ctx, input) => {
-  const fleet = await ctx.write(async (tx) => {
-    const before = await tx.get(Fleet, fleetNameOf(input.arn))
-    if (!before || fleetArn(ctx, before) !== input.arn) throw missing(input.arn)
-    const scaling = input.scalingConfiguration ?? before.scaling
-    check({ ...input, baseCapacity: input.baseCapacity ?? before.baseCapacity, scalingConfiguration: scaling })
-    return tx.put(Fleet, {
-      ...before,
+  const present = await ctx.read((tx) => tx.get(Fleet, fleetNameOf(input.arn)))
+  if (!present || fleetArn(ctx, present) !== input.arn) throw missing(input.arn)
+  const change = (before: FleetRecord): FleetRecord => {
+    const { vpcConfig: _vpc, ...kept } = before
+    const vpcConfig = input.vpcConfig ?? before.vpcConfig
+    return {
+      ...kept,
       modified: ctx.now().getTime(),
       baseCapacity: input.baseCapacity ?? before.baseCapacity,
       environmentType: input.environmentType ?? before.environmentType,
@@ -112,8 +156,20 @@ export const UpdateFleet: Operation<'UpdateFleet'> = async (ctx, input) => {
       overflowBehavior: input.overflowBehavior ?? before.overflowBehavior,
       tags: input.tags ?? before.tags,
       ...(input.computeConfiguration ? { computeConfiguration: input.computeConfiguration } : {}),
-      ...(scaling ? { scaling } : {}),
-    })
+      ...(input.scalingConfiguration ? { scaling: input.scalingConfiguration } : {}),
+      ...(input.fleetServiceRole ? { fleetServiceRole: input.fleetServiceRole } : {}),
+      // An empty id takes the fleet out of its VPC.
+      ...(inVpc(vpcConfig) ? { vpcConfig } : {}),
+    }
+  }
+  const { scaling, tags, ...after } = change(present)
+  const { proxyConfiguration, imageId } = input
+  check({ ...after, tags: [...tags], ...given({ scalingConfiguration: scaling, proxyConfiguration, imageId }) })
+  if (input.fleetServiceRole || inVpc(input.vpcConfig)) await checkPlace(ctx, change(present))
+  const fleet = await ctx.write(async (tx) => {
+    const before = await tx.get(Fleet, after.name)
+    if (before?.id !== after.id) throw missing(input.arn)
+    return tx.put(Fleet, change(before))
   })
   return { fleet: await toFleet(ctx, fleet) }
 }

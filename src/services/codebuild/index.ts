@@ -179,8 +179,8 @@ export const service = defineService<NS>()({
     StartSandbox:
       'A sandbox has the sources and variables of its project but no phases of a buildspec; connections are absent.',
     CreateFleet:
-      'A fleet is a number of builds that run at a time: its machines are this host, its compute has no limits. Refused with ' +
-      'NotImplemented: other environments than Linux containers, VPCs, proxies, images, service roles.',
+      'A fleet is a number of builds that run at a time, in its VPC and of its machines’ size: its machines are this host. Refused ' +
+      'with NotImplemented: other environments than Linux containers, instance types, proxies, machine images.',
     UpdateFleet: 'As CreateFleet.',
     ImportSourceCredentials: 'Refused with NotImplemented: CODECONNECTIONS. Tokens are not tried at the provider.',
     CreateWebhook:
@@ -189,7 +189,7 @@ export const service = defineService<NS>()({
     UpdateWebhook: 'As CreateWebhook.',
     DeleteWebhook: 'As CreateWebhook.',
     StartBuildBatch:
-      'As StartBuild. Tasks of a batch have no fleets and no debug sessions, batches report no status to a source’s provider.',
+      'As StartBuild. Tasks of a batch have no debug sessions, batches report no status to a source’s provider.',
     RetryBuildBatch: 'As StartBuildBatch.',
     ListCuratedEnvironmentImages: 'Lists only images that run on this host.',
   },

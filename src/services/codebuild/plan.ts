@@ -13,7 +13,7 @@ import {
   builtInVariables,
   gitHelperVariables,
   imageOf,
-  limitsOf,
+  limitsOfBuild,
   networkOf,
   PhaseFailure,
   userVariables,
@@ -200,7 +200,7 @@ export const taskOf = (ctx: Ctx, build: BuildRecord, plan: PlanRecord): TaskSpec
   env: sealedOf(ctx, plan).env,
   workdir: plan.sourceFolder,
   mounts: [{ source: folders(ctx, build).view.outside, target: '/codebuild', writable: true }],
-  ...limitsOf(build.environment),
+  ...limitsOfBuild(build),
   ...(build.environment.privilegedMode ? { privileged: true } : {}),
   network: plan.network,
 })

@@ -62,11 +62,13 @@ export const Project = table<ProjectRecord>('codebuild.project', { scope: 'regio
 type PageRecord = { readonly door: string; readonly account: string; readonly region: string; readonly project: string }
 export const Page = table<PageRecord>('codebuild.page', { scope: 'global', key: ({ door }) => door })
 
-/** What a role's trust policy may ask of CodeBuild: for which project, of which account. */
-export const trustContext = (ctx: Pick<Ctx, 'arn' | 'account'>, project: string) => ({
-  'aws:SourceArn': [projectArn(ctx, project)],
-  'aws:SourceAccount': [ctx.account],
+/** What a role's trust policy may ask of CodeBuild: for which project or fleet, of which account. */
+export const trustOf = ({ account }: Pick<Ctx, 'account'>, arn: string) => ({
+  'aws:SourceArn': [arn],
+  'aws:SourceAccount': [account],
 })
+export const trustContext = (ctx: Pick<Ctx, 'arn' | 'account'>, project: string) =>
+  trustOf(ctx, projectArn(ctx, project))
 
 export const projectArn = (ctx: Pick<Ctx, 'arn'>, name: string) => ctx.arn(`project/${name}`)
 
@@ -205,17 +207,21 @@ const checkPair = (source: Source, artifacts: Artifacts): void => {
 }
 
 /** May the caller hand this role to CodeBuild, and does the role let CodeBuild assume it? */
-export const checkRole = async (ctx: Ctx, role: string, project: string): Promise<void> => {
+export const checkRole = (ctx: Ctx, role: string, project: string): Promise<void> =>
+  checkRoleFor(ctx, role, projectArn(ctx, project))
+
+/** The same for a resource of any kind. */
+export const checkRoleFor = async (ctx: Ctx, role: string, arn: string): Promise<void> => {
   const account = /^arn:aws:iam::(\d{12}):role\/.+$/.exec(role)?.[1]
   if (!account) throw invalid('Invalid service role: Service role ARN is not valid')
   if (account !== ctx.account)
     throw invalid("Invalid service role: Service role account ID does not match caller's account")
   await ctx.authorize('iam:PassRole', role, {
     'iam:PassedToService': ['codebuild.amazonaws.com'],
-    'iam:AssociatedResourceArn': [projectArn(ctx, project)],
+    'iam:AssociatedResourceArn': [arn],
   })
   try {
-    await ctx.as(role, { context: trustContext(ctx, project) }).principal()
+    await ctx.as(role, { context: trustOf(ctx, arn) }).principal()
   } catch (error) {
     if (error instanceof AwsError && error.code !== 'InternalFailure')
       throw invalid(`CodeBuild is not authorized to perform: sts:AssumeRole on ${role}`)
@@ -292,7 +298,8 @@ const check = (project: ProjectRecord): void => {
 }
 
 /** What was handed in, without members that are `undefined`. */
-const given = <T extends object>(value: T): T =>
+/** Members that are there. */
+export const given = <T extends object>(value: T): T =>
   Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T
 
 /** AWS API: "CreateProject". Checks `iam:PassRole` on the service role, and that the role trusts CodeBuild. */

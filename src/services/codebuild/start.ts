@@ -263,6 +263,7 @@ const settingsAgain = (build: BuildRecord, initiator: string): Settings => {
     run,
     autoRetry,
     networkInterface,
+    machine,
     ...settings
   } = build
   return { ...settings, initiator }

@@ -4,7 +4,7 @@ import { table, type WriteTx } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { vendedMetrics } from '../capabilities.ts'
 import { Build, type BuildRecord } from './build.ts'
-import { limitsOf } from './environment.ts'
+import { limitsOfBuild } from './environment.ts'
 
 // AWS documentation: "CodeBuild CloudWatch resource utilization metrics", "CodeBuild CloudWatch dimensions".
 
@@ -57,7 +57,7 @@ const publish = async (ctx: Ctx, build: BuildRecord, before: Sample, now: Sample
   const rate = (from: number, to: number) => Math.max(0, to - from) / seconds
   const cpus = rate(before.cpuSeconds, now.cpuSeconds)
   const memory = memoryBytes / 2 ** 20
-  const { limits } = limitsOf(build.environment)
+  const { limits } = limitsOfBuild(build)
   const percent = (used: number, allocated: number | undefined) => (allocated ? (used / allocated) * 100 : undefined)
   const storage = (name: 'readBytes' | 'writtenBytes') =>
     before.storage && now.storage ? rate(before.storage[name], now.storage[name]) : undefined

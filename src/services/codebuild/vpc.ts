@@ -5,7 +5,7 @@ import { vpcPlaces } from '../capabilities.ts'
 import type { BuildRecord } from './build.ts'
 import { imageOf, PhaseFailure } from './environment.ts'
 import { fail } from './operation.ts'
-import type { Environment, VpcConfig } from './project.ts'
+import { type Environment, trustOf, type VpcConfig } from './project.ts'
 
 // Builds in a VPC: CodeBuild makes a network interface in one of the subnets, as the service role may. AWS documentation: "Use
 // AWS CodeBuild with Amazon Virtual Private Cloud", "Allow CodeBuild access to AWS services required to create a VPC network interface".
@@ -26,12 +26,12 @@ export const checkVpcConfig = async (
   ctx: Ctx,
   role: Caller,
   config: VpcConfig | undefined,
-  environment: Environment,
+  environment?: Environment,
 ): Promise<void> => {
   if (!inVpc(config)) return
   if (!config.subnets?.length) throw invalid('Invalid vpc config: subnets must be specified')
   if (!config.securityGroupIds?.length) throw invalid('Invalid vpc config: securityGroupIds must be specified')
-  if (!(await ctx.compute.probe()).addresses || 'docker' in imageOf(ctx, environment.image))
+  if (!(await ctx.compute.probe()).addresses || (environment && 'docker' in imageOf(ctx, environment.image)))
     throw notImplemented('builds inside a VPC (vpcConfig) on this compute driver')
   await lookUp(role, config).catch((error: unknown) => {
     if (!(error instanceof AwsError) || error.code === 'InternalFailure') throw error
@@ -43,6 +43,18 @@ export const checkVpcConfig = async (
   })
 }
 
+type Placed = Pick<BuildRecord, 'id' | 'project' | 'vpcConfig'> &
+  Partial<Pick<BuildRecord, 'uuid' | 'environment' | 'machine'>>
+
+/** Under whose rights a build gets its place: a machine of a fleet has the fleet's role. */
+const placing = (ctx: Ctx, service: Caller, { uuid, environment, machine }: Placed): Caller =>
+  machine?.role
+    ? ctx.as(machine.role, {
+        sessionName: `AWSCodeBuild-${uuid}`,
+        context: trustOf(ctx, environment?.fleet?.fleetArn ?? ''),
+      })
+    : service
+
 const ownerOf = (build: Pick<BuildRecord, 'id'>) => `codebuild/${build.id}`
 
 /**
@@ -51,12 +63,13 @@ const ownerOf = (build: Pick<BuildRecord, 'id'>) => `codebuild/${build.id}`
  */
 export const takePlace = async (
   ctx: Ctx,
-  role: Caller,
-  build: Pick<BuildRecord, 'id' | 'project' | 'vpcConfig'>,
+  service: Caller,
+  build: Placed,
 ): Promise<{ networkInterfaceId: string; subnetId: string; attachment: Attachment } | undefined> => {
   const { vpcConfig } = build
   if (!inVpc(vpcConfig)) return undefined
   const { vpcId, subnets = [], securityGroupIds = [] } = vpcConfig
+  const role = placing(ctx, service, build)
   const arn = (resource: string) => `arn:aws:ec2:${ctx.region}:${ctx.account}:${resource}`
   const interfaces = arn('network-interface/*')
   try {
