@@ -268,6 +268,8 @@ type Manner = Sentence & { readonly [K in Kind]?: Sentence } & {
   readonly only?: 'first'
   /** It has an error for each of its members: RepositoryNameRequiredException, InvalidRepositoryNameException. */
   readonly own?: boolean
+  /** Members by their path whose errors are named otherwise: `deployed` → InvalidDeployedStateFilterException. */
+  readonly nouns?: Readonly<Record<string, string>>
 }
 
 const manners: Readonly<Record<string, Manner>> = sentences.services as Record<string, Manner>
@@ -295,16 +297,24 @@ const coral = ({ path, value, constraint }: Violation): string => {
   return `${shown} at '${lowerFirst(path)}' failed to satisfy constraint: ${constraint}`
 }
 
-const ownError = (call: IdentifiedCall, constraints: Constraints, first: Violation): string | undefined => {
-  const name =
-    first.path
-      .split('.')
-      .filter((part) => part !== 'member' && !/^\d+$/.test(part))
-      .at(-1) ?? ''
-  const noun = name.charAt(0).toUpperCase() + name.slice(1)
+/** The error for the innermost member on the path that the operation has one for. */
+const ownError = (
+  call: IdentifiedCall,
+  constraints: Constraints,
+  first: Violation,
+  nouns: Manner['nouns'] = {},
+): string | undefined => {
   const errors = constraints.operations[call.operation.name]?.errors ?? []
-  const wanted = first.kind === 'missing' ? [`${noun}RequiredException`] : [`Invalid${noun}Exception`]
-  return errors.find((error) => wanted.includes(error))
+  const parts = first.path.split('.').filter((part) => part !== 'member' && !/^\d+$/.test(part))
+  for (let end = parts.length; end > 0; end--) {
+    const name = parts[end - 1] ?? ''
+    const noun = nouns[parts.slice(0, end).join('.')] ?? name.charAt(0).toUpperCase() + name.slice(1)
+    const missing = first.kind === 'missing' && end === parts.length
+    const wanted = missing ? [`${noun}RequiredException`, `Invalid${noun}Exception`] : [`Invalid${noun}Exception`]
+    const found = wanted.find((error) => errors.includes(error))
+    if (found) return found
+  }
+  return undefined
 }
 
 const errorFor = (call: IdentifiedCall, constraints: Constraints, found: readonly Violation[]): AwsError => {
@@ -314,7 +324,7 @@ const errorFor = (call: IdentifiedCall, constraints: Constraints, found: readonl
   if (wrongType && call.service.protocol.startsWith('awsJson'))
     return new AwsError('SerializationException', `${wrongType.path}: ${wrongType.constraint}`, { status: 400 })
   const special = manner[first.kind] ?? {}
-  const own = manner.own ? ownError(call, constraints, first) : undefined
+  const own = manner.own ? ownError(call, constraints, first, manner.nouns) : undefined
   const code = own ?? special.code ?? manner.code ?? 'ValidationException'
   const template = special.message ?? manner.message
   if (template) return new AwsError(code, fill(template, first), { status: 400 })

@@ -23,6 +23,13 @@ export const asks: Rows<string> = [
     },
   },
   {
+    why: 'A deployment reads its configuration and registers its revision under the caller’s rights: denials of CreateDeployment name them, and AWS’s policies for who deploys have them; `overrideAlarmConfiguration` needs UpdateDeploymentGroup (CreateDeployment, API reference).',
+    rows: {
+      'codedeploy:CreateDeployment':
+        'codedeploy:CreateDeployment codedeploy:GetApplicationRevision codedeploy:GetDeploymentConfig codedeploy:RegisterApplicationRevision codedeploy:UpdateDeploymentGroup',
+    },
+  },
+  {
     why: 'Tags given at creation need the right to tag as well ("Tagging IAM resources", IAM user guide; "Grant permission to tag resources during creation", EC2 user guide; PutRule and CreateLogGroup in their API references; denials of CreateBucket name s3:TagResource).',
     rows: {
       'cloudwatch:PutCompositeAlarm': 'cloudwatch:PutCompositeAlarm cloudwatch:TagResource',

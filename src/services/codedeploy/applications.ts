@@ -8,6 +8,9 @@ import { moveTags, putTags, Tags } from './tags.ts'
 type Application = { readonly name: string; readonly id: string; readonly created: number }
 export const Application = table<Application>('codedeploy.application', { scope: 'region', key: ({ name }) => name })
 
+/** "CodeDeploy quotas", user guide. */
+const mostApplications = 1000
+
 /** Throws ApplicationDoesNotExistException. */
 export const getApplication = async (tx: ReadTx, name: string): Promise<Application> => {
   const application = await tx.get(Application, name)
@@ -28,6 +31,11 @@ export const CreateApplication: Operation<'CreateApplication'> = (
   return ctx.write(async (tx) => {
     if (await tx.get(Application, applicationName))
       throw fail('ApplicationAlreadyExistsException', `Application already exists: ${applicationName}`)
+    if ((await tx.list(Application, { limit: mostApplications })).length >= mostApplications)
+      throw fail(
+        'ApplicationLimitExceededException',
+        `The account has reached the limit of ${mostApplications} applications.`,
+      )
     const application = tx.put(Application, { name: applicationName, id: ctx.newId(), created: ctx.now().getTime() })
     await putTags(tx, ctx.arn(`application:${applicationName}`), tags)
     return { applicationId: application.id }
@@ -46,7 +54,7 @@ export const GetApplication: Operation<'GetApplication'> = (ctx, { applicationNa
   ctx.read(async (tx) => ({ application: toInfo(await getApplication(tx, applicationName)) }))
 
 export const BatchGetApplications: Operation<'BatchGetApplications'> = (ctx, { applicationNames }) => {
-  checkBatch(applicationNames, 100)
+  checkBatch(applicationNames, 100, 'ApplicationNameRequiredException')
   return ctx.read(async (tx) => ({
     applicationsInfo: await Promise.all(applicationNames.map(async (name) => toInfo(await getApplication(tx, name)))),
   }))
@@ -58,10 +66,8 @@ export const ListApplications: Operation<'ListApplications'> = (ctx, { nextToken
     return { applications: items.map(({ name }) => name), ...more }
   })
 
-export const UpdateApplication: Operation<'UpdateApplication'> = (
-  ctx,
-  { applicationName = '', newApplicationName },
-) => {
+export const UpdateApplication: Operation<'UpdateApplication'> = (ctx, { applicationName, newApplicationName }) => {
+  if (!applicationName) throw fail('ApplicationNameRequiredException', 'The application name was not specified.')
   if (newApplicationName !== undefined) checkName('InvalidApplicationNameException', 'Application', newApplicationName)
   return ctx.write(async (tx) => {
     const application = await getApplication(tx, applicationName)
@@ -81,8 +87,9 @@ export const UpdateApplication: Operation<'UpdateApplication'> = (
   })
 }
 
-export const DeleteApplication: Operation<'DeleteApplication'> = (ctx, { applicationName }) =>
-  ctx.write(async (tx) => {
+export const DeleteApplication: Operation<'DeleteApplication'> = (ctx, { applicationName }) => {
+  checkName('InvalidApplicationNameException', 'Application', applicationName)
+  return ctx.write(async (tx) => {
     tx.delete(Application, applicationName)
     tx.delete(Tags, ctx.arn(`application:${applicationName}`))
     for (const revision of await revisionsOf(tx, applicationName)) forgetRevision(tx, revision)
@@ -92,3 +99,4 @@ export const DeleteApplication: Operation<'DeleteApplication'> = (ctx, { applica
     }
     return {}
   })
+}

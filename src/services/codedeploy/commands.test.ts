@@ -97,6 +97,38 @@ test('a failed ApplicationStop is forgiven where that is asked for', async () =>
   })
 })
 
+test('failed scripts around the traffic’s end are forgiven where that is asked for', async () => {
+  const [blue = ''] = await it.launch(1, { agent: false })
+  const [green = ''] = await it.launch(1, { agent: false, tag: 'green' })
+  await it.group({
+    deploymentGroupName: 'swap',
+    deploymentStyle: { deploymentType: 'BLUE_GREEN', deploymentOption: 'WITHOUT_TRAFFIC_CONTROL' },
+    blueGreenDeploymentConfiguration: { greenFleetProvisioningOption: { action: 'DISCOVER_EXISTING' } },
+  })
+  const deployment = await it.start('any.zip', {
+    deploymentGroupName: 'swap',
+    ignoreApplicationStopFailures: true,
+    targetInstances: { tagFilters: [{ Key: 'Application', Value: 'green', Type: 'KEY_AND_VALUE' }] },
+  })
+  const answerAll = async (instanceId: string, status: string) => {
+    const host = await hostOf(instanceId)
+    for (;;) {
+      await it.story.settled()
+      const command = await poll(host, 'one')
+      if (!command) return
+      await acknowledge(host, command.HostCommandIdentifier, 'one')
+      await complete(host, command.HostCommandIdentifier, status)
+    }
+  }
+  await answerAll(green, 'Succeeded')
+  await answerAll(blue, 'Failed')
+  expect(await it.ended(deployment)).toMatchObject({ status: 'Succeeded' })
+  expect((await it.targets(deployment)).find(({ id }) => id === blue)).toMatchObject({
+    status: 'Succeeded',
+    events: ['BeforeBlockTraffic Failed', 'BlockTraffic Skipped', 'AfterBlockTraffic Failed'],
+  })
+})
+
 test('a host has its own commands and nobody else’s', async () => {
   const [a = '', b = ''] = await it.launch(2, { agent: false })
   await it.start('any.zip')

@@ -233,6 +233,9 @@ const toSpecification = (revision: Revision): Specification['Revision'] => {
   }
 }
 
+/** Scripts of the revision before: a deployment may go on without them (`ignoreApplicationStopFailures`, CreateDeployment). */
+const forgivable = ['ApplicationStop', 'BeforeBlockTraffic', 'AfterBlockTraffic']
+
 const PutHostCommandComplete = (host: Host, message: Message) =>
   host.ctx.write(async (tx) => {
     const { key, event: name, deploymentId } = commandOf(host, text(message, 'HostCommandIdentifier'))
@@ -241,7 +244,7 @@ const PutHostCommandComplete = (host: Host, message: Message) =>
     if (target?.events[at]?.status !== 'InProgress') return {}
     const deployment = await tx.get(Deployment, deploymentId)
     const diagnostics = readDiagnostics(message)
-    const forgiven = name === 'ApplicationStop' && deployment?.ignoreStopFailures
+    const forgiven = forgivable.includes(name) && deployment?.ignoreStopFailures
     if (message.CommandStatus !== 'Succeeded' && !forgiven) return fail(host, tx, target, at, diagnostics)
     const status = message.CommandStatus === 'Succeeded' ? ('Succeeded' as const) : ('Failed' as const)
     const changed = tx.put(Target, endedAt(target, at, host.ctx.now().getTime(), { status, diagnostics }))

@@ -31,6 +31,9 @@ const predefined: Readonly<Record<string, MinimumHealthyHosts>> = {
 }
 const predefinedId = (name: string) => `00000000-0000-0000-0000-00000000000${Object.keys(predefined).indexOf(name) + 1}`
 
+/** "CodeDeploy quotas", user guide. */
+const mostConfigs = 50
+
 /** What a group has that names none. */
 export const defaultConfig = 'CodeDeployDefault.OneAtATime'
 
@@ -55,13 +58,13 @@ export const healthyMinimum = ({ type, value }: MinimumHealthyHosts, total: numb
       ? Math.ceil((total * value) / 100)
       : Math.max(0, total - value)
 
-/** `undefined` for what is no minimum of healthy hosts. */
+/** `undefined` for what is no minimum of healthy hosts: a percentage is less than 100 ("CodeDeploy quotas", user guide). */
 const readHosts = (
   hosts: { readonly type?: string | undefined; readonly value?: number | undefined } | undefined,
 ): MinimumHealthyHosts | undefined => {
   const { type, value } = hosts ?? {}
   if ((type !== 'HOST_COUNT' && type !== 'FLEET_PERCENT') || value === undefined || value < 0) return undefined
-  return type === 'FLEET_PERCENT' && value > 100 ? undefined : { type, value }
+  return type === 'FLEET_PERCENT' && value >= 100 ? undefined : { type, value }
 }
 
 /** Reads a zonal configuration. Throws InvalidZonalDeploymentConfigurationException. */
@@ -112,6 +115,11 @@ export const CreateDeploymentConfig: Operation<'CreateDeploymentConfig'> = (ctx,
   return ctx.write(async (tx) => {
     if (await tx.get(DeploymentConfig, name))
       throw fail('DeploymentConfigAlreadyExistsException', `Deployment configuration already exists: ${name}`)
+    if ((await tx.list(DeploymentConfig, { limit: mostConfigs })).length >= mostConfigs)
+      throw fail(
+        'DeploymentConfigLimitExceededException',
+        `The account has reached the limit of ${mostConfigs} deployment configurations.`,
+      )
     const { id } = tx.put(DeploymentConfig, {
       name,
       id: ctx.newId(),
@@ -123,8 +131,9 @@ export const CreateDeploymentConfig: Operation<'CreateDeploymentConfig'> = (ctx,
   })
 }
 
-export const GetDeploymentConfig: Operation<'GetDeploymentConfig'> = (ctx, { deploymentConfigName }) =>
-  ctx.read(async (tx) => {
+export const GetDeploymentConfig: Operation<'GetDeploymentConfig'> = (ctx, { deploymentConfigName }) => {
+  checkName('InvalidDeploymentConfigNameException', 'Deployment config', deploymentConfigName)
+  return ctx.read(async (tx) => {
     const { name, id, created, minimumHealthyHosts, zonal } = await getConfig(tx, deploymentConfigName)
     return {
       deploymentConfigInfo: {
@@ -137,6 +146,7 @@ export const GetDeploymentConfig: Operation<'GetDeploymentConfig'> = (ctx, { dep
       },
     }
   })
+}
 
 export const ListDeploymentConfigs: Operation<'ListDeploymentConfigs'> = (ctx, { nextToken }) =>
   ctx.read(async (tx) => {
@@ -146,6 +156,7 @@ export const ListDeploymentConfigs: Operation<'ListDeploymentConfigs'> = (ctx, {
   })
 
 export const DeleteDeploymentConfig: Operation<'DeleteDeploymentConfig'> = (ctx, { deploymentConfigName: name }) => {
+  checkName('InvalidDeploymentConfigNameException', 'Deployment config', name)
   if (Object.hasOwn(predefined, name))
     throw fail('InvalidOperationException', 'A predefined deployment configuration cannot be deleted.')
   return ctx.write(async (tx) => {

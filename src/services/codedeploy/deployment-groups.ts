@@ -1,4 +1,5 @@
 import type { Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { type Alarms, readAlarms, toAlarms } from './alarms.ts'
 import { getApplication } from './applications.ts'
@@ -6,8 +7,8 @@ import { type BlueGreen, inPlace, readBlueGreen, readStyle, type Style, toBlueGr
 import { Deployment, unfinished } from './deployment.ts'
 import { defaultConfig, getConfig } from './deployment-configs.ts'
 import { checkName, fail, type Input, type Operation } from './operation.ts'
-import { checkBatch, page } from './page.ts'
-import { Registered, type Revision, revisionsOf, toRevision } from './revisions.ts'
+import { checkBatch, missingOf, page } from './page.ts'
+import { type Revision, toRevision } from './revisions.ts'
 import { readTagSet, type TagSet, toFilter } from './tag-filters.ts'
 import { moveTags, putTags, Tags } from './tags.ts'
 
@@ -30,7 +31,6 @@ export type Group = {
   readonly blueGreen?: BlueGreen
   readonly autoRollback: AutoRollback
   readonly alarms?: Alarms
-  /** Kept and shown. */
   readonly outdatedInstances?: 'IGNORE' | 'UPDATE'
   readonly target?: Revision
   readonly lastAttempted?: string
@@ -54,7 +54,7 @@ export const getGroup = async (tx: ReadTx, application: string, name: string): P
   return group
 }
 
-/** Gives a group another application's name or a name of its own; its tags, revisions and deployments go with it. */
+/** Gives a group another application's name or a name of its own; its tags and deployments go with it. */
 export const renameGroup = async (
   ctx: Ctx,
   tx: WriteTx,
@@ -68,11 +68,6 @@ export const renameGroup = async (
   await moveTags(tx, arn(group), arn(renamed))
   for (const deployment of await tx.list(Deployment, { index: 'group', equals: group.id }))
     tx.put(Deployment, { ...deployment, application: renamed.application, group: renamed.name })
-  for (const revision of await revisionsOf(tx, renamed.application))
-    tx.put(Registered, {
-      ...revision,
-      groups: revision.groups.map((name) => (name === group.name ? renamed.name : name)),
-    })
   return renamed
 }
 
@@ -147,14 +142,24 @@ export const readRollback = (
   return { enabled, events: read }
 }
 
-const passRole = (ctx: Ctx, roleArn: string, application: string, group: string): Promise<void> => {
+/** May the caller hand this role to CodeDeploy, and does the role let CodeDeploy assume it? Throws InvalidRoleException. */
+const passRole = async (ctx: Ctx, roleArn: string, application: string, group: string): Promise<void> => {
   if (!/^arn:aws:iam::\d{12}:role\/.+/.test(roleArn))
     throw fail('InvalidRoleException', 'The service role ARN was specified in an invalid format.')
-  return ctx.authorize('iam:PassRole', roleArn, {
+  await ctx.authorize('iam:PassRole', roleArn, {
     'iam:PassedToService': ['codedeploy.amazonaws.com'],
     'iam:AssociatedResourceArn': [ctx.arn(`deploymentgroup:${application}/${group}`)],
   })
+  try {
+    await ctx.as(roleArn, { sessionName: 'codedeploy' }).principal()
+  } catch (error) {
+    if (!(error instanceof AwsError) || error.code === 'InternalFailure') throw error
+    throw fail('InvalidRoleException', 'Cannot assume role provided.')
+  }
 }
+
+/** "CodeDeploy quotas", user guide. */
+const mostGroups = 1000
 
 export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (ctx, input) => {
   const {
@@ -183,6 +188,11 @@ export const CreateDeploymentGroup: Operation<'CreateDeploymentGroup'> = async (
     await getConfig(tx, config)
     if (await tx.get(Group, `${applicationName}/${name}`))
       throw fail('DeploymentGroupAlreadyExistsException', `Deployment group already exists: ${name}`)
+    if ((await tx.list(Group, { prefix: `${applicationName}/`, limit: mostGroups })).length >= mostGroups)
+      throw fail(
+        'DeploymentGroupLimitExceededException',
+        `The application has reached the limit of ${mostGroups} deployment groups.`,
+      )
     const group = tx.put(Group, {
       application: applicationName,
       name,
@@ -240,12 +250,15 @@ export const UpdateDeploymentGroup: Operation<'UpdateDeploymentGroup'> = async (
 export const DeleteDeploymentGroup: Operation<'DeleteDeploymentGroup'> = (
   ctx,
   { applicationName, deploymentGroupName },
-) =>
-  ctx.write(async (tx) => {
+) => {
+  checkName('InvalidApplicationNameException', 'Application', applicationName)
+  checkName('InvalidDeploymentGroupNameException', 'Deployment group', deploymentGroupName)
+  return ctx.write(async (tx) => {
     tx.delete(Group, `${applicationName}/${deploymentGroupName}`)
     tx.delete(Tags, ctx.arn(`deploymentgroup:${applicationName}/${deploymentGroupName}`))
     return { hooksNotCleanedUp: [] }
   })
+}
 
 const toInfo = async (tx: ReadTx, group: Group) => {
   const summary = async (id: string | undefined) => {
@@ -296,13 +309,14 @@ export const BatchGetDeploymentGroups: Operation<'BatchGetDeploymentGroups'> = (
   ctx,
   { applicationName, deploymentGroupNames },
 ) => {
-  checkBatch(deploymentGroupNames, 100)
+  checkBatch(deploymentGroupNames, 100, 'DeploymentGroupNameRequiredException')
   return ctx.read(async (tx) => {
     await getApplication(tx, applicationName)
-    const deploymentGroupsInfo = await Promise.all(
-      deploymentGroupNames.map(async (name) => toInfo(tx, await getGroup(tx, applicationName, name))),
-    )
-    return { deploymentGroupsInfo, errorMessage: '' }
+    const found = await Promise.all(deploymentGroupNames.map((name) => tx.get(Group, `${applicationName}/${name}`)))
+    return {
+      deploymentGroupsInfo: await Promise.all(found.flatMap((group) => (group ? [toInfo(tx, group)] : []))),
+      errorMessage: missingOf('Deployment Group', deploymentGroupNames, found),
+    }
   })
 }
 

@@ -90,9 +90,14 @@ export const Deployment = table<Deployment>('codedeploy.deployment', {
 export const unfinished = ({ status }: Pick<Deployment, 'status'>): boolean =>
   status === 'Created' || status === 'Queued' || status === 'InProgress' || status === 'Ready'
 
+/** Throws InvalidDeploymentIdException for what is no id. */
+export const checkId = (id: string): void => {
+  if (!/^d-[A-Z0-9]{9}$/.test(id)) throw fail('InvalidDeploymentIdException', `Deployment Id is not valid: ${id}`)
+}
+
 /** Throws InvalidDeploymentIdException for what is no id, DeploymentDoesNotExistException. */
 export const getDeployment = async (tx: ReadTx, id: string): Promise<Deployment> => {
-  if (!/^d-[A-Z0-9]{9}$/.test(id)) throw fail('InvalidDeploymentIdException', `Deployment Id is not valid: ${id}`)
+  checkId(id)
   const deployment = await tx.get(Deployment, id)
   if (!deployment) throw fail('DeploymentDoesNotExistException', `The deployment ${id} could not be found`)
   return deployment

@@ -3,11 +3,11 @@ import type { ReadTx, WriteTx } from '../../store/store.ts'
 import { readAlarms, toAlarms } from './alarms.ts'
 import { getApplication } from './applications.ts'
 import { toBlueGreen, toStyle } from './blue-green.ts'
-import { Deployment, type Deployment as DeploymentRecord, getDeployment, unfinished } from './deployment.ts'
+import { checkId, Deployment, type Deployment as DeploymentRecord, getDeployment, unfinished } from './deployment.ts'
 import { getConfig } from './deployment-configs.ts'
 import { Group, getGroup, readRollback, underWay } from './deployment-groups.ts'
 import { deploymentChanged } from './events.ts'
-import { fail, type Input, type Operation } from './operation.ts'
+import { checkDescription, fail, type Input, type Operation } from './operation.ts'
 import { checkBatch, page } from './page.ts'
 import { noteUse, type Revision, readRevision, toRevision } from './revisions.ts'
 import { readTagSet, type TagSet, toFilter } from './tag-filters.ts'
@@ -51,7 +51,7 @@ export const begin = async (
   }
   tx.put(Deployment, deployment)
   tx.put(Group, { ...group, target: revision, lastAttempted: deployment.id })
-  await noteUse(ctx, tx, group.application, revision, group.name)
+  await noteUse(ctx, tx, group.application, revision)
   tx.emit(deploymentChanged(ctx, deployment))
   tx.wake('codedeploy.deployment', deployment.id)
   return deployment
@@ -65,6 +65,7 @@ export const CreateDeployment: Operation<'CreateDeployment'> = async (ctx, input
   const ownAlarms = readAlarms(input.overrideAlarmConfiguration)
   const autoRollback = readRollback(input.autoRollbackConfiguration)
   const given = wire ? readRevision(wire) : undefined
+  checkDescription(input.description)
   return ctx.write(async (tx) => {
     await getApplication(tx, applicationName)
     const group = await getGroup(tx, applicationName, deploymentGroupName)
@@ -203,7 +204,8 @@ export const GetDeployment: Operation<'GetDeployment'> = (ctx, { deploymentId })
   ctx.read(async (tx) => ({ deploymentInfo: await toInfo(tx, await getDeployment(tx, deploymentId)) }))
 
 export const BatchGetDeployments: Operation<'BatchGetDeployments'> = (ctx, { deploymentIds }) => {
-  checkBatch(deploymentIds, 25)
+  checkBatch(deploymentIds, 25, 'DeploymentIdRequiredException')
+  for (const id of deploymentIds) checkId(id)
   return ctx.read(async (tx) => {
     const found = await Promise.all(deploymentIds.map((id) => tx.get(Deployment, id)))
     return {
@@ -218,6 +220,9 @@ export const ListDeployments: Operation<'ListDeployments'> = (ctx, input) => {
     throw applicationName === undefined
       ? fail('ApplicationNameRequiredException', 'Must specify an application name with a deployment group name.')
       : fail('DeploymentGroupNameRequiredException', 'Must specify a deployment group name with an application name.')
+  const { start, end } = createTimeRange ?? {}
+  if (start && end && start > end)
+    throw fail('InvalidTimeRangeException', 'The start of the time range is after its end.')
   return ctx.read(async (tx) => {
     if (applicationName !== undefined) {
       await getApplication(tx, applicationName)
@@ -232,9 +237,7 @@ export const ListDeployments: Operation<'ListDeployments'> = (ctx, input) => {
       .filter(() => externalId === undefined)
       .filter(({ status }) => !includeOnlyStatuses?.length || includeOnlyStatuses.some((wanted) => wanted === status))
       .filter(
-        ({ created }) =>
-          created >= (createTimeRange?.start?.getTime() ?? 0) &&
-          created < (createTimeRange?.end?.getTime() ?? Number.POSITIVE_INFINITY),
+        ({ created }) => created >= (start?.getTime() ?? 0) && created < (end?.getTime() ?? Number.POSITIVE_INFINITY),
       )
     const { items, ...more } = page(all, nextToken)
     return { deployments: items.map(({ id }) => id), ...more }

@@ -253,6 +253,7 @@ export const fleet = async ({ builds = () => 0, ...options }: StoryOptions & { b
     targets: async (deploymentId: string) => {
       const client = drydock.client(CodeDeployClient)
       const { targetIds } = await client.send(new ListDeploymentTargetsCommand({ deploymentId }))
+      if (!targetIds?.length) return []
       const { deploymentTargets = [] } = await client.send(
         new BatchGetDeploymentTargetsCommand({ deploymentId, targetIds }),
       )

@@ -1,6 +1,8 @@
 import type { Ctx } from '../../kernel/context.ts'
-import type { AccessRules } from '../../kernel/service.ts'
+import type { AccessRules, Requirement } from '../../kernel/service.ts'
 import { Deployment } from './deployment.ts'
+import { defaultConfig } from './deployment-configs.ts'
+import { Group } from './deployment-groups.ts'
 import type { NS } from './operation.ts'
 import { Tags } from './tags.ts'
 
@@ -19,6 +21,29 @@ const config = ({ deploymentConfigName = '*' }: { readonly deploymentConfigName?
 const groupOf = async ({ deploymentId = '' }: { readonly deploymentId?: string | undefined }, ctx: Ctx) => {
   const deployment = await ctx.read((tx) => tx.get(Deployment, deploymentId))
   return { resources: [ctx.arn(`deploymentgroup:${deployment?.application ?? '*'}/${deployment?.group ?? '*'}`)] }
+}
+/**
+ * One call, several rights: to deploy to the group, by this configuration, a revision that is registered with the application
+ * on the way; and to change the group's alarms ("overrideAlarmConfiguration", CreateDeployment).
+ */
+const deployment = async (
+  input: Named & {
+    readonly deploymentConfigName?: string | undefined
+    readonly revision?: unknown
+    readonly overrideAlarmConfiguration?: unknown
+  },
+  ctx: Ctx,
+): Promise<Requirement[]> => {
+  const { applicationName, deploymentGroupName, deploymentConfigName: named } = input
+  const known = await ctx.read((tx) => tx.get(Group, `${applicationName}/${deploymentGroupName}`))
+  const deploymentConfigName = named ?? known?.config ?? defaultConfig
+  const onRevision = input.revision ? ['RegisterApplicationRevision', 'GetApplicationRevision'] : []
+  return [
+    { action: 'codedeploy:CreateDeployment', ...group(input, ctx) },
+    { action: 'codedeploy:GetDeploymentConfig', ...config({ deploymentConfigName }, ctx) },
+    ...onRevision.map((name) => ({ action: `codedeploy:${name}`, ...application(input, ctx) })),
+    ...(input.overrideAlarmConfiguration ? [{ action: 'codedeploy:UpdateDeploymentGroup', ...group(input, ctx) }] : []),
+  ]
 }
 /** On-premises instances have ARNs of their own in policies, by name. */
 const machine = ({ instanceName = '*' }: { readonly instanceName?: string | undefined }, ctx: Ctx) => ({
@@ -53,7 +78,7 @@ export const access: AccessRules<NS> = {
       resources: deploymentGroupNames.map((name) => ctx.arn(`deploymentgroup:${applicationName}/${name}`)),
     }),
     ListDeploymentGroups: application,
-    CreateDeployment: group,
+    CreateDeployment: deployment,
     GetDeployment: groupOf,
     StopDeployment: anything,
     ContinueDeployment: anything,

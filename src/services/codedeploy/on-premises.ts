@@ -189,7 +189,7 @@ export const GetOnPremisesInstance: Operation<'GetOnPremisesInstance'> = (ctx, {
 }
 
 export const BatchGetOnPremisesInstances: Operation<'BatchGetOnPremisesInstances'> = (ctx, { instanceNames }) => {
-  checkBatch(instanceNames, 100)
+  checkBatch(instanceNames, 100, 'InstanceNameRequiredException')
   for (const name of instanceNames) checkInstanceName(name)
   return ctx.read(async (tx) => {
     const found = await Promise.all(instanceNames.map((name) => tx.get(OnPremisesInstance, name)))

@@ -19,3 +19,12 @@ export const checkName = (
 ): void => {
   if (!/^[\w.+=,@-]+$/.test(name)) throw fail(code, `${what} name is not valid: ${name}`)
 }
+
+/** Most characters of a deployment's or revision's description ("CodeDeploy quotas", user guide). */
+const longestDescription = 256
+
+/** Throws DescriptionTooLongException. */
+export const checkDescription = (description: string | undefined): void => {
+  if (description !== undefined && description.length > longestDescription)
+    throw fail('DescriptionTooLongException', `The description has more than ${longestDescription} characters.`)
+}

@@ -133,6 +133,8 @@ describe('refusals', () => {
     ['an application that is not there', { applicationName: 'none' }, 'ApplicationDoesNotExistException'],
     ['a config that is not there', { deploymentConfigName: 'none' }, 'DeploymentConfigDoesNotExistException'],
     ['a role that is none', { serviceRoleArn: 'deployer' }, 'InvalidRoleException'],
+    ['a role that is not there', { serviceRoleArn: 'arn:aws:iam::000000000000:role/none' }, 'InvalidRoleException'],
+    ['tags of AWS', { tags: [{ Key: 'aws:team', Value: 'web' }] }, 'InvalidTagsToAddException'],
     [
       'two ways to name tags',
       {
@@ -303,7 +305,11 @@ describe('authorization', () => {
 
   test('rights are by application, group and config', async () => {
     await group()
-    const client = await as('narrow', allow('codedeploy:*', [arn('application:app'), arn('deploymentgroup:app/group')]))
+    const client = await as(
+      'narrow',
+      allow('codedeploy:*', [arn('application:app'), arn('deploymentgroup:app/group')]),
+      allow('codedeploy:GetDeploymentConfig', arn('deploymentconfig:CodeDeployDefault.OneAtATime')),
+    )
     await client.send(new GetApplicationCommand({ applicationName: 'app' }))
     const mine = { applicationName: 'app', deploymentGroupName: 'group' }
     const { deploymentId } = await client.send(new CreateDeploymentCommand({ ...mine, revision: location('a.zip') }))
@@ -315,8 +321,38 @@ describe('authorization', () => {
       client.send(new CreateDeploymentCommand({ ...mine, deploymentGroupName: 'other', revision: location('a.zip') })),
     ).rejects.toMatchObject({ message: expect.stringContaining(arn('deploymentgroup:app/other')) })
     await expect(
-      client.send(new GetDeploymentConfigCommand({ deploymentConfigName: 'CodeDeployDefault.OneAtATime' })),
-    ).rejects.toMatchObject({ message: expect.stringContaining(arn('deploymentconfig:CodeDeployDefault.OneAtATime')) })
+      client.send(new GetDeploymentConfigCommand({ deploymentConfigName: 'CodeDeployDefault.AllAtOnce' })),
+    ).rejects.toMatchObject({ message: expect.stringContaining(arn('deploymentconfig:CodeDeployDefault.AllAtOnce')) })
+  })
+
+  test('who deploys reads the configuration, registers the revision, and changes the group’s alarms', async () => {
+    await group({ deploymentConfigName: 'CodeDeployDefault.AllAtOnce' })
+    const rights: object[] = []
+    const wanted = [
+      ['CreateDeployment', 'deploymentgroup:app/group'],
+      ['GetDeploymentConfig', 'deploymentconfig:CodeDeployDefault.AllAtOnce'],
+      ['RegisterApplicationRevision', 'application:app'],
+      ['GetApplicationRevision', 'application:app'],
+      ['UpdateDeploymentGroup', 'deploymentgroup:app/group'],
+    ] as const
+    const send = async (name: string) =>
+      (await as(name, ...rights)).send(
+        new CreateDeploymentCommand({
+          applicationName: 'app',
+          deploymentGroupName: 'group',
+          revision: location('a.zip'),
+          overrideAlarmConfiguration: { enabled: false },
+        }),
+      )
+    for (const [action, resource] of wanted) {
+      await expect(send(`without-${action}`)).rejects.toMatchObject({
+        message: expect.stringContaining(
+          `not authorized to perform: codedeploy:${action} on resource: ${arn(resource)}`,
+        ),
+      })
+      rights.push(allow(`codedeploy:${action}`, arn(resource)))
+    }
+    expect((await send('with-all')).deploymentId).toMatch(/^d-/)
   })
 
   test('host commands are for instances under their profile', async () => {

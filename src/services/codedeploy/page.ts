@@ -16,8 +16,24 @@ export const page = <T>(
   }
 }
 
-/** Throws BatchLimitExceededException for more names or ids than an operation takes at once. */
-export const checkBatch = (names: readonly unknown[], most: number): void => {
+/** The `errorMessage` of a batch: which of what was asked for is not there. Its operations have no error for that. */
+export const missingOf = (what: string, asked: readonly string[], found: readonly unknown[]): string => {
+  const missing = asked.filter((_name, index) => found[index] === undefined)
+  return missing.length === 0 ? '' : `No ${what} found for: ${missing.join(', ')}`
+}
+
+/** What a batch is asked for without a single name or id. */
+type Required =
+  | 'ApplicationNameRequiredException'
+  | 'DeploymentGroupNameRequiredException'
+  | 'DeploymentIdRequiredException'
+  | 'InstanceIdRequiredException'
+  | 'InstanceNameRequiredException'
+  | 'RevisionRequiredException'
+
+/** Throws `required` for none, BatchLimitExceededException for more names or ids than an operation takes at once. */
+export const checkBatch = (names: readonly unknown[], most: number, required: Required): void => {
+  if (names.length === 0) throw fail(required, 'The request names nothing that it is about.')
   if (names.length > most)
     throw fail(
       'BatchLimitExceededException',

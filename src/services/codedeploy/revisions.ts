@@ -1,8 +1,9 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { getApplication } from './applications.ts'
-import { fail, type Operation } from './operation.ts'
-import { checkBatch, page } from './page.ts'
+import { Group } from './deployment-groups.ts'
+import { checkDescription, fail, type Operation } from './operation.ts'
+import { checkBatch, missingOf, page } from './page.ts'
 
 /** A bundle in S3. */
 type S3Revision = {
@@ -27,7 +28,6 @@ type Registered = {
   readonly registered: number
   readonly firstUsed?: number
   readonly lastUsed?: number
-  readonly groups: readonly string[]
 }
 const nameOf = (revision: Revision): string => {
   // No bucket has an empty name.
@@ -107,14 +107,8 @@ export const toRevision = (revision: Revision) =>
     ? { revisionType: 'GitHub' as const, gitHubLocation: { ...revision } }
     : { revisionType: 'S3' as const, s3Location: { ...revision } }
 
-/** Notes that a revision was used by a deployment to this group, registering it if it is new. */
-export const noteUse = async (
-  ctx: Ctx,
-  tx: WriteTx,
-  application: string,
-  revision: Revision,
-  group: string,
-): Promise<void> => {
+/** Notes that a revision was used by a deployment, registering it if it is new. */
+export const noteUse = async (ctx: Ctx, tx: WriteTx, application: string, revision: Revision): Promise<void> => {
   const now = ctx.now().getTime()
   const before = await findRevision(tx, application, revision)
   tx.put(Registered, {
@@ -124,34 +118,33 @@ export const noteUse = async (
     registered: before?.registered ?? now,
     firstUsed: before?.firstUsed ?? now,
     lastUsed: now,
-    groups: [...new Set([...(before?.groups ?? []), group])],
   })
 }
 
-const toInfo = ({ description, registered, firstUsed, lastUsed, groups }: Registered) => ({
+/** Groups whose target revision it is: that of their last deployment. */
+const groupsWith = (groups: readonly Group[], revision: Revision): string[] =>
+  groups.filter(({ target }) => target && sameRevision(target, revision)).map(({ name }) => name)
+
+const groupsOf = (tx: ReadTx, application: string): Promise<Group[]> => tx.list(Group, { prefix: `${application}/` })
+
+const toInfo = ({ revision, description, registered, firstUsed, lastUsed }: Registered, groups: readonly Group[]) => ({
   description,
-  deploymentGroups: [...groups],
+  deploymentGroups: groupsWith(groups, revision),
   registerTime: new Date(registered),
   ...(firstUsed === undefined ? {} : { firstUsedTime: new Date(firstUsed) }),
   ...(lastUsed === undefined ? {} : { lastUsedTime: new Date(lastUsed) }),
 })
-
-const getRegistered = async (tx: ReadTx, application: string, revision: Revision): Promise<Registered> => {
-  const found = await findRevision(tx, application, revision)
-  if (!found) throw fail('RevisionDoesNotExistException', 'No revision found for the specified location.')
-  return found
-}
 
 export const RegisterApplicationRevision: Operation<'RegisterApplicationRevision'> = (
   ctx,
   { applicationName, description, revision },
 ) => {
   const read = readRevision(revision)
+  checkDescription(description)
   return ctx.write(async (tx) => {
     await getApplication(tx, applicationName)
     const before = await findRevision(tx, applicationName, read)
     tx.put(Registered, {
-      groups: [],
       ...before,
       application: applicationName,
       revision: read,
@@ -165,24 +158,29 @@ export const RegisterApplicationRevision: Operation<'RegisterApplicationRevision
 export const GetApplicationRevision: Operation<'GetApplicationRevision'> = (ctx, { applicationName, revision }) =>
   ctx.read(async (tx) => {
     await getApplication(tx, applicationName)
-    const found = await getRegistered(tx, applicationName, readRevision(revision))
-    return { applicationName, revision: toRevision(found.revision), revisionInfo: toInfo(found) }
+    const found = await findRevision(tx, applicationName, readRevision(revision))
+    if (!found) throw fail('RevisionDoesNotExistException', 'No revision found for the specified location.')
+    const groups = await groupsOf(tx, applicationName)
+    return { applicationName, revision: toRevision(found.revision), revisionInfo: toInfo(found, groups) }
   })
 
 export const BatchGetApplicationRevisions: Operation<'BatchGetApplicationRevisions'> = (
   ctx,
   { applicationName, revisions },
 ) => {
-  checkBatch(revisions, 25)
+  checkBatch(revisions, 25, 'RevisionRequiredException')
+  const asked = revisions.map(readRevision)
   return ctx.read(async (tx) => {
     await getApplication(tx, applicationName)
-    const found = await Promise.all(
-      revisions.map((revision) => getRegistered(tx, applicationName, readRevision(revision))),
-    )
+    const groups = await groupsOf(tx, applicationName)
+    const found = await Promise.all(asked.map((revision) => findRevision(tx, applicationName, revision)))
+    const names = asked.map((one) => (isGitHub(one) ? `${one.repository} ${one.commitId}` : `${one.bucket}/${one.key}`))
     return {
       applicationName,
-      errorMessage: '',
-      revisions: found.map((one) => ({ revisionLocation: toRevision(one.revision), genericRevisionInfo: toInfo(one) })),
+      errorMessage: missingOf('revision', names, found),
+      revisions: found.flatMap((one) =>
+        one ? [{ revisionLocation: toRevision(one.revision), genericRevisionInfo: toInfo(one, groups) }] : [],
+      ),
     }
   })
 }
@@ -196,16 +194,20 @@ const orders = {
 export const ListApplicationRevisions: Operation<'ListApplicationRevisions'> = (ctx, input) =>
   ctx.read(async (tx) => {
     await getApplication(tx, input.applicationName)
-    if (input.s3KeyPrefix && !input.s3Bucket)
-      throw fail('InvalidKeyPrefixFilterException', 'A key prefix needs a bucket.')
+    if (input.s3Bucket === '') throw fail('InvalidBucketNameFilterException', 'The bucket name filter is empty.')
+    if (input.s3KeyPrefix !== undefined && input.s3Bucket === undefined)
+      throw fail('BucketNameFilterRequiredException', 'A key prefix filter needs a bucket name filter.')
+    const groups = await groupsOf(tx, input.applicationName)
     const all = (await revisionsOf(tx, input.applicationName))
       .filter(({ revision }) => !input.s3Bucket || (!isGitHub(revision) && revision.bucket === input.s3Bucket))
       .filter(
         ({ revision }) => !input.s3KeyPrefix || (!isGitHub(revision) && revision.key.startsWith(input.s3KeyPrefix)),
       )
       .filter(
-        ({ groups }) =>
-          !input.deployed || input.deployed === 'ignore' || groups.length > 0 === (input.deployed === 'include'),
+        ({ revision }) =>
+          !input.deployed ||
+          input.deployed === 'ignore' ||
+          groupsWith(groups, revision).length > 0 === (input.deployed === 'include'),
       )
     const order = input.sortBy && orders[input.sortBy]
     const sorted = order ? all.toSorted((a, b) => order(a) - order(b)) : all

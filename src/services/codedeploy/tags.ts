@@ -9,13 +9,23 @@ export const Tags = table<Tags>('codedeploy.tags', { scope: 'region', key: ({ ar
 
 type WireTag = { readonly Key?: string | undefined; readonly Value?: string | undefined }
 
-/** Adds tags to those a resource has. Throws TagLimitExceededException. */
+/** Limits of AWS's tags ("Tag naming limits and requirements", Tagging AWS Resources user guide). */
+const [mostTags, longestKey, longestValue] = [50, 128, 256]
+
+/** Adds tags to those a resource has. Throws InvalidTagsToAddException. */
 export const putTags = async (tx: WriteTx, arn: string, tags: readonly WireTag[] | undefined): Promise<void> => {
   if (!tags?.length) return
+  const refuse = (why: string) => fail('InvalidTagsToAddException', `The specified tags are not valid: ${why}`)
+  const added = tags.map(({ Key = '', Value = '' }) => [Key, Value] as const)
+  for (const [key, value] of added) {
+    if (key === '' || key.length > longestKey) throw refuse(`a tag's key has 1 to ${longestKey} characters.`)
+    if (value.length > longestValue) throw refuse(`the value of ${key} has more than ${longestValue} characters.`)
+    if (/^aws:/i.test(key)) throw refuse(`the prefix aws: of ${key} is reserved.`)
+  }
+  if (new Set(added.map(([key]) => key)).size < added.length) throw refuse('a key is there twice.')
   const present = (await tx.get(Tags, arn))?.tags ?? {}
-  const merged = { ...present, ...Object.fromEntries(tags.map(({ Key = '', Value = '' }) => [Key, Value])) }
-  if (Object.keys(merged).length > 50)
-    throw fail('TagLimitExceededException', 'The maximum allowed number of tags was exceeded.')
+  const merged = { ...present, ...Object.fromEntries(added) }
+  if (Object.keys(merged).length > mostTags) throw refuse(`a resource has ${mostTags} tags at most.`)
   tx.put(Tags, { arn, tags: merged })
 }
 
@@ -38,9 +48,12 @@ const check = async (ctx: Ctx, tx: ReadTx, arn: string): Promise<void> => {
   else throw fail('ArnNotSupportedException', `The specified ARN is not supported: ${arn}`)
 }
 
+const tagRequired = () => fail('TagRequiredException', 'A tag was not specified.')
+
 export const TagResource: Operation<'TagResource'> = (ctx, { ResourceArn, Tags: tags }) =>
   ctx.write(async (tx) => {
     await check(ctx, tx, ResourceArn)
+    if (tags.length === 0) throw tagRequired()
     await putTags(tx, ResourceArn, tags)
     return {}
   })
@@ -48,6 +61,7 @@ export const TagResource: Operation<'TagResource'> = (ctx, { ResourceArn, Tags: 
 export const UntagResource: Operation<'UntagResource'> = (ctx, { ResourceArn, TagKeys }) =>
   ctx.write(async (tx) => {
     await check(ctx, tx, ResourceArn)
+    if (TagKeys.length === 0) throw tagRequired()
     const present = (await tx.get(Tags, ResourceArn))?.tags ?? {}
     tx.put(Tags, {
       arn: ResourceArn,

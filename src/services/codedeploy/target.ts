@@ -1,8 +1,8 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { type ReadTx, table } from '../../store/store.ts'
-import { getDeployment } from './deployment.ts'
+import { type Deployment, getDeployment } from './deployment.ts'
 import { fail, type Operation } from './operation.ts'
-import { checkBatch, page } from './page.ts'
+import { checkBatch, missingOf, page } from './page.ts'
 
 // What happens on an instance, in order ("AppSpec hooks section: lifecycle event hook availability", user guide).
 
@@ -166,6 +166,27 @@ const toSummary = (ctx: Ctx, target: Target) => ({
   instanceType: labelOf(target),
 })
 
+const statuses = ['Pending', 'InProgress', 'Succeeded', 'Failed', 'Skipped', 'Unknown', 'Ready']
+
+/** Throws InvalidInstanceStatusException. */
+const checkStatuses = (wanted: readonly string[] = []): void => {
+  const odd = wanted.find((status) => !statuses.includes(status))
+  if (odd !== undefined) throw fail('InvalidInstanceStatusException', `The instance status does not exist: ${odd}`)
+}
+
+/** Throws InvalidInstanceTypeException, InvalidDeploymentInstanceTypeException. */
+const checkLabels = (wanted: readonly string[] | undefined, style: Deployment['style']): void => {
+  if (!wanted?.length) return
+  const odd = wanted.find((label) => label !== 'Blue' && label !== 'Green')
+  if (odd !== undefined)
+    throw fail('InvalidInstanceTypeException', `The instance type is neither Blue nor Green: ${odd}`)
+  if (style.type !== 'BLUE_GREEN')
+    throw fail(
+      'InvalidDeploymentInstanceTypeException',
+      'Instance types are supported for blue/green deployments only.',
+    )
+}
+
 /** The id or name in an ARN; those of on-premises instances end in an underscore and ten letters. */
 const idOf = (nameOrArn: string): string => {
   const name = nameOrArn.split('/').at(-1) ?? nameOrArn
@@ -177,55 +198,58 @@ export const ListDeploymentTargets: Operation<'ListDeploymentTargets'> = (
   { deploymentId = '', nextToken, targetFilters },
 ) =>
   ctx.read(async (tx) => {
-    await getDeployment(tx, deploymentId)
-    const wanted = targetFilters?.TargetStatus
-    for (const name of Object.keys(targetFilters ?? {}))
-      if (name !== 'TargetStatus' && name !== 'ServerInstanceLabel')
-        throw fail('InvalidTargetFilterNameException', `The target filter name is invalid: ${name}`)
-    const labels = targetFilters?.ServerInstanceLabel
+    const { style } = await getStarted(tx, deploymentId)
+    const { TargetStatus: wanted, ServerInstanceLabel: labels } = targetFilters ?? {}
+    checkStatuses(wanted)
+    checkLabels(labels, style)
     const all = (await targetsOf(tx, deploymentId)).filter(
-      (target) => (!wanted || wanted.includes(target.status)) && (!labels || labels.includes(labelOf(target))),
+      (target) =>
+        (!wanted?.length || wanted.includes(target.status)) && (!labels?.length || labels.includes(labelOf(target))),
     )
     const { items, ...more } = page(all, nextToken)
     return { targetIds: items.map(({ instanceId }) => instanceId), ...more }
   })
 
 export const BatchGetDeploymentTargets: Operation<'BatchGetDeploymentTargets'> = (ctx, { deploymentId, targetIds }) => {
+  if (targetIds.length === 0)
+    throw fail('DeploymentTargetIdRequiredException', 'A deployment target ID was not provided.')
   if (targetIds.length > 25)
     throw fail(
       'DeploymentTargetListSizeExceededException',
       'The maximum number of targets that can be associated with this request (25) was exceeded.',
     )
   return ctx.read(async (tx) => {
-    await getDeployment(tx, deploymentId)
-    const found = await Promise.all(targetIds.map((id) => tx.get(Target, `${deploymentId}/${idOf(id)}`)))
-    return { deploymentTargets: found.flatMap((target) => (target ? [toTarget(ctx, target)] : [])) }
+    const found = await Promise.all(targetIds.map((id) => getKnownTarget(tx, deploymentId, id)))
+    return { deploymentTargets: found.map((target) => toTarget(ctx, target)) }
   })
 }
 
-const getTarget = async (tx: ReadTx, deploymentId: string, id: string): Promise<Target | undefined> => {
-  await getDeployment(tx, deploymentId)
-  return tx.get(Target, `${deploymentId}/${idOf(id)}`)
+/** A deployment whose instances have been looked for. Throws DeploymentNotStartedException. */
+const getStarted = async (tx: ReadTx, id: string): Promise<Deployment> => {
+  const deployment = await getDeployment(tx, id)
+  if (deployment.status === 'Created')
+    throw fail('DeploymentNotStartedException', `The deployment ${id} has not started.`)
+  return deployment
+}
+
+/** Throws DeploymentNotStartedException, DeploymentTargetDoesNotExistException. */
+const getKnownTarget = async (tx: ReadTx, deploymentId: string, id: string): Promise<Target> => {
+  await getStarted(tx, deploymentId)
+  const target = await tx.get(Target, `${deploymentId}/${idOf(id)}`)
+  if (!target) throw fail('DeploymentTargetDoesNotExistException', `The target ${id} could not be found`)
+  return target
 }
 
 export const GetDeploymentTarget: Operation<'GetDeploymentTarget'> = (ctx, { deploymentId, targetId }) =>
-  ctx.read(async (tx) => {
-    const target = await getTarget(tx, deploymentId, targetId)
-    if (!target) throw fail('DeploymentTargetDoesNotExistException', `The target ${targetId} could not be found`)
-    return { deploymentTarget: toTarget(ctx, target) }
-  })
+  ctx.read(async (tx) => ({ deploymentTarget: toTarget(ctx, await getKnownTarget(tx, deploymentId, targetId)) }))
 
 export const ListDeploymentInstances: Operation<'ListDeploymentInstances'> = (
   ctx,
   { deploymentId, nextToken, instanceStatusFilter, instanceTypeFilter },
 ) =>
   ctx.read(async (tx) => {
-    const { style } = await getDeployment(tx, deploymentId)
-    if (instanceTypeFilter?.length && style.type !== 'BLUE_GREEN')
-      throw fail(
-        'InvalidDeploymentInstanceTypeException',
-        'Instance types are supported for blue/green deployments only.',
-      )
+    const { style } = await getStarted(tx, deploymentId)
+    checkLabels(instanceTypeFilter, style)
     const all = (await targetsOf(tx, deploymentId)).filter(
       (target) =>
         (!instanceStatusFilter?.length || instanceStatusFilter.some((wanted) => wanted === target.status)) &&
@@ -237,7 +261,8 @@ export const ListDeploymentInstances: Operation<'ListDeploymentInstances'> = (
 
 export const GetDeploymentInstance: Operation<'GetDeploymentInstance'> = (ctx, { deploymentId, instanceId }) =>
   ctx.read(async (tx) => {
-    const target = await getTarget(tx, deploymentId, instanceId)
+    await getDeployment(tx, deploymentId)
+    const target = await tx.get(Target, `${deploymentId}/${idOf(instanceId)}`)
     if (!target) throw fail('InstanceDoesNotExistException', `The instance ${instanceId} could not be found`)
     return { instanceSummary: toSummary(ctx, target) }
   })
@@ -246,10 +271,13 @@ export const BatchGetDeploymentInstances: Operation<'BatchGetDeploymentInstances
   ctx,
   { deploymentId, instanceIds },
 ) => {
-  checkBatch(instanceIds, 25)
+  checkBatch(instanceIds, 25, 'InstanceIdRequiredException')
   return ctx.read(async (tx) => {
     await getDeployment(tx, deploymentId)
     const found = await Promise.all(instanceIds.map((id) => tx.get(Target, `${deploymentId}/${idOf(id)}`)))
-    return { instancesSummary: found.flatMap((target) => (target ? [toSummary(ctx, target)] : [])), errorMessage: '' }
+    return {
+      instancesSummary: found.flatMap((target) => (target ? [toSummary(ctx, target)] : [])),
+      errorMessage: missingOf('instance', instanceIds, found),
+    }
   })
 }
