@@ -25,7 +25,7 @@ const replay = async ({ program, requests }: Side, duration: number): Promise<Ra
 
 /** Rates of both sides in turn, so that what else the machine does falls on both; warmed up first. */
 const inTurn = async (ours: Side, theirs: Side, { rounds = 5, duration = 500 } = {}) => {
-  await replay(ours, 3 * duration)
+  await replay(ours, 6 * duration)
   await replay(theirs, Math.min(duration, 400))
   const pairs: { ours: Rate; theirs: Rate }[] = []
   for (let i = 0; i < rounds; i++)

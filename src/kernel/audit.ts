@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { type Capability, capability } from './capability.ts'
 import type { RequestFacts } from './context.ts'
 import { type ResourceElement, resourceElements } from './model/resource-types.ts'
 import type { Principal } from './principal.ts'
@@ -30,6 +31,13 @@ export type AuditRecord = {
   readonly sharedEventID?: string
   readonly eventCategory: 'Management' | 'Data'
 }
+
+/** What is kept of data events: without somebody who asked for them they are recorded nowhere ("Logging data events"). */
+export interface Recording {
+  /** Whether anybody takes data events, of whatever account and Region. */
+  dataEvents(): Promise<boolean>
+}
+export const recording: Capability<Recording> = capability<Recording>('audit.recording')
 
 export const auditStream = (account: string, region: string): string => `audit/${account}/${region}`
 

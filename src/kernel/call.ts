@@ -124,9 +124,11 @@ export const audit = async (kernel: Kernel, facts: Finished): Promise<void> => {
 
 const record = async (kernel: Kernel, facts: Finished): Promise<void> => {
   const { identified, principal, place, error } = facts
+  const service = kernel.services.get(identified.service.id)
+  const dataEvent = service?.dataEvents.includes(identified.operation.name) ?? false
+  if (dataEvent && !(await kernel.keepsDataEvents(facts.era))) return
   const action = await actionModel(`${identified.service.iamPrefix}:${identified.operation.name}`)
   const now = kernel.clock.now()
-  const service = kernel.services.get(identified.service.id)
   const region = service?.eventRegion?.(facts.request) ?? place.region
   // What decides by itself (sts:AssumeRole) has not been through `authorize`.
   const resources = facts.resources?.length
@@ -147,7 +149,7 @@ const record = async (kernel: Kernel, facts: Finished): Promise<void> => {
     readOnly: action
       ? action.accessLevel === 'Read' || action.accessLevel === 'List'
       : /^(Get|List|Describe|BatchGet|Head)/.test(identified.operation.name),
-    dataEvent: service?.dataEvents.includes(identified.operation.name) ?? false,
+    dataEvent,
     protocol: identified.protocol.name,
     requestParameters,
     responseElements,

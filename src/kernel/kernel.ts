@@ -6,6 +6,7 @@ import type { ComputeDriver, RegisteredImage } from '../compute/driver.ts'
 import type { AppendStore } from '../store/append.ts'
 import type { Place, Store } from '../store/store.ts'
 import type { Clock } from '../work/clock.ts'
+import { recording } from './audit.ts'
 import { type CredentialSource, withoutRoot } from './authenticate.ts'
 import { authorize } from './authorize.ts'
 import { invoke } from './call.ts'
@@ -70,6 +71,8 @@ export type Kernel = KernelParts & {
   ownContext(service: Service, place: Place, era?: Era): Ctx
   /** The present era: what a request that begins now belongs to. */
   era(): Era
+  /** Whether a data event is recorded: where no service says who wants them, always. */
+  keepsDataEvents(era: Era): Promise<boolean>
   /** Ends the present era and begins another: capabilities are made anew, and work that is under way writes nothing more. */
   forget(): void
 }
@@ -264,6 +267,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
     contextFor,
     ownContext,
     era: () => present,
+    keepsDataEvents: async (era) => !provided.has(recording.name) || (await useIn(era, recording).dataEvents()),
     forget: () => {
       present.end()
       denials.forget()

@@ -22,6 +22,7 @@ export const visitOf = (kernel: Kernel, service: Service, facts: RequestFacts): 
       const { iamPrefix, eventSource } = serviceFacts(service.id)
       const attempt = { action: `${iamPrefix}:${call.eventName}`, region: ctx.region, tracked: true }
       ctx.use(identity).used(ctx.principal, attempt)
+      if (call.dataEvent && !(await kernel.keepsDataEvents(era))) return
       const record = auditRecord({
         principal: ctx.principal,
         ...ctx.place,

@@ -1,3 +1,4 @@
+import { recording } from '../../kernel/audit.ts'
 import { organization } from '../../kernel/organization.ts'
 import { defineService, provide } from '../../kernel/service.ts'
 import { Chain, Cursor, Delivered, DigestDue } from './cursor.ts'
@@ -25,6 +26,7 @@ import { LookupEvents } from './lookup-events.ts'
 import { near } from './near.ts'
 import type { NS } from './operation.ts'
 import { DeregisterOrganizationDelegatedAdmin, RegisterOrganizationDelegatedAdmin } from './organization.ts'
+import { makeRecording } from './recording.ts'
 import { AddTags, ListTags, RemoveTags } from './tags.ts'
 import { Status, Trail } from './trail.ts'
 import * as trails from './trails.ts'
@@ -140,7 +142,7 @@ export const service = defineService<NS>()({
     dashboards.refreshDashboards,
     imports.runImports,
   ],
-  provides: [provide(follower, makeFollower)],
+  provides: [provide(follower, makeFollower), provide(recording, makeRecording)],
   uses: [organization],
   onEvent: startTrimming,
 })

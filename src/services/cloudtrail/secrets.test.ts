@@ -1,3 +1,4 @@
+import { CloudTrailClient, CreateEventDataStoreCommand } from '@aws-sdk/client-cloudtrail'
 import {
   CloudWatchLogsClient,
   CreateLogGroupCommand,
@@ -39,6 +40,8 @@ test('what services hand out or are told in confidence is in no record', async (
     expect(value).toBeTruthy()
     secrets.push(value ?? '')
   }
+  // So that data events are recorded too.
+  await drydock.client(CloudTrailClient).send(new CreateEventDataStoreCommand({ Name: 'everything' }))
   const iam = drydock.client(IAMClient)
   const UserName = 'ana'
   await iam.send(new CreateUserCommand({ UserName }))

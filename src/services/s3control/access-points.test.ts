@@ -1,4 +1,4 @@
-import { CloudTrailClient, LookupEventsCommand } from '@aws-sdk/client-cloudtrail'
+import { CloudTrailClient, CreateEventDataStoreCommand, LookupEventsCommand } from '@aws-sdk/client-cloudtrail'
 import { CloudWatchClient, GetMetricStatisticsCommand } from '@aws-sdk/client-cloudwatch'
 import {
   CopyObjectCommand,
@@ -346,6 +346,8 @@ test('a log of the bucket and CloudTrail name the access point a request came th
   )
   const BucketLoggingStatus = { LoggingEnabled: { TargetBucket: target, TargetPrefix: 'log/' } }
   await s3.send(new PutBucketLoggingCommand({ Bucket, BucketLoggingStatus }))
+  // So that data events are recorded.
+  await drydock.client(CloudTrailClient).send(new CreateEventDataStoreCommand({ Name: 'everything' }))
   expect(await text(s3, Alias)).toBe('one')
   await drydock.advance({ minutes: 6 })
   const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: target }))
