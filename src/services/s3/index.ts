@@ -271,7 +271,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     GetObjectTorrent: 'S3 has ceased to give torrents: refused.',
     PutBucketNotificationConfiguration:
       'Events to EventBridge only: there are no topics, queues and functions yet, so configurations that name one are refused.',
-    SelectObjectContent: 'No Parquet objects.',
     PutBucketReplication:
       'Events of replication go to topics, queues and functions, and there are none yet; what was there before goes by batch replication only.',
     RestoreObject: 'No restores that select. Every tier takes as long as AWS says it may.',

@@ -126,10 +126,12 @@ const positionOf = ({ name }: Name): number | undefined => {
  * Throws MissingHeaders, AmbiguousFieldName, InvalidColumnIndex.
  */
 export const csvBinding = (header: CsvRow | undefined, empty: boolean): Binding<CsvRow> => ({
-  whole: (row): Value => ({
-    kind: 'struct',
-    fields: row.map((value, index) => [header?.[index] ?? `_${index + 1}`, value]),
-  }),
+  whole:
+    () =>
+    (row): Value => ({
+      kind: 'struct',
+      fields: row.map((value, index) => [header?.[index] ?? `_${index + 1}`, value]),
+    }),
   field: (name) => {
     const found = header?.flatMap((each, index) => (isSame(name, each) ? [index] : [])) ?? []
     const [first] = found

@@ -13,8 +13,8 @@ export type Evaluator<Row> = (row: Row) => Value
 /** How a kind of input says what is in a row. */
 export type Binding<Row> = {
   /** The whole row. */
-  readonly whole: (row: Row) => Value
-  /** A column or member. Throws MissingHeaders, AmbiguousFieldName where that is known beforehand. */
+  readonly whole: () => Evaluator<Row>
+  /** A column or member. Throws MissingHeaders, EvaluatorBindingDoesNotExist, AmbiguousFieldName where that is known beforehand. */
   readonly field: (name: Name) => Evaluator<Row>
 }
 
@@ -215,7 +215,7 @@ const compilePath = <Row>(
   const start =
     !named || (first && 'name' in first)
       ? binding.field(named && first && 'name' in first ? first : root)
-      : binding.whole
+      : binding.whole()
   const rest = !named || !(first && 'name' in first) ? steps : others
   return rest.length === 0 ? start : (row) => rest.reduce(stepInto, start(row))
 }

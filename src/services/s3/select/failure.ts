@@ -63,8 +63,11 @@ const sentences = {
     'An error occurred while parsing a number. This error can be caused by underflow or overflow of integers.',
   ObjectSerializationConflict:
     'InputSerialization specifies more than one format (CSV, JSON, or Parquet), or OutputSerialization specifies more than one format (CSV or JSON). For InputSerialization and OutputSerialization, you can specify only one format for each.',
+  OverMaxParquetBlockSize: 'The Parquet file is above the max row group size.',
   OverMaxRecordSize:
     'The length of a record in the input or result is greater than the maxCharsPerRecord limit of 1 MB.',
+  ParquetParsingError: 'An error occurred while parsing the Parquet file. Check the file and try again.',
+  ParquetUnsupportedCompressionCodec: 'The specified Parquet compression codec is not supported.',
   ParseAsteriskIsNotAloneInSelectList:
     'Other expressions are not allowed in the SELECT list when * is used without dot notation in the SQL expression.',
   ParseCannotMixSqbAndWildcardInSelectList:
@@ -100,6 +103,7 @@ const sentences = {
   TruncatedInput:
     'Object decompression failed. Check that the object is properly compressed using the format specified in the request.',
   UnsupportedFunction: 'S3 encountered an unsupported SQL function.',
+  UnsupportedParquetType: 'The specified Parquet type is not supported.',
   UnsupportedRangeHeader: 'A range header is not supported for this operation.',
   UnsupportedScanRangeInput: 'Scan range queries are not supported on this type of object.',
   UnsupportedSqlOperation: 'S3 encountered an unsupported SQL operation.',

@@ -4,7 +4,7 @@ import { failure } from './failure.ts'
 import { jsonBinding, jsonReader } from './json-input.ts'
 import { type LineReader, lineReader, type Scan } from './lines.ts'
 import { type Result, type Running, startQuery } from './query.ts'
-import type { InputFormat } from './settings.ts'
+import type { TextFormat } from './settings.ts'
 import type { Query } from './syntax.ts'
 import type { Value } from './value.ts'
 
@@ -22,7 +22,7 @@ export type Selection = {
 /** `header`: the first line, where a scan begins behind it. */
 export const startSelection = (
   query: Query,
-  format: InputFormat,
+  format: TextFormat,
   now: Date,
   scan?: Scan,
   header?: string,
@@ -33,7 +33,7 @@ export const startSelection = (
 
 const csvSelection = (
   query: Query,
-  { csv, header: use }: Extract<InputFormat, { kind: 'csv' }>,
+  { csv, header: use }: Extract<TextFormat, { kind: 'csv' }>,
   now: Date,
   scan: Scan | undefined,
   headerLine: string | undefined,

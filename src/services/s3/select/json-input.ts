@@ -229,4 +229,4 @@ export const jsonReader = (steps: readonly FromStep[]) => {
   }
 }
 
-export const jsonBinding: Binding<Value> = { whole: (row) => row, field: (name) => (row) => memberOf(row, name) }
+export const jsonBinding: Binding<Value> = { whole: () => (row) => row, field: (name) => (row) => memberOf(row, name) }

@@ -83,7 +83,7 @@ export const startQuery = <Row>(query: Query, binding: Binding<Row>, now: Date):
   const items = query.items
   if (items?.some((item) => item.kind === 'expression' && aggregates(item.expression)))
     return aggregating(items, base, passes, limit)
-  const project = items ? projection(items, base) : (row: Row) => resultOf(binding.whole(row))
+  const project = items ? projection(items, base) : everything(binding)
   let given = 0
   return {
     row: (row) => {
@@ -94,6 +94,11 @@ export const startQuery = <Row>(query: Query, binding: Binding<Row>, now: Date):
     last: () => undefined,
     isFull: () => given >= limit,
   }
+}
+
+const everything = <Row>(binding: Binding<Row>): ((row: Row) => Result) => {
+  const whole = binding.whole()
+  return (row) => resultOf(whole(row))
 }
 
 const projection = <Row>(items: readonly Item[], how: Compiling<Row>): ((row: Row) => Result) => {

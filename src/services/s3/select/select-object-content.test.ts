@@ -11,6 +11,7 @@ import {
   type SelectObjectContentCommandInput,
   type SelectObjectContentEventStream,
 } from '@aws-sdk/client-s3'
+import { parquetWriteBuffer } from 'hyparquet-writer'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { allow, type Story, story } from '../../../../test/story.ts'
 
@@ -95,6 +96,28 @@ test('formats, compression and settings', async () => {
   ).toBe("*a'b\n*\t*1*!*c*\t*2*!")
 })
 
+test('an object of Parquet, of which only the columns in question are read', async () => {
+  const rows = Array.from({ length: 20_000 }, (_, index) => index)
+  const file = parquetWriteBuffer({
+    columnData: [
+      { name: 'id', data: Int32Array.from(rows), type: 'INT32' },
+      { name: 'text', data: rows.map((row) => `${row}${'-'.repeat(40)}`), type: 'STRING' },
+    ],
+    codec: 'UNCOMPRESSED',
+    rowGroupSize: 5000,
+  })
+  await put('rows.parquet', Buffer.from(file))
+  const parquet = { InputSerialization: { Parquet: {} } }
+  const events = await eventsOf('rows.parquet', 'SELECT id FROM S3Object WHERE id >= 19998', parquet)
+  expect(textOf(events)).toBe('19998\n19999\n')
+  const stats = events.at(-2)?.Stats?.Details
+  expect(stats?.BytesScanned).toBeGreaterThan(80_000)
+  expect(stats?.BytesScanned).toBeLessThan(200_000)
+  expect(stats?.BytesReturned).toBe(12)
+  const all = await select('rows.parquet', 'SELECT * FROM S3Object', { ...parquet, OutputSerialization: { JSON: {} } })
+  expect(all.split('\n').slice(-2)).toEqual([`{"id":19999,"text":"19999${'-'.repeat(40)}"}`, ''])
+})
+
 test('a scan takes the records that begin in it, by their header', async () => {
   await put('scanned.csv', people)
   const scan = (ScanRange: { Start?: number; End?: number }) =>
@@ -126,7 +149,12 @@ test('what is wrong is the answer’s error', async () => {
       { InputSerialization: { CSV: {}, JSON: { Type: 'LINES' } } },
       'ObjectSerializationConflict',
     ],
-    ['SELECT * FROM S3Object', { InputSerialization: { Parquet: {} } }, 'NotImplemented'],
+    ['SELECT * FROM S3Object', { InputSerialization: { Parquet: {} } }, 'ParquetParsingError'],
+    [
+      'SELECT * FROM S3Object',
+      { InputSerialization: { Parquet: {}, CompressionType: 'GZIP' } },
+      'InvalidRequestParameter',
+    ],
     ['SELECT * FROM S3Object', { InputSerialization: { JSON: {} } }, 'InvalidJsonType'],
     ['SELECT * FROM S3Object', { InputSerialization: { CSV: { FieldDelimiter: 'ab' } } }, 'InvalidRequestParameter'],
     [

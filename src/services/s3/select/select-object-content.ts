@@ -15,7 +15,7 @@ import { startSelection } from './input.ts'
 import { firstByte, lineReader, type Scan } from './lines.ts'
 import { parseQuery } from './parser.ts'
 import type { Result } from './query.ts'
-import { compressionOf, type InputFormat, inputFormat, outputWriter, scanOf } from './settings.ts'
+import { compressionOf, type InputFormat, inputFormat, outputWriter, scanOf, type TextFormat } from './settings.ts'
 
 type Event = NonNullable<Output<'SelectObjectContent'>['Payload']> extends AsyncIterable<infer E> ? E : never
 
@@ -93,16 +93,39 @@ type Selecting = {
   readonly scan: Scan | undefined
 }
 
-const bytesOf = (ctx: Ctx, { loaded, key }: Selecting, start: number): AsyncIterable<Uint8Array> => {
-  const bytes = stream(ctx, loaded, key, { start, end: Math.max(start, loaded.size) })
+const bytesOf = (ctx: Ctx, { loaded, key }: Selecting, start: number, end = loaded.size): AsyncIterable<Uint8Array> => {
+  const bytes = stream(ctx, loaded, key, { start, end: Math.max(start, end) })
   return bytes instanceof Readable ? bytes : Readable.from(bytes.length > 0 ? [bytes] : [])
 }
 
-const delimiterOf = ({ format }: Selecting): string => (format.kind === 'csv' ? format.csv.recordDelimiter : '\n')
+/** What a query has gone through so far, in bytes of the object and of what was in it before it was compressed. */
+type Progress = { scanned: number; processed: number }
+/** Records looked at one after the other, each with the result it gave. */
+type Steps = AsyncIterable<Iterable<Result | undefined>>
+
+async function* stepsOfParquet(
+  ctx: Ctx,
+  selecting: Selecting,
+  progress: Progress,
+): AsyncGenerator<Iterable<Result | undefined>> {
+  // Few servers are ever asked.
+  const { selectParquet } = await import('./parquet-input.ts')
+  const read = async (start: number, end: number) =>
+    Buffer.concat(await Array.fromAsync(bytesOf(ctx, selecting, start, end)))
+  const source = { size: selecting.loaded.size, read }
+  const taken = { read: 0, opened: 0, held: 0 }
+  for await (const step of selectParquet(selecting.query, ctx.now(), source, taken, selecting.scan)) {
+    progress.scanned = taken.read
+    progress.processed = taken.opened
+    yield step
+  }
+}
+
+const delimiterOf = (format: TextFormat): string => (format.kind === 'csv' ? format.csv.recordDelimiter : '\n')
 
 /** The first line of an object, for a scan that begins behind it. */
-const headerOf = async (ctx: Ctx, selecting: Selecting): Promise<string | undefined> => {
-  const { format, scan } = selecting
+const headerOf = async (ctx: Ctx, selecting: Selecting, format: TextFormat): Promise<string | undefined> => {
+  const { scan } = selecting
   if (format.kind !== 'csv' || format.header !== 'USE' || !scan || scan.start === 0) return undefined
   const lines = lineReader(format.csv.recordDelimiter)
   const counts = (line: string): boolean =>
@@ -113,17 +136,36 @@ const headerOf = async (ctx: Ctx, selecting: Selecting): Promise<string | undefi
   return undefined
 }
 
-async function* select(ctx: Ctx, selecting: Selecting): AsyncGenerator<Event, undefined> {
-  const { query, format, compression, write, progress, scan } = selecting
-  const selection = startSelection(query, format, ctx.now(), scan, await headerOf(ctx, selecting))
-  let [scanned, processed, returned] = [0, 0, 0]
-  const details = () => ({ BytesScanned: scanned, BytesProcessed: processed, BytesReturned: returned })
+async function* stepsOfText(
+  ctx: Ctx,
+  selecting: Selecting,
+  format: TextFormat,
+  progress: Progress,
+): AsyncGenerator<Iterable<Result | undefined>> {
+  const { query, compression, scan } = selecting
+  const selection = startSelection(query, format, ctx.now(), scan, await headerOf(ctx, selecting, format))
   const counted = async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of source) {
-      scanned += chunk.length
+      progress.scanned += chunk.length
       yield chunk
     }
   }
+  const source = bytesOf(ctx, selecting, scan ? firstByte(scan, delimiterOf(format)) : 0)
+  if (!selection.isOver())
+    for await (const chunk of decompressed(counted(source), compression)) {
+      progress.processed += chunk.length
+      yield selection.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))
+      if (selection.isOver()) break
+    }
+  if (!selection.isOver()) yield selection.finish()
+  yield [selection.last()]
+}
+
+async function* select(ctx: Ctx, selecting: Selecting): AsyncGenerator<Event, undefined> {
+  const { query, format, write, progress } = selecting
+  const so = { scanned: 0, processed: 0 }
+  let returned = 0
+  const details = () => ({ BytesScanned: so.scanned, BytesProcessed: so.processed, BytesReturned: returned })
   let held: string[] = []
   let size = 0
   const flush = (): Event => {
@@ -149,24 +191,20 @@ async function* select(ctx: Ctx, selecting: Selecting): AsyncGenerator<Event, un
     }
   }
   let [told, lived] = [0, 0]
-  const source = bytesOf(ctx, selecting, scan ? firstByte(scan, delimiterOf(selecting)) : 0)
-  if (!selection.isOver())
-    for await (const chunk of decompressed(counted(source), compression)) {
-      processed += chunk.length
-      const before = returned
-      yield* results(selection.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)))
-      if (selection.isOver()) break
-      if (returned > before) lived = processed
-      if (progress && processed - told >= progressAfter) {
-        told = lived = processed
-        yield { Progress: { Details: details() } }
-      } else if (processed - lived >= signAfter) {
-        lived = processed
-        yield { Cont: {} }
-      }
+  const steps: Steps =
+    format.kind === 'parquet' ? stepsOfParquet(ctx, selecting, so) : stepsOfText(ctx, selecting, format, so)
+  for await (const step of steps) {
+    const before = returned
+    yield* results(step)
+    if (returned > before) lived = so.processed
+    if (progress && so.processed - told >= progressAfter) {
+      told = lived = so.processed
+      yield { Progress: { Details: details() } }
+    } else if (so.processed - lived >= signAfter) {
+      lived = so.processed
+      yield { Cont: {} }
     }
-  if (!selection.isOver()) yield* results(selection.finish())
-  yield* results([selection.last()])
+  }
   if (size > 0) yield flush()
   if (progress) yield { Progress: { Details: details() } }
   yield { Stats: { Details: details() } }

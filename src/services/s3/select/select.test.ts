@@ -4,7 +4,7 @@ import { startSelection } from './input.ts'
 import type { Scan } from './lines.ts'
 import { csvWriter, jsonWriter } from './output.ts'
 import { parseQuery } from './parser.ts'
-import type { InputFormat } from './settings.ts'
+import type { TextFormat } from './settings.ts'
 
 // Expressions and what they give, as the SQL reference for Amazon S3 Select has it where it says so.
 
@@ -17,20 +17,20 @@ const csvSettings: CsvSettings = {
   comment: '#',
   quotedRecordDelimiters: false,
 }
-const csv = (header: 'USE' | 'IGNORE' | 'NONE' = 'USE', changes: Partial<CsvSettings> = {}): InputFormat => ({
+const csv = (header: 'USE' | 'IGNORE' | 'NONE' = 'USE', changes: Partial<CsvSettings> = {}): TextFormat => ({
   kind: 'csv',
   header,
   csv: { ...csvSettings, ...changes },
 })
-const lines: InputFormat = { kind: 'json', type: 'LINES' }
-const document: InputFormat = { kind: 'json', type: 'DOCUMENT' }
+const lines: TextFormat = { kind: 'json', type: 'LINES' }
+const document: TextFormat = { kind: 'json', type: 'DOCUMENT' }
 const asJson = jsonWriter('\n')
 const asCsv = csvWriter({ fieldDelimiter: ',', recordDelimiter: '\n', quote: '"', quoteEscape: '"', quoteAll: false })
 
 /** All results, or the error's code. The bytes come in pieces of `size`. */
 const run = (
   expression: string,
-  format: InputFormat,
+  format: TextFormat,
   input: string | Buffer,
   { write = asJson, size = 7, scan = undefined as Scan | undefined } = {},
 ): string => {
@@ -330,7 +330,7 @@ describe('queries of CSV', () => {
     expect(run(expression, csv(), people)).toBe(expected)
   })
 
-  test.each<[string, InputFormat, string, string, string]>([
+  test.each<[string, TextFormat, string, string, string]>([
     ['headers that differ in case', csv(), 'NAME,name\nA,b\n', 'SELECT s.name FROM S3Object s', 'AmbiguousFieldName'],
     ['… told apart by quotes', csv(), 'NAME,name\nA,b\n', 'SELECT s."NAME" FROM S3Object s', '{"NAME":"A"}'],
     ['a header that is a keyword', csv(), 'CAST\nx\n', 'SELECT s."CAST" FROM S3Object s', '{"CAST":"x"}'],

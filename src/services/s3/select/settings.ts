@@ -1,4 +1,3 @@
-import { notImplemented } from '../../../kernel/errors.ts'
 import type { Input } from '../operation.ts'
 import type { CsvSettings } from './csv-input.ts'
 import type { Compression } from './decompress.ts'
@@ -11,9 +10,11 @@ import type { Result } from './query.ts'
 
 type SelectInput = Input<'SelectObjectContent'>
 
-export type InputFormat =
+/** Read from its first byte to its last. */
+export type TextFormat =
   | { readonly kind: 'csv'; readonly csv: CsvSettings; readonly header: 'USE' | 'IGNORE' | 'NONE' }
   | { readonly kind: 'json'; readonly type: 'DOCUMENT' | 'LINES' }
+export type InputFormat = TextFormat | { readonly kind: 'parquet' }
 
 const oneOf = <T extends string>(value: unknown, among: readonly T[], otherwise: Parameters<typeof failure>[0]): T => {
   const found = among.find((each) => each === value)
@@ -42,7 +43,7 @@ export const inputFormat = ({
   const given = [CSV, json, Parquet].filter((each) => each !== undefined)
   if (given.length === 0) throw failure('InvalidDataSource')
   if (given.length > 1) throw failure('ObjectSerializationConflict')
-  if (Parquet) throw notImplemented('S3 Select of Parquet objects')
+  if (Parquet) return { kind: 'parquet' }
   if (json) return { kind: 'json', type: oneOf(json.Type, ['DOCUMENT', 'LINES'], 'InvalidJsonType') }
   const quote = character(CSV?.QuoteCharacter, '"', { empty: true })
   return {
@@ -59,8 +60,12 @@ export const inputFormat = ({
   }
 }
 
-export const compressionOf = (input: NonNullable<SelectInput['InputSerialization']>): Compression =>
-  oneOf(input.CompressionType ?? 'NONE', ['NONE', 'GZIP', 'BZIP2'], 'InvalidCompressionFormat')
+/** Objects of Parquet are compressed column by column, never as a whole. Throws InvalidCompressionFormat, InvalidRequestParameter. */
+export const compressionOf = (input: NonNullable<SelectInput['InputSerialization']>): Compression => {
+  const compression = oneOf(input.CompressionType ?? 'NONE', ['NONE', 'GZIP', 'BZIP2'], 'InvalidCompressionFormat')
+  if (input.Parquet && compression !== 'NONE') throw failure('InvalidRequestParameter')
+  return compression
+}
 
 /** Throws MissingRequiredParameter, ObjectSerializationConflict, InvalidQuoteFields, InvalidRequestParameter. */
 export const outputWriter = ({

@@ -93,6 +93,17 @@ export const offsetOf = (zone: string | undefined): number | undefined => {
   return sign === '-' ? -size : size
 }
 
+/** Local time in epoch milliseconds, whole seconds. Undefined where it lies in no year that there can be. */
+export const timestampOfLocal = (
+  precision: Precision,
+  local: number,
+  fraction: string,
+  offset: number | undefined,
+): Timestamp | undefined => {
+  const year = new Date(local).getUTCFullYear()
+  return year >= 1 && year <= 9999 ? { kind: 'timestamp', precision, local, fraction, offset } : undefined
+}
+
 export const timestampOfTime = (time: Date): Timestamp => ({
   kind: 'timestamp',
   precision: 'second',

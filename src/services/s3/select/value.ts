@@ -199,7 +199,8 @@ const spend = (text: string, budget: Budget): string => {
 /** JSON of a value; missing members and elements are left out. Throws OverMaxRecordSize before it is made. */
 export const jsonOf = (value: Value, budget: Budget): string => {
   if (typeof value === 'string') return spend(JSON.stringify(value), budget)
-  if (isUnknown(value)) return spend('null', budget)
+  // JSON has no word for what is no number.
+  if (isUnknown(value) || Number.isNaN(value) || value === Infinity || value === -Infinity) return spend('null', budget)
   if (isList(value)) {
     const parts = value.filter((each) => each !== missing).map((each) => jsonOf(each, budget))
     return `[${parts.join(',')}]`
