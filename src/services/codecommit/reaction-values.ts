@@ -38,5 +38,11 @@ export const readReaction = (value: string): Reaction | 'none' | undefined => {
 export const reactionOf = (shortCode: string): Reaction | undefined =>
   reactions.find((reaction) => reaction.shortCode === shortCode)
 
+/** A reaction as GetCommentReactions tells it: its short code has no colons there, in events it has. */
+export const toReaction = ({ shortCode, ...rest }: Reaction): Reaction => ({
+  ...rest,
+  shortCode: shortCode.replaceAll(':', ''),
+})
+
 /** The name under which comments count a reaction: `THUMBSUP`. */
 export const countName = (shortCode: string): string => shortCode.replaceAll(':', '').toUpperCase()

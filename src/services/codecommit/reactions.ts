@@ -3,7 +3,7 @@ import { Comment, getLiveComment } from './comment.ts'
 import { callerOf, senderOf } from './events.ts'
 import { fail, type Operation } from './operation.ts'
 import { getPage } from './page.ts'
-import { reactionOf, readReaction } from './reaction-values.ts'
+import { reactionOf, readReaction, toReaction } from './reaction-values.ts'
 import { arnOf } from './repositories.ts'
 
 /** The caller's own, one for each comment; `none` takes it back. Raises InvalidReactionValueException and CommentDeletedException. */
@@ -60,7 +60,13 @@ export const GetCommentReactions: Operation<'GetCommentReactions'> = async (ctx,
     const reaction = reactionOf(shortCode)
     const reactionUsers = arns.filter((arn) => !deleted.has(arn))
     return reaction
-      ? [{ reaction, reactionUsers, reactionsFromDeletedUsersCount: arns.length - reactionUsers.length }]
+      ? [
+          {
+            reaction: toReaction(reaction),
+            reactionUsers,
+            reactionsFromDeletedUsersCount: arns.length - reactionUsers.length,
+          },
+        ]
       : []
   })
   const { page, nextToken } = getPage(all, input, { usual: 1000 })
