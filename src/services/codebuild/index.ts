@@ -85,7 +85,8 @@ import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from 
 
 const projectGaps =
   'Refused with NotImplemented: statuses reported to a source’s provider, CodeConnections, ' +
-  'VPCs where the compute driver has no addresses, file systems, other environments than Linux containers.'
+  'VPCs where the compute driver has no addresses, file systems, other environments than Linux containers, and of those ' +
+  'registryCredential, certificate, computeConfiguration, dockerServer and hostKernel.'
 
 export const service = defineService<NS>()({
   id: 'codebuild',
@@ -175,7 +176,6 @@ export const service = defineService<NS>()({
       'Runtimes are those of the host or image, none are installed; curated images stand for the host system. Privileged mode is ' +
       'the container engine’s socket, where there is an engine and the server is started with --privileged; else such builds are refused.',
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
-    UpdateProjectVisibility: 'Builds and their logs are shown below a path of this server; artifacts are not.',
     StartSandbox:
       'A sandbox has the sources and variables of its project but no phases of a buildspec; connections are absent.',
     CreateFleet:

@@ -1,7 +1,10 @@
-import type { Ctx } from '../../kernel/context.ts'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { Exchange, Route } from '../../kernel/service.ts'
 import { Build, type BuildRecord, logNames, toBuild } from './build.ts'
+import { parseS3Location } from './location.ts'
 import { fail, type Operation } from './operation.ts'
 import { checkRole, getProject, Page, Project, type ProjectRecord, projectArn, trustContext } from './project.ts'
 
@@ -93,32 +96,106 @@ const shown = (ctx: Ctx, build: BuildRecord) => {
   return { id, buildNumber, buildStatus, startTime, endTime, currentPhase, phases, resolvedSourceVersion }
 }
 
-/** The log, read under the role that the project names for it: without it, or its rights, there is none to see. */
+/** What the role that the project names for it may read: without it, or its rights, there is nothing to see. */
+const readable = async <T>(
+  ctx: Ctx,
+  project: ProjectRecord,
+  build: BuildRecord,
+  read: (role: Caller) => Promise<T>,
+): Promise<T | undefined> => {
+  if (!project.resourceAccessRole) return undefined
+  const context = trustContext(ctx, project.name)
+  const role = ctx.as(project.resourceAccessRole, { sessionName: `AWSCodeBuild-${build.uuid}`, context })
+  return read(role).catch((error: unknown) => {
+    if (error instanceof AwsError && error.code !== 'InternalFailure') return undefined
+    throw error
+  })
+}
+
 const logOf = async (ctx: Ctx, project: ProjectRecord, build: BuildRecord): Promise<string[] | undefined> => {
   const names = logNames(build)
-  if (!names || !build.logging || !project.resourceAccessRole) return undefined
-  try {
-    const context = trustContext(ctx, project.name)
-    const role = ctx.as(project.resourceAccessRole, { sessionName: `AWSCodeBuild-${build.uuid}`, context })
+  if (!names || !build.logging) return undefined
+  return readable(ctx, project, build, async (role) => {
     const { events } = await role.logs.getLogEvents({
       logGroupName: names.group,
       logStreamName: names.stream,
       startFromHead: true,
     })
     return (events ?? []).map(({ message = '' }) => message)
-  } catch (error) {
-    if (error instanceof AwsError && error.code !== 'InternalFailure') return undefined
-    throw error
+  })
+}
+
+/** Objects that make up an artifact, by the path below its name; one that is an archive is its only object. */
+const filesOf = async (role: Caller, location: string): Promise<readonly string[]> => {
+  const { bucket, key } = parseS3Location(location) ?? { bucket: '', key: '' }
+  const files: string[] = []
+  for (let token: string | undefined; ; ) {
+    const page = await role.s3.listObjectsV2({
+      Bucket: bucket,
+      Prefix: key,
+      ...(token ? { ContinuationToken: token } : {}),
+    })
+    for (const { Key = '' } of page.Contents ?? [])
+      if (Key === key || key === '' || Key.startsWith(`${key}/`)) files.push(Key.slice(key.length))
+    token = page.NextContinuationToken
+    if (!token || files.length >= mostFiles) return files.slice(0, mostFiles)
   }
 }
 
-/** The builds of a public project, and one of them with its log, as JSON. */
+/** Files of one artifact that are listed. */
+const mostFiles = 1000
+
+const encoded = (path: string): string => path.split('/').map(encodeURIComponent).join('/')
+const decoded = (path: string): string | undefined => {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return undefined
+  }
+}
+
+/** Where each file of a build's artifacts is to be had, with what tells whether it is the right one. */
+const artifactsOf = (ctx: Ctx, project: ProjectRecord, build: BuildRecord, page: string) =>
+  readable(ctx, project, build, (role) =>
+    Promise.all(
+      build.stored.map(async ({ identifier, location, sha256, md5 }, index) => ({
+        ...(identifier ? { artifactIdentifier: identifier } : {}),
+        ...(sha256 ? { sha256sum: sha256 } : {}),
+        ...(md5 ? { md5sum: md5 } : {}),
+        files: (await filesOf(role, location)).map((path) => `${page}/artifacts/${index}${encoded(path)}`),
+      })),
+    ),
+  )
+
+/** One file of an artifact, as the object that it is. Whoever made it is not trusted: no browser shall run it as ours. */
+const sendFile = async (here: Ctx, project: ProjectRecord, build: BuildRecord, exchange: Exchange): Promise<void> => {
+  const stored = build.stored[Number(exchange.params.index)]
+  const path = decoded(exchange.params.path ?? '')
+  const place = stored && parseS3Location(stored.location)
+  const object =
+    place &&
+    path !== undefined &&
+    (await readable(here, project, build, (role) =>
+      role.s3.getObject({ Bucket: place.bucket, Key: `${place.key}${path}` }),
+    ))
+  if (!object) return refuse(exchange)
+  exchange.response.writeHead(200, {
+    'content-type': 'application/octet-stream',
+    'content-disposition': 'attachment',
+    'x-content-type-options': 'nosniff',
+    ...(object.ContentLength === undefined ? {} : { 'content-length': object.ContentLength }),
+  })
+  const { Body: body } = object
+  await pipeline(body instanceof Readable ? body : Readable.from(body ? [body] : []), exchange.response)
+}
+
+/** The builds of a public project, one of them with its log and artifacts, as JSON, and the artifacts' files. */
 export const publicRoute: Route = {
   name: 'codebuild public builds',
   method: 'GET',
-  path: /\/_drydock\/codebuild\/public\/(?<door>[0-9a-f]{40})(?:\/(?<build>[0-9a-f-]{36}))?/,
+  path: /(?<page>\/_drydock\/codebuild\/public\/(?<door>[0-9a-f]{40})(?:\/(?<build>[0-9a-f-]{36}))?)(?:\/artifacts\/(?<index>\d{1,3})(?<path>(?:\/[^?]*)?))?/,
   handle: async (ctx, exchange) => {
-    const { door, build: uuid } = exchange.params
+    const { door, build: uuid, index, page } = exchange.params
     const at = await found(ctx, door)
     if (!at || at.project.publicAlias !== door || at.project.visibility !== 'PUBLIC_READ') return refuse(exchange)
     const { here, project } = at
@@ -132,6 +209,11 @@ export const publicRoute: Route = {
     }
     const build = await here.read((tx) => tx.get(Build, `${project.name}:${uuid}`))
     if (!build) return refuse(exchange)
-    answer({ ...shown(here, build), log: await logOf(here, project, build) })
+    if (index !== undefined) return sendFile(here, project, build, exchange)
+    const [log, artifacts] = await Promise.all([
+      logOf(here, project, build),
+      artifactsOf(here, project, build, `${ctx.request.endpoint}${page}`),
+    ])
+    answer({ ...shown(here, build), log, artifacts })
   },
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import {
   BatchGetBuildsCommand,
   BatchGetFleetsCommand,
@@ -15,6 +16,7 @@ import {
   UpdateProjectVisibilityCommand,
 } from '@aws-sdk/client-codebuild'
 import { CreateOrganizationCommand, OrganizationsClient } from '@aws-sdk/client-organizations'
+import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { expect, it } from 'vitest'
 import { createAccount, enter } from '../../../test/member-accounts.ts'
 import { allow, codebuild, drydock, ended, look, onBench, project, run, start, waits, when } from './builds-bench.ts'
@@ -123,4 +125,55 @@ it('a public project shows its builds, their logs as its role may read them', as
   expect(text).not.toContain('builder')
   await codebuild.send(new UpdateProjectVisibilityCommand({ projectArn: made?.arn, projectVisibility: 'PRIVATE' }))
   expect((await fetch(page)).status).toBe(404)
+})
+
+it('a public project gives out its artifacts, as its role may read them', async () => {
+  const s3 = drydock.client(S3Client)
+  await s3.send(new CreateBucketCommand({ Bucket: 'outputs' }))
+  const store = (packaging: 'ZIP' | 'NONE', artifactIdentifier?: string) =>
+    ({ type: 'S3', location: 'outputs', name: `app-${packaging}`, packaging, artifactIdentifier }) as const
+  const made = await project({
+    buildspec: `version: 0.2
+phases: {build: {commands: [mkdir -p 'a b', "echo '<b>hi</b>' > 'a b/page.html'", echo other > other]}}
+artifacts: {files: ['**/*'], secondary-artifacts: {raw: {files: ['**/*']}}}
+`,
+    artifacts: store('ZIP'),
+    secondaryArtifacts: [store('NONE', 'raw')],
+  })
+  const build = await run()
+  expect(build.buildStatus).toBe('SUCCEEDED')
+  await s3.send(new PutObjectCommand({ Bucket: 'outputs', Key: 'app-NONE-secret', Body: 'secret' }))
+  const open = async (name: string, actions: string[]) => {
+    const resourceAccessRole = await drydock.role(name, 'codebuild.amazonaws.com', [allow(actions)])
+    const input = { projectArn: made?.arn, projectVisibility: 'PUBLIC_READ', resourceAccessRole } as const
+    const { publicProjectAlias } = await codebuild.send(new UpdateProjectVisibilityCommand(input))
+    return `${drydock.endpoint}/_drydock/codebuild/public/${publicProjectAlias}/${build.id?.split(':')[1]}`
+  }
+  const page = await open('giver', ['s3:GetObject', 's3:ListBucket'])
+  const { artifacts } = (await (await fetch(page)).json()) as {
+    artifacts: { artifactIdentifier?: string; sha256sum?: string; files: string[] }[]
+  }
+  const [zip, raw] = artifacts
+  expect(raw).toMatchObject({
+    artifactIdentifier: 'raw',
+    files: [`${page}/artifacts/1/a%20b/page.html`, `${page}/artifacts/1/other`],
+  })
+  const answer = await fetch(raw?.files[0] ?? '')
+  expect(await answer.text()).toBe('<b>hi</b>\n')
+  expect(answer.headers.get('content-disposition')).toBe('attachment')
+  expect(answer.headers.get('content-type')).toBe('application/octet-stream')
+  expect(zip?.files).toEqual([`${page}/artifacts/0`])
+  const archive = Buffer.from(await (await fetch(zip?.files[0] ?? '')).arrayBuffer())
+  expect(createHash('sha256').update(archive).digest('hex')).toBe(zip?.sha256sum)
+  for (const path of [
+    '/artifacts/1-secret',
+    '/artifacts/1/../app-NONE-secret',
+    '/artifacts/1',
+    '/artifacts/2',
+    '/artifacts/1/%',
+  ])
+    expect([403, 404], path).toContain((await fetch(`${page}${path}`)).status)
+  await open('blind', ['logs:GetLogEvents'])
+  expect(((await (await fetch(page)).json()) as { artifacts?: object }).artifacts).toBeUndefined()
+  expect((await fetch(`${page}/artifacts/0`)).status).toBe(404)
 })
