@@ -38,10 +38,11 @@ test('lower rooms do not know upper ones', () => {
     policy: ['policy'],
     archives: ['archives'],
     schedules: ['schedules'],
+    remotes: ['remotes'],
     blobs: ['blobs'],
     compute: ['compute', 'work'],
     kernel: ['kernel', 'policy', 'work', 'compute', 'store', 'blobs'],
-    services: ['services', 'kernel', 'policy', 'work', 'compute', 'store', 'blobs', 'archives', 'schedules'],
+    services: ['services', 'kernel', 'policy', 'work', 'compute', 'store', 'blobs', 'archives', 'schedules', 'remotes'],
   }
   const wrong = imports.filter(({ from, to, typeOnly }) => {
     const allowed = below[roomOf(from)]

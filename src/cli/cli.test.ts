@@ -11,11 +11,17 @@ import {
   DescribeLogGroupsCommand,
   PutLogEventsCommand,
 } from '@aws-sdk/client-cloudwatch-logs'
+import {
+  CodeStarConnectionsClient,
+  CreateConnectionCommand,
+  CreateHostCommand,
+} from '@aws-sdk/client-codestar-connections'
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ServerProcess, startProcess } from '../../test/crash/server-process.ts'
+import { gitProvider } from '../../test/git-provider.ts'
 import { callServer } from './connection.ts'
 
 // The command line as its users run it: in processes of its own.
@@ -75,6 +81,7 @@ describe('a wrong command line is one line, and exit code 2', () => {
     [/^drydock: bad value for compute: /, 'up', '--compute', 'cloud'],
     [/^drydock: option '--port <number>' argument missing/, 'up', '--port'],
     [/^drydock: missing required argument/, 'snapshot', 'save'],
+    [/^drydock: required option '--token-file <file>'/, 'connection', 'complete', 'arn:x'],
     [/^drydock: too many arguments/, 'reset', 'now'],
   ])('%s', async (line, ...args) => {
     await fails(2, line, args)
@@ -180,6 +187,26 @@ describe('against a running server', () => {
     await expect(whoami('wrong')).rejects.toMatchObject({ name: 'SignatureDoesNotMatch' })
     expect((await ask('env', '--account', '111122223333')).out).toBe(out)
     await fails(1, /twelve digits/, ['env', '--account', 'mine', '--endpoint', server.endpoint])
+  })
+
+  test('connection completes what was PENDING, by a token that is no argument', async () => {
+    const provider = await gitProvider()
+    const client = new CodeStarConnectionsClient(options())
+    const { HostArn = '' } = await client.send(
+      new CreateHostCommand({ Name: 'ours', ProviderType: 'GitHubEnterpriseServer', ProviderEndpoint: provider.url }),
+    )
+    expect(await ask('connection', 'host', HostArn)).toMatchObject({ code: 0, out: `${HostArn} is available\n` })
+    const { ConnectionArn = '' } = await client.send(new CreateConnectionCommand({ ConnectionName: 'hub', HostArn }))
+    const [right, wrong] = [join(folder, 'right'), join(folder, 'wrong')]
+    writeFileSync(right, `${provider.token}\n`)
+    writeFileSync(wrong, 'guessed')
+    const complete = ['connection', 'complete', ConnectionArn, '--endpoint', server.endpoint, '--token-file']
+    await fails(1, /^drydock: The token is refused: .*\(Bad credentials\)/, [...complete, wrong])
+    await fails(1, /^drydock: the token cannot be read: /, [...complete, join(folder, 'none')])
+    expect(await drydock([...complete, right])).toMatchObject({
+      ...{ code: 0, err: '', out: `${ConnectionArn} is available, as ann\n` },
+    })
+    await provider.close()
   })
 
   test('env prints what a shell needs', async () => {

@@ -5,6 +5,7 @@ import type { Attachment } from '../compute/driver.ts'
 import { capability } from '../kernel/capability.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { PolicyDocument } from '../policy/policy.ts'
+import type { ProviderAccess } from '../remotes/provider.ts'
 import type { Place } from '../store/store.ts'
 
 /** CodeCommit's object databases. Callers have authorized themselves (`codecommit:GitPull`, `codecommit:UploadArchive`). */
@@ -348,7 +349,15 @@ export const buckets = capability<Buckets>('s3.buckets')
 /** Connections to Git providers elsewhere. Callers have authorized themselves (`codestar-connections:UseConnection`). */
 export interface Connections {
   /** `undefined` where there is no such connection. */
-  statusOf(place: Place, arn: string): Promise<'AVAILABLE' | 'ERROR' | 'PENDING' | undefined>
+  find(place: Place, arn: string): Promise<ConnectionFacts | undefined>
+  /** Whether a provider lives at this origin that its user has set up here, be it on this very host. */
+  isOwn(place: Place, url: URL): Promise<boolean>
+}
+export interface ConnectionFacts {
+  /** As AWS names it: `GitHub`, `GitLabSelfManaged` … */
+  readonly providerType: string
+  /** What its provider is asked with; `undefined` until somebody has completed it. */
+  readonly access?: ProviderAccess
 }
 export const connections = capability<Connections>('codestarconnections.connections')
 

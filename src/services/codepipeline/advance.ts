@@ -9,6 +9,7 @@ import { RuleExecution, type RuleRecord, ruleIn } from './condition.ts'
 import { actionChange } from './events.ts'
 import { Execution, type ExecutionRecord } from './execution.ts'
 import type { ActionDeclaration, Task } from './operation.ts'
+import { noteHead } from './remote-watch.ts'
 import { callerOf } from './role.ts'
 import { ruleKindOf } from './rules/kinds.ts'
 import type { ConditionKind } from './stage.ts'
@@ -60,7 +61,10 @@ const afterAction = async (
   tx.emit(actionChange(ctx, execution, action, after, after.status === 'Failed' ? 'FAILED' : 'SUCCEEDED'))
   if (after.status === 'Failed') return
   tx.put(Execution, gained(execution, action, after))
-  if (after.revision) await noteRevision(tx, after.pipeline, action.name, after.revision.id)
+  if (!after.revision) return
+  await noteRevision(tx, after.pipeline, action.name, after.revision.id)
+  if (!execution.overrides.some((one) => one.action === action.name))
+    await noteHead(tx, after.pipeline, action.name, after.variables?.BranchName ?? '', after.revision.id)
 }
 
 /** An action whose end is told from outside: by a job's worker. The caller wakes the execution. */

@@ -1,5 +1,5 @@
 import { type ReadTx, table } from '../../store/store.ts'
-import type { Artifact, Revision } from './actions/action.ts'
+import type { Artifact, Revision, RevisionOverride } from './actions/action.ts'
 import { fail, type Operation, type Output } from './operation.ts'
 import { pageOf, positionOf } from './page.ts'
 import { getPipeline, ordered } from './pipeline.ts'
@@ -24,10 +24,11 @@ export type Trigger = {
     | 'PutActionRevision'
     | 'StartPipelineExecution'
     | 'Webhook'
+    | 'WebhookV2'
   readonly detail: string
 }
 
-export type SourceOverride = { readonly action: string; readonly type: string; readonly value: string }
+export type SourceOverride = RevisionOverride & { readonly action: string }
 
 export type ExecutionRecord = {
   readonly id: string

@@ -33,6 +33,7 @@ import {
 import type { NS } from './operation.ts'
 import { Pipeline, Version } from './pipeline.ts'
 import { CreatePipeline, DeletePipeline, GetPipeline, ListPipelines, UpdatePipeline } from './pipelines.ts'
+import { RemoteWatch, remoteWatching } from './remote-watch.ts'
 import { OverrideStageCondition, RetryStageExecution } from './retry.ts'
 import { RollbackStage } from './rollback.ts'
 import { ListRuleExecutions, ListRuleTypes } from './rule-executions.ts'
@@ -53,7 +54,7 @@ import {
 } from './webhook.ts'
 
 const structure =
-  'Actions of services that are not here (CloudFormation, ECR, ECS, EKS, Elastic Beanstalk, Lambda, Step Functions and others), target groups of EC2 deployments, the rule LambdaInvoke and the NotificationArn of approvals are refused. A source by connection is taken, and fails: its connection is never complete here.'
+  'Actions of services that are not here (CloudFormation, ECR, ECS, EKS, Elastic Beanstalk, Lambda, Step Functions and others), target groups of EC2 deployments, the rule LambdaInvoke and the NotificationArn of approvals are refused.'
 
 export const service = defineService<NS>()({
   id: 'codepipeline',
@@ -67,6 +68,7 @@ export const service = defineService<NS>()({
     ActionExecution,
     RuleExecution,
     Watch,
+    RemoteWatch,
     CustomType,
     Webhook,
     WebhookDoor,
@@ -129,7 +131,7 @@ export const service = defineService<NS>()({
   },
   access,
   routes: [webhookRoute],
-  reconcilers: [executions, polling],
+  reconcilers: [executions, polling, remoteWatching],
   uses: [connections, identity, managedBuilds, repositoryObjects, vendedMetrics],
   onEvent,
 })

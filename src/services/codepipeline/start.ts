@@ -1,4 +1,5 @@
 import type { Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
 import type { WriteTx } from '../../store/store.ts'
 import { pipelineChange, stageChange } from './events.ts'
 import {
@@ -88,6 +89,23 @@ export const startExecution = async (
   return execution
 }
 
+/** Starts a pipeline whose source has changed. What hinders it, nobody asked for: the log says so. */
+export const startByItself = async (ctx: Ctx, tx: WriteTx, name: string, request: Request): Promise<void> => {
+  const pipeline = await tx.get(Pipeline, name)
+  if (!pipeline) return
+  const missing = missingVariables(await declarationOf(tx, name, pipeline.version))
+  if (missing.length > 0) {
+    ctx.log.warn('a pipeline cannot start by itself: variables have no value', { pipeline: name, missing })
+    return
+  }
+  try {
+    await startExecution(ctx, tx, pipeline, request)
+  } catch (error) {
+    if (!(error instanceof AwsError)) throw error
+    ctx.log.warn('a pipeline could not start by itself', { pipeline: name, error: error.message })
+  }
+}
+
 const checkVariables = (declaration: Declaration, given: NonNullable<Request['variables']>): void => {
   const unknown = given.find(({ name }) => !declaration.variables?.some((one) => one.name === name))
   if (unknown)
@@ -103,6 +121,7 @@ const checkVariables = (declaration: Declaration, given: NonNullable<Request['va
 /** Revisions that a start may name, by provider of the source. */
 const revisionTypes: Readonly<Record<string, readonly string[]>> = {
   CodeCommit: ['COMMIT_ID'],
+  CodeStarSourceConnection: ['COMMIT_ID'],
   S3: ['S3_OBJECT_VERSION_ID', 'S3_OBJECT_KEY'],
 }
 

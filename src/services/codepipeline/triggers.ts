@@ -1,7 +1,7 @@
 import { type Declaration, fail } from './operation.ts'
 
 // "Add trigger with code push or pull request event types", CodePipeline user guide: a source by connection is watched for
-// pushes and pull requests that pass a filter. A connection is never complete here, so none is ever told of.
+// pushes and pull requests that pass a filter.
 
 type Filter = {
   readonly branches?: unknown

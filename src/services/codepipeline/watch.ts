@@ -9,8 +9,9 @@ import { Target } from './deploy-target.ts'
 import { Execution, executionReconciler } from './execution.ts'
 import type { Declaration } from './operation.ts'
 import { declarationOf, Pipeline } from './pipeline.ts'
+import { unwatchRemotes, watchRemotes } from './remote-watch.ts'
 import { callerOf } from './role.ts'
-import { missingVariables, startExecution } from './start.ts'
+import { startByItself } from './start.ts'
 
 // What starts a pipeline by itself: sources whose PollForSourceChanges is not false. AWS asks every minute; a push is
 // known here at once, and a bucket is asked every minute unless it tells. So is a repository of another account, whose
@@ -46,8 +47,9 @@ const isPolled = (what: string) => what.startsWith('s3|') || what.startsWith('co
 
 /** Watches what the declaration says, and nothing else. */
 export const watchSources = async (tx: WriteTx, declaration: Declaration): Promise<void> => {
+  await watchRemotes(tx, declaration)
   const before = await tx.list(Watch, { prefix: `${declaration.name}/` })
-  await unwatchSources(tx, declaration.name)
+  for (const watch of before) tx.delete(Watch, Watch.key(watch))
   for (const { name, actionTypeId, configuration = {}, roleArn } of declaration.stages[0]?.actions ?? []) {
     const { owner, provider } = actionTypeId
     if (owner !== 'AWS' || !watched.includes(provider)) continue
@@ -65,6 +67,7 @@ export const watchSources = async (tx: WriteTx, declaration: Declaration): Promi
 }
 
 export const unwatchSources = async (tx: WriteTx, pipeline: string): Promise<void> => {
+  await unwatchRemotes(tx, pipeline)
   for (const watch of await tx.list(Watch, { prefix: `${pipeline}/` })) tx.delete(Watch, Watch.key(watch))
 }
 
@@ -75,21 +78,8 @@ export const noteRevision = async (tx: WriteTx, pipeline: string, action: string
 }
 
 /** Starts the pipelines that watch something, unless they have an execution for this token. */
-const startWatching = async (ctx: Ctx, tx: WriteTx, watch: WatchRecord, token: string): Promise<void> => {
-  const pipeline = await tx.get(Pipeline, watch.pipeline)
-  if (!pipeline) return
-  const missing = missingVariables(await declarationOf(tx, pipeline.name, pipeline.version))
-  if (missing.length > 0) {
-    ctx.log.warn('a pipeline cannot start by itself: variables have no value', { pipeline: pipeline.name, missing })
-    return
-  }
-  try {
-    await startExecution(ctx, tx, pipeline, { trigger: { type: 'PollForSourceChanges', detail: watch.action }, token })
-  } catch (error) {
-    if (!(error instanceof AwsError)) throw error
-    ctx.log.warn('a pipeline could not start by itself', { pipeline: pipeline.name, error: error.message })
-  }
-}
+const startWatching = (ctx: Ctx, tx: WriteTx, watch: WatchRecord, token: string): Promise<void> =>
+  startByItself(ctx, tx, watch.pipeline, { trigger: { type: 'PollForSourceChanges', detail: watch.action }, token })
 
 /** Asks a bucket or repository whether there is a new version of a source. Key: `pipeline/action`. */
 export const polling: Reconciler = {

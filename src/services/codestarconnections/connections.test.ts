@@ -87,6 +87,9 @@ test('a host is pending; nothing connects to it', async () => {
   await expect(connect('theirs', { HostArn })).rejects.toEqual(
     refusal('ResourceUnavailableException', /not in an available state/),
   )
+  await expect(
+    client.send(new UpdateHostCommand({ HostArn, ProviderEndpoint: 'http://git.example.com' })),
+  ).rejects.toEqual(refusal('ValidationException', /not an https URL/))
   await client.send(new DeleteHostCommand({ HostArn }))
   await expect(connect('theirs', { HostArn })).rejects.toEqual(refusal('ResourceNotFoundException'))
   await expect(client.send(new GetHostCommand({ HostArn }))).rejects.toEqual(refusal('ResourceNotFoundException'))

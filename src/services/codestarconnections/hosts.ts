@@ -1,24 +1,9 @@
-import { table } from '../../store/store.ts'
+import { isLoopback } from '../../remotes/reach.ts'
 import { Connection } from './connection.ts'
-import { fail, invalid, newArn, type Operation, type Output } from './operation.ts'
+import { Host, type HostRecord, notThere } from './host.ts'
+import { fail, invalid, newArn, type Operation } from './operation.ts'
 import { pageOf } from './page.ts'
-import { checkedTags, type Tags } from './tag.ts'
-
-// Where a provider that a customer runs himself is installed. What proves that somebody there agrees is a web page of that
-// installation, in a browser: a host made by the API is PENDING until then, here for good.
-
-type Vpc = NonNullable<Output<'GetHost'>['VpcConfiguration']>
-
-type HostRecord = {
-  readonly arn: string
-  readonly name: string
-  readonly provider: 'GitHubEnterpriseServer' | 'GitLabSelfManaged'
-  readonly endpoint: string
-  readonly vpc?: Vpc
-  readonly tags: Tags
-}
-
-export const Host = table<HostRecord>('codestarconnections.host', { scope: 'region', key: ({ arn }) => arn })
+import { checkedTags } from './tag.ts'
 
 /** Most hosts of an account ("Quotas for connections", Developer Tools console user guide). */
 const most = 50
@@ -27,22 +12,21 @@ const installed = ['GitHubEnterpriseServer', 'GitLabSelfManaged'] as const
 export const isInstalled = (provider: string): provider is HostRecord['provider'] =>
   installed.some((one) => one === provider)
 
+/** An https URL, as on AWS; what is installed on this host may do without. */
 const checkedEndpoint = (endpoint: string): string => {
-  if (!URL.canParse(endpoint) || new URL(endpoint).protocol !== 'https:')
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined
+  if (!url || !(url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))))
     throw invalid(`The provider endpoint ${endpoint} is not an https URL.`)
   return endpoint
 }
 
-const toHost = ({ name, provider, endpoint, vpc }: HostRecord) => ({
+const toHost = ({ name, provider, endpoint, vpc, reached }: HostRecord) => ({
   Name: name,
-  Status: 'PENDING',
+  Status: reached ? 'AVAILABLE' : 'PENDING',
   ProviderType: provider,
   ProviderEndpoint: endpoint,
   ...(vpc ? { VpcConfiguration: vpc } : {}),
 })
-
-export const notThere = (arn: string) =>
-  fail('ResourceNotFoundException', `Resource not found. Verify the host resource and try again: ${arn}`)
 
 /** AWS API: "CreateHost". Raises LimitExceededException. */
 export const CreateHost: Operation<'CreateHost'> = (
@@ -72,14 +56,16 @@ export const GetHost: Operation<'GetHost'> = async (ctx, { HostArn }) => {
   return toHost(host)
 }
 
-/** AWS API: "UpdateHost". Raises ResourceNotFoundException. */
+/** AWS API: "UpdateHost". A host that moves is to be set up anew. Raises ResourceNotFoundException. */
 export const UpdateHost: Operation<'UpdateHost'> = (ctx, { HostArn, ProviderEndpoint, VpcConfiguration }) =>
   ctx.write(async (tx) => {
     const host = await tx.get(Host, HostArn)
     if (!host) throw notThere(HostArn)
+    const endpoint = ProviderEndpoint === undefined ? host.endpoint : checkedEndpoint(ProviderEndpoint)
     tx.put(Host, {
       ...host,
-      ...(ProviderEndpoint === undefined ? {} : { endpoint: checkedEndpoint(ProviderEndpoint) }),
+      endpoint,
+      reached: host.reached === true && endpoint === host.endpoint,
       ...(VpcConfiguration ? { vpc: VpcConfiguration } : {}),
     })
     return {}

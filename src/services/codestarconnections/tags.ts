@@ -1,7 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { Connection } from './connection.ts'
-import { Host } from './hosts.ts'
+import { Host } from './host.ts'
 import { fail, type Operation } from './operation.ts'
 import { checkedTags, type Tags } from './tag.ts'
 

@@ -12,7 +12,13 @@ export type Artifact = {
   /** Where it has to be copied from first: it lies in another Region. */
   readonly from?: { readonly bucket: string; readonly key: string }
   /** It stands for a commit that CodeBuild clones by itself. */
-  readonly clone?: { readonly url: string; readonly commit: string }
+  readonly clone?: {
+    readonly url: string
+    readonly commit: string
+    /** Of a repository elsewhere: what it is, and by which connection it is reached. CodeCommit's otherwise. */
+    readonly type?: 'BITBUCKET' | 'GITHUB' | 'GITHUB_ENTERPRISE' | 'GITLAB' | 'GITLAB_SELF_MANAGED'
+    readonly connection?: string
+  }
 }
 
 /** How S3 is told to encrypt an artifact: under the store's key, or its account's `alias/aws/s3` where the store has none. */
@@ -35,7 +41,12 @@ export type Revision = {
 }
 
 /** An override of StartPipelineExecution for this source action. */
-export type RevisionOverride = { readonly type: string; readonly value: string }
+export type RevisionOverride = {
+  readonly type: string
+  readonly value: string
+  /** What a trigger tells of it beyond the commit: variables of the action, `BranchName` among them. */
+  readonly variables?: Readonly<Record<string, string>>
+}
 
 /** The job of one action execution, as its provider sees it. */
 export type Job = {

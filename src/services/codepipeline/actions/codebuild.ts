@@ -65,8 +65,13 @@ const artifactsOf = ({ bucket, key, name }: Artifact) => {
 /** The artifact as CodeBuild's settings word it: an archive in S3, or the commit that it clones by itself. */
 const sourceOf = ({ bucket, key, clone }: Artifact) =>
   clone
-    ? { type: 'CODECOMMIT' as const, location: clone.url, version: clone.commit }
-    : { type: 'S3' as const, location: `${bucket}/${key}`, version: undefined }
+    ? {
+        type: clone.type ?? ('CODECOMMIT' as const),
+        location: clone.url,
+        version: clone.commit,
+        auth: clone.connection ? { type: 'CODECONNECTIONS' as const, resource: clone.connection } : undefined,
+      }
+    : { type: 'S3' as const, location: `${bucket}/${key}`, version: undefined, auth: undefined }
 
 const urlOf = (ctx: Ctx, project: string, build?: string) =>
   `https://console.aws.amazon.com/codebuild/home?region=${ctx.region}#/${
@@ -91,8 +96,12 @@ const start = async ({ ctx, id, pipeline, configuration, inputs, outputs, role }
     idempotencyToken: id,
     sourceTypeOverride: source.type,
     sourceLocationOverride: source.location,
+    ...(source.auth ? { sourceAuthOverride: source.auth } : {}),
     ...(source.version ? { sourceVersion: source.version } : {}),
-    secondarySourcesOverride: secondary.map(({ name, type, location }) => ({ type, location, sourceIdentifier: name })),
+    secondarySourcesOverride: secondary.map(({ name, type, location, auth }) => ({
+      ...{ type, location, sourceIdentifier: name },
+      ...(auth ? { auth } : {}),
+    })),
     secondarySourcesVersionOverride: secondary.flatMap(({ name, version }) =>
       version ? [{ sourceIdentifier: name, sourceVersion: version }] : [],
     ),

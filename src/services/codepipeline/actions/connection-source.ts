@@ -1,22 +1,53 @@
-import { connections } from '../../capabilities.ts'
-import { ActionFailure, type ActionKind } from './action.ts'
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import type { Caller } from '../../../kernel/context.ts'
+import { type CommitFacts, takeCommit } from '../../../remotes/commits.ts'
+import { providerOf } from '../../../remotes/provider.ts'
+import { RemoteError } from '../../../remotes/reach.ts'
+import { connectionAction, connectionAt, remoteOf } from '../connection.ts'
+import { ActionFailure, type ActionKind, type Artifact, encryptionOf, revisionMetadata } from './action.ts'
 
-/** The parts of a connection's ARN that say where it is; `undefined` for what is no connection. */
-const connectionAt = (arn: string) => {
-  const found =
-    /^arn:aws:(?<prefix>codestar-connections|codeconnections):(?<region>[^:]+):(?<account>\d{12}):connection\//
-  const { prefix, region, account } = found.exec(arn)?.groups ?? {}
-  return prefix && region && account ? { prefix, place: { region, account } } : undefined
+/** What of the provider the action asks under the pipeline's role, by the names of the key `ProviderAction`. */
+const asked = {
+  CODE_ZIP: ['GetBranch', 'GetCommit', 'StartUploadArchiveToS3', 'GetUploadArchiveToS3Status'],
+  CODEBUILD_CLONE_REF: ['GetBranch', 'GetCommit'],
+} as const
+
+/** Throws AccessDenied unless the role may use the connection for all of it. */
+const authorize = async (
+  role: Caller,
+  arn: string,
+  { repository, branch }: { readonly repository: string; readonly branch: string },
+  actions: readonly string[],
+): Promise<void> => {
+  const slash = repository.lastIndexOf('/')
+  for (const ProviderAction of actions) {
+    const keys = {
+      ...{
+        FullRepositoryId: repository,
+        OwnerId: repository.slice(0, slash),
+        RepositoryName: repository.slice(slash + 1),
+      },
+      ...{ BranchName: branch, ProviderAction, ProviderPermissionsRequired: 'read_only' },
+    }
+    await role.authorize(
+      connectionAction(arn, 'UseConnection'),
+      arn,
+      Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${connectionAt(arn)?.prefix}:${key}`, [value]])),
+    )
+  }
 }
 
-/** The right to use a connection, by its name: `codestar-connections:UseConnection`. */
-export const connectionAction = (arn: string, name: 'PassConnection' | 'UseConnection'): string =>
-  `${connectionAt(arn)?.prefix ?? 'codestar-connections'}:${name}`
+/** CodeBuild's type of a source, by the provider of its connection. */
+const sourceTypes: Readonly<Record<string, NonNullable<Artifact['clone']>['type']>> = {
+  ...{ Bitbucket: 'BITBUCKET', GitHub: 'GITHUB', GitHubEnterpriseServer: 'GITHUB_ENTERPRISE' },
+  ...{ GitLab: 'GITLAB', GitLabSelfManaged: 'GITLAB_SELF_MANAGED' },
+}
 
 /**
  * "CodeStarSourceConnection for Bitbucket Cloud, GitHub, GitHub Enterprise Server, GitLab.com, and GitLab self-managed
- * actions", CodePipeline user guide. No connection is ever complete here, so the action always fails, as on AWS until
- * somebody has logged in at the provider.
+ * actions", CodePipeline user guide.
  */
 export const connectionSource: ActionKind = {
   category: 'Source',
@@ -39,22 +70,72 @@ export const connectionSource: ActionKind = {
       ? undefined
       : `OutputArtifactFormat ${OutputArtifactFormat} is not one of CODE_ZIP, CODEBUILD_CLONE_REF`
   },
-  start: async ({ ctx, configuration, role }) => {
-    const { ConnectionArn = '', FullRepositoryId = '', BranchName = '' } = configuration
-    const at = connectionAt(ConnectionArn)
-    const keys = { FullRepositoryId, BranchName, ProviderAction: 'GetBranch', ProviderPermissionsRequired: 'read_only' }
+  start: async ({ ctx, id, configuration, outputs, role, override }) => {
+    const { ConnectionArn: arn = '', FullRepositoryId: repository = '' } = configuration
+    const branch = override?.variables?.BranchName ?? configuration.BranchName ?? ''
+    const clones = configuration.OutputArtifactFormat === 'CODEBUILD_CLONE_REF'
     const caller = await role()
-    await caller.authorize(
-      connectionAction(ConnectionArn, 'UseConnection'),
-      ConnectionArn,
-      Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${at?.prefix}:${key}`, [value]])),
-    )
-    const status = at && (await ctx.use(connections).statusOf(at.place, ConnectionArn))
-    throw new ActionFailure(
-      'ConfigurationError',
-      status === undefined
-        ? `Connection ${ConnectionArn} does not exist`
-        : `Connection ${ConnectionArn} is not in an available state`,
-    )
+    await authorize(caller, arn, { repository, branch }, asked[clones ? 'CODEBUILD_CLONE_REF' : 'CODE_ZIP'])
+    const remote = await remoteOf(ctx, arn, repository)
+    const provider = providerOf(remote.access)
+    const [output] = outputs
+    const put = async (commit: CommitFacts, archive: string) => {
+      if (!output) return
+      const url = provider.cloneUrl(repository).href
+      await caller.s3.putObject({
+        Bucket: output.bucket,
+        Key: output.key,
+        Body: clones
+          ? Readable.from([
+              Buffer.from(
+                JSON.stringify({ cloneUrl: url, connectionArn: arn, commitId: commit.id, branchName: branch }),
+              ),
+            ])
+          : createReadStream(archive),
+        ContentType: clones ? 'application/json' : 'application/zip',
+        Metadata: revisionMetadata(commit.id),
+        ...encryptionOf(output),
+      })
+    }
+    const folder = join(ctx.folder(), 'remotes', id)
+    const archive = join(folder, 'archive.zip')
+    const commit = await takeCommit(
+      remote,
+      override?.type === 'COMMIT_ID' ? { commit: override.value } : { branch },
+      folder,
+      clones ? undefined : archive,
+      async (taken) => {
+        await put(taken, archive)
+        return taken
+      },
+    ).catch((error: unknown) => {
+      if (!(error instanceof RemoteError)) throw error
+      throw new ActionFailure('ConfigurationError', `The source ${repository} could not be fetched: ${error.message}`)
+    })
+    const url = provider.commitUrl(repository, commit.id)
+    const summary = JSON.stringify({ ProviderType: remote.providerType, CommitMessage: commit.message.slice(0, 1500) })
+    const clone = {
+      ...{ url: provider.cloneUrl(repository).href, commit: commit.id, connection: arn },
+      type: sourceTypes[remote.providerType] ?? 'GITHUB',
+    }
+    return {
+      state: 'succeeded',
+      ...(clones ? { clone } : {}),
+      external: { id: commit.id, url, summary },
+      revision: { id: commit.id, summary, url, created: ctx.now().toISOString() },
+      variables: {
+        AuthorDate: commit.date,
+        AuthorDisplayName: commit.author.name,
+        AuthorEmail: commit.author.email,
+        AuthorName: commit.author.name,
+        BranchName: branch,
+        CommitId: commit.id,
+        CommitMessage: commit.message,
+        ConnectionArn: arn,
+        FullRepositoryName: repository,
+        ProviderType: remote.providerType,
+        ...override?.variables,
+      },
+    }
   },
 }
