@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import * as z from 'zod'
 import type { RegisteredImage } from './compute/driver.ts'
+import type { KnownHost } from './kernel/context.ts'
 
 /** The options of `drydock up`. Each is a command-line option, an environment variable `DRYDOCK_…` and a key of `drydock.yaml`. */
 const schema = z.strictObject({
@@ -31,6 +32,17 @@ const schema = z.strictObject({
   json: flag(),
   /** Root file systems for instances and builds: name to a folder or a tarball. In `drydock.yaml` only. */
   images: z.record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}$/), z.string().min(1)).default({}),
+  /** Where host names of the user's own programs lead, and which authorities (a PEM file) vouch for them. In `drydock.yaml` only. */
+  hosts: z
+    .record(
+      z.string().regex(/^[a-z0-9.-]+$/, 'must be a host name in lower case'),
+      z.strictObject({
+        address: z.string().min(1).default('127.0.0.1'),
+        port: z.number().int().min(1).max(65_535).default(443),
+        ca: z.string().min(1).optional(),
+      }),
+    )
+    .default({}),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
@@ -40,7 +52,10 @@ function flag() {
     .default(false)
 }
 
-export type Config = Readonly<Omit<z.output<typeof schema>, 'images'>> & { readonly images: readonly RegisteredImage[] }
+export type Config = Readonly<Omit<z.output<typeof schema>, 'images' | 'hosts'>> & {
+  readonly images: readonly RegisteredImage[]
+  readonly hosts: ReadonlyMap<string, KnownHost>
+}
 export type ConfigInput = { readonly [K in keyof Config]?: unknown }
 
 /** A wrong option: one line for the user. */
@@ -66,8 +81,13 @@ export const readConfig = async (options: ConfigInput, env: NodeJS.ProcessEnv = 
       issue?.code === 'unrecognized_keys' ? `unknown option ${where}` : `bad value for ${where}: ${issue?.message}`,
     )
   }
-  const { data, images, ...rest } = result.data
-  return Object.freeze({ ...rest, data: resolve(folder, data), images: readImages(images, folder) })
+  const { data, images, hosts, ...rest } = result.data
+  return Object.freeze({
+    ...rest,
+    data: resolve(folder, data),
+    images: readImages(images, folder),
+    hosts: readHosts(hosts, folder),
+  })
 }
 
 const readImages = (images: Readonly<Record<string, string>>, folder: string): RegisteredImage[] =>
@@ -77,6 +97,16 @@ const readImages = (images: Readonly<Record<string, string>>, folder: string): R
     if (!found) throw new ConfigError(`bad value for images: there is no ${path} for ${name}`)
     return { name, image: found.isDirectory() ? { folder: path } : { tarball: path } }
   })
+
+const readHosts = (hosts: z.output<typeof schema>['hosts'], folder: string): ReadonlyMap<string, KnownHost> =>
+  new Map(
+    Object.entries(hosts).map(([name, { address, port, ca }]) => {
+      const path = ca === undefined ? undefined : resolve(folder, ca)
+      if (path !== undefined && !existsSync(path))
+        throw new ConfigError(`bad value for hosts: there is no ${path} for ${name}`)
+      return [name, { address, port, ...(path === undefined ? {} : { ca: readFileSync(path, 'utf8') }) }]
+    }),
+  )
 
 const fromFile = async (folder: string): Promise<Record<string, unknown>> => {
   const path = resolve(folder, 'drydock.yaml')

@@ -108,6 +108,7 @@ const compose = async (
     blobs,
     compute,
     images: config.images,
+    hosts: config.hosts,
     clock,
     vault: secrets,
     log,

@@ -104,6 +104,8 @@ type Finished = {
   readonly output: unknown
   readonly error: AwsError | undefined
   readonly era: Era
+  /** What the handler adds to the record. */
+  readonly added: Ctx['response']['record']
 }
 
 /**
@@ -155,6 +157,7 @@ const record = async (kernel: Kernel, facts: Finished): Promise<void> => {
     responseElements,
     resources,
     error,
+    ...facts.added,
     ...service?.auditFacts?.({
       operation: identified.operation.name,
       request: facts.request,
@@ -258,6 +261,7 @@ export const invoke = async (
       bytes: 0,
     }
     await tellService(kernel, service, ctx, answered, era)
-    await audit(kernel, { identified, principal, place, request, input, resources, owners, output, error, era })
+    const added = ctx.response.record
+    await audit(kernel, { identified, principal, place, request, input, resources, owners, output, error, era, added })
   }
 }

@@ -82,6 +82,9 @@ export interface Logger {
   error(message: string, facts?: Record<string, unknown>): void
 }
 
+/** Where a host name of the user's leads, and the authorities (PEM) that vouch for who answers there; Node's own unless told. */
+export type KnownHost = { readonly address: string; readonly port: number; readonly ca?: string }
+
 /** Everything an operation, reconciler, route or event handler may touch. Time and effects come from here and nowhere else. */
 export interface Ctx {
   readonly service: string
@@ -92,10 +95,15 @@ export interface Ctx {
   readonly principal: Principal
   readonly request: RequestFacts
   /**
-   * What a handler may set beyond its output: the status of a partial answer, extra headers, and who the caller of an
-   * unsigned operation proved to be, for the record.
+   * What a handler may set beyond its output: the status of a partial answer, extra headers, who the caller of an
+   * unsigned operation proved to be, and what else the call's record says.
    */
-  readonly response: { status?: number; headers: Record<string, string>; caller?: Principal }
+  readonly response: {
+    status?: number
+    headers: Record<string, string>
+    caller?: Principal
+    record?: { readonly eventID?: string; readonly additionalEventData?: Readonly<Record<string, unknown>> }
+  }
   readonly log: Logger
   now(): Date
   /**
@@ -120,6 +128,8 @@ export interface Ctx {
   readonly compute: ComputeDriver
   /** Images the user registered (`images` of drydock.yaml), beside those that drivers know by themselves. */
   readonly images: readonly RegisteredImage[]
+  /** Host names that lead where the user said (`hosts` of drydock.yaml), not where a resolver says. */
+  readonly hosts: ReadonlyMap<string, KnownHost>
   /** One of this server's doors beside the endpoint (`ssh`), and the Region it leads to; `undefined` where it is not open. */
   port(door: string): { readonly port: number; readonly region: string } | undefined
   /** A folder of this service's own below the data folder, made on first use; emptied by reset. For repositories, build folders. */

@@ -11,7 +11,7 @@ import { type CredentialSource, withoutRoot } from './authenticate.ts'
 import { authorize } from './authorize.ts'
 import { invoke } from './call.ts'
 import type { Capability } from './capability.ts'
-import type { ActAs, Caller, Ctx, Logger, RequestFacts } from './context.ts'
+import type { ActAs, Caller, Ctx, KnownHost, Logger, RequestFacts } from './context.ts'
 import { type Denials, rememberDenials } from './denials.ts'
 import { beginEra, type Era } from './era.ts'
 import { identity } from './identity.ts'
@@ -33,6 +33,7 @@ export type KernelParts = {
   readonly blobs: Blobs
   readonly compute: ComputeDriver
   readonly images: readonly RegisteredImage[]
+  readonly hosts: ReadonlyMap<string, KnownHost>
   readonly clock: Clock
   readonly vault: Vault
   readonly log: Logger
@@ -131,6 +132,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
       append: era.append,
       compute: era.compute,
       images: parts.images,
+      hosts: parts.hosts,
       port: (name) => {
         const door = parts.doors.get(name)
         return door && { port: door.port, region: parts.region }

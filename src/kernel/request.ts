@@ -149,5 +149,6 @@ const record = async (journey: Journey): Promise<void> => {
     output,
     error,
     era,
+    added: journey.ctx?.response.record,
   })
 }

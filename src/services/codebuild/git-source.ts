@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
 import { mkdir, rm } from 'node:fs/promises'
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
 import type { Caller, Ctx } from '../../kernel/context.ts'
+import { isOwnAddress } from '../../kernel/own-addresses.ts'
 import { PhaseFailure } from './environment.ts'
 import { gitUrl } from './location.ts'
 import type { Source } from './project.ts'
@@ -10,18 +11,6 @@ import { credentialOf } from './source-credentials.ts'
 
 // Sources in git repositories elsewhere, fetched by this host's git over HTTP with nothing of the user's configuration.
 // A repository's address is somebody's input: what leads back to this host or to a cloud's metadata is refused.
-
-/** Loopback, link-local and unspecified addresses. */
-const forbidden = new BlockList()
-for (const [net, prefix] of [
-  ['0.0.0.0', 8],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-] as const)
-  forbidden.addSubnet(net, prefix, 'ipv4')
-forbidden.addAddress('::', 'ipv6')
-forbidden.addAddress('::1', 'ipv6')
-forbidden.addSubnet('fe80::', 10, 'ipv6')
 
 /** `host:port:address`, by which git goes where was looked; `undefined` for this server's own repositories. */
 export const pinned = async (ctx: Ctx, url: URL): Promise<string | undefined> => {
@@ -32,7 +21,7 @@ export const pinned = async (ctx: Ctx, url: URL): Promise<string | undefined> =>
   const [first] = found
   if (!first) throw new PhaseFailure('CLIENT_ERROR', `the host ${host} is not known`)
   for (const { address } of found)
-    if (forbidden.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'))
+    if (isOwnAddress(address))
       throw new PhaseFailure('CLIENT_ERROR', `${host} is an address of this host: sources are not fetched from there`)
   return `${host}:${url.port || (url.protocol === 'https:' ? 443 : 80)}:${first.address}`
 }

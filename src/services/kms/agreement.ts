@@ -1,11 +1,9 @@
 import { createPublicKey, decapsulate, diffieHellman, encapsulate, type KeyObject } from 'node:crypto'
-import { AwsError } from '../../kernel/errors.ts'
 import { dryRun, refuseRecipient } from './dry-run.ts'
 import { checkTokens } from './grants.ts'
+import { invalidInput } from './invalid-input.ts'
 import { forUsage, getKey, keyArn, privateKeyOf, publicKeyOf, toMetadata, usable } from './key.ts'
 import { fail, type Operation } from './operation.ts'
-
-const invalidInput = (message: string) => new AwsError('ValidationException', message, { status: 400 })
 
 /** The other side's public key, which must be on the same curve. Raises ValidationException. */
 const peerKey = (der: Uint8Array, own: KeyObject): KeyObject => {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createSecretKey, randomBytes } from 'node:crypto'
 import { fail } from './operation.ts'
 
 export type EncryptionContext = Readonly<Record<string, string>>
@@ -67,6 +67,17 @@ export const headerOf = (blob: Uint8Array): { header: Header; end: number } => {
   }
   throw invalid()
 }
+
+/** The header of a blob, and what was sealed under it. Raises InvalidCiphertextException. */
+export const partsOfBlob = (blob: Uint8Array): { head: Buffer; sealed: Buffer } => {
+  const { end } = headerOf(blob)
+  const bytes = Buffer.from(blob)
+  return { head: bytes.subarray(0, end), sealed: bytes.subarray(end) }
+}
+
+/** What ties the work of a key manager outside to this header and encryption context, and tells it neither. */
+export const bindingOf = (head: Buffer, context: EncryptionContext): Buffer =>
+  createHash('sha256').update(associated(head, context)).digest()
 
 /** Raises InvalidCiphertextException: changed, of other material, or under another encryption context. */
 export const open = (material: Uint8Array, blob: Uint8Array, context: EncryptionContext): Buffer => {

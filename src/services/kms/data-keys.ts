@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Ctx } from '../../kernel/context.ts'
-import { AwsError } from '../../kernel/errors.ts'
 import { dryRun, refuseRecipient } from './dry-run.ts'
 import { encrypt } from './encryption.ts'
 import { checkTokens } from './grants.ts'
+import { invalidInput } from './invalid-input.ts'
 import { forUsage, getKey, type KeyRecord, keyArn } from './key.ts'
 import { keySpecs, newPair } from './key-spec.ts'
+import { getStore } from './key-store.ts'
 import { fail, type Input, type Operation } from './operation.ts'
-
-const invalidInput = (message: string) => new AwsError('ValidationException', message, { status: 400 })
 
 /** Length of the data key in bytes. Raises ValidationException. */
 const lengthOf = ({ KeySpec, NumberOfBytes }: Pick<Input<'GenerateDataKey'>, 'KeySpec' | 'NumberOfBytes'>): number => {
@@ -33,7 +32,7 @@ const dataKey = async (ctx: Ctx, input: Input<'GenerateDataKeyWithoutPlaintext'>
   const key = await wrappingKey(ctx, input.KeyId, operation)
   checkTokens(ctx, input.GrantTokens)
   dryRun(input)
-  const blob = await encrypt(ctx, key, 'SYMMETRIC_DEFAULT', plaintext, input.EncryptionContext)
+  const blob = await encrypt(ctx, key, 'SYMMETRIC_DEFAULT', plaintext, input.EncryptionContext, operation)
   return { plaintext, answer: { CiphertextBlob: blob, KeyId: keyArn(key), KeyMaterialId: key.current } }
 }
 
@@ -48,6 +47,8 @@ export const GenerateDataKeyWithoutPlaintext: Operation<'GenerateDataKeyWithoutP
 
 const dataKeyPair = async (ctx: Ctx, input: Input<'GenerateDataKeyPairWithoutPlaintext'>, operation: string) => {
   const key = await wrappingKey(ctx, input.KeyId, operation)
+  if (key.external)
+    throw fail('UnsupportedOperationException', `${operation} does not support KMS keys in custom key stores.`)
   checkTokens(ctx, input.GrantTokens)
   dryRun(input)
   const { pair } = keySpecs[input.KeyPairSpec]
@@ -56,7 +57,14 @@ const dataKeyPair = async (ctx: Ctx, input: Input<'GenerateDataKeyPairWithoutPla
   return {
     privateKey,
     answer: {
-      PrivateKeyCiphertextBlob: await encrypt(ctx, key, 'SYMMETRIC_DEFAULT', privateKey, input.EncryptionContext),
+      PrivateKeyCiphertextBlob: await encrypt(
+        ctx,
+        key,
+        'SYMMETRIC_DEFAULT',
+        privateKey,
+        input.EncryptionContext,
+        operation,
+      ),
       PublicKey: publicKey,
       KeyId: keyArn(key),
       KeyPairSpec: input.KeyPairSpec,
@@ -76,10 +84,13 @@ export const GenerateDataKeyPairWithoutPlaintext: Operation<'GenerateDataKeyPair
   input,
 ) => (await dataKeyPair(ctx, input, 'GenerateDataKeyPairWithoutPlaintext')).answer
 
-export const GenerateRandom: Operation<'GenerateRandom'> = (_, input) => {
+export const GenerateRandom: Operation<'GenerateRandom'> = async (ctx, input) => {
   refuseRecipient(input)
-  if (input.CustomKeyStoreId !== undefined)
-    throw fail('CustomKeyStoreNotFoundException', `The custom key store ${input.CustomKeyStoreId} was not found.`)
+  const { CustomKeyStoreId: store } = input
+  if (store !== undefined) {
+    await ctx.read((tx) => getStore(tx, store))
+    throw fail('UnsupportedOperationException', 'GenerateRandom does not support external key stores.')
+  }
   if (input.NumberOfBytes === undefined) throw invalidInput('NumberOfBytes is required.')
   return { Plaintext: randomBytes(input.NumberOfBytes) }
 }

@@ -1,7 +1,8 @@
-import { constants, createPrivateKey, createPublicKey, publicEncrypt } from 'node:crypto'
+import { constants, createPrivateKey, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto'
 import * as sdk from '@aws-sdk/client-kms'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Story, story } from '../../../test/story.ts'
+import { sm2Encrypt } from './sm2.ts'
 
 let drydock: Story
 let kms: sdk.KMSClient
@@ -168,6 +169,30 @@ describe('imported material', () => {
   }
   const stateOf = async (KeyId: string) => (await kms.send(new sdk.DescribeKeyCommand({ KeyId }))).KeyMetadata?.KeyState
 
+  test('comes wrapped for SM2 too', async () => {
+    const { KeyId } = await create({ Origin: 'EXTERNAL' })
+    const wrapping = { KeyId, WrappingAlgorithm: 'SM2PKE' } as const
+    await expect(
+      kms.send(new sdk.GetParametersForImportCommand({ ...wrapping, WrappingKeySpec: 'RSA_2048' })),
+    ).rejects.toMatchObject({ name: 'UnsupportedOperationException' })
+    const { ImportToken, PublicKey } = await kms.send(
+      new sdk.GetParametersForImportCommand({ ...wrapping, WrappingKeySpec: 'SM2' }),
+    )
+    const publicKey = createPublicKey({ key: Buffer.from(PublicKey ?? []), format: 'der', type: 'spki' })
+    const put = (EncryptedKeyMaterial: Uint8Array) =>
+      kms.send(
+        new sdk.ImportKeyMaterialCommand({
+          KeyId,
+          ImportToken,
+          EncryptedKeyMaterial,
+          ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE',
+        }),
+      )
+    await expect(put(Buffer.alloc(100))).rejects.toMatchObject({ name: 'InvalidCiphertextException' })
+    await put(sm2Encrypt(publicKey, Buffer.alloc(32, 7), randomBytes(48)))
+    expect(await stateOf(KeyId)).toBe('Enabled')
+  })
+
   test('waits for its material, loses it when told or when it expires, and takes only the same again', async () => {
     const { KeyId } = await create({ Origin: 'EXTERNAL' })
     const encrypt = () => kms.send(new sdk.EncryptCommand({ KeyId, Plaintext: text('x') }))
@@ -216,4 +241,16 @@ test('what is on disk of a key opens nothing without the master key', async () =
   const rows = JSON.stringify([...store.export()])
   expect(rows).toContain(KeyId)
   expect(rows).not.toContain(Buffer.from(Plaintext ?? []).toString('base64'))
+})
+
+test('what is no attestation document is refused as such; what may be one is not implemented', async () => {
+  const random = (AttestationDocument: Uint8Array) =>
+    kms.send(
+      new sdk.GenerateRandomCommand({
+        NumberOfBytes: 8,
+        Recipient: { AttestationDocument, KeyEncryptionAlgorithm: 'RSAES_OAEP_SHA_256' },
+      }),
+    )
+  await expect(random(Buffer.from('document'))).rejects.toMatchObject({ name: 'ValidationException' })
+  await expect(random(Buffer.from([0x84, 0x44]))).rejects.toMatchObject({ name: 'NotImplemented' })
 })

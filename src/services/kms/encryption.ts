@@ -5,7 +5,9 @@ import { AwsError } from '../../kernel/errors.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { type EncryptionContext, headerOf, open, seal } from './ciphertext.ts'
 import { dryRun, refuseRecipient } from './dry-run.ts'
+import { openOutside, sealOutside } from './external-keys.ts'
 import { checkTokens } from './grants.ts'
+import { invalidInput } from './invalid-input.ts'
 import {
   bytesOf,
   forAlgorithm,
@@ -29,15 +31,14 @@ const mostBytes = (key: KeyRecord, algorithm: EncryptionAlgorithmSpec): number =
   return modulus - 2 - 2 * (algorithm === 'RSAES_OAEP_SHA_1' ? 20 : 32)
 }
 
-const invalidInput = (message: string) => new AwsError('ValidationException', message, { status: 400 })
-
-/** Raises ValidationException, InvalidKeyUsageException. */
+/** `operation`: of KMS. Raises ValidationException, InvalidKeyUsageException; KMSInvalidStateException of an external key store. */
 export const encrypt = async (
-  ctx: Pick<Ctx, 'unseal'>,
+  ctx: Ctx,
   key: KeyRecord,
   algorithm: EncryptionAlgorithmSpec,
   plaintext: Uint8Array,
   context: EncryptionContext | undefined,
+  operation: string,
 ): Promise<Uint8Array> => {
   forAlgorithm(key, 'encryption', algorithm)
   if (plaintext.length > mostBytes(key, algorithm))
@@ -47,7 +48,8 @@ export const encrypt = async (
   if (algorithm === 'SYMMETRIC_DEFAULT') {
     const { account, region, id, multiRegion, current = '' } = key
     const header = { account, ...(multiRegion ? {} : { region }), key: id, material: current }
-    return seal(bytesOf(ctx, key), header, plaintext, context ?? {})
+    const blob = seal(bytesOf(ctx, key), header, plaintext, context ?? {})
+    return key.external ? sealOutside(ctx, key, key.external, blob, context ?? {}, operation) : blob
   }
   if (context && Object.keys(context).length > 0)
     throw invalidInput('EncryptionContext is not supported for asymmetric keys.')
@@ -59,20 +61,22 @@ export const encrypt = async (
   )
 }
 
-/** Raises InvalidCiphertextException. */
+/** Raises InvalidCiphertextException; KMSInvalidStateException of an external key store. */
 const decrypt = async (
-  ctx: Pick<Ctx, 'unseal'>,
+  ctx: Ctx,
   key: KeyRecord,
   algorithm: EncryptionAlgorithmSpec,
   blob: Uint8Array,
   context: EncryptionContext | undefined,
+  operation: string,
 ): Promise<Uint8Array> => {
   forAlgorithm(key, 'encryption', algorithm)
   if (algorithm === 'SYMMETRIC_DEFAULT') {
     const { header } = headerOf(blob)
     const material = key.materials.find(({ id }) => id === header.material)
     if (!material || header.key !== key.id) throw fail('InvalidCiphertextException', '')
-    return open(bytesOf(ctx, key, material), blob, context ?? {})
+    const own = key.external ? await openOutside(ctx, key, key.external, blob, context ?? {}, operation) : blob
+    return open(bytesOf(ctx, key, material), own, context ?? {})
   }
   if (algorithm === 'SM2PKE') return (await import('./sm2.ts')).sm2Decrypt(privateKeyOf(ctx, key), blob)
   try {
@@ -128,7 +132,7 @@ export const Encrypt: Operation<'Encrypt'> = async (ctx, input) => {
   const algorithm = input.EncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT'
   const key = forUsage(await ctx.read((tx) => getKey(tx, ctx.place, input.KeyId)), 'ENCRYPT_DECRYPT', 'Encrypt')
   checkTokens(ctx, input.GrantTokens)
-  const blob = await encrypt(ctx, key, algorithm, input.Plaintext, input.EncryptionContext)
+  const blob = await encrypt(ctx, key, algorithm, input.Plaintext, input.EncryptionContext, 'Encrypt')
   dryRun(input)
   return { CiphertextBlob: blob, KeyId: keyArn(key), EncryptionAlgorithm: algorithm }
 }
@@ -144,7 +148,7 @@ export const Decrypt: Operation<'Decrypt'> = async (ctx, input) => {
   const key = await ctx.read((tx) => keyOfCiphertext(ctx, tx, blob, input.KeyId, algorithm))
   forUsage(key, 'ENCRYPT_DECRYPT', 'Decrypt')
   checkTokens(ctx, input.GrantTokens)
-  const plaintext = await decrypt(ctx, key, algorithm, blob, input.EncryptionContext)
+  const plaintext = await decrypt(ctx, key, algorithm, blob, input.EncryptionContext, 'Decrypt')
   dryRun(input)
   return {
     KeyId: keyArn(key),
@@ -167,8 +171,8 @@ export const ReEncrypt: Operation<'ReEncrypt'> = async (ctx, input) => {
   forUsage(source, 'ENCRYPT_DECRYPT', 'ReEncrypt')
   forUsage(destination, 'ENCRYPT_DECRYPT', 'ReEncrypt')
   checkTokens(ctx, input.GrantTokens)
-  const plaintext = await decrypt(ctx, source, from, blob, input.SourceEncryptionContext)
-  const again = await encrypt(ctx, destination, to, plaintext, input.DestinationEncryptionContext)
+  const plaintext = await decrypt(ctx, source, from, blob, input.SourceEncryptionContext, 'ReEncrypt')
+  const again = await encrypt(ctx, destination, to, plaintext, input.DestinationEncryptionContext, 'ReEncrypt')
   dryRun(input)
   return {
     CiphertextBlob: again,

@@ -1,10 +1,9 @@
-import { constants, createDecipheriv, createPrivateKey, generateKeyPair, privateDecrypt } from 'node:crypto'
-import { promisify } from 'node:util'
-import type { AlgorithmSpec } from '@aws-sdk/client-kms'
+import { constants, createDecipheriv, createPrivateKey, privateDecrypt } from 'node:crypto'
+import type { AlgorithmSpec, WrappingKeySpec } from '@aws-sdk/client-kms'
 import type { Ctx } from '../../kernel/context.ts'
-import { AwsError, notImplemented } from '../../kernel/errors.ts'
+import { invalidInput } from './invalid-input.ts'
 import { getCustomerKey, Key, type KeyRecord, keyArn, type Material, materialOf, refuseStates } from './key.ts'
-import { keySpecs } from './key-spec.ts'
+import { keySpecs, newPair, type SpecFacts } from './key-spec.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import { wakeFor } from './upkeep.ts'
 
@@ -19,10 +18,12 @@ type Token = {
   readonly until: number
 }
 
-const rsaPair = promisify(generateKeyPair) as unknown as (
-  type: 'rsa',
-  options: object,
-) => Promise<{ publicKey: Buffer; privateKey: Buffer }>
+const pairs: Readonly<Record<WrappingKeySpec, NonNullable<SpecFacts['pair']>>> = {
+  RSA_2048: { type: 'rsa', options: { modulusLength: 2048 } },
+  RSA_3072: { type: 'rsa', options: { modulusLength: 3072 } },
+  RSA_4096: { type: 'rsa', options: { modulusLength: 4096 } },
+  SM2: { type: 'ec', options: { namedCurve: 'SM2' } },
+}
 
 /** Raises UnsupportedOperationException. */
 const external = (key: KeyRecord): KeyRecord => {
@@ -37,20 +38,19 @@ const external = (key: KeyRecord): KeyRecord => {
 /** A wrapping key and a token for one import within a day. The token holds the private half, sealed: nothing is stored. */
 export const GetParametersForImport: Operation<'GetParametersForImport'> = async (ctx, input) => {
   const key = external(await ctx.read((tx) => getCustomerKey(tx, ctx.place, input.KeyId)))
-  if (input.WrappingKeySpec === 'SM2' || input.WrappingAlgorithm === 'SM2PKE')
-    throw notImplemented('import of key material under SM2')
   if (input.WrappingAlgorithm === 'RSAES_PKCS1_V1_5')
     throw fail('UnsupportedOperationException', 'The RSAES_PKCS1_V1_5 wrapping algorithm is no longer supported.')
-  const { publicKey, privateKey } = await rsaPair('rsa', {
-    modulusLength: Number(input.WrappingKeySpec.slice('RSA_'.length)),
-    publicKeyEncoding: { type: 'spki', format: 'der' },
-    privateKeyEncoding: { type: 'pkcs8', format: 'der' },
-  })
+  if ((input.WrappingKeySpec === 'SM2') !== (input.WrappingAlgorithm === 'SM2PKE'))
+    throw fail(
+      'UnsupportedOperationException',
+      `The ${input.WrappingAlgorithm} wrapping algorithm cannot be used with a wrapping key of spec ${input.WrappingKeySpec}.`,
+    )
+  const { publicKey, privateKey } = await newPair(pairs[input.WrappingKeySpec])
   const until = ctx.now().getTime() + DAY
   const token: Token = {
     key: key.id,
     algorithm: input.WrappingAlgorithm,
-    privateKey: privateKey.toString('base64'),
+    privateKey: Buffer.from(privateKey).toString('base64'),
     until,
   }
   return {
@@ -81,9 +81,12 @@ const unwrapAes = (wrappingKey: Uint8Array, wrapped: Uint8Array): Buffer => {
   return Buffer.concat([decipher.update(wrapped), decipher.final()])
 }
 
+type Sm2 = typeof import('./sm2.ts')
+
 /** Raises InvalidCiphertextException. */
-const unwrap = ({ algorithm, privateKey }: Token, wrapped: Uint8Array): Buffer => {
+const unwrap = ({ algorithm, privateKey }: Token, wrapped: Uint8Array, { sm2Decrypt }: Sm2): Buffer => {
   const key = createPrivateKey({ key: Buffer.from(privateKey, 'base64'), format: 'der', type: 'pkcs8' })
+  if (algorithm === 'SM2PKE') return sm2Decrypt(key, wrapped)
   const oaepHash = algorithm.endsWith('SHA_1') ? 'sha1' : 'sha256'
   const oaep = (bytes: Uint8Array) =>
     privateDecrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, bytes)
@@ -122,13 +125,12 @@ const checkMaterial = (key: KeyRecord, bytes: Buffer): Buffer => {
 
 /** When the material expires, as asked. Raises ValidationException. */
 const expiryOf = (ctx: Ctx, { ExpirationModel, ValidTo }: Input<'ImportKeyMaterial'>): number | undefined => {
-  const invalid = (message: string) => new AwsError('ValidationException', message, { status: 400 })
   if (ExpirationModel === 'KEY_MATERIAL_DOES_NOT_EXPIRE') {
-    if (ValidTo) throw invalid('A validity date cannot be given for key material that does not expire.')
+    if (ValidTo) throw invalidInput('A validity date cannot be given for key material that does not expire.')
     return undefined
   }
-  if (!ValidTo) throw invalid('A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES.')
-  if (ValidTo <= ctx.now()) throw invalid('The validTo date must be in the future.')
+  if (!ValidTo) throw invalidInput('A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES.')
+  if (ValidTo <= ctx.now()) throw invalidInput('The validTo date must be in the future.')
   return ValidTo.getTime()
 }
 
@@ -138,9 +140,10 @@ const expiryOf = (ctx: Ctx, { ExpirationModel, ValidTo }: Input<'ImportKeyMateri
  */
 export const ImportKeyMaterial: Operation<'ImportKeyMaterial'> = async (ctx, input) => {
   const expires = expiryOf(ctx, input)
+  const sm2 = await import('./sm2.ts')
   const material = await ctx.write(async (tx) => {
     const key = external(await getCustomerKey(tx, ctx.place, input.KeyId))
-    const bytes = checkMaterial(key, unwrap(openToken(ctx, key, input.ImportToken), input.EncryptedKeyMaterial))
+    const bytes = checkMaterial(key, unwrap(openToken(ctx, key, input.ImportToken), input.EncryptedKeyMaterial, sm2))
     const made: Material = {
       ...materialOf(ctx, key.id, bytes, ctx.now().getTime()),
       ...(expires === undefined ? {} : { expires }),

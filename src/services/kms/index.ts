@@ -6,6 +6,7 @@ import { managedKeysProvider } from './aws-managed.ts'
 import {
   ConnectCustomKeyStore,
   CreateCustomKeyStore,
+  connecting,
   DeleteCustomKeyStore,
   DescribeCustomKeyStores,
   DisconnectCustomKeyStore,
@@ -24,6 +25,7 @@ import { access } from './iam.ts'
 import { DeleteImportedKeyMaterial, GetParametersForImport, ImportKeyMaterial } from './import.ts'
 import { Alias, Key } from './key.ts'
 import { GetKeyPolicy, ListKeyPolicies, PutKeyPolicy } from './key-policy.ts'
+import { KeyStore } from './key-store.ts'
 import {
   CancelKeyDeletion,
   CreateKey,
@@ -48,13 +50,12 @@ import {
 import { ListResourceTags, TagResource, UntagResource } from './tags.ts'
 import { upkeep } from './upkeep.ts'
 
-const noStores = 'There are no CloudHSM clusters here, and external key stores are refused: no store is ever made.'
 const recipient = 'Answers for Nitro enclaves (Recipient) are refused.'
 
 /** KMS: keys that never leave, sealed under the server's master key; grants, policies, rotation, import, several Regions. */
 export const service = defineService<NS>()({
   id: 'kms',
-  tables: [Key, Alias, Grant, LastUsage],
+  tables: [Key, Alias, Grant, LastUsage, KeyStore],
   operations: {
     ...{ CreateKey, DescribeKey, ListKeys, EnableKey, DisableKey, UpdateKeyDescription },
     ...{ ScheduleKeyDeletion, CancelKeyDeletion },
@@ -88,22 +89,16 @@ export const service = defineService<NS>()({
     ...{ TagResource, UntagResource, ListResourceTags },
   },
   partial: {
-    ConnectCustomKeyStore: noStores,
-    CreateCustomKeyStore: noStores,
-    DeleteCustomKeyStore: noStores,
-    DescribeCustomKeyStores: noStores,
-    DisconnectCustomKeyStore: noStores,
-    UpdateCustomKeyStore: noStores,
-    GetKeyLastUsage: 'CloudTrailEventId is not told; the time is exact to the minute.',
-    CreateKey: 'Keys in custom key stores (CloudHSM, external key store) are refused.',
+    CreateCustomKeyStore:
+      'There are no CloudHSM clusters and no VPC endpoint services here, so none is found: external key stores with a public endpoint only.',
+    GetKeyLastUsage: 'The time is exact to the minute; no CloudTrailEventId of uses by other accounts.',
     Decrypt: recipient,
     DeriveSharedSecret: recipient,
     GenerateDataKey: recipient,
     GenerateDataKeyPair: recipient,
     GenerateRandom: recipient,
-    GetParametersForImport: 'Not under SM2.',
   },
   access,
-  reconcilers: [upkeep],
+  reconcilers: [upkeep, connecting],
   provides: [provide(awsManagedKeys, managedKeysProvider)],
 })

@@ -4,6 +4,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { type Place, type ReadTx, table } from '../../store/store.ts'
 import { keySpecs } from './key-spec.ts'
 import { fail } from './operation.ts'
+import { failed } from './xks-failure.ts'
 
 /** One generation of key material. */
 export type Material = {
@@ -32,6 +33,10 @@ export type KeyRecord = {
   readonly usage: KeyUsageType
   readonly origin: OriginType
   readonly enabled: boolean
+  /** In an external key store: its external key there. */
+  readonly external?: { readonly store: string; readonly key: string }
+  /** Its store was disconnected and has not been connected again. */
+  readonly unavailable?: boolean
   readonly deletion?: { readonly at: number; readonly days: number }
   /** A primary key that waits for the deletion of its replicas: so many days after the last of them. */
   readonly awaitsReplicas?: number
@@ -46,7 +51,11 @@ export type KeyRecord = {
   readonly current?: string
 }
 
-export const Key = table<KeyRecord>('kms.key', { scope: 'region', key: ({ id }) => id })
+export const Key = table<KeyRecord>('kms.key', {
+  scope: 'region',
+  key: ({ id }) => id,
+  index: { store: ({ external }) => external?.store },
+})
 
 export type AliasRecord = {
   readonly name: string
@@ -124,6 +133,7 @@ export const stateOf = (key: KeyRecord): NonNullable<KeyMetadata['KeyState']> =>
   if (key.deletion) return 'PendingDeletion'
   if (key.awaitsReplicas !== undefined) return 'PendingReplicaDeletion'
   if (!currentMaterial(key)) return 'PendingImport'
+  if (key.unavailable) return 'Unavailable'
   return key.enabled ? 'Enabled' : 'Disabled'
 }
 
@@ -144,6 +154,7 @@ export const refuseStates = (key: KeyRecord, ...states: string[]): KeyRecord => 
 export const usable = (key: KeyRecord): KeyRecord => {
   const state = stateOf(key)
   if (state === 'Disabled') throw fail('DisabledException', `${keyArn(key)} is disabled.`)
+  if (state === 'Unavailable') throw fail('KMSInvalidStateException', failed('disconnected').message)
   return refuseStates(key, 'PendingDeletion', 'PendingReplicaDeletion', 'PendingImport')
 }
 
@@ -221,6 +232,7 @@ export const toMetadata = (key: KeyRecord): KeyMetadata => {
     ...(deletion ? { DeletionDate: new Date(deletion.at) } : {}),
     ...(key.awaitsReplicas === undefined ? {} : { PendingDeletionWindowInDays: key.awaitsReplicas }),
     Origin: key.origin,
+    ...(key.external ? { CustomKeyStoreId: key.external.store, XksKeyConfiguration: { Id: key.external.key } } : {}),
     ...importOf(key),
     KeyManager: key.managedFor === undefined ? 'CUSTOMER' : 'AWS',
     // The older name of the spec, which knows fewer of them.
@@ -233,7 +245,9 @@ export const toMetadata = (key: KeyRecord): KeyMetadata => {
     ...(usage === 'ENCAPSULATE_DECAPSULATE' ? { EncapsulationAlgorithms: ['ML_KEM'] } : {}),
     MultiRegion: key.multiRegion !== undefined,
     ...multiRegionOf(key),
-    ...(spec === 'SYMMETRIC_DEFAULT' && key.current !== undefined ? { CurrentKeyMaterialId: key.current } : {}),
+    ...(spec === 'SYMMETRIC_DEFAULT' && key.current !== undefined && !key.external
+      ? { CurrentKeyMaterialId: key.current }
+      : {}),
   }
 }
 

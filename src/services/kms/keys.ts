@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { KeySpec, KeyUsageType } from '@aws-sdk/client-kms'
 import type { Ctx } from '../../kernel/context.ts'
-import { notImplemented } from '../../kernel/errors.ts'
 import { findManaged } from './aws-managed.ts'
+import { externalKeyFor } from './external-keys.ts'
 import {
   getCustomerKey,
   getKey,
@@ -38,22 +38,12 @@ const specOf = (input: Input<'CreateKey'>): { spec: KeySpec; usage: KeyUsageType
   return { spec, usage }
 }
 
-const refuseStores = ({ CustomKeyStoreId, Origin, XksKeyId }: Input<'CreateKey'>): void => {
-  if (
-    CustomKeyStoreId !== undefined ||
-    XksKeyId !== undefined ||
-    (Origin !== undefined && Origin !== 'AWS_KMS' && Origin !== 'EXTERNAL')
-  )
-    throw notImplemented('keys in custom key stores (CloudHSM, external key store)')
-}
-
 /** A UUID, or `mrk-` and 32 digits for a key that may be in several Regions. */
 const newKeyId = (multiRegion: boolean): string =>
   multiRegion ? `mrk-${randomUUID().replaceAll('-', '')}` : randomUUID()
 
 /** A new key of this account and Region, its material made here or still to be imported. */
 export const CreateKey: Operation<'CreateKey'> = async (ctx, input) => {
-  refuseStores(input)
   const { spec, usage } = specOf(input)
   const tags = tagsOf(input.Tags)
   const id = newKeyId(input.MultiRegion ?? false)
@@ -61,6 +51,7 @@ export const CreateKey: Operation<'CreateKey'> = async (ctx, input) => {
   const document = parseKeyPolicy(policy)
   if (input.Policy !== undefined && !input.BypassPolicyLockoutSafetyCheck)
     await checkLockout(ctx, { ...ctx.place, id }, document)
+  const found = await externalKeyFor(ctx, input)
   const now = ctx.now().getTime()
   const origin = input.Origin ?? 'AWS_KMS'
   const material = origin === 'EXTERNAL' ? undefined : materialOf(ctx, id, await newMaterial(keySpecs[spec]), now)
@@ -73,13 +64,17 @@ export const CreateKey: Operation<'CreateKey'> = async (ctx, input) => {
     usage,
     origin,
     enabled: true,
+    ...(found ? { external: found.external } : {}),
     policy,
     tags,
     ...(input.MultiRegion ? { multiRegion: { primary: ctx.region, replicas: [] } } : {}),
     materials: material ? [material] : [],
     ...(material ? { current: material.id } : {}),
   }
-  await ctx.write(async (tx) => tx.put(Key, key))
+  await ctx.write(async (tx) => {
+    await found?.settle(tx)
+    tx.put(Key, key)
+  })
   return { KeyMetadata: toMetadata(key) }
 }
 

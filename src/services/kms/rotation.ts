@@ -20,12 +20,17 @@ import { rotate, wakeFor } from './upkeep.ts'
 const DAY = 86_400_000
 const MOST_ON_DEMAND = 25
 
-/** Raises UnsupportedOperationException: only symmetric encryption keys have generations of material. */
+/** Raises UnsupportedOperationException: only symmetric encryption keys have generations of material, and none in a custom key store. */
 const rotatable = (key: KeyRecord): KeyRecord => {
   if (key.spec !== 'SYMMETRIC_DEFAULT')
     throw fail(
       'UnsupportedOperationException',
       `${keyArn(key)} key spec is ${key.spec} which does not support rotation.`,
+    )
+  if (key.external)
+    throw fail(
+      'UnsupportedOperationException',
+      `${keyArn(key)} origin is ${key.origin} which is not valid for this operation.`,
     )
   return key
 }

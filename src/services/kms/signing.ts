@@ -1,6 +1,5 @@
 import { constants, type KeyObject, sign, verify } from 'node:crypto'
 import type { SigningAlgorithmSpec } from '@aws-sdk/client-kms'
-import { AwsError } from '../../kernel/errors.ts'
 import {
   type HashName,
   signEcdsa,
@@ -15,6 +14,7 @@ import {
 import { dryRun } from './dry-run.ts'
 import { signMu, verifyMu } from './external-mu.ts'
 import { checkTokens } from './grants.ts'
+import { invalidInput } from './invalid-input.ts'
 import { forAlgorithm, forUsage, getKey, keyArn, privateKeyOf, publicKeyOf } from './key.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import { signSm2Digest, verifySm2Digest } from './sm2.ts'
@@ -96,8 +96,6 @@ const schemes: Readonly<Record<SigningAlgorithmSpec, Scheme>> = {
   },
   ML_DSA_SHAKE_256: { ...whole, mu: { sign: signMu, verify: verifyMu } },
 }
-
-const invalidInput = (message: string) => new AwsError('ValidationException', message, { status: 400 })
 
 /** What signs or verifies this kind of message. Raises ValidationException. */
 const schemeFor = ({

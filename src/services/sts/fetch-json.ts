@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
-import { lookup as dnsLookup } from 'node:dns'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { BlockList, isIP, type LookupFunction } from 'node:net'
+import { isIP, type LookupFunction } from 'node:net'
 import { checkServerIdentity, TLSSocket } from 'node:tls'
+import { isLocalhost, isOwnAddress, lookupElsewhere } from '../../kernel/own-addresses.ts'
 
 /** The document could not be had: nobody answered in time, or in a way that may pass. */
 export class Unreachable extends Error {}
@@ -15,48 +15,16 @@ export class Untrusted extends Error {}
 const timeout = 5_000
 const longest = 256 * 1024
 
-const ownAddresses = new BlockList()
-for (const [network, bits] of [
-  ['0.0.0.0', 8],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-] as const)
-  ownAddresses.addSubnet(network, bits, 'ipv4')
-for (const [network, bits] of [
-  ['::', 127],
-  ['fe80::', 10],
-  ['fd00:ec2::', 32],
-] as const)
-  ownAddresses.addSubnet(network, bits, 'ipv6')
-
-/** Loopback, link-local and metadata addresses, whatever their notation. */
-const isOwn = (address: string): boolean => {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
-  return ownAddresses.check(mapped, isIP(mapped) === 6 ? 'ipv6' : 'ipv4')
-}
-
 const bare = (hostname: string) => hostname.replace(/^\[(.*)\]$/, '$1')
 
-/** `localhost` and what ends in it is this machine, whatever resolvers say (RFC 6761). */
-const isLocalhost = (hostname: string) => hostname === 'localhost' || hostname.endsWith('.localhost')
+const isLocal = (hostname: string) =>
+  isLocalhost(hostname) || (isIP(bare(hostname)) !== 0 && isOwnAddress(bare(hostname)))
 
-const isLocal = (hostname: string) => isLocalhost(hostname) || (isIP(bare(hostname)) !== 0 && isOwn(bare(hostname)))
-
-/** Resolves names, and refuses those that turn out to be this machine. */
+/** As `lookupElsewhere`, and `localhost` without asking anybody. */
 const guardedLookup: LookupFunction = (hostname, options, callback) => {
-  if (isLocalhost(hostname)) {
-    if (options.all) callback(null, [{ address: '127.0.0.1', family: 4 }])
-    else callback(null, '127.0.0.1', 4)
-    return
-  }
-  dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
-    const [first] = addresses ?? []
-    if (error || !first) return callback(error ?? new Error('no address'), [])
-    if (addresses.some(({ address }) => isOwn(address)))
-      return callback(new Error('The name resolves to an address of this machine.'), [])
-    if (options.all) callback(null, addresses)
-    else callback(null, first.address, first.family)
-  })
+  if (!isLocalhost(hostname)) lookupElsewhere(hostname, options, callback)
+  else if (options.all) callback(null, [{ address: '127.0.0.1', family: 4 }])
+  else callback(null, '127.0.0.1', 4)
 }
 
 /**
