@@ -260,7 +260,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   ],
   operations: throughAccessPoints(operations),
   partial: {
-    PutBucketInventoryConfiguration: 'No ORC; no event holds and reference dates of tiers.',
+    PutBucketInventoryConfiguration: 'No event holds and reference dates of tiers.',
     PutBucketLogging: 'The total time of downloads is not told.',
     PutBucketMetricsConfiguration: 'The total latency of downloads is not told; no bytes of queries.',
     PutBucketAnalyticsConfiguration: 'No recommendations: the columns of ages for a transition stay empty.',

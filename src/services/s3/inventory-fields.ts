@@ -2,11 +2,12 @@ import { accessTierOf } from './access-tier.ts'
 import { ownersAcl, toGrants } from './acl.ts'
 import { type BucketRecord, canonicalId } from './bucket.ts'
 import { expiryOf, type LifecycleRule } from './lifecycle-rules.ts'
+import { orcWriter } from './orc.ts'
 import { toReplicationStatus } from './replication.ts'
 import { storageClassOf } from './storage-class.ts'
 import type { ObjectRecord, VersionRecord } from './versions.ts'
 
-// The columns of an inventory ("Amazon S3 Inventory list", S3 user guide). A pure engine.
+// The columns of an inventory, and its files ("Amazon S3 Inventory list", S3 user guide). A pure engine.
 
 export type Cell = string | boolean | bigint | Date | undefined
 type Type = 'STRING' | 'BOOLEAN' | 'INT64' | 'TIMESTAMP'
@@ -173,6 +174,24 @@ export const inventoryParquet = async (
   return Buffer.from(file)
 }
 
+/** Rows to a stripe. */
+const stripeRows = 1000
+
+/** A file of ORC, compressed with ZLIB. */
+export const inventoryOrc = async (columns: readonly Column[], rows: readonly (readonly Cell[])[]): Promise<Buffer> => {
+  const file = orcWriter(columns.map(({ column, type }) => ({ name: column, type })))
+  const stripes: Buffer[] = []
+  for (let at = 0; at < rows.length; at += stripeRows) stripes.push(await file.stripe(rows.slice(at, at + stripeRows)))
+  return Buffer.concat([file.start, ...stripes, await file.end()])
+}
+
+const orcTypes: Readonly<Record<Type, string>> = {
+  STRING: 'string',
+  BOOLEAN: 'boolean',
+  INT64: 'bigint',
+  TIMESTAMP: 'timestamp',
+}
+
 const parquetTypes: Readonly<Record<Type, (column: string) => string>> = {
   STRING: (column) => `binary ${column} (UTF8)`,
   BOOLEAN: (column) => `boolean ${column}`,
@@ -181,9 +200,11 @@ const parquetTypes: Readonly<Record<Type, (column: string) => string>> = {
 }
 
 /** `fileSchema` of the manifest. */
-export const schemaOf = (columns: readonly Column[], format: string): string =>
-  format === 'CSV'
-    ? columns.map(({ name }) => name).join(', ')
-    : `message s3.inventory { ${columns
-        .map(({ column, type, required }) => `${required ? 'required' : 'optional'} ${parquetTypes[type](column)};`)
-        .join(' ')} }`
+export const schemaOf = (columns: readonly Column[], format: string): string => {
+  if (format === 'CSV') return columns.map(({ name }) => name).join(', ')
+  if (format === 'ORC') return `struct<${columns.map(({ column, type }) => `${column}:${orcTypes[type]}`).join(',')}>`
+  const fields = columns.map(
+    ({ column, type, required }) => `${required ? 'required' : 'optional'} ${parquetTypes[type](column)};`,
+  )
+  return `message s3.inventory { ${fields.join(' ')} }`
+}

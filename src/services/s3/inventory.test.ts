@@ -21,6 +21,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { parquetReadObjects } from 'hyparquet'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { readOrc } from '../../../test/orc.ts'
 import { type Story, story } from '../../../test/story.ts'
 
 let drydock: Story
@@ -111,7 +112,7 @@ test('a report lists every version, in a file that a manifest names', async () =
   ])
 })
 
-test('configurations come back and go; formats that are not made are refused', async () => {
+test('configurations come back and go; destinations that are not there are refused', async () => {
   await put('one', { IsEnabled: false })
   const get = () => s3.send(new GetBucketInventoryConfigurationCommand({ Bucket, Id: 'one' }))
   expect((await get()).InventoryConfiguration).toEqual(configuration('one', { IsEnabled: false }))
@@ -119,11 +120,8 @@ test('configurations come back and go; formats that are not made are refused', a
   expect(listed.InventoryConfigurationList?.map(({ Id }) => Id)).toContain('one')
   await s3.send(new DeleteBucketInventoryConfigurationCommand({ Bucket, Id: 'one' }))
   await expect(get()).rejects.toMatchObject({ name: 'NoSuchConfiguration' })
-  const to = (Format: 'CSV' | 'ORC', name = 'reports') => ({
-    Destination: { S3BucketDestination: { Bucket: `arn:aws:s3:::${name}`, Format } },
-  })
-  await expect(put('two', to('ORC'))).rejects.toMatchObject({ name: 'NotImplemented' })
-  await expect(put('two', to('CSV', 'nothing'))).rejects.toMatchObject({ name: 'InvalidS3DestinationBucket' })
+  const nowhere = { S3BucketDestination: { Bucket: 'arn:aws:s3:::nothing', Format: 'CSV' as const } }
+  await expect(put('two', { Destination: nowhere })).rejects.toMatchObject({ name: 'InvalidS3DestinationBucket' })
 })
 
 /** The rows of a report's files; keys are unique in the bucket. */
@@ -226,4 +224,35 @@ test('as Parquet, with every field there is, under a key of KMS that lets S3 use
     status: 'AVAILABLE',
     grants: [{ canonicalId: values.object_owner, type: 'CanonicalUser', permission: 'FULL_CONTROL' }],
   })
+})
+
+test('as ORC', async () => {
+  const Key = 'orc/ü 1'
+  const { VersionId } = await s3.send(new PutObjectCommand({ Bucket: Other, Key, Body: '12345' }))
+  const { LastModified } = await s3.send(new HeadObjectCommand({ Bucket: Other, Key }))
+  await put(
+    'orc',
+    {
+      OptionalFields: ['Size', 'LastModifiedDate', 'IsMultipartUploaded', 'ObjectLockMode'],
+      Filter: { Prefix: 'orc/' },
+      Destination: { S3BucketDestination: { Bucket: 'arn:aws:s3:::reports', Format: 'ORC', Prefix: 'inv' } },
+    },
+    Other,
+  )
+  await drydock.advance({ days: 1 })
+  await s3.send(new DeleteBucketInventoryConfigurationCommand({ Bucket: Other, Id: 'orc' }))
+  const { fileFormat, fileSchema, files } = await manifestOf('orc')
+  expect(fileFormat).toBe('ORC')
+  expect(fileSchema).toBe(
+    'struct<bucket:string,key:string,version_id:string,is_latest:boolean,is_delete_marker:boolean,size:bigint,last_modified_date:timestamp,is_multipart_uploaded:boolean,object_lock_mode:string>',
+  )
+  expect(files.map(({ key }) => key.replace(/.*\./, ''))).toEqual(['orc'])
+  const { names, rows } = readOrc(await bytesOf(files[0]?.key ?? ''))
+  expect(names).toEqual(
+    fileSchema
+      .slice(7, -1)
+      .split(',')
+      .map((field) => field.split(':')[0]),
+  )
+  expect(rows).toEqual([[Other, Key, VersionId, true, false, 5n, LastModified, false, undefined]])
 })

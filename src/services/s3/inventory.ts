@@ -12,6 +12,7 @@ import {
   type Column,
   columnsOf,
   inventoryCsv,
+  inventoryOrc,
   inventoryParquet,
   isField,
   schemaOf,
@@ -54,7 +55,7 @@ const unmade: readonly string[] = [
 
 const destinationOf = ({ Destination }: Document) => Destination?.S3BucketDestination
 
-/** Throws MalformedXML, InvalidS3DestinationBucket, TooManyConfigurations; 501 for ORC. */
+/** Throws MalformedXML, InvalidS3DestinationBucket, TooManyConfigurations. */
 export const PutBucketInventoryConfiguration: Operation<'PutBucketInventoryConfiguration'> = (ctx, input) => {
   const document = input.InventoryConfiguration
   const { OptionalFields = [], Schedule, IncludedObjectVersions } = document
@@ -67,7 +68,6 @@ export const PutBucketInventoryConfiguration: Operation<'PutBucketInventoryConfi
     !OptionalFields.every((name) => isField(name) || unmade.includes(name))
   )
     throw malformedXml()
-  if (destination.Format === 'ORC') throw notImplemented('S3 inventories as ORC')
   const lacking = OptionalFields.find((name) => unmade.includes(name))
   if (lacking !== undefined) throw notImplemented(`the field ${lacking} of S3 inventories`)
   return inventories.set(ctx, input, document, async (tx, bucket) => {
@@ -149,9 +149,10 @@ const md5 = (bytes: Buffer | string): string => createHash('md5').update(bytes).
 
 const fileOf = async (document: Document, cells: readonly (readonly Cell[])[]) => {
   const columns = columnsFor(document)
-  return destinationOf(document)?.Format === 'Parquet'
-    ? { bytes: await inventoryParquet(columns, cells), extension: 'parquet' }
-    : { bytes: await compress(inventoryCsv(columns, cells)), extension: 'csv.gz' }
+  const format = destinationOf(document)?.Format
+  if (format === 'Parquet') return { bytes: await inventoryParquet(columns, cells), extension: 'parquet' }
+  if (format === 'ORC') return { bytes: await inventoryOrc(columns, cells), extension: 'orc' }
+  return { bytes: await compress(inventoryCsv(columns, cells)), extension: 'csv.gz' }
 }
 
 const finish = async (delivery: Delivery, { begun, files }: Report): Promise<void> => {
