@@ -41,6 +41,7 @@ export const httpListener = (kernel: Kernel): Listener => {
       if ((route.door ?? 'endpoint') !== door || (route.method && route.method !== request.method)) continue
       if (route.target && !String(request.headers['x-amz-target'] ?? '').startsWith(route.target)) continue
       if (route.mediaType && route.mediaType !== mediaTypeOf(request)) continue
+      if (route.signingName && route.signingName !== scopeOf(request)) continue
       const named = hosts ? hosts.exec(host) : undefined
       const match = named === null ? undefined : pattern.exec(path)
       if (match) return { service, route, params: { ...named?.groups, ...match.groups } }
@@ -129,6 +130,9 @@ export const httpServer = (listener: Listener, { headersTimeout = 30_000 } = {})
   })
   return server
 }
+
+const scopeOf = ({ headers }: IncomingMessage): string | undefined =>
+  /Credential=[^,\s]+\/([^/,\s]+)\/aws4_request/.exec(headers.authorization ?? '')?.[1]
 
 const mediaTypeOf = ({ headers }: IncomingMessage): string =>
   (headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? ''

@@ -69,6 +69,8 @@ export type Route = {
   readonly path: RegExp
   /** How `x-amz-target` begins, for AWS JSON services that no SDK has. */
   readonly target?: string
+  /** The service that the request is signed for, in its credential scope, where paths alone could be a bucket's too. */
+  readonly signingName?: string
   /** The media type that the request's body must have, in lower case: `multipart/form-data`. */
   readonly mediaType?: string
   /** `ctx.principal` is anonymous: the route authenticates by itself through `authenticate` where it must. */

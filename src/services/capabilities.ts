@@ -387,3 +387,49 @@ export interface BatchObjects {
   replicate(object: { bucket: string; key: string; versionId?: string | undefined }): Promise<void>
 }
 export const batchObjects = capability<BatchObjects>('s3.batchObjects')
+
+/**
+ * Where the files of tables are: S3 keeps those of each table apart, as objects that only rights to the table open. `as`: with
+ * whose rights KMS is asked, where not the service's own.
+ */
+export interface TableStores {
+  /** Makes an empty one. Throws where there is one of that name. */
+  create(
+    place: Place,
+    store: { readonly name: string; readonly table: string; readonly kmsKey?: string },
+  ): Promise<void>
+  /** Deletes it with all that is in it. */
+  remove(place: Place, name: string): Promise<void>
+  /** Throws S3's errors. */
+  put(place: Place, name: string, key: string, bytes: Uint8Array, as?: Principal): Promise<void>
+  /** `undefined` where there is no such file. Throws S3's errors. */
+  get(place: Place, name: string, key: string, as?: Principal): Promise<Uint8Array | undefined>
+  has(place: Place, name: string, key: string): Promise<boolean>
+  /** Files in the order of their keys, those behind `after`. */
+  list(place: Place, name: string, after: string, limit: number): Promise<TableFile[]>
+  delete(place: Place, name: string, keys: readonly string[]): Promise<void>
+}
+export interface TableFile {
+  readonly key: string
+  readonly size: number
+  /** Epoch milliseconds. */
+  readonly modified: number
+}
+export const tableStores = capability<TableStores>('s3.tableStores')
+
+/** Tables as S3 sees them when somebody wants one's files. */
+export interface TableGuard {
+  readonly account: string
+  readonly namespace: string
+  readonly name: string
+  /** Made by an AWS service: nobody else writes to it. */
+  readonly readOnly: boolean
+  readonly tags: Readonly<Record<string, string>>
+  readonly bucketTags: Readonly<Record<string, string>>
+  /** Its policy and its table bucket's, together. */
+  readonly document?: PolicyDocument
+}
+export interface TableGuards {
+  find(arn: string): Promise<TableGuard | undefined>
+}
+export const tableGuards = capability<TableGuards>('s3tables.tableGuards')

@@ -19,6 +19,7 @@ const services = {
   organizations: () => import('./organizations/index.ts'),
   s3: () => import('./s3/index.ts'),
   s3control: () => import('./s3control/index.ts'),
+  s3tables: () => import('./s3tables/index.ts'),
   secretsmanager: () => import('./secretsmanager/index.ts'),
   ssm: () => import('./ssm/index.ts'),
   sts: () => import('./sts/index.ts'),

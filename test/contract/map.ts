@@ -83,6 +83,15 @@ export const asks: Rows<string> = [
     },
   },
   {
+    why: 'What is said of data, encryption, storage class and tags needs the right to that as well (S3 Tables API reference, permissions).',
+    rows: {
+      's3tables:CreateTable':
+        's3tables:CreateTable s3tables:PutTableData s3tables:PutTableEncryption s3tables:PutTableStorageClass s3tables:TagResource',
+      's3tables:CreateTableBucket':
+        's3tables:CreateTableBucket s3tables:PutTableBucketEncryption s3tables:PutTableBucketStorageClass s3tables:TagResource',
+    },
+  },
+  {
     why: 'The second version of an operation is the same right as the first.',
     rows: {
       'accessanalyzer:GetFindingV2': 'access-analyzer:GetFinding',
@@ -230,7 +239,7 @@ export const resources: Rows<RegExp> = [
 export const unset: readonly { readonly why: string; readonly keys: RegExp }[] = [
   {
     why: 'The resource is being made, and has no tags and no id yet.',
-    keys: /^(([\w-]+:(Create|Upload)\w+|organizations:PutResourcePolicy) [\w-]+:ResourceTag\/(\$\{TagKey\}|tag-key)|ec2:CreateSecurityGroup ec2:SecurityGroupID|ec2:(RunInstances|CreateTags) ec2:(InstanceID|NetworkInterfaceID|VolumeID))$/,
+    keys: /^(([\w-]+:(Create|Upload)\w+|organizations:PutResourcePolicy) [\w-]+:ResourceTag\/(\$\{TagKey\}|tag-key)|s3tables:(CreateTableBucket s3tables:TableBucketTag|PutTable(Data|Encryption|StorageClass) aws:ResourceTag)\/\$\{TagKey\}|ec2:CreateSecurityGroup ec2:SecurityGroupID|ec2:(RunInstances|CreateTags) ec2:(InstanceID|NetworkInterfaceID|VolumeID))$/,
   },
   {
     why: 'AWS’s document of shell scripts has no categories.',

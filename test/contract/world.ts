@@ -123,6 +123,15 @@ export const makeWorld = async (
     Tags: tags,
   }
   const { JobId } = await call('s3control', 'CreateJob', job)
+  const tableTags = { team: 'blue' }
+  const encrypted = { sseAlgorithm: 'AES256' }
+  const { arn: tableBucketARN } = await call('s3tables', 'CreateTableBucket', {
+    ...{ name: 'lake', tags: tableTags, encryptionConfiguration: encrypted },
+  })
+  await call('s3tables', 'CreateNamespace', { tableBucketARN, namespace: ['sales'] })
+  const iceberg = { schema: { fields: [{ name: 'id', type: 'long' }] } }
+  const orders = { tableBucketARN, namespace: 'sales', name: 'orders', format: 'ICEBERG' }
+  const { tableARN } = await call('s3tables', 'CreateTable', { ...orders, metadata: { iceberg }, tags: tableTags })
   await call('s3control', 'CreateAccessPoint', { AccountId: account, Name: 'door', Bucket: 'papers', Tags: tags })
 
   await call('codecommit', 'CreateRepository', { repositoryName: 'app', tags: { team: 'blue' } })
@@ -606,6 +615,22 @@ export const makeWorld = async (
         'CreateJob.Report': job.Report,
         'CreateJob.Manifest': job.Manifest,
         'CreateJob.ManifestGenerator': undefined,
+      },
+      s3tables: {
+        tableBucketARN,
+        namespace: 'sales',
+        name: 'orders',
+        tableArn: tableARN,
+        resourceArn: tableARN,
+        tags: tableTags,
+        tagKeys: 'team',
+        'CreateNamespace.namespace': 'other',
+        'CreateTable.name': 'other',
+        'CreateTable.metadata': { iceberg },
+        'CreateTableBucket.name': 'other',
+        'GetTable.tableBucketARN': undefined,
+        'GetTable.namespace': undefined,
+        'GetTable.name': undefined,
       },
       secretsmanager: { SecretId: 'db', SecretIdList: 'db' },
       ssm: {

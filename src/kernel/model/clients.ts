@@ -39,6 +39,7 @@ export type ClientModules = {
   route53: typeof import('@aws-sdk/client-route-53')
   s3: typeof import('@aws-sdk/client-s3')
   s3control: typeof import('@aws-sdk/client-s3-control')
+  s3tables: typeof import('@aws-sdk/client-s3tables')
   scheduler: typeof import('@aws-sdk/client-scheduler')
   secretsmanager: typeof import('@aws-sdk/client-secrets-manager')
   servicediscovery: typeof import('@aws-sdk/client-servicediscovery')
@@ -88,6 +89,7 @@ export const clientModules: { readonly [K in keyof ClientModules]: () => Promise
   route53: () => import('@aws-sdk/client-route-53'),
   s3: () => import('@aws-sdk/client-s3'),
   s3control: () => import('@aws-sdk/client-s3-control'),
+  s3tables: () => import('@aws-sdk/client-s3tables'),
   scheduler: () => import('@aws-sdk/client-scheduler'),
   secretsmanager: () => import('@aws-sdk/client-secrets-manager'),
   servicediscovery: () => import('@aws-sdk/client-servicediscovery'),

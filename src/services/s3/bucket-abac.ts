@@ -1,5 +1,6 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx } from '../../store/store.ts'
+import { tableGuards } from '../capabilities.ts'
 import { accessPointByArn } from './access-point.ts'
 import { Bucket, type BucketRecord, bucketOf } from './bucket.ts'
 import { malformedXml, type Operation } from './operation.ts'
@@ -33,8 +34,10 @@ const taggedBy = async (tx: ReadTx, arn: string) => {
 }
 
 /** Tags for `aws:ResourceTag/…`: those of the bucket, for its objects too, where they count; access points' always do. */
-export const resourceTags = (ctx: Ctx, arn: string): Promise<Readonly<Record<string, string>> | undefined> =>
-  ctx.read(async (tx) => {
+export const resourceTags = async (ctx: Ctx, arn: string): Promise<Readonly<Record<string, string>> | undefined> => {
+  if (arn.startsWith('arn:aws:s3tables:')) return (await ctx.use(tableGuards).find(arn))?.tags
+  return ctx.read(async (tx) => {
     const tags = await taggedBy(tx, arn)
     return tags && Object.fromEntries(tags.map(({ key, value }) => [key, value]))
   })
+}

@@ -52,13 +52,15 @@ export type BucketRecord = {
   readonly abac?: true
   /** New buckets block SSE-C. */
   readonly customerKeys?: 'allowed'
+  /** It holds the files of this table of S3 Tables (an ARN): no bucket of anybody's, and in no list. */
+  readonly table?: string
 }
 
 /** Names of buckets are unique over all accounts and regions. */
 export const Bucket = table<BucketRecord>('s3.bucket', {
   scope: 'global',
   key: (bucket) => bucket.name,
-  index: { account: (bucket) => bucket.account },
+  index: { account: ({ table, account }) => (table === undefined ? account : undefined) },
 })
 
 export const bucketArn = (name: string): string => `arn:aws:s3:::${name}`

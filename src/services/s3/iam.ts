@@ -8,6 +8,7 @@ import { parseCopySource } from './object.ts'
 import { fail, type Input, type NS } from './operation.ts'
 import { bucketKeys, type Keys, requestKeys } from './request-keys.ts'
 import { resourcePolicy } from './resource-policy.ts'
+import { guardingTables } from './table-store.ts'
 import { parseTagging, type Tag } from './tags.ts'
 import { guardingAccessPoints } from './through-access-point.ts'
 import { findCurrent, findVersion } from './versions.ts'
@@ -331,172 +332,174 @@ const denial: NonNullable<AccessRules<NS>['denial']> = ({ principal, resource },
 }
 
 export const access: AccessRules<NS> = {
-  operations: guardingAccessPoints({
-    ListBuckets: (_, ctx) => [
-      {
-        action: 's3:ListAllMyBuckets',
-        resources: ['*'],
-        context: { ...requestKeys(ctx), 's3:ResourceAccount': ctx.account },
-      },
-    ],
-    CreateBucket: creatingBucket,
-    DeleteBucket: onBucket('s3:DeleteBucket'),
-    HeadBucket: onBucket('s3:ListBucket'),
-    GetBucketLocation: onBucket('s3:GetBucketLocation'),
-    ListObjects: onListing('s3:ListBucket'),
-    ListObjectsV2: onListing('s3:ListBucket'),
-    ListObjectVersions: onListing('s3:ListBucketVersions'),
-    ListMultipartUploads: onListing('s3:ListBucketMultipartUploads'),
-
-    GetObject: onTagged(['s3:GetObject', 's3:GetObjectVersion']),
-    HeadObject: onTagged(['s3:GetObject', 's3:GetObjectVersion']),
-    SelectObjectContent: (input, ctx) => {
-      if (ctx.principal.kind === 'anonymous') throw fail('AccessDenied', 'Access Denied')
-      return onTagged(['s3:GetObject', 's3:GetObjectVersion'])({ ...input, VersionId: undefined }, ctx)
-    },
-    GetObjectAttributes: onTagged(
-      ['s3:GetObject', 's3:GetObjectVersion'],
-      ['s3:GetObjectAttributes', 's3:GetObjectVersionAttributes'],
-    ),
-    PutObject: putObject,
-    CopyObject: (input, ctx) => copying(ctx, input),
-    DeleteObject: deleting,
-    GetObjectRetention: onTagged(['s3:GetObjectRetention', 's3:GetObjectRetention']),
-    GetObjectLegalHold: onTagged(['s3:GetObjectLegalHold', 's3:GetObjectLegalHold']),
-    PutObjectRetention: retaining,
-    PutObjectLegalHold: holding,
-    RestoreObject: onTagged(['s3:RestoreObject', 's3:RestoreObject']),
-    // Each key is authorized by itself, and its denial is part of the answer.
-    DeleteObjects: () => [],
-    GetObjectAcl: onTagged(['s3:GetObjectAcl', 's3:GetObjectVersionAcl']),
-    PutObjectAcl: objectAcl,
-    GetObjectTagging: onTagged(['s3:GetObjectTagging', 's3:GetObjectVersionTagging']),
-    PutObjectTagging: tagging,
-    DeleteObjectTagging: onTagged(['s3:DeleteObjectTagging', 's3:DeleteObjectVersionTagging']),
-
-    UpdateObjectEncryption: reencrypting,
-    RenameObject: ({ Bucket, Key }, ctx) => writing(ctx, { Bucket, Key }),
-    GetObjectTorrent: (input, ctx) =>
-      onTagged(['s3:GetObjectTorrent', 's3:GetObjectVersionTorrent'])({ ...input, VersionId: undefined }, ctx),
-
-    CreateMultipartUpload: (input, ctx) => writing(ctx, input, beginning),
-    UploadPart: ({ Bucket, Key, SSECustomerAlgorithm }, ctx) =>
-      writing(ctx, { Bucket, Key, SSECustomerAlgorithm }, beginning),
-    UploadPartCopy: ({ Bucket, Key, CopySource }, ctx) =>
-      copying(ctx, { Bucket, Key, CopySource, TaggingDirective: 'REPLACE' }, beginning),
-    CompleteMultipartUpload: putObject,
-    AbortMultipartUpload: onObject('s3:AbortMultipartUpload'),
-    ListParts: onObject('s3:ListMultipartUploadParts'),
-
-    GetBucketAbac: onBucket('s3:GetBucketAbac'),
-    PutBucketAbac: onBucket('s3:PutBucketAbac'),
-    CreateSession: ({ Bucket }, ctx) => [
-      {
-        action: 's3express:CreateSession',
-        resources: [`arn:aws:s3express:${ctx.region}:${ctx.account}:bucket/${Bucket}`],
-      },
-    ],
-    GetBucketAcl: onBucket('s3:GetBucketAcl'),
-    PutBucketAcl: async (input, ctx) => [
-      {
-        action: 's3:PutBucketAcl',
-        resources: [bucketArn(input.Bucket)],
-        context: { ...(await bucketKeys(ctx, input.Bucket)), ...grantKeys(input) },
-      },
-    ],
-    GetBucketPolicy: onBucket('s3:GetBucketPolicy'),
-    PutBucketPolicy: onBucket('s3:PutBucketPolicy'),
-    DeleteBucketPolicy: onBucket('s3:DeleteBucketPolicy'),
-    GetBucketPolicyStatus: onBucket('s3:GetBucketPolicyStatus'),
-    GetPublicAccessBlock: onBucket('s3:GetBucketPublicAccessBlock'),
-    PutPublicAccessBlock: onBucket('s3:PutBucketPublicAccessBlock'),
-    DeletePublicAccessBlock: onBucket('s3:PutBucketPublicAccessBlock'),
-    GetBucketOwnershipControls: onBucket('s3:GetBucketOwnershipControls'),
-    PutBucketOwnershipControls: onBucket('s3:PutBucketOwnershipControls'),
-    DeleteBucketOwnershipControls: onBucket('s3:PutBucketOwnershipControls'),
-    GetBucketVersioning: onBucket('s3:GetBucketVersioning'),
-    PutBucketVersioning: onBucket('s3:PutBucketVersioning'),
-    GetBucketTagging: onBucket('s3:GetBucketTagging'),
-    PutBucketTagging: onBucket('s3:PutBucketTagging'),
-    DeleteBucketTagging: onBucket('s3:PutBucketTagging'),
-    GetBucketNotificationConfiguration: onBucket('s3:GetBucketNotification'),
-    PutBucketNotificationConfiguration: onBucket('s3:PutBucketNotification'),
-    GetBucketEncryption: onBucket('s3:GetEncryptionConfiguration'),
-    PutBucketEncryption: onBucket('s3:PutEncryptionConfiguration'),
-    DeleteBucketEncryption: onBucket('s3:PutEncryptionConfiguration'),
-    GetBucketCors: onBucket('s3:GetBucketCORS'),
-    GetBucketLifecycleConfiguration: onBucket('s3:GetLifecycleConfiguration'),
-    PutBucketLifecycleConfiguration: onBucket('s3:PutLifecycleConfiguration'),
-    DeleteBucketLifecycle: onBucket('s3:PutLifecycleConfiguration'),
-    PutBucketCors: onBucket('s3:PutBucketCORS'),
-    DeleteBucketCors: onBucket('s3:PutBucketCORS'),
-    GetBucketWebsite: onBucket('s3:GetBucketWebsite'),
-    PutBucketWebsite: onBucket('s3:PutBucketWebsite'),
-    DeleteBucketWebsite: onBucket('s3:DeleteBucketWebsite'),
-    PutBucketReplication: async (input, ctx) => {
-      // Not validated yet: the body may lack anything.
-      const given: Partial<typeof input.ReplicationConfiguration> | undefined = input.ReplicationConfiguration
-      const pauses = given?.Rules?.every(({ Status }) => Status === 'Disabled')
-      return [
+  operations: guardingTables(
+    guardingAccessPoints({
+      ListBuckets: (_, ctx) => [
         {
-          action: 's3:PutReplicationConfiguration',
-          resources: [bucketArn(input.Bucket)],
-          context: {
-            ...(await bucketKeys(ctx, input.Bucket)),
-            's3:isReplicationPauseRequest': String(pauses ?? false),
-          },
+          action: 's3:ListAllMyBuckets',
+          resources: ['*'],
+          context: { ...requestKeys(ctx), 's3:ResourceAccount': ctx.account },
         },
-        ...(!/^arn:aws:iam::\d{12}:role\/./.test(given?.Role ?? '')
-          ? []
-          : [
-              {
-                action: 'iam:PassRole',
-                resources: [given?.Role ?? ''],
-                context: { 'iam:PassedToService': 's3.amazonaws.com' },
-              },
-            ]),
-      ]
-    },
-    DeleteBucketReplication: onBucket('s3:PutReplicationConfiguration'),
-    GetBucketReplication: onBucket('s3:GetReplicationConfiguration'),
-    PutObjectLockConfiguration: onBucket('s3:PutBucketObjectLockConfiguration'),
-    GetObjectLockConfiguration: onBucket('s3:GetBucketObjectLockConfiguration'),
-    PutBucketLogging: onBucket('s3:PutBucketLogging'),
-    PutBucketRequestPayment: onBucket('s3:PutBucketRequestPayment'),
-    PutBucketMetricsConfiguration: onBucket('s3:PutMetricsConfiguration'),
-    GetBucketMetricsConfiguration: onBucket('s3:GetMetricsConfiguration'),
-    ListBucketMetricsConfigurations: onBucket('s3:GetMetricsConfiguration'),
-    DeleteBucketMetricsConfiguration: onBucket('s3:PutMetricsConfiguration'),
-    PutBucketAnalyticsConfiguration: onBucket('s3:PutAnalyticsConfiguration'),
-    GetBucketAnalyticsConfiguration: onBucket('s3:GetAnalyticsConfiguration'),
-    ListBucketAnalyticsConfigurations: onBucket('s3:GetAnalyticsConfiguration'),
-    DeleteBucketAnalyticsConfiguration: onBucket('s3:PutAnalyticsConfiguration'),
-    PutBucketIntelligentTieringConfiguration: onBucket('s3:PutIntelligentTieringConfiguration'),
-    GetBucketIntelligentTieringConfiguration: onBucket('s3:GetIntelligentTieringConfiguration'),
-    ListBucketIntelligentTieringConfigurations: onBucket('s3:GetIntelligentTieringConfiguration'),
-    DeleteBucketIntelligentTieringConfiguration: onBucket('s3:PutIntelligentTieringConfiguration'),
-    PutBucketInventoryConfiguration: async (input, ctx) => {
-      // Not validated yet: the body may lack anything.
-      const given: Partial<typeof input.InventoryConfiguration> | undefined = input.InventoryConfiguration
-      return [
+      ],
+      CreateBucket: creatingBucket,
+      DeleteBucket: onBucket('s3:DeleteBucket'),
+      HeadBucket: onBucket('s3:ListBucket'),
+      GetBucketLocation: onBucket('s3:GetBucketLocation'),
+      ListObjects: onListing('s3:ListBucket'),
+      ListObjectsV2: onListing('s3:ListBucket'),
+      ListObjectVersions: onListing('s3:ListBucketVersions'),
+      ListMultipartUploads: onListing('s3:ListBucketMultipartUploads'),
+
+      GetObject: onTagged(['s3:GetObject', 's3:GetObjectVersion']),
+      HeadObject: onTagged(['s3:GetObject', 's3:GetObjectVersion']),
+      SelectObjectContent: (input, ctx) => {
+        if (ctx.principal.kind === 'anonymous') throw fail('AccessDenied', 'Access Denied')
+        return onTagged(['s3:GetObject', 's3:GetObjectVersion'])({ ...input, VersionId: undefined }, ctx)
+      },
+      GetObjectAttributes: onTagged(
+        ['s3:GetObject', 's3:GetObjectVersion'],
+        ['s3:GetObjectAttributes', 's3:GetObjectVersionAttributes'],
+      ),
+      PutObject: putObject,
+      CopyObject: (input, ctx) => copying(ctx, input),
+      DeleteObject: deleting,
+      GetObjectRetention: onTagged(['s3:GetObjectRetention', 's3:GetObjectRetention']),
+      GetObjectLegalHold: onTagged(['s3:GetObjectLegalHold', 's3:GetObjectLegalHold']),
+      PutObjectRetention: retaining,
+      PutObjectLegalHold: holding,
+      RestoreObject: onTagged(['s3:RestoreObject', 's3:RestoreObject']),
+      // Each key is authorized by itself, and its denial is part of the answer.
+      DeleteObjects: () => [],
+      GetObjectAcl: onTagged(['s3:GetObjectAcl', 's3:GetObjectVersionAcl']),
+      PutObjectAcl: objectAcl,
+      GetObjectTagging: onTagged(['s3:GetObjectTagging', 's3:GetObjectVersionTagging']),
+      PutObjectTagging: tagging,
+      DeleteObjectTagging: onTagged(['s3:DeleteObjectTagging', 's3:DeleteObjectVersionTagging']),
+
+      UpdateObjectEncryption: reencrypting,
+      RenameObject: ({ Bucket, Key }, ctx) => writing(ctx, { Bucket, Key }),
+      GetObjectTorrent: (input, ctx) =>
+        onTagged(['s3:GetObjectTorrent', 's3:GetObjectVersionTorrent'])({ ...input, VersionId: undefined }, ctx),
+
+      CreateMultipartUpload: (input, ctx) => writing(ctx, input, beginning),
+      UploadPart: ({ Bucket, Key, SSECustomerAlgorithm }, ctx) =>
+        writing(ctx, { Bucket, Key, SSECustomerAlgorithm }, beginning),
+      UploadPartCopy: ({ Bucket, Key, CopySource }, ctx) =>
+        copying(ctx, { Bucket, Key, CopySource, TaggingDirective: 'REPLACE' }, beginning),
+      CompleteMultipartUpload: putObject,
+      AbortMultipartUpload: onObject('s3:AbortMultipartUpload'),
+      ListParts: onObject('s3:ListMultipartUploadParts'),
+
+      GetBucketAbac: onBucket('s3:GetBucketAbac'),
+      PutBucketAbac: onBucket('s3:PutBucketAbac'),
+      CreateSession: ({ Bucket }, ctx) => [
         {
-          action: 's3:PutInventoryConfiguration',
-          resources: [bucketArn(input.Bucket)],
-          context: {
-            ...(await bucketKeys(ctx, input.Bucket)),
-            's3:InventoryAccessibleOptionalFields': given?.OptionalFields,
-          },
+          action: 's3express:CreateSession',
+          resources: [`arn:aws:s3express:${ctx.region}:${ctx.account}:bucket/${Bucket}`],
         },
-      ]
-    },
-    GetBucketInventoryConfiguration: onBucket('s3:GetInventoryConfiguration'),
-    ListBucketInventoryConfigurations: onBucket('s3:GetInventoryConfiguration'),
-    DeleteBucketInventoryConfiguration: onBucket('s3:PutInventoryConfiguration'),
-    GetBucketLogging: onBucket('s3:GetBucketLogging'),
-    GetBucketAccelerateConfiguration: onBucket('s3:GetAccelerateConfiguration'),
-    PutBucketAccelerateConfiguration: onBucket('s3:PutAccelerateConfiguration'),
-    GetBucketRequestPayment: onBucket('s3:GetBucketRequestPayment'),
-  }),
+      ],
+      GetBucketAcl: onBucket('s3:GetBucketAcl'),
+      PutBucketAcl: async (input, ctx) => [
+        {
+          action: 's3:PutBucketAcl',
+          resources: [bucketArn(input.Bucket)],
+          context: { ...(await bucketKeys(ctx, input.Bucket)), ...grantKeys(input) },
+        },
+      ],
+      GetBucketPolicy: onBucket('s3:GetBucketPolicy'),
+      PutBucketPolicy: onBucket('s3:PutBucketPolicy'),
+      DeleteBucketPolicy: onBucket('s3:DeleteBucketPolicy'),
+      GetBucketPolicyStatus: onBucket('s3:GetBucketPolicyStatus'),
+      GetPublicAccessBlock: onBucket('s3:GetBucketPublicAccessBlock'),
+      PutPublicAccessBlock: onBucket('s3:PutBucketPublicAccessBlock'),
+      DeletePublicAccessBlock: onBucket('s3:PutBucketPublicAccessBlock'),
+      GetBucketOwnershipControls: onBucket('s3:GetBucketOwnershipControls'),
+      PutBucketOwnershipControls: onBucket('s3:PutBucketOwnershipControls'),
+      DeleteBucketOwnershipControls: onBucket('s3:PutBucketOwnershipControls'),
+      GetBucketVersioning: onBucket('s3:GetBucketVersioning'),
+      PutBucketVersioning: onBucket('s3:PutBucketVersioning'),
+      GetBucketTagging: onBucket('s3:GetBucketTagging'),
+      PutBucketTagging: onBucket('s3:PutBucketTagging'),
+      DeleteBucketTagging: onBucket('s3:PutBucketTagging'),
+      GetBucketNotificationConfiguration: onBucket('s3:GetBucketNotification'),
+      PutBucketNotificationConfiguration: onBucket('s3:PutBucketNotification'),
+      GetBucketEncryption: onBucket('s3:GetEncryptionConfiguration'),
+      PutBucketEncryption: onBucket('s3:PutEncryptionConfiguration'),
+      DeleteBucketEncryption: onBucket('s3:PutEncryptionConfiguration'),
+      GetBucketCors: onBucket('s3:GetBucketCORS'),
+      GetBucketLifecycleConfiguration: onBucket('s3:GetLifecycleConfiguration'),
+      PutBucketLifecycleConfiguration: onBucket('s3:PutLifecycleConfiguration'),
+      DeleteBucketLifecycle: onBucket('s3:PutLifecycleConfiguration'),
+      PutBucketCors: onBucket('s3:PutBucketCORS'),
+      DeleteBucketCors: onBucket('s3:PutBucketCORS'),
+      GetBucketWebsite: onBucket('s3:GetBucketWebsite'),
+      PutBucketWebsite: onBucket('s3:PutBucketWebsite'),
+      DeleteBucketWebsite: onBucket('s3:DeleteBucketWebsite'),
+      PutBucketReplication: async (input, ctx) => {
+        // Not validated yet: the body may lack anything.
+        const given: Partial<typeof input.ReplicationConfiguration> | undefined = input.ReplicationConfiguration
+        const pauses = given?.Rules?.every(({ Status }) => Status === 'Disabled')
+        return [
+          {
+            action: 's3:PutReplicationConfiguration',
+            resources: [bucketArn(input.Bucket)],
+            context: {
+              ...(await bucketKeys(ctx, input.Bucket)),
+              's3:isReplicationPauseRequest': String(pauses ?? false),
+            },
+          },
+          ...(!/^arn:aws:iam::\d{12}:role\/./.test(given?.Role ?? '')
+            ? []
+            : [
+                {
+                  action: 'iam:PassRole',
+                  resources: [given?.Role ?? ''],
+                  context: { 'iam:PassedToService': 's3.amazonaws.com' },
+                },
+              ]),
+        ]
+      },
+      DeleteBucketReplication: onBucket('s3:PutReplicationConfiguration'),
+      GetBucketReplication: onBucket('s3:GetReplicationConfiguration'),
+      PutObjectLockConfiguration: onBucket('s3:PutBucketObjectLockConfiguration'),
+      GetObjectLockConfiguration: onBucket('s3:GetBucketObjectLockConfiguration'),
+      PutBucketLogging: onBucket('s3:PutBucketLogging'),
+      PutBucketRequestPayment: onBucket('s3:PutBucketRequestPayment'),
+      PutBucketMetricsConfiguration: onBucket('s3:PutMetricsConfiguration'),
+      GetBucketMetricsConfiguration: onBucket('s3:GetMetricsConfiguration'),
+      ListBucketMetricsConfigurations: onBucket('s3:GetMetricsConfiguration'),
+      DeleteBucketMetricsConfiguration: onBucket('s3:PutMetricsConfiguration'),
+      PutBucketAnalyticsConfiguration: onBucket('s3:PutAnalyticsConfiguration'),
+      GetBucketAnalyticsConfiguration: onBucket('s3:GetAnalyticsConfiguration'),
+      ListBucketAnalyticsConfigurations: onBucket('s3:GetAnalyticsConfiguration'),
+      DeleteBucketAnalyticsConfiguration: onBucket('s3:PutAnalyticsConfiguration'),
+      PutBucketIntelligentTieringConfiguration: onBucket('s3:PutIntelligentTieringConfiguration'),
+      GetBucketIntelligentTieringConfiguration: onBucket('s3:GetIntelligentTieringConfiguration'),
+      ListBucketIntelligentTieringConfigurations: onBucket('s3:GetIntelligentTieringConfiguration'),
+      DeleteBucketIntelligentTieringConfiguration: onBucket('s3:PutIntelligentTieringConfiguration'),
+      PutBucketInventoryConfiguration: async (input, ctx) => {
+        // Not validated yet: the body may lack anything.
+        const given: Partial<typeof input.InventoryConfiguration> | undefined = input.InventoryConfiguration
+        return [
+          {
+            action: 's3:PutInventoryConfiguration',
+            resources: [bucketArn(input.Bucket)],
+            context: {
+              ...(await bucketKeys(ctx, input.Bucket)),
+              's3:InventoryAccessibleOptionalFields': given?.OptionalFields,
+            },
+          },
+        ]
+      },
+      GetBucketInventoryConfiguration: onBucket('s3:GetInventoryConfiguration'),
+      ListBucketInventoryConfigurations: onBucket('s3:GetInventoryConfiguration'),
+      DeleteBucketInventoryConfiguration: onBucket('s3:PutInventoryConfiguration'),
+      GetBucketLogging: onBucket('s3:GetBucketLogging'),
+      GetBucketAccelerateConfiguration: onBucket('s3:GetAccelerateConfiguration'),
+      PutBucketAccelerateConfiguration: onBucket('s3:PutAccelerateConfiguration'),
+      GetBucketRequestPayment: onBucket('s3:GetBucketRequestPayment'),
+    }),
+  ),
 
   resourcePolicy,
   resourceTags,

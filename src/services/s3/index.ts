@@ -6,6 +6,8 @@ import {
   batchObjects,
   buckets,
   principals,
+  tableGuards,
+  tableStores,
   vendedMetrics,
 } from '../capabilities.ts'
 import {
@@ -125,6 +127,7 @@ import {
 import { checkPayer, GetBucketRequestPayment, PutBucketRequestPayment } from './requester-pays.ts'
 import { RestoreObject, restores } from './restore.ts'
 import { SelectObjectContent } from './select/select-object-content.ts'
+import { keepingTables, makeTableStores } from './table-store.ts'
 import { throughAccessPoints } from './through-access-point.ts'
 import { Part, Upload } from './upload.ts'
 import { checkHead } from './upload-request.ts'
@@ -258,7 +261,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     Part,
     BucketKey,
   ],
-  operations: throughAccessPoints(operations),
+  operations: keepingTables(throughAccessPoints(operations)),
   partial: {
     PutBucketInventoryConfiguration: 'No event holds and reference dates of tiers.',
     PutBucketLogging: 'The total time of downloads is not told.',
@@ -282,6 +285,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     provide(accessPoints, makeAccessPoints),
     provide(buckets, makeBuckets),
     provide(batchObjects, makeBatchObjects),
+    provide(tableStores, makeTableStores),
   ],
   before: async (ctx, { operation, input }) => {
     checkHead(ctx, operation, input.Key)
@@ -314,5 +318,5 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     analyse,
     archiveIdle,
   ],
-  uses: [awsManagedKeys, principals, vendedMetrics],
+  uses: [awsManagedKeys, principals, tableGuards, vendedMetrics],
 })

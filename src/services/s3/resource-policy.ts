@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { PolicyDocument, Statement } from '../../policy/policy.ts'
 import type { ReadTx } from '../../store/store.ts'
+import { tableGuards } from '../capabilities.ts'
 import { accessPointByArn, blockOf } from './access-point.ts'
 import { publicAccessOf } from './account.ts'
 import { aclActions, bucketStatements, objectStatements, ownersAcl } from './acl.ts'
@@ -39,6 +40,7 @@ const rulesOver =
 
 /** The policy of a bucket or object for one action, and the account it belongs to; undefined where there is no such bucket. */
 export const resourcePolicy = async (ctx: Ctx, arn: string, action: string): Promise<Owned | undefined> => {
+  if (arn.startsWith('arn:aws:s3tables:')) return ctx.use(tableGuards).find(arn)
   if (arn.includes(':accesspoint/')) return accessPointPolicy(ctx, arn.replace(/\/object\/.*$/s, ''))
   const [, name, key] = /^arn:aws:s3:::([^/*?]+)(?:\/(.*))?$/s.exec(arn) ?? []
   if (name === undefined) return undefined

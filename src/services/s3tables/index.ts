@@ -1,0 +1,81 @@
+import { defineService, provide } from '../../kernel/service.ts'
+import { principals, tableGuards, tableStores } from '../capabilities.ts'
+import { icebergByHost, icebergBySignature } from './catalog.ts'
+import {
+  DeleteTableBucketEncryption,
+  GetTableBucketEncryption,
+  GetTableEncryption,
+  PutTableBucketEncryption,
+} from './encryption.ts'
+import { access } from './iam.ts'
+import { CreateNamespace, DeleteNamespace, GetNamespace, ListNamespaces, Namespace } from './namespaces.ts'
+import type { NS } from './operation.ts'
+import {
+  DeleteTableBucketPolicy,
+  DeleteTablePolicy,
+  GetTableBucketPolicy,
+  GetTablePolicy,
+  makeTableGuards,
+  PutTableBucketPolicy,
+  PutTablePolicy,
+} from './policies.ts'
+import { GetTableBucketStorageClass, GetTableStorageClass, PutTableBucketStorageClass } from './storage-class.ts'
+import { Table } from './table.ts'
+import { CreateTableBucket, DeleteTableBucket, GetTableBucket, ListTableBuckets, TableBucket } from './table-buckets.ts'
+import {
+  CreateTable,
+  DeleteTable,
+  GetTable,
+  GetTableMetadataLocation,
+  ListTables,
+  orphanStores,
+  RenameTable,
+  UpdateTableMetadataLocation,
+} from './tables.ts'
+import { ListTagsForResource, TagResource, UntagResource } from './tags.ts'
+
+export const service = defineService<NS>()({
+  id: 's3tables',
+  tables: [TableBucket, Namespace, Table],
+  operations: {
+    CreateNamespace,
+    CreateTable,
+    CreateTableBucket,
+    DeleteNamespace,
+    DeleteTable,
+    DeleteTableBucket,
+    DeleteTableBucketEncryption,
+    DeleteTableBucketPolicy,
+    DeleteTablePolicy,
+    GetNamespace,
+    GetTable,
+    GetTableBucket,
+    GetTableBucketEncryption,
+    GetTableBucketPolicy,
+    GetTableBucketStorageClass,
+    GetTableEncryption,
+    GetTableMetadataLocation,
+    GetTablePolicy,
+    GetTableStorageClass,
+    ListNamespaces,
+    ListTableBuckets,
+    ListTables,
+    ListTagsForResource,
+    PutTableBucketEncryption,
+    PutTableBucketPolicy,
+    PutTableBucketStorageClass,
+    PutTablePolicy,
+    RenameTable,
+    TagResource,
+    UntagResource,
+    UpdateTableMetadataLocation,
+  },
+  partial: {
+    CreateTable: 'Tables of format version 2 only.',
+  },
+  access,
+  provides: [provide(tableGuards, makeTableGuards)],
+  uses: [principals, tableStores],
+  routes: [icebergByHost, icebergBySignature],
+  reconcilers: [orphanStores],
+})
