@@ -226,8 +226,10 @@ export interface ManagedBuild {
   }[]
   readonly logGroup: string
   readonly timeoutMinutes: number
-  /** Whom to wake when it has ended. */
-  readonly wake: { readonly reconciler: string; readonly key: string }
+  readonly computeType: 'BUILD_GENERAL1_SMALL' | 'BUILD_GENERAL1_MEDIUM' | 'BUILD_GENERAL1_LARGE'
+  readonly vpc?: { readonly vpcId: string; readonly subnets: string[]; readonly securityGroupIds: string[] }
+  /** Whom to wake when it has ended; where, if not in the build's own place. */
+  readonly wake: { readonly reconciler: string; readonly key: string; readonly at?: Place }
 }
 /** CodeBuild's machinery for other services' commands (CodePipeline's Commands): no lists, events or metrics have these builds. */
 export interface ManagedBuilds {

@@ -2,6 +2,7 @@ import type { TaskHandle, TaskSpec } from '../../compute/driver.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import type { Principal } from '../../kernel/principal.ts'
 import { table, type WriteTx } from '../../store/store.ts'
+import type { ManagedBuild } from '../capabilities.ts'
 import type { PhaseName } from './buildspec.ts'
 import { phaseChange, stateChange } from './events.ts'
 import { parseS3Location } from './location.ts'
@@ -104,7 +105,7 @@ export type BuildRecord = {
   /** Another service's commands: under whose rights they run in place of the service role, and whom their end wakes. */
   readonly managed?: {
     readonly principal: Principal
-    readonly wake: { readonly reconciler: string; readonly key: string }
+    readonly wake: ManagedBuild['wake']
   }
   readonly logsConfig?: LogsConfig
   readonly vpcConfig?: VpcConfig
@@ -232,8 +233,8 @@ export const changeBuild = (
 /** The events that lead from one record to the next. */
 export const emitChanges = (ctx: Ctx, tx: WriteTx, before: BuildRecord | undefined, after: BuildRecord): void => {
   if (after.managed) {
-    const { reconciler, key } = after.managed.wake
-    if (after.ended !== undefined && before?.ended === undefined) tx.wake(reconciler, key)
+    const { reconciler, key, at } = after.managed.wake
+    if (after.ended !== undefined && before?.ended === undefined) tx.wake(reconciler, key, at ? { at } : {})
     return
   }
   for (const phase of after.phases) {

@@ -4,6 +4,7 @@ import type { ManagedBuild, ManagedBuilds } from '../capabilities.ts'
 import { Build, logNames } from './build.ts'
 import type { Artifacts, Source } from './project.ts'
 import { submitManaged } from './start.ts'
+import { checkVpcConfig } from './vpc.ts'
 
 // Builds of other services' commands: CodeBuild's machinery without a project.
 
@@ -32,6 +33,8 @@ const artifactsOf = ({ artifact }: ManagedBuild): Artifacts => {
 const start = async (ctx: Ctx, build: ManagedBuild): Promise<string> => {
   const [first, ...others] = build.sources
   const { buildspec, name, initiator, principal, variables, timeoutMinutes } = build
+  const role = ctx.as(principal)
+  await checkVpcConfig(ctx, role, build.vpc)
   const primary: Source = first ? { ...sourceOf(first), buildspec } : { type: 'NO_SOURCE', buildspec }
   const { id } = await submitManaged(ctx, build.token, {
     project: name,
@@ -45,11 +48,12 @@ const start = async (ctx: Ctx, build: ManagedBuild): Promise<string> => {
     environment: {
       type: 'LINUX_CONTAINER',
       image,
-      computeType: 'BUILD_GENERAL1_SMALL',
+      computeType: build.computeType,
       environmentVariables: variables.map((variable) => ({ ...variable })),
       privilegedMode: false,
       imagePullCredentialsType: 'CODEBUILD',
     },
+    ...(build.vpc ? { vpcConfig: build.vpc } : {}),
     serviceRole: principal.roleArn ?? principal.arn,
     managed: { principal, wake: build.wake },
     logsConfig: { cloudWatchLogs: { status: 'ENABLED', groupName: build.logGroup } },

@@ -24,11 +24,11 @@ const ofAws = (): ActionType[] =>
     outputArtifactDetails: { minimumCount: outputs[0], maximumCount: outputs[1] },
   }))
 
-/** AWS API: "ListActionTypes". Of AWS's those that work here; the account's own; third parties' that it may use. */
+/** AWS API: "ListActionTypes". Of AWS's those that work here, in any Region; the Region's: the account's own, third parties' that it may use. */
 export const ListActionTypes: Operation<'ListActionTypes'> = async (ctx, input) => {
   const after = positionOf(input.nextToken)
-  if (input.regionFilter !== undefined && input.regionFilter !== ctx.region) return { actionTypes: [] }
-  const others = await ctx.read((tx) => tx.list(CustomType))
+  const there = ctx.at({ account: ctx.account, region: input.regionFilter ?? ctx.region })
+  const others = await there.read((tx) => tx.list(CustomType))
   const usable = others.filter(
     ({ deleted, allowed }) => !deleted && (!allowed || allowed.includes('*') || allowed.includes(ctx.account)),
   )

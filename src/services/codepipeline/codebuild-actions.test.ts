@@ -101,6 +101,24 @@ artifacts:
     expect([await text('left.txt'), await text('right.txt')]).toEqual(['built\n', 'built\n'])
   })
 
+  it('builds by a buildspec of the pipeline’s own', async () => {
+    const { role } = await begin()
+    await push({ 'buildspec.yml': 'version: 0.2\nphases: {build: {commands: [exit 1]}}' })
+    await drydock.settled()
+    const pipeline = declaration(role)
+    const [source, build] = pipeline.stages ?? []
+    const [compile] = build?.actions ?? []
+    const spec = `version: 0.2
+phases: {build: {commands: ['mkdir site && echo own > site/index.html']}}
+artifacts: {base-directory: site, files: ['**/*']}
+`
+    const configuration = { ProjectName: 'app', BuildspecOverride: spec }
+    const stages = [source, { name: 'Build', actions: [{ ...compile, configuration }] }] as StageDeclaration[]
+    await pipelines().send(new CreatePipelineCommand({ pipeline: { ...pipeline, stages } }))
+    const [first] = await executionsOf()
+    expect((await ended(first?.pipelineExecutionId)).status).toBe('Succeeded')
+  })
+
   it('lets CodeBuild clone the repository, history and all', async () => {
     const { role } = await begin()
     const permit = (RoleName: string, action: string) =>

@@ -1,13 +1,17 @@
-import { CloudWatchLogsClient, GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
+import { CloudWatchLogsClient, DescribeLogGroupsCommand, GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import { CodeBuildClient, ListBuildsCommand } from '@aws-sdk/client-codebuild'
 import {
   type ActionDeclaration,
   ListActionExecutionsCommand,
   type PipelineDeclaration,
 } from '@aws-sdk/client-codepipeline'
-import { DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
-import { GetObjectCommand } from '@aws-sdk/client-s3'
+import { CreateSecurityGroupCommand, DescribeSubnetsCommand, EC2Client } from '@aws-sdk/client-ec2'
+import { CreateRoleCommand, DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
+import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms'
+import { CreateOrganizationCommand, OrganizationsClient } from '@aws-sdk/client-organizations'
+import { GetObjectCommand, PutBucketPolicyCommand } from '@aws-sdk/client-s3'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { createAccount, enter } from '../../../test/member-accounts.ts'
 import { approval, publish, refused, releaseStory, source } from '../../../test/release-pipeline.ts'
 import { allow } from '../../../test/story.ts'
 import { runsOnHost } from '../codebuild/host-runner.ts'
@@ -108,6 +112,83 @@ it('commands see the artifact and give files and variables on', async () => {
   expect(release.bench.drydock.events.filter((event) => event.source === 'aws.codebuild')).toEqual([])
 })
 
+it('all files are an artifact as AWS’s examples word it, on a machine of the size that is wanted', async () => {
+  await release.create(
+    stages(
+      run(['mkdir site', 'mv index.html site/'], {
+        configuration: { EnvironmentType: 'LINUX_CONTAINER', ComputeType: 'BUILD_GENERAL1_MEDIUM' },
+        outputArtifacts: [{ name: 'Site', files: ['**/'] }],
+      }),
+    ),
+  )
+  await ended()
+  const page = await release.bench.s3.send(new GetObjectCommand({ Bucket: 'site', Key: 'site/index.html' }))
+  expect(await page.Body?.transformToString()).toBe('hello')
+})
+
+it('commands under a role of another account run there', async () => {
+  const { drydock } = release.bench
+  await drydock.client(OrganizationsClient).send(new CreateOrganizationCommand({}))
+  const other = await createAccount(drydock, 'live')
+  const keys = await enter(drydock, await drydock.user('admin', [allow('*')]), other)
+  const theirs = drydock.client(IAMClient, keys)
+  const trust = {
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Principal: { AWS: release.bench.role }, Action: 'sts:AssumeRole' }],
+  }
+  const { Role } = await theirs.send(
+    new CreateRoleCommand({ RoleName: 'runner', AssumeRolePolicyDocument: JSON.stringify(trust) }),
+  )
+  const roleArn = Role?.Arn ?? ''
+  const rights = JSON.stringify(allow(['s3:GetObject', 'kms:Decrypt', 'logs:*']))
+  await theirs.send(new PutRolePolicyCommand({ RoleName: 'runner', PolicyName: 'all', PolicyDocument: rights }))
+  await permit(allow(['sts:AssumeRole', 'kms:*']))
+  const admit = (Resource: string, Action: string, more: object[] = []) =>
+    JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Principal: { AWS: roleArn }, Action, Resource }, ...more],
+    })
+  await release.bench.s3.send(
+    new PutBucketPolicyCommand({ Bucket: 'artifacts', Policy: admit('arn:aws:s3:::artifacts/*', 's3:GetObject') }),
+  )
+  const owner = { Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${drydock.account}:root` }, Action: 'kms:*' }
+  const { KeyMetadata } = await drydock
+    .client(KMSClient)
+    .send(new CreateKeyCommand({ Policy: admit('*', 'kms:Decrypt', [{ ...owner, Resource: '*' }]) }))
+  const encryptionKey = { id: KeyMetadata?.Arn, type: 'KMS' } as const
+  await release.create({
+    pipelineType: 'V2',
+    artifactStore: { type: 'S3', location: 'artifacts', encryptionKey },
+    stages: [
+      { name: 'Source', actions: [source()] },
+      { name: 'Run', actions: [run(['grep hello index.html'], { roleArn })] },
+    ],
+  })
+  await ended()
+  expect(await release.action('Run', 'Run')).toMatchObject({
+    status: 'Succeeded',
+    logStreamARN: expect.stringContaining(`:${other}:log-group:/aws/codepipeline/release`),
+  })
+  const groups = await drydock.client(CloudWatchLogsClient, keys).send(new DescribeLogGroupsCommand({}))
+  expect(groups.logGroups?.map(({ logGroupName }) => logGroupName)).toEqual(['/aws/codepipeline/release'])
+})
+
+it('commands in a VPC have a network interface there, as the role may make it', async () => {
+  const { drydock } = release.bench
+  const ec2 = drydock.client(EC2Client)
+  const { Subnets: [subnet] = [] } = await ec2.send(new DescribeSubnetsCommand({}))
+  const { GroupId = '' } = await ec2.send(new CreateSecurityGroupCommand({ GroupName: 'run', Description: 'x' }))
+  const configuration = { VpcId: subnet?.VpcId ?? '', Subnets: `${subnet?.SubnetId}, `, SecurityGroupIds: GroupId }
+  const id = await release.create(stages(run(['true'], { configuration, outputArtifacts: [{ name: 'Site' }] })))
+  await ended()
+  expect((await release.action('Run', 'Run'))?.errorDetails?.message).toMatch(/Not authorized to perform DescribeVpcs/)
+  await permit(allow(['ec2:*', 'logs:*']))
+  await release.retry(id, 'Run')
+  await ended()
+  expect(await release.action('Run', 'Run')).toMatchObject({ status: 'Succeeded' })
+  expect(drydock.compute.started.at(-1)?.network).toMatchObject({ vpc: subnet?.VpcId, subnet: subnet?.SubnetId })
+})
+
 it('commands that fail say which', async () => {
   const id = await release.create(stages(run(['true', 'exit 7'], { outputArtifacts: [{ name: 'Site' }] })))
   await ended()
@@ -163,6 +244,9 @@ it('are a rule, met when they succeed', async () => {
 it.each([
   ['no command', run([], { commands: undefined }), /commands is required/],
   ['several lines', run(['a\nb']), /more than one line/],
+  ['Windows', run(['a'], { configuration: { EnvironmentType: 'WINDOWS_SERVER_2022_CONTAINER' } }), /no Windows/],
+  ['a size that is none', run(['a'], { configuration: { ComputeType: 'HUGE' } }), /ComputeType HUGE/],
+  ['half a VPC', run(['a'], { configuration: { VpcId: 'vpc-1' } }), /belong together/],
   ['a variable that nobody sets', run(['echo #{Nobody.X}']), /namespace that does not exist.*commands/],
   ['commands of an approval', approval('Run', { commands: ['a'] }), /do not take/],
 ] as const)('refuses %s', async (_what, action, message) => {

@@ -355,6 +355,15 @@ it.each([
     /TimeZone Mars/,
   ],
   [
+    'commands of a rule that runs none',
+    reviewed({
+      onSuccess: {
+        conditions: [{ rules: [{ ...rule('DeploymentWindow', { Cron: '* * * ? * *' }), commands: ['make'] }] }],
+      },
+    }),
+    /do not take/,
+  ],
+  [
     'an operator that is none',
     reviewed({
       onSuccess: { conditions: [{ rules: [rule('VariableCheck', { Variable: 'a', Value: 'b', Operator: 'GT' })] }] },
@@ -365,6 +374,25 @@ it.each([
   await expect(release.create(change as Partial<PipelineDeclaration>)).rejects.toEqual(
     expect.objectContaining({ message: expect.stringMatching(message) }),
   )
+})
+
+it.each(['UTC', 'UTC+05:30', 'UTC-03:00', 'PST', 'America/New_York'])(
+  'a deployment window in the zone %s',
+  async (TimeZone) => {
+    const window = rule('DeploymentWindow', { Cron: '* * * ? * *', TimeZone })
+    await release.create(reviewed({ beforeEntry: { conditions: [{ result: 'FAIL', rules: [window] }] } }))
+    expect((await release.stage('Review'))?.beforeEntryConditionState?.latestExecution?.status).toBe('Succeeded')
+  },
+)
+
+it('a window opens by its zone’s own clock', async () => {
+  // 09:00 UTC is 14:30 there.
+  const window = rule('DeploymentWindow', { Cron: '* * 15 ? * *', TimeZone: 'UTC+05:30' })
+  await release.create(reviewed({ beforeEntry: { conditions: [{ result: 'FAIL', rules: [window] }] } }))
+  await release.bench.drydock.advance({ minutes: 29 })
+  expect((await release.stage('Review'))?.beforeEntryConditionState?.latestExecution?.status).toBe('InProgress')
+  await release.bench.drydock.advance({ minutes: 1 })
+  expect((await release.stage('Review'))?.beforeEntryConditionState?.latestExecution?.status).toBe('Succeeded')
 })
 
 it('lists the rules that work here', async () => {

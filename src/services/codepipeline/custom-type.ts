@@ -73,14 +73,39 @@ export const getType = async (ctx: Ctx, tx: ReadTx, id: TypeId): Promise<CustomT
 export const kindOfType = (
   { properties, inputs, outputs, allowed }: CustomTypeRecord,
   account: string,
-): Pick<TaskKind, 'inputs' | 'outputs' | 'properties'> | undefined =>
+): Pick<TaskKind, 'check' | 'inputs' | 'outputs' | 'properties'> | undefined =>
   allowed && !allowed.includes('*') && !allowed.includes(account)
     ? undefined
     : {
         properties: properties.map(({ name, required, description = '' }) => ({ name, required, description })),
         inputs,
         outputs,
+        check: ({ configuration = {} }) => {
+          const queried = properties.find(({ name, queryable }) => queryable && Object.hasOwn(configuration, name))
+          return !queried || /^[\w-]{1,20}$/.test(configuration[queried.name] ?? '')
+            ? undefined
+            : `the queryable ${queried.name} must have 20 letters, digits, underscores and hyphens at most`
+        },
       }
+
+/**
+ * A link as the type's owner templates it: `{Config:NAME}` is what the action's configuration has, other names are those of
+ * `values`. `undefined` while something that it names is not known.
+ */
+export const linkOf = (
+  template: string | undefined,
+  configuration: Readonly<Record<string, string>>,
+  values: Readonly<Record<string, string | undefined>> = {},
+): string | undefined => {
+  const known: Record<string, string | undefined> = {
+    ...values,
+    ...Object.fromEntries(Object.entries(configuration).map(([key, value]) => [`Config:${key}`, value])),
+  }
+  const names = [...(template ?? '').matchAll(/\{([^{}]+)\}/g)].map(([, name = '']) => name)
+  return names.every((name) => Object.hasOwn(known, name) && known[name] !== undefined)
+    ? template?.replace(/\{([^{}]+)\}/g, (_whole, name: string) => encodeURIComponent(known[name] ?? ''))
+    : undefined
+}
 
 export const toActionType = (type: CustomTypeRecord): Output<'CreateCustomActionType'>['actionType'] => ({
   id: { category: type.category, owner: type.owner, provider: type.provider, version: type.version },

@@ -124,7 +124,7 @@ export const service = defineService<NS>()({
     UpdatePipeline: structure,
     ListActionTypes: 'Lists the action types that work here, not every one of AWS.',
     UpdateActionType:
-      'The executor Lambda is refused. Polling accounts and the job timeout are recorded only: workers poll in the account of the pipeline.',
+      'The executor Lambda is refused. Polling accounts and principals, the job timeout and the template of policy statements are recorded only: workers poll in the account of the pipeline.',
     DeregisterWebhookWithThirdParty: 'Nothing is ever registered, so there is nothing to take back.',
     RegisterWebhookWithThirdParty: 'Always refused: GitHub is not reached from here.',
     ListRuleTypes: 'Lists the rule types that work here, not every one of AWS.',

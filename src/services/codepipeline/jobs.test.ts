@@ -45,7 +45,10 @@ const createType = () =>
       category: 'Build',
       provider: 'Jenkins',
       version: '1',
-      settings: { entityUrlTemplate: 'https://jenkins.example.com/job/{Config:Project}' },
+      settings: {
+        entityUrlTemplate: 'https://jenkins.example.com/job/{Config:Project}',
+        executionUrlTemplate: 'https://jenkins.example.com/job/{Config:Project}/{ExternalExecutionId}',
+      },
       configurationProperties: [
         { name: 'Project', required: true, key: true, secret: false, queryable: true, type: 'String' },
         { name: 'Password', required: false, key: false, secret: true },
@@ -144,7 +147,9 @@ describe('a custom action', () => {
       status: 'Succeeded',
       summary: 'built',
       externalExecutionId: '17',
+      externalExecutionUrl: 'https://jenkins.example.com/job/shop/17',
     })
+    expect((await release.stage('Build'))?.actionStates?.[0]?.entityUrl).toBe('https://jenkins.example.com/job/shop')
     await release.answer('Approved')
     expect(await release.statusOf(id)).toBe('Succeeded')
     const { actionExecutionDetails } = await release.bench.codepipeline.send(
@@ -243,10 +248,17 @@ describe('a custom action', () => {
     await expect(release.create(withBuild({ Password: 'x' }))).rejects.toEqual(
       refused('InvalidActionDeclarationException', /missing required configuration 'Project'/),
     )
-    const { actionTypes } = await release.bench.codepipeline.send(
-      new ListActionTypesCommand({ actionOwnerFilter: 'Custom' }),
-    )
-    expect(actionTypes?.map(({ id }) => id)).toEqual([actionTypeId])
+    for (const Project of ['a project', 'x'.repeat(21)])
+      await expect(release.create(withBuild({ Project }))).rejects.toEqual(
+        refused('InvalidActionDeclarationException', /queryable Project/),
+      )
+    const listed = async (actionOwnerFilter: 'AWS' | 'Custom', regionFilter?: string) => {
+      const list = new ListActionTypesCommand({ actionOwnerFilter, regionFilter })
+      return (await release.bench.codepipeline.send(list)).actionTypes?.map(({ id }) => id)
+    }
+    expect(await listed('Custom')).toEqual([actionTypeId])
+    expect(await listed('Custom', 'eu-west-1')).toEqual([])
+    expect(await listed('AWS', 'eu-west-1')).toEqual(await listed('AWS'))
     const resourceArn = `arn:aws:codepipeline:us-east-1:${release.bench.drydock.account}:actiontype:Custom/Build/Jenkins/1`
     await release.bench.codepipeline.send(new TagResourceCommand({ resourceArn, tags: [{ key: 'a', value: 'b' }] }))
     const { tags } = await release.bench.codepipeline.send(new ListTagsForResourceCommand({ resourceArn }))
@@ -317,6 +329,7 @@ describe('a custom source', () => {
         category: 'Source',
         provider: 'Svn',
         version: '1',
+        settings: { revisionUrlTemplate: 'https://svn.example.com/{RevisionId}' },
         inputArtifactDetails: { minimumCount: 0, maximumCount: 0 },
         outputArtifactDetails: { minimumCount: 1, maximumCount: 1 },
       }),
@@ -342,7 +355,7 @@ describe('a custom source', () => {
     }
     await answer()
     expect((await release.get(first))?.artifactRevisions).toMatchObject([
-      { revisionId: 'r7', revisionSummary: 'Seventh' },
+      { revisionId: 'r7', revisionSummary: 'Seventh', revisionUrl: 'https://svn.example.com/r7' },
     ])
     const revise = (revisionId: string, actionName = 'Fetch') =>
       release.bench.codepipeline.send(

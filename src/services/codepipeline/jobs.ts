@@ -6,12 +6,12 @@ import { ActionExecution, type ActionRecord, actionIn } from './action-execution
 import type { Progress, WorkerJob } from './actions/action.ts'
 import { newJob } from './actions/job-worker.ts'
 import { endAction } from './advance.ts'
-import { findType, getType, typeKey, typeSentence } from './custom-type.ts'
+import { findType, getType, linkOf, typeKey, typeSentence } from './custom-type.ts'
 import { Execution, executionReconciler } from './execution.ts'
 import { type ActionDeclaration, type Declaration, fail, type Input, type Operation, type Output } from './operation.ts'
 import { declarationOf, pipelineArn } from './pipeline.ts'
 import { callerOf } from './role.ts'
-import { opened } from './secrets.ts'
+import { masked, opened } from './secrets.ts'
 import { storeOf } from './structure.ts'
 
 // Jobs: actions that workers outside fetch, carry out and answer ("Create and add a custom action in CodePipeline").
@@ -201,6 +201,19 @@ const answer = async (
   tx.wake(executionReconciler, execution.id)
 }
 
+/** What the worker calls its run, and where the type's owner says that it and its revision are to be seen. */
+const linksOf = async (
+  tx: ReadTx,
+  { record, action }: Whole,
+  { run, revision }: { readonly run: string | undefined; readonly revision?: string | undefined },
+): Promise<{ readonly run?: string; readonly revision?: string }> => {
+  const type = await findType(tx, action.actionTypeId)
+  const configuration = masked(record.resolved ?? {})
+  const at = linkOf(type?.settings.executionUrlTemplate, configuration, { ExternalExecutionId: run })
+  const of = linkOf(type?.settings.revisionUrlTemplate, configuration, { RevisionId: revision })
+  return { ...(run && at ? { run: at } : {}), ...(revision && of ? { revision: of } : {}) }
+}
+
 type Success = Omit<Input<'PutJobSuccessResult'>, 'jobId'>
 
 const succeed = async (ctx: Ctx, tx: WriteTx, found: Found, success: Success): Promise<void> => {
@@ -208,7 +221,14 @@ const succeed = async (ctx: Ctx, tx: WriteTx, found: Found, success: Success): P
   const whole = await working(tx, found)
   const { record, job } = whole
   const { summary, externalExecutionId: id, percentComplete } = executionDetails
-  const external = { ...record.external, ...(summary ? { summary } : {}), ...(id ? { id } : {}) }
+  const run = id ?? record.external?.id
+  const links = await linksOf(tx, whole, { run, revision: currentRevision?.revision })
+  const external = {
+    ...record.external,
+    ...(summary ? { summary } : {}),
+    ...(id ? { id } : {}),
+    ...(links.run ? { url: links.run } : {}),
+  }
   if (continuationToken !== undefined) {
     const next = { ...newJob(() => ctx.newId(), job.type), continuation: continuationToken }
     tx.put<ActionRecord>(ActionExecution, {
@@ -236,6 +256,7 @@ const succeed = async (ctx: Ctx, tx: WriteTx, found: Found, success: Success): P
             changeId: currentRevision.changeIdentifier,
             created: (currentRevision.created ?? ctx.now()).toISOString(),
             ...(currentRevision.revisionSummary ? { summary: currentRevision.revisionSummary } : {}),
+            ...(links.revision ? { url: links.revision } : {}),
           },
         }
       : {}),
@@ -244,13 +265,12 @@ const succeed = async (ctx: Ctx, tx: WriteTx, found: Found, success: Success): P
 
 type Failure = Input<'PutJobFailureResult'>['failureDetails']
 
-const failJob = async (ctx: Ctx, tx: WriteTx, found: Found, { type, message, externalExecutionId: id }: Failure) =>
-  answer(ctx, tx, await working(tx, found), {
-    state: 'failed',
-    code: type,
-    message,
-    ...(id ? { external: { id } } : {}),
-  })
+const failJob = async (ctx: Ctx, tx: WriteTx, found: Found, { type, message, externalExecutionId: id }: Failure) => {
+  const whole = await working(tx, found)
+  const { run: url } = await linksOf(tx, whole, { run: id })
+  const external = id ? { external: { id, ...(url ? { url } : {}) } } : {}
+  await answer(ctx, tx, whole, { state: 'failed', code: type, message, ...external })
+}
 
 /** AWS API: "PutJobSuccessResult". With a continuation token the action goes on, by a new job. */
 export const PutJobSuccessResult: Operation<'PutJobSuccessResult'> = (ctx, { jobId, ...success }) =>

@@ -73,22 +73,20 @@ export const ListRuleExecutions: Operation<'ListRuleExecutions'> = async (ctx, i
   })
 }
 
-/** AWS API: "ListRuleTypes". Those that work here, and no others. */
-export const ListRuleTypes: Operation<'ListRuleTypes'> = (ctx, { regionFilter }) => ({
-  ruleTypes: (regionFilter === undefined || regionFilter === ctx.region ? ruleKinds : []).map(
-    ({ provider, properties, inputs }) => ({
-      id: { category: 'Rule', owner: 'AWS', provider, version: '1' },
-      settings: {},
-      ruleConfigurationProperties: properties.map(({ name, required, description }) => ({
-        name,
-        required,
-        key: required,
-        secret: false,
-        queryable: false,
-        description,
-        type: 'String',
-      })),
-      inputArtifactDetails: { minimumCount: inputs[0], maximumCount: inputs[1] },
-    }),
-  ),
+/** AWS API: "ListRuleTypes". Those that work here, and no others: AWS's own, in every Region. */
+export const ListRuleTypes: Operation<'ListRuleTypes'> = () => ({
+  ruleTypes: ruleKinds.map(({ provider, properties, inputs }) => ({
+    id: { category: 'Rule', owner: 'AWS', provider, version: '1' },
+    settings: {},
+    ruleConfigurationProperties: properties.map(({ name, required, description }) => ({
+      name,
+      required,
+      key: required,
+      secret: false,
+      queryable: false,
+      description,
+      type: 'String',
+    })),
+    inputArtifactDetails: { minimumCount: inputs[0], maximumCount: inputs[1] },
+  })),
 })

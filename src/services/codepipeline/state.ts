@@ -3,6 +3,7 @@ import type { ReadTx } from '../../store/store.ts'
 import { ActionExecution, type ActionRecord, toErrorDetails } from './action-execution.ts'
 import { kindOf } from './actions/kinds.ts'
 import { conditionOf, RuleExecution, rulesOf } from './condition.ts'
+import { findType, linkOf } from './custom-type.ts'
 import { Execution, executionType } from './execution.ts'
 import type { ActionDeclaration, Operation, Output, StageDeclaration } from './operation.ts'
 import { declarationOf, getPipeline } from './pipeline.ts'
@@ -40,7 +41,10 @@ const toActionState = async (
   const prefix = `${pipeline}/${stage}/${action.name}/`
   const [latest] = await tx.list(ActionExecution, { index: 'action', prefix, reverse: true, limit: 1 })
   const configuration = masked(latest?.resolved ?? action.configuration ?? {})
-  const entityUrl = kindOf(action.actionTypeId)?.urls?.entity?.(ctx, configuration)
+  const type = action.actionTypeId.owner === 'AWS' ? undefined : await findType(tx, action.actionTypeId)
+  const entityUrl = type
+    ? linkOf(type.settings.entityUrlTemplate, configuration)
+    : kindOf(action.actionTypeId)?.urls?.entity?.(ctx, configuration)
   const revision = latest?.revision
   return {
     actionName: action.name,

@@ -170,6 +170,8 @@ const checkConditions = (declaration: Declaration, stage: StageDeclaration, inde
         const ruleKind = ruleKindOf(rule.ruleTypeId)
         if (!ruleKind) throw structure(`Rule type (Provider: '${provider}') in rule '${rule.name}' is not available`)
         if (rule.region !== undefined) checkRegion(declaration, rule)
+        if (rule.commands?.length && !ruleKind.takesCommands)
+          throw structure(`Rule ${rule.name} has commands, which rules of ${provider} do not take`)
         checkTask(rule, ruleKind, 'Rule')
       }
     }
@@ -189,9 +191,6 @@ const checkAction = (declaration: Declaration, action: ActionDeclaration, region
     if (kind.atHome) throw actionError(`Action ${name} of ${provider} cannot be in another Region than its pipeline`)
     checkRegion(declaration, action)
   }
-  const [account, own] = [action.roleArn, declaration.roleArn].map((arn) => arn?.split(':')[4])
-  if (kind.takesCommands && account !== undefined && account !== own)
-    throw actionError(`Action ${name} of ${provider} cannot have a role of another account`)
   for (const [member, value] of Object.entries({
     commands: kind.takesCommands ? [] : action.commands,
     outputVariables: kind.takesCommands ? [] : action.outputVariables,

@@ -9,6 +9,7 @@ const properties: readonly Property[] = [
     required: false,
     description: 'Environment variables of the build, as a JSON array.',
   },
+  { name: 'BuildspecOverride', required: false, description: 'A buildspec, or where it lies, for this build only.' },
   { name: 'BatchEnabled', required: false, description: 'Whether to start a batch build: false unless told.' },
   {
     name: 'CombineArtifacts',
@@ -109,6 +110,7 @@ const start = async ({ ctx, id, pipeline, configuration, inputs, outputs, role }
     artifactsOverride: output ? artifactsOf(output) : { type: 'NO_ARTIFACTS' as const },
     secondaryArtifactsOverride: others.map(artifactsOf),
     ...(variables.length > 0 ? { environmentVariablesOverride: variables } : {}),
+    ...(configuration.BuildspecOverride ? { buildspecOverride: configuration.BuildspecOverride } : {}),
   }
   if (isTrue(configuration.BatchEnabled)) {
     const combineArtifacts = isTrue(configuration.CombineArtifacts)

@@ -20,9 +20,12 @@ const windowOf = (cron: string): Schedule | undefined => {
   return parseSchedule(`cron(${[minutes, hours, days[0], month, days[1], year].join(' ')})`)
 }
 
+/** `UTC+05:30` as the runtime names it. */
+const zoneOf = (zone: string): string => /^UTC([+-]\d\d:\d\d)$/.exec(zone)?.[1] ?? zone
+
 const isZone = (zone: string): boolean => {
   try {
-    new Intl.DateTimeFormat('en-US', { timeZone: zone })
+    new Intl.DateTimeFormat('en-US', { timeZone: zoneOf(zone) })
     return true
   } catch {
     return false
@@ -32,7 +35,7 @@ const isZone = (zone: string): boolean => {
 /** What a clock on the wall of that zone shows, as if it were UTC. */
 const wallTime = (time: Date, zone: string): Date => {
   const parts = new Intl.DateTimeFormat('en-US', {
-    timeZone: zone,
+    timeZone: zoneOf(zone),
     hourCycle: 'h23',
     year: 'numeric',
     month: 'numeric',
