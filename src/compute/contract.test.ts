@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { lineShell } from '../../test/line-shell.ts'
 import { CASES, runCase } from './contract.ts'
 import type { Behaviour, FakeState } from './fake.ts'
 import { fakeCompute, fakeState } from './fake.ts'
@@ -21,6 +22,7 @@ const SCRIPTS: Record<string, Behaviour> = {
   killed: () => 137,
   busy: say('up\n'),
   execs: () => new Promise(() => {}),
+  types: () => new Promise(() => {}),
   long: say('before\n'),
   done: say('done\n', 5),
   talks: say('one\ntwo\n'),
@@ -46,6 +48,13 @@ describe('fake', () => {
         const fake = fakeCompute(undefined, state)
         for (const [id, behaviour] of Object.entries(SCRIPTS)) fake.on(id, behaviour)
         fake.measure('busy', () => ({ cpuSeconds: 1, memoryBytes: 2 ** 20 }))
+        fake.onTerminal('types', (command, task) =>
+          command[0] === 'sleep'
+            ? new Promise(() => {})
+            : lineShell((word, { spec, options }) =>
+                word.startsWith('echo $A') ? `${spec.env.A} ${options.env?.B}\n` : `\n${word.replace(/^echo /, '')}\n`,
+              )(command, task),
+        )
         return fake.onExec('execs', async (command, task) => {
           if (command[0] === 'no-such-program') return 127
           if (command[0] === 'sleep') return new Promise(() => {})

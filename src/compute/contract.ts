@@ -259,6 +259,35 @@ export const CASES: readonly Case[] = [
     },
   },
   {
+    name: 'a command inside has a terminal, its size and its end',
+    run: async ({ driver, task }) => {
+      const running = await driver.start(task('types', 'sleep 300', { env: { A: 'a' } }))
+      const terminal = await running.terminal(['sh'], { columns: 100, rows: 30 }, { env: { PS1: '', B: 'b' } })
+      let said = ''
+      terminal.output.on('data', (chunk: Buffer) => (said += chunk.toString()))
+      const hears = (words: RegExp) =>
+        eventually(`${words} in ${JSON.stringify(said)}`, async () => words.test(said) || undefined)
+      terminal.input.write('stty size; tty; echo $A $B\n')
+      await hears(/30 100\r\n\/dev\/pts\/\d+\r\na b\r\n/)
+      await terminal.resize({ columns: 132, rows: 43 })
+      terminal.input.write('stty size\n')
+      await hears(/43 132\r\n/)
+      // What is typed into a program that waits ends it as on any terminal.
+      terminal.input.write('echo on; sleep 300\n')
+      await hears(/\non\r\n/)
+      terminal.input.write('\x03')
+      terminal.input.write('echo over\n')
+      await hears(/\nover\r\n/)
+      terminal.input.write('exit 7\n')
+      assert.deepEqual(await terminal.wait(), { code: 7, reason: 'exited' })
+      const other = await running.terminal(['sleep', '300'], { columns: 80, rows: 24 })
+      other.kill('SIGKILL')
+      await other.wait()
+      await driver.stop(running.handle, 0)
+      await assert.rejects(running.terminal(['sh'], { columns: 80, rows: 24 }), ComputeError)
+    },
+  },
+  {
     name: 'the next server finds what runs and what has ended',
     run: async ({ driver, task, restart }) => {
       const long = await driver.start(task('long', 'echo before; sleep 300'))

@@ -16,6 +16,8 @@ import type {
   Image,
   RunningTask,
   TaskSpec,
+  Terminal,
+  TerminalSize,
   Usage,
 } from './driver.ts'
 import { ComputeError } from './driver.ts'
@@ -314,11 +316,25 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
       wait: () => exitOf(id, startedAt),
       usage: () => usageOf(id),
       exec: (command, execOptions = {}) => execute(id, command, execOptions),
+      terminal: (command, size, execOptions = {}) => openTerminal(id, command, size, execOptions),
       admit: async () => {
         throw new ComputeError('unsupported', 'Containers on the host network have no packet rules of their own.')
       },
     }
   }
+
+  /** Ends what `EXEC` started. */
+  const killerOf =
+    (id: string, mark: string): Execution['kill'] =>
+    (name) => {
+      // The mark is there as soon as the command is; until then a short while of trying.
+      const script = `i=0; while [ ! -s "/dev/shm/.$1" ] && [ $i -lt 50 ]; do sleep 0.02; i=$((i+1)); done; kill -$2 "$(cat "/dev/shm/.$1")"`
+      void engine()
+        .getContainer(nameOf(id))
+        .exec({ Cmd: ['/bin/sh', '-c', script, 'drydock-kill', mark, name.slice(3)] })
+        .then((killer) => killer.start({}))
+        .catch(() => {})
+    }
 
   const execute = async (id: string, command: readonly string[], more: ExecOptions): Promise<Execution> => {
     const container = engine().getContainer(nameOf(id))
@@ -352,15 +368,47 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
       return {
         output,
         wait: () => exit,
-        kill: (name) => {
-          // The mark is there as soon as the command is; until then a short while of trying.
-          const script = `i=0; while [ ! -s "/dev/shm/.$1" ] && [ $i -lt 50 ]; do sleep 0.02; i=$((i+1)); done; kill -$2 "$(cat "/dev/shm/.$1")"`
-          void container
-            .exec({ Cmd: ['/bin/sh', '-c', script, 'drydock-kill', mark, name.slice(3)] })
-            .then((killer) => killer.start({}))
-            .catch(() => {})
-        },
+        kill: killerOf(id, mark),
       }
+    } catch (error) {
+      throw new ComputeError('host', `Task ${id} does not run: ${messageOf(error)}`)
+    }
+  }
+
+  /** The engine has terminals of its own. */
+  const openTerminal = async (
+    id: string,
+    command: readonly string[],
+    size: TerminalSize,
+    more: ExecOptions,
+  ): Promise<Terminal> => {
+    const mark = `drydock-${process.pid}-${++execs}`
+    try {
+      const exec = await engine()
+        .getContainer(nameOf(id))
+        .exec({
+          Cmd: ['/bin/sh', '-c', EXEC, 'drydock-exec', mark, ...command],
+          Env: Object.entries(more.env ?? {}).map(([key, value]) => `${key}=${value}`),
+          ...(more.workdir === undefined ? {} : { WorkingDir: more.workdir }),
+          ...(more.user === undefined ? {} : { User: more.user }),
+          ...{ AttachStdin: true, AttachStdout: true, AttachStderr: true, Tty: true },
+        })
+      const stream = await exec.start({ hijack: true, stdin: true, Tty: true })
+      const resize = async ({ columns, rows }: TerminalSize): Promise<void> => {
+        await exec.resize({ w: columns, h: rows })
+      }
+      await resize(size)
+      const output = new PassThrough()
+      stream.pipe(output)
+      stream.on('error', () => output.end())
+      const exit = (async (): Promise<Exit> => {
+        for (;;) {
+          const { ExitCode, Running } = await exec.inspect()
+          if (!Running && ExitCode !== null) return toExit(ExitCode, false)
+          await new Promise((done) => setTimeout(done, 100))
+        }
+      })().catch((): Exit => ({ code: 255, reason: 'lost' }))
+      return { output, input: stream, resize, wait: () => exit, kill: killerOf(id, mark) }
     } catch (error) {
       throw new ComputeError('host', `Task ${id} does not run: ${messageOf(error)}`)
     }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 
 /** What a task's root file system is made of: the host's own system folders, an unpacked folder, a tarball, an engine's image. */
 export type Image = { host: true } | { folder: string } | { tarball: string } | { docker: string }
@@ -89,6 +89,16 @@ export type Usage = {
   readonly storage?: { readonly readBytes: number; readonly writtenBytes: number }
 }
 
+/** In characters. */
+export type TerminalSize = { readonly columns: number; readonly rows: number }
+
+/** A command with a terminal of its own, as somebody who types would have it. Its end takes what hangs on the terminal along. */
+export interface Terminal extends Execution {
+  /** What is typed. */
+  readonly input: Writable
+  resize(size: TerminalSize): Promise<void>
+}
+
 export interface RunningTask {
   readonly handle: TaskHandle
   /**
@@ -98,6 +108,8 @@ export interface RunningTask {
   output(from?: number, options?: { readonly follow?: boolean }): AsyncIterable<Uint8Array>
   /** Runs one more command inside. A program that is not there is exit code 127, not a throw. */
   exec(command: readonly string[], options?: ExecOptions): Promise<Execution>
+  /** The same with a terminal. Rejects with `ComputeError` where neither the driver nor the image has what makes one. */
+  terminal(command: readonly string[], size: TerminalSize, options?: Omit<ExecOptions, 'input'>): Promise<Terminal>
   /** Resolves when the command has ended; a failing command is an exit code, not a throw. */
   wait(): Promise<Exit>
   /** What it used so far; `undefined` once it has ended, and where the host does not tell. */

@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
-import { PassThrough } from 'node:stream'
+import { PassThrough, type Readable } from 'node:stream'
 import type { Clock } from '../work/clock.ts'
 import type {
   Capabilities,
@@ -12,6 +12,8 @@ import type {
   RunningTask,
   TaskHandle,
   TaskSpec,
+  Terminal,
+  TerminalSize,
   Usage,
 } from './driver.ts'
 import { ComputeError } from './driver.ts'
@@ -41,6 +43,16 @@ export type Behaviour = (spec: TaskSpec, task: FakeTask) => number | Promise<num
 export type ExecBehaviour = (
   command: readonly string[],
   task: FakeTask & { readonly options: ExecOptions },
+) => number | Promise<number>
+/** What a command with a terminal does: reads what is typed, writes what is shown. */
+export type TerminalBehaviour = (
+  command: readonly string[],
+  task: FakeTask & {
+    readonly options: ExecOptions
+    readonly input: Readable
+    /** Its present size. */
+    size(): TerminalSize
+  },
 ) => number | Promise<number>
 /** Which specs: by predicate, or by the beginning of their id. */
 export type Match = string | ((spec: TaskSpec) => boolean)
@@ -74,6 +86,8 @@ export interface FakeCompute extends ComputeDriver {
   onExec(match: Match, behaviour: ExecBehaviour): FakeCompute
   /** Scripts what matching tasks have used, as they are asked. Without a rule nobody can tell. */
   measure(match: Match, usage: () => Usage): FakeCompute
+  /** Scripts what commands with a terminal do. Without a rule they exit 0 with no output. */
+  onTerminal(match: Match, behaviour: TerminalBehaviour): FakeCompute
   /** Makes `start` of matching specs reject. */
   refuse(match: Match, error: ComputeError): FakeCompute
   /** Ids of tasks that run now. */
@@ -129,6 +143,7 @@ export const fakeCompute = (
 ): FakeCompute => {
   const behaviours: { match: Match; behaviour: Behaviour }[] = []
   const execBehaviours: { match: Match; behaviour: ExecBehaviour }[] = []
+  const terminalBehaviours: { match: Match; behaviour: TerminalBehaviour }[] = []
   const refusals: { match: Match; error: ComputeError }[] = []
   const measures: { match: Match; usage: () => Usage }[] = []
   const { tasks, started } = state
@@ -254,10 +269,47 @@ export const fakeCompute = (
     }
   }
 
+  const terminal = async (
+    live: Live,
+    command: readonly string[],
+    first: TerminalSize,
+    options: ExecOptions,
+  ): Promise<Terminal> => {
+    if (live.ended) throw new ComputeError('host', `Task ${live.spec.id} does not run.`)
+    const [input, output] = [new PassThrough(), new PassThrough()]
+    const { promise, resolve } = Promise.withResolvers<Exit>()
+    let size = first
+    const end = (exit: Exit) => {
+      if (output.writableEnded) return
+      output.end()
+      input.destroy()
+      resolve(exit)
+    }
+    const rule = terminalBehaviours.findLast(({ match }) => matches(match, live.spec))
+    const own = view(live, (text) => void (output.writableEnded || output.write(bytes(text))))
+    void live.exit.then(() => end({ code: 137, reason: 'signalled' }))
+    void (async () => {
+      try {
+        end(toExit(rule ? await rule.behaviour(command, { ...own, options, input, size: () => size }) : 0))
+      } catch {
+        end({ code: 1, reason: 'exited' })
+      }
+    })()
+    return {
+      ...{ input, output },
+      resize: async (next) => {
+        size = next
+      },
+      wait: () => promise,
+      kill: (signal) => end({ code: signal === 'SIGKILL' ? 137 : 143, reason: 'signalled' }),
+    }
+  }
+
   const running = (live: Live): RunningTask => ({
     handle: { id: live.spec.id, driver: 'fake', data: {} },
     output: (from = 0, { follow: following = true } = {}) => follow(live.output, from, !following),
     exec: (command, options = {}) => execute(live, command, options),
+    terminal: (command, size, options = {}) => terminal(live, command, size, options),
     wait: () => live.exit,
     usage: async () => (live.ended ? undefined : measures.findLast(({ match }) => matches(match, live.spec))?.usage()),
     admit: async (ingress) => {
@@ -295,6 +347,10 @@ export const fakeCompute = (
     },
     measure(match, usage) {
       measures.push({ match, usage })
+      return fake
+    },
+    onTerminal(match, behaviour) {
+      terminalBehaviours.push({ match, behaviour })
       return fake
     },
     refuse(match, error) {

@@ -9,6 +9,7 @@ import { Endings, toExit } from './sandbox/endings.ts'
 import { followFile } from './sandbox/follow.ts'
 import { isAlive, parseStat, quote, signal } from './sandbox/host.ts'
 import { usageOf } from './sandbox/usage.ts'
+import { openTerminal } from './terminal.ts'
 
 /** The supervisor is a shell in a session of its own: it outlives the server and writes down how the command ended. */
 const SUPERVISOR = `folder=$1 exit=$2
@@ -85,16 +86,8 @@ export const processDriver = (options: { folder: string; endpoint: () => string 
     return life
   }
 
-  const running = (spec: TaskSpec, life: Life): RunningTask => ({
-    handle: { id: spec.id, driver: 'process', data: {} },
-    output: (from = 0, { follow = true } = {}) =>
-      followFile(join(own(spec.id), 'output'), from, follow ? life.exit : Promise.resolve()),
-    wait: () => life.exit,
-    usage: async () => (life.ended ? undefined : usageOf(life.supervisor.pid)),
-    admit: async () => {
-      throw new ComputeError('unsupported', 'Plain processes have no packet rules.')
-    },
-    async exec(command, execOptions = {}) {
+  const running = (spec: TaskSpec, life: Life): RunningTask => {
+    const run = async (command: readonly string[], execOptions: ExecOptions = {}, open = false) => {
       if (life.ended) throw new ComputeError('host', `Task ${spec.id} does not run.`)
       if (execOptions.user !== undefined)
         throw new ComputeError('unsupported', 'Plain processes run as the server does.')
@@ -104,7 +97,7 @@ export const processDriver = (options: { folder: string; endpoint: () => string 
         env: { PATH },
       })
       child.stdin.on('error', () => {})
-      child.stdin.end(execOptions.input ?? '')
+      if (!open) child.stdin.end(execOptions.input ?? '')
       const output = child.stdout.pipe(new PassThrough())
       const exit = new Promise<Exit>((done) => {
         child.on('error', () => done({ code: 127, reason: 'exited' }))
@@ -113,16 +106,30 @@ export const processDriver = (options: { folder: string; endpoint: () => string 
         )
       })
       return {
+        input: child.stdin,
         output,
         wait: () => exit,
-        kill: (name) => {
+        kill: (name: 'SIGTERM' | 'SIGKILL') => {
           try {
             if (child.pid) process.kill(-child.pid, name)
           } catch {}
         },
       }
-    },
-  })
+    }
+    return {
+      handle: { id: spec.id, driver: 'process', data: {} },
+      output: (from = 0, { follow = true } = {}) =>
+        followFile(join(own(spec.id), 'output'), from, follow ? life.exit : Promise.resolve()),
+      wait: () => life.exit,
+      usage: async () => (life.ended ? undefined : usageOf(life.supervisor.pid)),
+      admit: async () => {
+        throw new ComputeError('unsupported', 'Plain processes have no packet rules.')
+      },
+      exec: (command, execOptions) => run(command, execOptions),
+      terminal: (command, size, execOptions) =>
+        openTerminal(command, size, (words) => run(words, execOptions, true), run),
+    }
+  }
 
   const start = async (spec: TaskSpec): Promise<RunningTask> => {
     if (!/^[a-z0-9-]{1,63}$/.test(spec.id)) throw new ComputeError('host', `${spec.id} is no task id.`)

@@ -8,6 +8,7 @@ import type {
   Capabilities,
   ComputeDriver,
   Door,
+  ExecOptions,
   Exit,
   Network,
   PacketRule,
@@ -32,6 +33,7 @@ import type { Layers } from './sandbox/rootfs.ts'
 import { imageLayers, removeTree } from './sandbox/rootfs.ts'
 import { usageOf } from './sandbox/usage.ts'
 import { Vpcs } from './sandbox/vpc.ts'
+import { openTerminal } from './terminal.ts'
 
 const ID = /^[a-z0-9-]{1,63}$/
 
@@ -140,12 +142,8 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
     return life
   }
 
-  const running = (spec: TaskSpec, life: Life): RunningTask => ({
-    handle: { id: spec.id, driver: 'sandbox', data: {} },
-    output: (from = 0, { follow = true } = {}) =>
-      followFile(join(taskFolder(spec.id), 'output'), from, follow ? life.exit : Promise.resolve()),
-    wait: () => life.exit,
-    exec: async (command, execOptions = {}) => {
+  const running = (spec: TaskSpec, life: Life): RunningTask => {
+    const enter = async (command: readonly string[], execOptions: ExecOptions = {}, open = false) => {
       const init = await readProcess(spec.id, 'init')
       if (life.ended || !init || !isAlive(init)) throw new ComputeError('host', `Task ${spec.id} does not run.`)
       const record = await readRecord(spec.id)
@@ -156,22 +154,32 @@ export const sandboxDriver = (options: SandboxOptions): ComputeDriver => {
         groups: record?.groups ?? [],
         command,
         options: execOptions,
+        open,
       })
-    },
-    usage: async () => {
-      const init = await readProcess(spec.id, 'init')
-      if (life.ended || !init || !isAlive(init)) return undefined
-      return usageOf(init.pid, (await readRecord(spec.id))?.groups)
-    },
-    admit: async (ingress) => {
-      const init = await readProcess(spec.id, 'init')
-      const place = placeOf(spec)
-      if (!place) throw new ComputeError('unsupported', 'A task outside of VPCs has no packet rules of its own.')
-      if (!init || !isAlive(init)) throw new ComputeError('host', `Task ${spec.id} does not run.`)
-      await vpcs.admit({ ...spec, network: { ...place, ingress } }, init)
-      await rewriteIngress(spec.id, ingress)
-    },
-  })
+    }
+    return {
+      handle: { id: spec.id, driver: 'sandbox', data: {} },
+      output: (from = 0, { follow = true } = {}) =>
+        followFile(join(taskFolder(spec.id), 'output'), from, follow ? life.exit : Promise.resolve()),
+      wait: () => life.exit,
+      usage: async () => {
+        const init = await readProcess(spec.id, 'init')
+        if (life.ended || !init || !isAlive(init)) return undefined
+        return usageOf(init.pid, (await readRecord(spec.id))?.groups)
+      },
+      exec: (command, execOptions) => enter(command, execOptions),
+      terminal: (command, size, execOptions) =>
+        openTerminal(command, size, (words) => enter(words, execOptions, true), enter),
+      admit: async (ingress) => {
+        const init = await readProcess(spec.id, 'init')
+        const place = placeOf(spec)
+        if (!place) throw new ComputeError('unsupported', 'A task outside of VPCs has no packet rules of its own.')
+        if (!init || !isAlive(init)) throw new ComputeError('host', `Task ${spec.id} does not run.`)
+        await vpcs.admit({ ...spec, network: { ...place, ingress } }, init)
+        await rewriteIngress(spec.id, ingress)
+      },
+    }
+  }
 
   const writeRecord = async (id: string, record: Record) => {
     const file = join(taskFolder(id), 'record.json')

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { PassThrough } from 'node:stream'
+import { PassThrough, type Writable } from 'node:stream'
 import type { ExecOptions, Execution, Exit, TaskSpec } from '../driver.ts'
 import { toExit } from './endings.ts'
 import type { ProcessId, Rights } from './host.ts'
@@ -20,7 +20,9 @@ export const executeInside = (parts: {
   readonly groups: readonly string[]
   readonly command: readonly string[]
   readonly options: ExecOptions
-}): Execution => {
+  /** Standard input stays open: what is written to `input` is read inside. */
+  readonly open?: boolean
+}): Execution & { readonly input: Writable } => {
   const { spec, init, rights, groups, command, options } = parts
   const join = groups.map((group) => `echo $$ > '${group}/cgroup.procs' && `).join('')
   const child = spawn(
@@ -49,20 +51,20 @@ export const executeInside = (parts: {
   )
   const output = new PassThrough()
   child.stdin.on('error', () => {})
-  child.stdin.end(options.input ?? '')
+  if (!parts.open) child.stdin.end(options.input ?? '')
   // Only what cannot enter speaks here: the script inside joins both streams at once.
   child.stderr.on('data', (chunk: Buffer) => output.write(chunk))
   child.stdout.pipe(output, { end: false })
-  let open = true
+  let speaks = true
   child.on('close', () => {
-    open = false
+    speaks = false
     output.end()
   })
   const exit = new Promise<Exit>((done) => {
     child.on('error', () => done({ code: 127, reason: 'exited' }))
     child.on('exit', (code, signal) => {
       setTimeout(() => {
-        if (!open) return
+        if (!speaks) return
         child.stdout.unpipe(output)
         child.stdout.destroy()
         child.stderr.destroy()
@@ -72,6 +74,7 @@ export const executeInside = (parts: {
     })
   })
   return {
+    input: child.stdin,
     output,
     wait: () => exit,
     kill: (name) => {
