@@ -14,6 +14,7 @@ import { httpListener, httpServer, type Listener } from './kernel/http.ts'
 import { createKernel, type Kernel } from './kernel/kernel.ts'
 import type { House, OpenDoor, Service } from './kernel/service.ts'
 import { type Vault, vault } from './kernel/session.ts'
+import { socketListener } from './kernel/sockets.ts'
 import { visitOf } from './kernel/visit.ts'
 import { logger } from './log.ts'
 import { loadServices } from './services/index.ts'
@@ -178,7 +179,8 @@ const compose = async (
   listener = (request, response, from) => {
     if (!admin(request, response, from)) aws(request, response, from)
   }
-  const http = httpServer(listener)
+  const sockets = socketListener(kernel)
+  const http = httpServer(listener, { sockets })
   await new Promise<void>((resolve, reject) => {
     http.once('error', (error: NodeJS.ErrnoException) =>
       reject(error.code === 'EADDRINUSE' ? new Error(`port ${config.port} on ${config.host} is taken`) : error),
@@ -209,6 +211,7 @@ const compose = async (
       http.closeIdleConnections()
       const impatient = setTimeout(() => http.closeAllConnections(), 2_000)
       impatient.unref()
+      sockets.close()
       await Promise.all([...doors.values()].map((door) => door.close()))
       await work.stop()
       http.closeAllConnections()

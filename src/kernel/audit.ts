@@ -42,7 +42,7 @@ export const recording: Capability<Recording> = capability<Recording>('audit.rec
 export const auditStream = (account: string, region: string): string => `audit/${account}/${region}`
 
 const secretName =
-  /password|secret|token$|securitytoken|credential(?!s?(id|provider|type|names?)$)|privatekey|plaintext|authorization|^securestring|sshpublickeybody|certificatebody|tokencode|authenticationcode/i
+  /password|secret|token(value)?$|securitytoken|credential(?!s?(id|provider|type|names?)$)|privatekey|plaintext|authorization|^securestring|sshpublickeybody|certificatebody|tokencode|authenticationcode/i
 /** What callers store, not how they ask: log lines and metrics would be kept twice, and may hold anything. */
 const payloads = new Set(['logEvents', 'MetricData'])
 const hidden = 'HIDDEN_DUE_TO_SECURITY_REASONS'

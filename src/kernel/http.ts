@@ -10,6 +10,7 @@ import { AwsError, incompleteBody } from './errors.ts'
 import type { Kernel } from './kernel.ts'
 import { serve } from './request.ts'
 import type { Exchange, Route, Service } from './service.ts'
+import type { Sockets } from './sockets.ts'
 import { visitOf } from './visit.ts'
 import type { WireRequest, WireResponse } from './wire.ts'
 
@@ -112,14 +113,19 @@ const refusals: Readonly<Record<string, string>> = {
 }
 
 /** An HTTP server around a listener, with limits on headers and slow clients: `headersTimeout` (ms) for all headers to arrive. */
-export const httpServer = (listener: Listener, { headersTimeout = 30_000 } = {}): Server => {
+export const httpServer = (
+  listener: Listener,
+  { headersTimeout = 30_000, sockets }: { headersTimeout?: number; sockets?: Sockets } = {},
+): Server => {
   const server = createServer({
     maxHeaderSize: 64 * 1024,
     requestTimeout: 0,
     headersTimeout,
     connectionsCheckingInterval: Math.min(headersTimeout, 5_000),
     keepAliveTimeout: 65_000,
+    shouldUpgradeCallback: (request: IncomingMessage) => sockets?.wanted(request) ?? false,
   })
+  if (sockets) server.on('upgrade', sockets.open)
   const accept = (request: IncomingMessage, response: ServerResponse) => listener(request, response)
   server.on('request', accept)
   server.on('checkContinue', accept)
@@ -137,7 +143,8 @@ const scopeOf = ({ headers }: IncomingMessage): string | undefined =>
 const mediaTypeOf = ({ headers }: IncomingMessage): string =>
   (headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
 
-const split = (url: string): [string, string] => {
+/** Path and query of a request's URL. */
+export const split = (url: string): [string, string] => {
   const origin =
     url.startsWith('http://') || url.startsWith('https://') ? url.replace(/^https?:\/\/[^/?]*/, '') || '/' : url
   const at = origin.indexOf('?')

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { DoorRequest } from '../compute/driver.ts'
 import type { AccessRequest, PolicyDocument } from '../policy/policy.ts'
 import type { DeliveredEvent } from '../work/outbox.ts'
@@ -75,6 +76,25 @@ export type Route = {
   readonly mediaType?: string
   /** `ctx.principal` is anonymous: the route authenticates by itself through `authenticate` where it must. */
   readonly handle: (ctx: Ctx, exchange: Exchange) => Promise<void>
+}
+
+/**
+ * A door for WebSockets, matched as data like a route, on the endpoint only. Who connects is nobody: the door knows its
+ * visitors by what they say. It completes the handshake itself, and speaks until either side closes the connection.
+ */
+export type SocketDoor = {
+  readonly name: string
+  /** A regular expression over the path, anchored by us. Named groups become `params`. */
+  readonly path: RegExp
+  readonly open: (ctx: Ctx, arrival: Arrival) => Promise<void>
+}
+
+export type Arrival = {
+  readonly request: IncomingMessage
+  readonly socket: Duplex
+  /** What came behind the request's headers already. */
+  readonly head: Buffer
+  readonly params: Readonly<Record<string, string>>
 }
 
 /** What a visitor by a door of its own is served with: nobody yet, until the door has authenticated by its own means. */
@@ -204,6 +224,7 @@ export type ServiceDefinition<NS> = {
   /** Where CloudTrail records a call, if not where it was made: global services record theirs in us-east-1. */
   readonly eventRegion?: (request: RequestFacts) => string | undefined
   readonly routes?: readonly Route[]
+  readonly socketDoors?: readonly SocketDoor[]
   readonly portDoors?: readonly PortDoor[]
   readonly reconcilers?: readonly Reconciler[]
   readonly provides?: readonly Provided[]
@@ -235,6 +256,7 @@ export type Service = {
   readonly auditFacts?: ServiceDefinition<unknown>['auditFacts']
   readonly eventRegion?: ServiceDefinition<unknown>['eventRegion']
   readonly routes: readonly Route[]
+  readonly socketDoors: readonly SocketDoor[]
   readonly portDoors: readonly PortDoor[]
   readonly reconcilers: readonly Reconciler[]
   readonly provides: readonly Provided[]
@@ -252,6 +274,7 @@ export const defineService =
     definition: D & { operations: Record<Exclude<keyof D['operations'], OperationName<NS>>, never> },
   ): Service => ({
     routes: [],
+    socketDoors: [],
     portDoors: [],
     reconcilers: [],
     provides: [],

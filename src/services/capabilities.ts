@@ -1,7 +1,7 @@
 // What services need of each other that is no AWS API, in one place: an interface and its token each.
 
 import type { Readable } from 'node:stream'
-import type { Attachment } from '../compute/driver.ts'
+import type { Attachment, Terminal, TerminalSize } from '../compute/driver.ts'
 import { capability } from '../kernel/capability.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { PolicyDocument } from '../policy/policy.ts'
@@ -71,6 +71,14 @@ export interface Machines {
     command: readonly string[],
     input?: Uint8Array,
   ): Promise<{ readonly code: number; readonly output: Uint8Array } | undefined>
+  /** The same with a terminal, for as long as it goes on. Throws ComputeError where none can be had. */
+  terminal(
+    place: Place,
+    instanceId: string,
+    command: readonly string[],
+    size: TerminalSize,
+    env: Readonly<Record<string, string>>,
+  ): Promise<Terminal | undefined>
 }
 export const machines = capability<Machines>('ec2.machines')
 
@@ -252,6 +260,24 @@ export interface ManagedBuilds {
   >
 }
 export const managedBuilds = capability<ManagedBuilds>('codebuild.managedBuilds')
+
+/** Builds that may be debugged, and sandboxes: what of CodeBuild Session Manager's sessions open. Callers have authorized themselves. */
+export interface BuildEnvironments {
+  /** One that runs; `uuid` is the end of its id. */
+  find(
+    place: Place,
+    uuid: string,
+  ): Promise<{ readonly arn: string; readonly principal: () => Promise<Principal> } | undefined>
+  /** A command with a terminal there, as root, in the environment of its commands. */
+  terminal(
+    place: Place,
+    uuid: string,
+    command: readonly string[],
+    size: TerminalSize,
+    env: Readonly<Record<string, string>>,
+  ): Promise<Terminal | undefined>
+}
+export const buildEnvironments = capability<BuildEnvironments>('codebuild.environments')
 
 /** Places in VPCs for tasks that are no instances. Callers have authorized themselves (`ec2:CreateNetworkInterface`). */
 export interface VpcPlace {

@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers'
-import { ComputeError } from '../../compute/driver.ts'
+import { ComputeError, type RunningTask } from '../../compute/driver.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { identity } from '../../kernel/identity.ts'
 import { servicePrincipal } from '../../kernel/principal.ts'
@@ -21,6 +21,12 @@ const toFacts = async (ctx: Ctx, instance: Instance, tags: Readonly<Record<strin
     ...(roleArn === undefined ? {} : { roleArn }),
     launched: instance.launched,
   }
+}
+
+/** What runs as this instance; `undefined` where nothing does. */
+const taskOf = async (ctx: Ctx, instanceId: string): Promise<RunningTask | undefined> => {
+  const instance = await ctx.read((tx) => tx.get(Instance, instanceId))
+  return instance?.state === 'running' && instance.handle ? ctx.compute.attach(instance.handle) : undefined
 }
 
 /** Instances from within, for Systems Manager. */
@@ -49,9 +55,7 @@ export const makeMachines = (at: (place: Place) => Ctx): Machines => ({
     return ctx.use(identity).assume({ roleArn, sessionName: instanceId, by: servicePrincipal('ec2.amazonaws.com') })
   },
   exec: async (place, instanceId, command, input) => {
-    const ctx = at(place)
-    const instance = await ctx.read((tx) => tx.get(Instance, instanceId))
-    const task = instance?.state === 'running' && instance.handle && (await ctx.compute.attach(instance.handle))
+    const task = await taskOf(at(place), instanceId)
     if (!task) return undefined
     try {
       const execution = await task.exec(command, input ? { input } : {})
@@ -63,4 +67,6 @@ export const makeMachines = (at: (place: Place) => Ctx): Machines => ({
       throw error
     }
   },
+  terminal: async (place, instanceId, command, size, env) =>
+    (await taskOf(at(place), instanceId))?.terminal(command, size, { env }),
 })

@@ -5,6 +5,8 @@ import { instanceArn } from './command.ts'
 import type { Input, NS } from './operation.ts'
 import { addressOf, findByArn, parameterArn, parseName } from './parameter.ts'
 import { targetsOf } from './send-command.ts'
+import { Session, sessionArn } from './session.ts'
+import { targetArn } from './session-target.ts'
 import { sharedPolicy } from './sharing.ts'
 
 // "Actions, resources, and condition keys for AWS Systems Manager", service authorization reference.
@@ -26,23 +28,56 @@ const onTagged: AccessRule<{ ResourceType: string; ResourceId: string }> = ({ Re
 const onResource: AccessRule<{ ResourceArn: string }> = ({ ResourceArn }) => ({ resources: [ResourceArn] })
 const anything = () => ({ resources: ['*'] })
 
+const documentArn = (ctx: Ctx, name: string): string =>
+  name.startsWith('arn:')
+    ? name
+    : `arn:aws:ssm:${ctx.region}:${name.startsWith('AWS-') ? '' : ctx.account}:document/${name}`
+
 /** Run Command is allowed on the document, on each machine, and on the bucket that the output goes to. */
 const sendCommand: AccessRule<Input<'SendCommand'>> = async (input, ctx) => {
   const { DocumentName, InstanceIds = [], OutputS3BucketName } = input
   const machines =
     InstanceIds.length > 0 ? InstanceIds : (await targetsOf(ctx, input)).map(({ instanceId }) => instanceId)
-  const document = DocumentName.startsWith('arn:')
-    ? DocumentName
-    : `arn:aws:ssm:${ctx.region}:${DocumentName.startsWith('AWS-') ? '' : ctx.account}:document/${DocumentName}`
   return {
     resources: [
-      document,
+      documentArn(ctx, DocumentName),
       ...machines.map((id) => instanceArn(ctx, id)),
       ...(OutputS3BucketName ? [`arn:aws:s3:::${OutputS3BucketName}`] : []),
     ],
     context: { 'ssm:DocumentType': 'Command' },
   }
 }
+
+/** A session is started on its target, and on its document where one is named ("Enforce a session document permission check"). */
+const startSession: AccessRule<Input<'StartSession'>> = async ({ Target, DocumentName }, ctx) => ({
+  resources: [await targetArn(ctx, Target), ...(DocumentName === undefined ? [] : [documentArn(ctx, DocumentName)])],
+  context: { 'ssm:SessionDocumentAccessCheck': String(DocumentName !== undefined) },
+})
+
+/**
+ * Policies name one's own sessions by the user's name (`session/${aws:username}-*`) or by the unique id
+ * (`session/${aws:userid}-*`), which ids of sessions do not begin with ("Additional sample IAM policies for Session Manager").
+ */
+const onSession =
+  (action: 'ssm:ResumeSession' | 'ssm:TerminateSession'): AccessRule<{ SessionId: string }> =>
+  async ({ SessionId }, ctx) => {
+    const session = await ctx.read((tx) => tx.get(Session, SessionId))
+    const own = sessionArn(ctx, SessionId)
+    if (!session) return { resources: [own] }
+    const { ownerId, target } = session
+    const context = {
+      'ssm:resourceTag/aws:ssmmessages:session-id': [ownerId],
+      'ssm:resourceTag/aws:ssmmessages:target-id': [target],
+    }
+    const byId = sessionArn(ctx, `${ownerId}${SessionId.slice(SessionId.lastIndexOf('-'))}`)
+    const named =
+      ownerId === ctx.principal.id &&
+      (await ctx.authorize(action, byId, context).then(
+        () => true,
+        () => false,
+      ))
+    return { resources: [named ? byId : own], context }
+  }
 
 export const access: AccessRules<NS> = {
   operations: {
@@ -67,6 +102,10 @@ export const access: AccessRules<NS> = {
     SendCommand: sendCommand,
     ...{ CancelCommand: anything, ListCommands: anything, ListCommandInvocations: anything },
     ...{ GetCommandInvocation: anything, DescribeInstanceInformation: anything },
+    StartSession: startSession,
+    ...{ ResumeSession: onSession('ssm:ResumeSession'), TerminateSession: onSession('ssm:TerminateSession') },
+    DescribeSessions: anything,
+    GetConnectionStatus: async ({ Target }, ctx) => ({ resources: [await targetArn(ctx, Target)] }),
     DescribeParameters: (_, ctx) => ({ resources: [ctx.arn('*')] }),
     ...{ PutResourcePolicy: onResource, GetResourcePolicies: onResource, DeleteResourcePolicy: onResource },
     ...{ AddTagsToResource: onTagged, RemoveTagsFromResource: onTagged, ListTagsForResource: onTagged },

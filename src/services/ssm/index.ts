@@ -1,5 +1,5 @@
 import { defineService } from '../../kernel/service.ts'
-import { awsManagedKeys, machines, publicImages } from '../capabilities.ts'
+import { awsManagedKeys, buildEnvironments, machines, publicImages } from '../capabilities.ts'
 import { Command, Invocation } from './command.ts'
 import { GetCommandInvocation, ListCommandInvocations, ListCommands } from './command-lists.ts'
 import { commands } from './command-run.ts'
@@ -19,18 +19,29 @@ import { Parameter, ParameterVersion } from './parameter.ts'
 import { policies } from './policies.ts'
 import { LabelParameterVersion, PutParameter, UnlabelParameterVersion } from './put.ts'
 import { CancelCommand, SendCommand } from './send-command.ts'
+import { Session } from './session.ts'
+import { dataChannel } from './session-channel.ts'
+import {
+  DescribeSessions,
+  GetConnectionStatus,
+  ResumeSession,
+  StartSession,
+  sessions,
+  TerminateSession,
+} from './sessions.ts'
 import { DeleteResourcePolicy, GetResourcePolicies, PutResourcePolicy } from './sharing.ts'
 import { AddTagsToResource, ListTagsForResource, RemoveTagsFromResource } from './tags.ts'
 
-/** Systems Manager: Parameter Store, and Run Command's shell scripts on EC2's machines. */
+/** Systems Manager: Parameter Store, Run Command's shell scripts and Session Manager's sessions on EC2's machines. */
 export const service = defineService<NS>()({
   id: 'ssm',
-  tables: [Parameter, ParameterVersion, Command, Invocation],
+  tables: [Parameter, ParameterVersion, Command, Invocation, Session],
   operations: {
     ...{ PutParameter, GetParameter, GetParameters, GetParametersByPath, GetParameterHistory, DescribeParameters },
     ...{ DeleteParameter, DeleteParameters, LabelParameterVersion, UnlabelParameterVersion },
     ...{ SendCommand, CancelCommand, ListCommands, ListCommandInvocations, GetCommandInvocation },
     DescribeInstanceInformation,
+    ...{ StartSession, ResumeSession, TerminateSession, DescribeSessions, GetConnectionStatus },
     ...{ AddTagsToResource, RemoveTagsFromResource, ListTagsForResource },
     ...{ PutResourcePolicy, GetResourcePolicies, DeleteResourcePolicy },
   },
@@ -47,10 +58,13 @@ export const service = defineService<NS>()({
     GetParametersByPath: 'Of the public parameters those whose image this host stands for.',
     SendCommand:
       'Of the documents AWS-RunShellScript, on EC2 instances. Notifications, alarms and output to CloudWatch Logs are refused.',
+    StartSession:
+      'On EC2 instances and CodeBuild’s environments: shells and single commands. No port forwarding, no documents of one’s own, and so no preferences.',
     DescribeInstanceInformation: 'EC2 instances that run here; there are no activations and no associations.',
     PutParameter: 'Data type aws:ssm:integration is refused.',
   },
   access,
-  reconcilers: [policies, commands],
-  uses: [awsManagedKeys, machines, publicImages],
+  socketDoors: [dataChannel],
+  reconcilers: [policies, commands, sessions],
+  uses: [awsManagedKeys, buildEnvironments, machines, publicImages],
 })

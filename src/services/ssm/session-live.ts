@@ -1,0 +1,195 @@
+import { PassThrough } from 'node:stream'
+import type { WebSocket } from 'ws'
+import type { ComputeDriver, Terminal } from '../../compute/driver.ts'
+import type { Ctx } from '../../kernel/context.ts'
+import { Session, type SessionRecord } from './session.ts'
+import { encodeMessage, FrameError, flags, type Message, objectIn, payloadTypes } from './session-message.ts'
+import { incoming, outgoing } from './session-stream.ts'
+import { openTarget } from './session-target.ts'
+
+// A session as long as this process holds it: the terminal at its end, and the connection of its client. Not state: a
+// session whose server is gone has ended with it, and its row is told so at the next start.
+
+export type Live = {
+  /** Epoch milliseconds of the last word of either side. */
+  active: number
+  /** Takes the place of the connection it had. */
+  connect(socket: WebSocket): void
+  /** A frame from the client. Throws FrameError. */
+  take(message: Message): void
+  /** The client is gone; it may come back. */
+  disconnect(socket: WebSocket): void
+  /** Ends what runs, and tells the client why. */
+  end(why: string): void
+}
+
+const everyone = new WeakMap<ComputeDriver, Map<string, Live>>()
+
+/** The sessions that this process holds, of every account. */
+const livesOf = (ctx: Ctx): Map<string, Live> => {
+  const lives = everyone.get(ctx.compute) ?? new Map<string, Live>()
+  everyone.set(ctx.compute, lives)
+  return lives
+}
+
+const keyOf = (ctx: Ctx, id: string) => `${ctx.account}/${ctx.region}/${id}`
+
+export const liveOf = (ctx: Ctx, id: string): Live | undefined => livesOf(ctx).get(keyOf(ctx, id))
+
+/** What the agent says it is: old enough that clients speak of one connection at a time. */
+const agentVersion = '3.1.1732.0'
+/** Output goes out in pieces of so many bytes, as the agent's does. */
+const piece = 1_024
+/** What is not acknowledged is repeated after so many milliseconds, by the clock nobody turns. */
+const patience = 1_000
+
+const sessionTypes: Readonly<Record<string, string>> = {
+  'AWS-StartInteractiveCommand': 'InteractiveCommands',
+  'AWS-StartNonInteractiveCommand': 'NonInteractiveCommands',
+}
+
+const cells = (value: unknown, usual: number): number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 10_000 ? value : usual
+
+/** Notes how a session stands now, unless it has ended. */
+export const note = (ctx: Ctx, id: string, status: SessionRecord['status']): Promise<void> =>
+  ctx.write(async (tx) => {
+    const present = await tx.get(Session, id)
+    if (!present || present.ended !== undefined || present.status === status) return
+    const ended = status === 'Terminated' ? { ended: ctx.now().getTime() } : {}
+    tx.put(Session, { ...present, status, ...ended })
+  })
+
+/** Begins a session whose client has come for the first time. */
+export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
+  const lives = livesOf(ctx)
+  let socket: WebSocket | undefined
+  let terminal: Terminal | undefined
+  // What is typed before there is a terminal waits for it.
+  const typed = new PassThrough()
+  typed.on('drain', () => socket?.resume())
+  let size = { columns: 80, rows: 24 }
+  let over = false
+  let begun = false
+
+  const now = () => ctx.now().getTime()
+  const out = outgoing((frame) => socket?.send(frame), Date.now)
+  const json = (value: unknown) => Buffer.from(JSON.stringify(value))
+  const lost = (error: unknown) =>
+    // The state was reset or the server closes: there is nothing to note.
+    ctx.log.debug('how a session stands is not noted', { session: session.id, error: String(error) })
+  const repeating = setInterval(() => out.repeat(patience), patience)
+  repeating.unref()
+
+  const end = (why: string) => {
+    if (over) return
+    over = true
+    clearInterval(repeating)
+    lives.delete(keyOf(ctx, session.id))
+    out.end()
+    terminal?.kill('SIGKILL')
+    const closed = { MessageType: 'channel_closed', SessionId: session.id, SchemaVersion: 1, Output: why }
+    socket?.send(encodeMessage('channel_closed', json(closed), { created: now() }))
+    socket?.close(1000)
+    note(ctx, session.id, 'Terminated').catch(lost)
+  }
+
+  const show = async (from: Terminal) => {
+    for await (const chunk of from.output as AsyncIterable<Buffer>)
+      for (let at = 0; at < chunk.length && !over; at += piece) {
+        await out.room()
+        live.active = now()
+        out.send(payloadTypes.output, chunk.subarray(at, at + piece))
+      }
+    await from.wait()
+  }
+
+  const open = async (): Promise<string> => {
+    terminal = await openTarget(ctx, session, size)
+    if (!terminal) return `${session.target} is not connected.`
+    terminal.input.on('error', () => {})
+    typed.pipe(terminal.input)
+    if (over) terminal.kill('SIGKILL')
+    else await terminal.resize(size)
+    await show(terminal)
+    return ''
+  }
+
+  const shakeHands = () => {
+    const SessionType = sessionTypes[session.document] ?? 'Standard_Stream'
+    const request = {
+      AgentVersion: agentVersion,
+      RequestedClientActions: [{ ActionType: 'SessionType', ActionParameters: { SessionType, Properties: {} } }],
+    }
+    out.send(payloadTypes.handshakeRequest, json(request))
+  }
+
+  const begin = (response: Readonly<Record<string, unknown>>) => {
+    if (begun) return
+    begun = true
+    const actions = Array.isArray(response.ProcessedClientActions) ? response.ProcessedClientActions : []
+    if (!actions.some((action: unknown) => (action as { ActionStatus?: unknown } | null)?.ActionStatus === 1)) {
+      end('The client does not know this type of session.')
+      return
+    }
+    out.send(payloadTypes.handshakeComplete, json({ HandshakeTimeToComplete: 0, CustomerMessage: '' }))
+    open()
+      .catch((error: unknown) => (error instanceof Error ? error.message : String(error)))
+      .then(end)
+  }
+
+  const deliver = ({ payloadType, payload }: Message) => {
+    live.active = now()
+    if (payloadType === payloadTypes.handshakeResponse) return begin(objectIn(payload))
+    if (payloadType === payloadTypes.output) {
+      if (!typed.write(Buffer.from(payload))) socket?.pause()
+    } else if (payloadType === payloadTypes.size) {
+      const { cols, rows } = objectIn(payload)
+      size = { columns: cells(cols, size.columns), rows: cells(rows, size.rows) }
+      terminal?.resize(size).catch(lost)
+    } else if (payloadType === payloadTypes.flag) {
+      if (payload.length === 4 && Buffer.from(payload).readUInt32BE() === flags.terminateSession) end('')
+    }
+  }
+  const input = incoming(deliver)
+
+  const acknowledge = ({ type, id, sequence }: Message) => {
+    const content = {
+      AcknowledgedMessageType: type,
+      AcknowledgedMessageId: id,
+      AcknowledgedMessageSequenceNumber: sequence,
+      IsSequentialMessage: true,
+    }
+    socket?.send(encodeMessage('acknowledge', json(content), { flags: 3, created: now() }))
+  }
+
+  const live: Live = {
+    active: now(),
+    connect: (next) => {
+      const before = socket
+      socket = next
+      before?.close(1000)
+      if (before === undefined && !begun) shakeHands()
+      else out.repeat(0)
+    },
+    take: (message) => {
+      if (message.type === 'input_stream_data') {
+        input.take(message)
+        acknowledge(message)
+      } else if (message.type === 'acknowledge') {
+        const { AcknowledgedMessageSequenceNumber: sequence } = objectIn(message.payload)
+        if (typeof sequence === 'number') out.acknowledge(sequence)
+      } else if (message.type === 'pause_publication') out.pause(true)
+      else if (message.type === 'start_publication') out.pause(false)
+      else throw new FrameError('a message of an unknown type')
+    },
+    disconnect: (gone) => {
+      if (socket !== gone) return
+      socket = undefined
+      if (!over) note(ctx, session.id, 'Disconnected').catch(lost)
+    },
+    end,
+  }
+  lives.set(keyOf(ctx, session.id), live)
+  return live
+}
