@@ -222,6 +222,7 @@ export const resources: Rows<RegExp> = [
     rows: {
       'codebuild:BatchGetCommandExecutions': /:sandbox\/app:[0-9a-f-]{36}$/,
       'codebuild:ListCommandExecutionsForSandbox': /:sandbox\/app:[0-9a-f-]{36}$/,
+      'codebuild:StartSandboxConnection': /:sandbox\/app:[0-9a-f-]{36}$/,
       'codebuild:StartCommandExecution': /:sandbox\/app:[0-9a-f-]{36}$/,
     },
   },
@@ -231,7 +232,10 @@ export const resources: Rows<RegExp> = [
   },
   {
     why: 'Documents of AWS have no account ("Service role policy permissions for the EC2 deploy action", CodePipeline user guide).',
-    rows: { 'ssm:SendCommand': /^arn:aws:ssm:us-east-1::document\/AWS-RunShellScript$/ },
+    rows: {
+      'ssm:SendCommand': /^arn:aws:ssm:us-east-1::document\/AWS-RunShellScript$/,
+      'ssm:StartSession': /^arn:aws:ssm:us-east-1::document\/AWS-StartInteractiveCommand$/,
+    },
   },
 ]
 
@@ -242,8 +246,8 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
     keys: /^(([\w-]+:(Create|Upload)\w+|organizations:PutResourcePolicy) [\w-]+:ResourceTag\/(\$\{TagKey\}|tag-key)|s3tables:(CreateTableBucket s3tables:TableBucketTag|PutTable(Data|Encryption|StorageClass) aws:ResourceTag)\/\$\{TagKey\}|ec2:CreateSecurityGroup ec2:SecurityGroupID|ec2:(RunInstances|CreateTags) ec2:(InstanceID|NetworkInterfaceID|VolumeID))$/,
   },
   {
-    why: 'AWS’s document of shell scripts has no categories.',
-    keys: /^ssm:SendCommand ssm:DocumentCategories$/,
+    why: 'AWS’s documents of shell scripts and sessions have no categories. Just-in-time node access is not here, and has no requests.',
+    keys: /^ssm:(SendCommand ssm:DocumentCategories|StartSession ssm:(AccessRequestId|DocumentCategories))$/,
   },
   {
     why: 'A list is of no one connection whose tags would count.',

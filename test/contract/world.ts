@@ -1,6 +1,6 @@
 import { testCertificate } from '../certificates.ts'
 import * as identityProvider from '../saml-idp.ts'
-import type { Story } from '../story.ts'
+import { allow, type Story } from '../story.ts'
 import type { Outcome } from './calls.ts'
 
 // One resource of every kind, so that calls made from the model are about something: names of input members, and what
@@ -374,6 +374,11 @@ export const makeWorld = async (
   })
   await call('ec2', 'CreateTags', { Resources: [machine?.VpcId], Tags: tags })
   await drydock.settled()
+  await call('iam', 'PutRolePolicy', {
+    ...{ RoleName: 'passed', PolicyName: 'sessions' },
+    PolicyDocument: JSON.stringify(allow(['ssm:UpdateInstanceInformation', 'ssmmessages:*'])),
+  })
+  const { SessionId } = await call('ssm', 'StartSession', { Target: lasting?.InstanceId })
 
   return {
     values: {
@@ -640,6 +645,8 @@ export const makeWorld = async (
         ResourceArn: `arn:aws:ssm:us-east-1:${account}:parameter/app/one`,
         ResourceId: '/app/one',
         ResourceType: 'Parameter',
+        Target: lasting?.InstanceId,
+        SessionId,
       },
       sts: {
         RoleArn: iamArn('role/work/worker'),
@@ -689,6 +696,12 @@ export const makeWorld = async (
           DocumentName: 'AWS-RunShellScript',
           Parameters: { commands: ['true'] },
           InstanceIds: [lasting?.InstanceId],
+        },
+      ],
+      'ssm:StartSession': [
+        {
+          ...{ Target: lasting?.InstanceId, DocumentName: 'AWS-StartInteractiveCommand' },
+          Parameters: { command: ['true'] },
         },
       ],
       'events:PutRule': [{ Name: 'other', ScheduleExpression: 'rate(1 hour)', RoleArn: passed }],

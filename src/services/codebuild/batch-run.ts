@@ -182,6 +182,7 @@ const settingsOfTask = (batch: BatchRecord, task: BatchTask): Settings => {
       privilegedMode: task.privileged ?? environment.privilegedMode,
       environmentVariables: [...variables.values()],
     },
+    ...(task.debug ? { debug: true } : {}),
     batch: { id: batch.id, identifier: task.identifier },
   }
 }

@@ -150,7 +150,7 @@ export const toBatch = (ctx: Ctx, batch: BatchRecord): Wire => {
       ...(current ? { currentBuildSummary: toAttempt(ctx, batch, current) } : {}),
       ...(prior.length > 0 ? { priorBuildSummaryList: prior.map((one) => toAttempt(ctx, batch, one)) } : {}),
     })),
-    debugSessionEnabled: false,
+    debugSessionEnabled: settings.debug ?? false,
     reportArns: [...batch.reports],
   }
 }

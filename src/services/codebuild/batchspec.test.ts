@@ -48,6 +48,11 @@ describe('a batch', () => {
     expect(found.every(({ ignoreFailure, type }) => ignoreFailure && type === 'LINUX_CONTAINER')).toBe(true)
   })
 
+  it('with a session for debugging', () => {
+    const found = tasks('  build-list: [{identifier: a, debug-session: true}, {identifier: b}]')
+    expect(found.map(({ debug }) => debug)).toEqual([true, undefined])
+  })
+
   it('that fans out', () => {
     const found = tasks('  build-fanout: {parallelism: 3, ignore-failure: false}')
     expect(found.map(({ variables }) => variables.CODEBUILD_CURRENT_SHARD)).toEqual(['0', '1', '2'])
@@ -59,7 +64,6 @@ describe('a batch', () => {
     ['  build-list: [{identifier: a}, {identifier: a}]', /must be unique/],
     ['  build-list: [{identifier: a-b}]', /Invalid build identifier: a-b at line 3/],
     ['  build-list: [{buildspec: a}]', /No identifier/],
-    ['  build-list: [{identifier: a, debug-session: true}]', /no debug sessions/],
     ['  build-graph: [{identifier: a, depend-on: [b]}]', /depends on b, which is not there/],
     ['  build-graph: [{identifier: a, depend-on: [b]}, {identifier: b, depend-on: [a]}]', /depend on each other: a, b/],
     ['  build-list: [{identifier: a}]\n  build-fanout: {parallelism: 2}', /more than one type/],

@@ -15,6 +15,7 @@ export type BatchTask = {
   readonly type?: string
   readonly fleet?: string
   readonly privileged?: boolean
+  readonly debug?: boolean
   readonly variables: Readonly<Record<string, string>>
 }
 
@@ -53,14 +54,13 @@ const listed = (read: YamlReader, value: unknown, path: Path): BatchTask[] => {
     const identifier = read.scalar(keys.identifier, [...here, 'identifier'])
     if (identifier === undefined) throw read.fail(`No identifier is given for ${here.join('/')}`, here)
     if (!identifierPattern.test(identifier)) throw read.fail(`Invalid build identifier: ${identifier}`, here)
-    if (read.flag(keys['debug-session'], [...here, 'debug-session']))
-      throw read.fail('Drydock has no debug sessions (debug-session)', here)
     const buildspec = read.scalar(keys.buildspec, [...here, 'buildspec'])
     return {
       identifier,
       dependsOn: path.includes('build-graph') ? read.strings(keys['depend-on'], [...here, 'depend-on']) : [],
       ignoreFailure: read.flag(keys['ignore-failure'], [...here, 'ignore-failure']),
       ...(buildspec === undefined ? {} : { buildspec }),
+      ...(read.flag(keys['debug-session'], [...here, 'debug-session']) ? { debug: true } : {}),
       ...environment(read, keys.env, [...here, 'env']),
     }
   })

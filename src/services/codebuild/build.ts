@@ -126,6 +126,8 @@ export type BuildRecord = {
   /** `ready`: everything lies in the build folder, the task may be started. `over`: the task has ended. `done`: nothing is left of it. */
   readonly stage: 'new' | 'ready' | 'running' | 'over' | 'done'
   readonly run?: Run
+  /** It may be paused, and looked into by Session Manager. */
+  readonly debug?: boolean
   /** Variables that tell of the event that started it. */
   readonly webhook?: Readonly<Record<string, string>>
   /** The batch it belongs to, and which of its builds it is. */
@@ -155,6 +157,7 @@ export const Build = table<BuildRecord>('codebuild.build', {
     project: (build) => `${build.project}/${moment(build)}`,
     active: (build) => (complete(build) ? undefined : build.project),
     running: (build) => (complete(build) || !startOf(build) ? undefined : 'running'),
+    debugged: (build) => (build.debug && build.stage === 'running' ? build.uuid : undefined),
     queued: (build) => (complete(build) || startOf(build) ? undefined : moment(build)),
   },
 })
@@ -172,6 +175,9 @@ export const serviceRoleOf = (
       })
 
 export const buildArn = (ctx: Pick<Ctx, 'arn'>, id: string) => ctx.arn(`build/${id}`)
+
+/** By what Session Manager knows a build or sandbox. */
+export const sessionTarget = ({ uuid }: Pick<BuildRecord, 'uuid'>): string => `codebuild:${uuid}`
 
 /** The id in a build's id or ARN. */
 export const buildIdOf = (idOrArn: string) => /^arn:aws:codebuild:[^:]*:\d*:build\/(.+)$/.exec(idOrArn)?.[1] ?? idOrArn
@@ -355,6 +361,10 @@ export const toBuild = (ctx: Ctx, build: BuildRecord): Wire => {
     encryptionKey: build.encryptionKey,
     exportedEnvironmentVariables: build.exported.map(({ name, value }) => ({ name, value })),
     reportArns: [...(build.reports ?? [])],
+    debugSession: {
+      sessionEnabled: build.debug ?? false,
+      ...(build.debug && build.stage === 'running' ? { sessionTarget: sessionTarget(build) } : {}),
+    },
     ...(build.batch ? { buildBatchArn: ctx.arn(`build-batch/${build.batch.id}`) } : {}),
     ...(build.autoRetry
       ? {

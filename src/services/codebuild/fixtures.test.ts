@@ -127,7 +127,7 @@ it('every key of the reference is in one of them that is accepted', async () => 
     }
   }
   for (const [name] of accepted) collect(parse(await readFile(new URL(`${name}.yml`, folder), 'utf8')))
-  // All but debug-session, which is refused: "Build specification reference for CodeBuild" and "Batch build buildspec reference", CodeBuild user guide.
+  // All but debug-session, which would wait: "Build specification reference for CodeBuild" and "Batch build buildspec reference", CodeBuild user guide.
   for (const key of [
     ...['version', 'run-as', 'env', 'proxy', 'batch', 'phases', 'reports', 'artifacts', 'cache'],
     ...['shell', 'variables', 'parameter-store', 'secrets-manager', 'exported-variables', 'git-credential-helper'],

@@ -120,6 +120,7 @@ export const access: AccessRules<NS> = {
     ListSandboxesForProject: projectNamed,
     StartCommandExecution: ofSandbox,
     BatchGetCommandExecutions: ofSandbox,
+    StartSandboxConnection: ofSandbox,
     ListCommandExecutionsForSandbox: ofSandbox,
     ListBuilds: () => ({ resources: ['*'] }),
     ListCuratedEnvironmentImages: () => ({ resources: ['*'] }),

@@ -1,5 +1,5 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { managedBuilds, repositoryObjects, vendedMetrics, vpcPlaces } from '../capabilities.ts'
+import { buildEnvironments, managedBuilds, repositoryObjects, vendedMetrics, vpcPlaces } from '../capabilities.ts'
 import { Batch } from './batch.ts'
 import { batchRun } from './batch-run.ts'
 import {
@@ -16,6 +16,7 @@ import { buildRun } from './build-run.ts'
 import { BatchDeleteBuilds, BatchGetBuilds, ListBuilds, ListBuildsForProject, StopBuild } from './builds.ts'
 import { InvalidateProjectCache } from './cache.ts'
 import { credentialsRoutes, Door } from './credentials.ts'
+import { makeEnvironments, StartSandboxConnection } from './debug.ts'
 import { BatchGetFleets, CreateFleet, DeleteFleet, Fleet, ListFleets, UpdateFleet } from './fleet.ts'
 import { access } from './iam.ts'
 import { ListCuratedEnvironmentImages } from './images.ts'
@@ -138,6 +139,7 @@ export const service = defineService<NS>()({
     InvalidateProjectCache,
     StartSandbox,
     StopSandbox,
+    StartSandboxConnection,
     BatchGetSandboxes,
     ListSandboxes,
     ListSandboxesForProject,
@@ -176,8 +178,8 @@ export const service = defineService<NS>()({
       'Runtimes are those of the host or image, none are installed; curated images stand for the host system. Privileged mode is ' +
       'the container engine’s socket, where there is an engine and the server is started with --privileged; else such builds are refused.',
     RetryBuild: 'As StartBuild: what of a buildspec or environment that does not carry out, this does not either.',
-    StartSandbox:
-      'A sandbox has the sources and variables of its project but no phases of a buildspec; connections are absent.',
+    StartSandbox: 'A sandbox has the sources and variables of its project but no phases of a buildspec.',
+    StartSandboxConnection: 'A shell in the sandbox, where AWS makes a connection for SSH clients.',
     CreateFleet:
       'A fleet is a number of builds that run at a time, in its VPC and of its machines’ size: its machines are this host. Refused ' +
       'with NotImplemented: other environments than Linux containers, instance types, proxies, machine images.',
@@ -188,14 +190,13 @@ export const service = defineService<NS>()({
       'NotImplemented: organizations, workflows of GitHub Actions, Buildkite, approval by comment.',
     UpdateWebhook: 'As CreateWebhook.',
     DeleteWebhook: 'As CreateWebhook.',
-    StartBuildBatch:
-      'As StartBuild. Tasks of a batch have no debug sessions, batches report no status to a source’s provider.',
+    StartBuildBatch: 'As StartBuild. Batches report no status to a source’s provider.',
     RetryBuildBatch: 'As StartBuildBatch.',
     ListCuratedEnvironmentImages: 'Lists only images that run on this host.',
   },
   access,
   routes: [...credentialsRoutes, webhookRoute, badgeRoute, publicRoute],
   reconcilers: [buildRun, batchRun, reportExpiry, sandboxRun, commandRun, usageRun],
-  provides: [provide(managedBuilds, managed)],
+  provides: [provide(managedBuilds, managed), provide(buildEnvironments, makeEnvironments)],
   uses: [repositoryObjects, vendedMetrics, vpcPlaces],
 })

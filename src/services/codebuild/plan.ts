@@ -145,6 +145,7 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
     nonce,
     [...artifactTexts(spec), ...reportPaths(spec), ...spec.cache.paths],
     [...artifactPaths(spec), ...reportPaths(spec), ...cacheFolders(spec)],
+    build.debug,
   )
   for (const { path, content } of runner.files) {
     const file = join(view.outside, path)

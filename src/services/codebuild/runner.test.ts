@@ -12,10 +12,10 @@ afterAll(async () => {
 })
 
 /** Runs a buildspec for real, in a folder of its own on this host. */
-const runBuildspec = async (text: string, texts: readonly string[] = []) => {
+const runBuildspec = async (text: string, texts: readonly string[] = [], debug = false) => {
   const folder = await mkdtemp(join(tmpdir(), 'drydock-runner-'))
   folders.push(folder)
-  const plan = planRunner(parseBuildspec(text), 'abc123', texts)
+  const plan = planRunner(parseBuildspec(text), 'abc123', texts, [], debug)
   for (const { path, content } of plan.files) {
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await writeFile(join(folder, path), content)
@@ -159,11 +159,28 @@ phases:
 
   it('goes over breakpoints, as without a session', async () => {
     const { code, said } = await runBuildspec(
-      'version: 0.2\nphases: {build: {commands: [codebuild-breakpoint, echo on, codebuild-resume]}}',
+      'version: 0.2\nphases: {build: {commands: [false || codebuild-breakpoint, echo on, codebuild-resume]}}',
     )
     expect(code).toBe(0)
     expect(said).toContain('on')
     expect(said.filter((line) => /not found/.test(line))).toEqual([])
+  })
+
+  it('waits at breakpoints until it is told to go on', async () => {
+    const { code, said } = await runBuildspec(
+      `version: 0.2
+phases:
+  build:
+    commands:
+      - (until [ -e ../tmp/hold/paused ]; do sleep 0.05; done; echo resumed >seen; codebuild-resume) &
+      - codebuild-breakpoint
+      - cat seen
+`,
+      [],
+      true,
+    )
+    expect(code).toBe(0)
+    expect(said).toContain('resumed')
   })
 
   it('forgets variables between commands in version 0.1', async () => {

@@ -39,8 +39,19 @@ CODEBUILD_LAST_EXIT=$?
 ${keep ? `export -p >"\${0%/*}/env.sh"; pwd >"\${0%/*}/dir.txt"\n` : ''}exit $CODEBUILD_LAST_EXIT
 `
 
-/** Without a session connection these have no effect ("Debug builds with Session Manager", CodeBuild user guide). */
-const ignored = /^\s*codebuild-(breakpoint|resume)\s*$/
+/**
+ * `codebuild-breakpoint` waits in the build itself until `codebuild-resume` lets it go on, whatever becomes of the server.
+ * Without a session both are ignored ("Debug builds with Session Manager", CodeBuild user guide).
+ */
+const breakpoint = `#!/bin/sh
+hold=\${0%/*}/../hold
+: >"$hold/paused" || exit 1
+while [ -e "$hold/paused" ]; do sleep 0.2 2>/dev/null || sleep 1; done
+`
+const resume = `#!/bin/sh
+rm -f "\${0%/*}/../hold/paused"
+`
+const ignore = '#!/bin/sh\n'
 
 /** How each runtime tells its version. */
 export const programs: Readonly<Record<string, string>> = {
@@ -62,12 +73,14 @@ const wantedVersion = (version: string): string =>
  * @param nonce what tells the runner's marks from output; lower-case hexadecimal digits.
  * @param texts artifact names, patterns and folders to expand after the last phase.
  * @param paths which of them are paths: what lies outside the build folder is copied into it.
+ * @param debug whether breakpoints hold.
  */
 export const planRunner = (
   spec: Buildspec,
   nonce: string,
   texts: readonly string[],
   paths: readonly string[] = [],
+  debug = false,
 ): RunnerPlan => {
   const commands: string[] = []
   const files: RunnerFile[] = []
@@ -77,7 +90,7 @@ export const planRunner = (
     return list
       .map((command) => {
         const number = commands.push(command)
-        put(`script${number}.sh`, script(ignored.test(command) ? ':' : command, spec.version === '0.2'))
+        put(`script${number}.sh`, script(command, spec.version === '0.2'))
         return user === undefined || user === 'root' ? `run ${number}` : `run ${number} ${singleQuoted(user)}`
       })
       .join(' &&\n  ')
@@ -132,6 +145,9 @@ ${values.join('\n')}
 `,
   )
 
+  put('bin/codebuild-breakpoint', debug ? breakpoint : ignore)
+  put('bin/codebuild-resume', debug ? resume : ignore)
+
   put(
     'run.sh',
     `tmp=\${0%/*}
@@ -165,6 +181,8 @@ for tree in source:"$CODEBUILD_SRC_DIR" build:"\${tmp%/${runnerFolder}}" outside
   [ -d "$tmp/cache/\${tree%%:*}" ] && cp -an "$tmp/cache/\${tree%%:*}/." "\${tree#*:}" 2>/dev/null
 done
 rm -rf "$tmp/cache"
+mkdir -p "$tmp/hold" && chmod 1777 "$tmp/hold"
+chmod a+rx "$tmp"/bin/*; PATH=$PATH:$tmp/bin; export PATH
 mark start
 cd "$CODEBUILD_SRC_DIR" || exit 1
 export -p >"$tmp/env.sh"; pwd >"$tmp/dir.txt"

@@ -38,7 +38,11 @@ const moment = ({ created, id }: { created: number; id: string }) => `${new Date
 export const Sandbox = table<SandboxRecord>('codebuild.sandbox', {
   scope: 'region',
   key: ({ id }) => id,
-  index: { time: moment, project: (sandbox) => `${sandbox.project}/${moment(sandbox)}` },
+  index: {
+    time: moment,
+    project: (sandbox) => `${sandbox.project}/${moment(sandbox)}`,
+    open: ({ status, interrupted, uuid }) => (status === 'RUN_SANDBOX' && !interrupted ? uuid : undefined),
+  },
 })
 
 export type CommandRecord = {
@@ -74,7 +78,7 @@ const invalid = (message: string) => fail('InvalidInputException', message)
 /** AWS's services under a sandbox's service role. */
 export const roleOfSandbox = (ctx: Ctx, { settings, uuid }: SandboxRecord) => serviceRoleOf(ctx, { ...settings, uuid })
 
-const getSandbox = async (ctx: Ctx, id: string): Promise<SandboxRecord> => {
+export const getSandbox = async (ctx: Ctx, id: string): Promise<SandboxRecord> => {
   const sandbox = await ctx.read((tx) => tx.get(Sandbox, sandboxIdOf(id)))
   if (!sandbox) throw fail('ResourceNotFoundException', `Sandbox ${sandboxIdOf(id)} cannot be found`)
   return sandbox

@@ -56,7 +56,6 @@ export const refuse = (input: Omit<Input<'StartBuild'>, 'projectName'>): void =>
   if (input.reportBuildStatusOverride) throw notImplemented('reportBuildStatusOverride')
   if (input.certificateOverride) throw notImplemented('certificateOverride')
   if (input.registryCredentialOverride) throw notImplemented('registryCredentialOverride')
-  if (input.debugSessionEnabled) throw notImplemented('debug sessions (debugSessionEnabled)')
   if (input.hostKernelOverride) throw notImplemented('hostKernelOverride')
 }
 
@@ -159,6 +158,7 @@ export const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'Start
     timeoutInMinutes: input.timeoutInMinutesOverride ?? project.timeoutInMinutes,
     queuedTimeoutInMinutes: input.queuedTimeoutInMinutesOverride ?? project.queuedTimeoutInMinutes,
     encryptionKey: input.encryptionKeyOverride ?? project.encryptionKey,
+    ...(input.debugSessionEnabled ? { debug: true } : {}),
     ...(limit > 0 ? { autoRetry: { limit, number: 0 } } : {}),
   }
 }

@@ -51,7 +51,7 @@ const sendCommand: AccessRule<Input<'SendCommand'>> = async (input, ctx) => {
 /** A session is started on its target, and on its document where one is named ("Enforce a session document permission check"). */
 const startSession: AccessRule<Input<'StartSession'>> = async ({ Target, DocumentName }, ctx) => ({
   resources: [await targetArn(ctx, Target), ...(DocumentName === undefined ? [] : [documentArn(ctx, DocumentName)])],
-  context: { 'ssm:SessionDocumentAccessCheck': String(DocumentName !== undefined) },
+  context: { 'ssm:SessionDocumentAccessCheck': String(DocumentName !== undefined), 'ssm:DocumentType': 'Session' },
 })
 
 /**
