@@ -107,7 +107,7 @@ export const asks: Rows<string> = [
     rows: {
       's3:CompleteMultipartUpload': 's3:GetObject s3:PutObject',
       's3:CopyObject':
-        's3:GetObject s3:GetObjectTagging s3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
+        's3:GetObject s3:GetObjectAnnotation s3:GetObjectTagging s3:PutObject s3:PutObjectAcl s3:PutObjectAnnotation s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
       's3:CreateMultipartUpload':
         's3:PutObject s3:PutObjectAcl s3:PutObjectLegalHold s3:PutObjectRetention s3:PutObjectTagging',
       's3:DeleteBucketAnalyticsConfiguration': 's3:PutAnalyticsConfiguration',
@@ -128,6 +128,10 @@ export const asks: Rows<string> = [
       's3:DeleteBucketReplication': 's3:PutReplicationConfiguration',
       's3:DeleteBucketTagging': 's3:PutBucketTagging',
       's3:DeleteObject': 's3:BypassGovernanceRetention s3:DeleteObject s3:DeleteObjectVersion s3:GetObject',
+      's3:DeleteObjectAnnotation': 's3:DeleteObjectAnnotation s3:DeleteObjectVersionAnnotation s3:ListBucket',
+      's3:GetObjectAnnotation': 's3:GetObjectAnnotation s3:GetObjectVersionAnnotation',
+      's3:ListObjectAnnotations': 's3:ListObjectAnnotations s3:ListObjectVersionAnnotations',
+      's3:PutObjectAnnotation': 's3:PutObjectAnnotation s3:PutObjectVersionAnnotation',
       's3:DeleteObjectTagging': 's3:DeleteObjectTagging s3:DeleteObjectVersionTagging s3:ListBucket',
       's3:DeleteObjects': 's3:DeleteObject s3:DeleteObjectVersion',
       's3:DeletePublicAccessBlock': 's3:PutBucketPublicAccessBlock',
@@ -294,8 +298,8 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
     keys: /^s3:BypassGovernanceRetention s3:(RequestObjectTag(\/<key>|Keys)|x-amz-[\w-]+)$/,
   },
   {
-    why: 'Event holds and annotations of objects are not here.',
-    keys: /^s3:\w+ s3:(object-lock-event-hold(-duration-days)?|x-amz-object-annotation-directive)$/,
+    why: 'Event holds are not here.',
+    keys: /^s3:\w+ s3:object-lock-event-hold(-duration-days)?$/,
   },
   {
     why: 'Machines here have no such thing: volumes of their own, launch templates, placement groups, product codes, recovery, bandwidth weighting, AMD SEV-SNP, other operators.',

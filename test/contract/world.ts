@@ -109,6 +109,7 @@ export const makeWorld = async (
   await call('s3', 'PutBucketVersioning', { Bucket: 'papers', VersioningConfiguration: { Status: 'Enabled' } })
   const object = { Bucket: 'papers', Key: 'letters/one' }
   const { VersionId } = await call('s3', 'PutObject', { ...object, Body: 'Dear', Tagging: 'team=blue' })
+  await call('s3', 'PutObjectAnnotation', { ...object, AnnotationName: 'note', AnnotationPayload: 'x' })
   const { UploadId } = await call('s3', 'CreateMultipartUpload', object)
   const job = {
     AccountId: account,
@@ -598,6 +599,7 @@ export const makeWorld = async (
         ...object,
         VersionId,
         UploadId,
+        AnnotationName: 'note',
         ExpectedBucketOwner: account,
         ExpectedSourceBucketOwner: account,
         CopySource: 'papers/letters/one',
@@ -720,6 +722,11 @@ export const makeWorld = async (
       's3:DeleteObject': [{ ...object, IfMatch: '"none"' }],
       's3:DeleteObjects': [
         { Bucket: 'papers', Delete: { Objects: [{ Key: 'letters/one' }, { Key: 'letters/one', VersionId }] } },
+      ],
+      's3:DeleteObjectAnnotation': [{ ...object, AnnotationName: 'note', ObjectIfMatch: '"none"' }],
+      's3:ListObjectAnnotations': [{ ...object, AnnotationPrefix: 'n', MaxAnnotationResults: 9 }],
+      's3:PutObjectAnnotation': [
+        { ...object, AnnotationName: 'note', AnnotationPayload: 'x', ObjectIfMatch: '"none"' },
       ],
       's3:CopyObject': [{ Bucket: 'papers', Key: 'letters/two', CopySource: 'papers/letters/one' }],
       's3:GetObject': [{ Bucket: 'papers', Key: 'letters/none' }],

@@ -9,10 +9,12 @@ export const dataEvents = [
   'CopyObject',
   'CreateMultipartUpload',
   'DeleteObject',
+  'DeleteObjectAnnotation',
   'DeleteObjectTagging',
   'DeleteObjects',
   'GetObject',
   'GetObjectAcl',
+  'GetObjectAnnotation',
   'GetObjectAttributes',
   'GetObjectLegalHold',
   'GetObjectRetention',
@@ -20,12 +22,14 @@ export const dataEvents = [
   'HeadBucket',
   'HeadObject',
   'ListMultipartUploads',
+  'ListObjectAnnotations',
   'ListObjectVersions',
   'ListObjects',
   'ListObjectsV2',
   'ListParts',
   'PutObject',
   'PutObjectAcl',
+  'PutObjectAnnotation',
   'PutObjectLegalHold',
   'PutObjectRetention',
   'PutObjectTagging',
@@ -36,6 +40,8 @@ export const dataEvents = [
   'UploadPartCopy',
 ] as const
 
+const downloads = new Set(['GetObject', 'GetObjectAnnotation'])
+
 const names: Readonly<Record<string, string>> = { ListObjectsV2: 'ListObjects' }
 
 const sizeIn = (value: unknown, member: string): number => {
@@ -45,7 +51,12 @@ const sizeIn = (value: unknown, member: string): number => {
 
 export const auditFacts = ({ operation, request, input, output }: AuditedCall): AuditFacts => {
   const { headers, query } = request
-  const { Bucket, Body: _, ...parameters } = { ...(input as Readonly<Record<string, unknown>> | undefined) }
+  const {
+    Bucket,
+    Body: _,
+    AnnotationPayload: __,
+    ...parameters
+  } = { ...(input as Readonly<Record<string, unknown>> | undefined) }
   const inQuery = /(^|&)(X-Amz-Signature|Signature)=/i.test(query)
   const signed = inQuery || headers.authorization !== undefined
   return {
@@ -58,7 +69,7 @@ export const auditFacts = ({ operation, request, input, output }: AuditedCall): 
     additionalEventData: {
       ...(signed ? { SignatureVersion: 'SigV4', AuthenticationMethod: inQuery ? 'QueryString' : 'AuthHeader' } : {}),
       bytesTransferredIn: Number(headers['x-amz-decoded-content-length'] ?? headers['content-length'] ?? 0) || 0,
-      bytesTransferredOut: operation === 'GetObject' ? sizeIn(output, 'ContentLength') : 0,
+      bytesTransferredOut: downloads.has(operation) ? sizeIn(output, 'ContentLength') : 0,
       'x-amz-id-2': request.id,
     },
   }

@@ -33,6 +33,8 @@ export const Parts = table<{ id: string; parts: readonly PartContent[] }>('s3.pa
 const largestRow = 16 * 1024
 /** What one request may bring, in bytes. */
 export const largestPut = 5 * 1024 ** 3
+/** What an annotation may hold, in bytes. */
+export const largestAnnotation = 1024 ** 2
 /** In milliseconds: for readers that have begun to open the last of an object's blobs, for uploads to be put into a row. */
 const grace = 15 * 60_000
 
@@ -47,10 +49,10 @@ export type Received = {
   readonly discard: () => Promise<void>
 }
 
-export const tooLarge = (size: number) =>
+export const tooLarge = (size: number, most = largestPut) =>
   fail('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size', {
     ProposedSize: size,
-    MaxSizeAllowed: largestPut,
+    MaxSizeAllowed: most,
   })
 
 const incomplete = () =>
@@ -65,13 +67,15 @@ export const receive = async (
   body: Readable | Uint8Array | string | undefined,
   how: {
     readonly algorithm: ChecksumAlgorithm
+    /** Sees the bytes as they come, and how many they are by then; a throw refuses them. */
+    readonly each?: (bytes: Buffer, size: number) => void
     /** Absent for parts of uploads that began before there was encryption at rest. */
     readonly key: ObjectKey | undefined
     readonly check?: (received: { size: number; md5: string; checksum: string }) => void
     readonly checkedIn?: ChecksumAlgorithm | undefined
   },
 ): Promise<Received> => {
-  const { algorithm, key, check = () => undefined, checkedIn = algorithm } = how
+  const { algorithm, each, key, check = () => undefined, checkedIn = algorithm } = how
   let held: Buffer[] = []
   let size = 0
   let large: { writer: BlobWriter; hashes: Hashes; seal: Seal } | undefined
@@ -79,6 +83,7 @@ export const receive = async (
     for await (const chunk of chunksOf(body)) {
       size += chunk.length
       if (size > largestPut) throw tooLarge(size)
+      each?.(chunk, size)
       held.push(chunk)
       if (size <= largestRow) continue
       large ??= await startLarge(ctx, key, algorithm, checkedIn)
@@ -110,6 +115,16 @@ export const receive = async (
   } catch (error) {
     await large?.writer.cancel()
     throw isBrokenOff(error) ? incomplete() : error
+  }
+}
+
+/** Runs the transaction that keeps received bytes; when it fails they are discarded. */
+export const keeping = async <T>(received: { discard: () => Promise<void> }, write: () => Promise<T>): Promise<T> => {
+  try {
+    return await write()
+  } catch (error) {
+    await received.discard()
+    throw error
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import type { WriteTx } from '../../store/store.ts'
 import type { ArchiveTier } from './access-tier.ts'
+import type { AnnotationRecord } from './annotation-record.ts'
 import { type BucketRecord, bucketArn } from './bucket.ts'
 import type { ObjectRecord, VersionRecord } from './versions.ts'
 
@@ -57,6 +58,7 @@ export const emitCreated = (
       etag: record.etag,
       ...versionOf(bucket, record),
       sequencer: sequencerOf(record),
+      ...(reason === 'CopyObject' ? { 'has-object-annotation': record.annotations !== undefined } : {}),
     },
     { reason },
   )
@@ -144,3 +146,27 @@ export const emitTagsChanged = (
   what: 'Added' | 'Deleted',
 ): void =>
   emit(ctx, tx, bucket, `Object Tags ${what}`, { key: record.key, etag: record.etag, ...versionOf(bucket, record) }, {})
+
+export const emitAnnotation = (
+  ctx: Ctx,
+  tx: WriteTx,
+  bucket: BucketRecord,
+  record: ObjectRecord,
+  what: 'Created' | 'Removed',
+  { name, size, etag }: AnnotationRecord,
+): void =>
+  emit(
+    ctx,
+    tx,
+    bucket,
+    `Object Annotation ${what}`,
+    {
+      key: record.key,
+      etag: record.etag,
+      ...versionOf(bucket, record),
+      sequencer: sequencerOf({ ...record, modified: ctx.now().getTime() }),
+    },
+    what === 'Created'
+      ? { reason: 'PutObjectAnnotation', 'object-annotation': { name, size, etag } }
+      : { reason: 'DeleteObjectAnnotation', 'object-annotation': { name } },
+  )

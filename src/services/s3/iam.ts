@@ -1,6 +1,7 @@
 import { requestTags } from '../../kernel/authorize.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.ts'
+import { bypassesGovernance } from './annotation.ts'
 import { Bucket, bucketAlreadyExists, bucketArn } from './bucket.ts'
 import { bucketTagKeys, resourceTags } from './bucket-abac.ts'
 import { comparesTag } from './conditions.ts'
@@ -25,7 +26,7 @@ const onBucket =
   (action: string): AccessRule<InBucket> =>
   async (input, ctx) => [{ action, resources: [bucketArn(input.Bucket)], context: await bucketKeys(ctx, input.Bucket) }]
 
-type Existing = { readonly keys: Keys; readonly tags: readonly Tag[] }
+type Existing = { readonly keys: Keys; readonly tags: readonly Tag[]; readonly annotated?: boolean }
 
 /**
  * Whose the object's bucket is, and the tags it has, for conditions on them. Tags are not looked up where no policy could
@@ -40,7 +41,8 @@ const existing = (ctx: Ctx, { Bucket: name, Key, VersionId }: OfObject): Promise
       return { keys, tags: [] }
     const found =
       VersionId === undefined ? await findCurrent(tx, name, Key) : await findVersion(tx, name, Key, VersionId)
-    return { keys, tags: found?.marker ? [] : (found?.tags ?? []) }
+    if (!found || found.marker) return { keys, tags: [] }
+    return { keys, tags: found.tags ?? [], annotated: found.annotations !== undefined }
   })
 
 const tagKeys = (prefix: string, tags: readonly Tag[]): Requirement['context'] =>
@@ -75,6 +77,28 @@ const objectRequirement = (
   resources: [objectArn(input)],
   context: { ...keys, 's3:VersionId': input.VersionId, ...context },
 })
+
+type OnAnnotation = {
+  ObjectIfMatch?: string | undefined
+  AnnotationPrefix?: string | undefined
+  MaxAnnotationResults?: number | undefined
+}
+
+/** An action on an object's annotations. */
+const annotationRequirement = async (ctx: Ctx, input: OfObject & OnAnnotation, pair: Pair): Promise<Requirement> => {
+  const { keys, tags } = await existing(ctx, input)
+  const max = input.MaxAnnotationResults
+  return objectRequirement(keys, input, pair, {
+    ...tagKeys('ExistingObjectTag', tags),
+    's3:x-amz-object-if-match': input.ObjectIfMatch,
+    's3:annotation-prefix': input.AnnotationPrefix,
+    's3:max-annotation-results': max === undefined ? undefined : String(max),
+  })
+}
+
+const onAnnotation =
+  (...pair: Pair): AccessRule<OfObject & OnAnnotation> =>
+  async (input, ctx) => [await annotationRequirement(ctx, input, pair)]
 
 type Listing = InBucket & { Prefix?: string | undefined; Delimiter?: string | undefined; MaxKeys?: number | undefined }
 
@@ -186,12 +210,16 @@ type Copying = Writing & {
   CopySource: string
   MetadataDirective?: string | undefined
   TaggingDirective?: string | undefined
+  AnnotationDirective?: string | undefined
 }
 
-/** A copy reads its source and writes its target. The source's tags come along, which needs the right to read and to put them. */
+/**
+ * A copy reads its source and writes its target. The source's tags and annotations come along, which needs the right to read
+ * and to put them.
+ */
 const copying = async (ctx: Ctx, input: Copying, more: Requirement['context'] = {}): Promise<Requirement[]> => {
   const source = parseCopySource(input.CopySource)
-  const { keys, tags } = await existing(ctx, source)
+  const { keys, tags, annotated } = await existing(ctx, source)
   const target = await writing(ctx, input, {
     's3:x-amz-copy-source': `${source.Bucket}/${source.Key}`,
     's3:x-amz-metadata-directive': input.MetadataDirective,
@@ -209,6 +237,16 @@ const copying = async (ctx: Ctx, input: Copying, more: Requirement['context'] = 
             action: 's3:PutObjectTagging',
             resources: [objectArn(input)],
             context: { ...target[0]?.context, ...tagKeys('RequestObjectTag', tags) },
+          },
+        ]
+      : []),
+    ...(annotated && input.AnnotationDirective !== 'EXCLUDE'
+      ? [
+          objectRequirement(keys, source, ['s3:GetObjectAnnotation', 's3:GetObjectVersionAnnotation'], tagged),
+          {
+            action: 's3:PutObjectAnnotation',
+            resources: [objectArn(input)],
+            ...(target[0]?.context ? { context: target[0].context } : {}),
           },
         ]
       : []),
@@ -258,6 +296,13 @@ const deleting: AccessRule<Input<'DeleteObject'>> = async (input, ctx) => {
     { 's3:if-match': input.IfMatch },
   )
   return [requirement, ...comparing(input, requirement.context), ...bypassing(input, requirement.context)]
+}
+
+const deletingAnnotation: AccessRule<Input<'DeleteObjectAnnotation'>> = async (input, ctx) => {
+  const pair: Pair = ['s3:DeleteObjectAnnotation', 's3:DeleteObjectVersionAnnotation']
+  const requirement = await annotationRequirement(ctx, input, pair)
+  const BypassGovernanceRetention = bypassesGovernance(ctx)
+  return [requirement, ...bypassing({ ...input, BypassGovernanceRetention }, requirement.context)]
 }
 
 const retaining: AccessRule<Input<'PutObjectRetention'>> = async (input, ctx) => {
@@ -361,7 +406,8 @@ export const access: AccessRules<NS> = {
         ['s3:GetObjectAttributes', 's3:GetObjectVersionAttributes'],
       ),
       PutObject: putObject,
-      CopyObject: (input, ctx) => copying(ctx, input),
+      CopyObject: (input, ctx) =>
+        copying(ctx, input, { 's3:x-amz-object-annotation-directive': input.AnnotationDirective }),
       DeleteObject: deleting,
       GetObjectRetention: onTagged(['s3:GetObjectRetention', 's3:GetObjectRetention']),
       GetObjectLegalHold: onTagged(['s3:GetObjectLegalHold', 's3:GetObjectLegalHold']),
@@ -376,6 +422,11 @@ export const access: AccessRules<NS> = {
       PutObjectTagging: tagging,
       DeleteObjectTagging: onTagged(['s3:DeleteObjectTagging', 's3:DeleteObjectVersionTagging']),
 
+      GetObjectAnnotation: onAnnotation('s3:GetObjectAnnotation', 's3:GetObjectVersionAnnotation'),
+      ListObjectAnnotations: onAnnotation('s3:ListObjectAnnotations', 's3:ListObjectVersionAnnotations'),
+      PutObjectAnnotation: onAnnotation('s3:PutObjectAnnotation', 's3:PutObjectVersionAnnotation'),
+      DeleteObjectAnnotation: deletingAnnotation,
+
       UpdateObjectEncryption: reencrypting,
       RenameObject: ({ Bucket, Key }, ctx) => writing(ctx, { Bucket, Key }),
       GetObjectTorrent: (input, ctx) =>
@@ -385,7 +436,11 @@ export const access: AccessRules<NS> = {
       UploadPart: ({ Bucket, Key, SSECustomerAlgorithm }, ctx) =>
         writing(ctx, { Bucket, Key, SSECustomerAlgorithm }, beginning),
       UploadPartCopy: ({ Bucket, Key, CopySource }, ctx) =>
-        copying(ctx, { Bucket, Key, CopySource, TaggingDirective: 'REPLACE' }, beginning),
+        copying(
+          ctx,
+          { Bucket, Key, CopySource, TaggingDirective: 'REPLACE', AnnotationDirective: 'EXCLUDE' },
+          beginning,
+        ),
       CompleteMultipartUpload: putObject,
       AbortMultipartUpload: onObject('s3:AbortMultipartUpload'),
       ListParts: onObject('s3:ListMultipartUploadParts'),

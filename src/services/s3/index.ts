@@ -29,6 +29,13 @@ import {
   ListBucketAnalyticsConfigurations,
   PutBucketAnalyticsConfiguration,
 } from './analytics.ts'
+import {
+  DeleteObjectAnnotation,
+  GetObjectAnnotation,
+  ListObjectAnnotations,
+  PutObjectAnnotation,
+} from './annotation.ts'
+import { Annotation } from './annotation-record.ts'
 import { auditFacts, dataEvents } from './audit.ts'
 import { makeBatchObjects } from './batch-objects.ts'
 import { intact, proved } from './body-integrity.ts'
@@ -156,6 +163,7 @@ const operations = {
   DeleteBucketTagging,
   DeleteBucketWebsite,
   DeleteObject,
+  DeleteObjectAnnotation,
   DeleteObjectTagging,
   DeleteObjects: intact(proved(DeleteObjects)),
   DeletePublicAccessBlock,
@@ -181,6 +189,7 @@ const operations = {
   GetBucketWebsite,
   GetObject,
   GetObjectAcl,
+  GetObjectAnnotation,
   GetObjectAttributes,
   GetObjectLockConfiguration,
   GetObjectLegalHold,
@@ -197,6 +206,7 @@ const operations = {
   ListBucketMetricsConfigurations,
   ListBuckets,
   ListMultipartUploads,
+  ListObjectAnnotations,
   ListObjectVersions,
   ListObjects,
   ListObjectsV2,
@@ -222,6 +232,7 @@ const operations = {
   PutBucketWebsite: intact(PutBucketWebsite),
   PutObject,
   PutObjectAcl,
+  PutObjectAnnotation,
   PutObjectLegalHold: intact(PutObjectLegalHold),
   PutObjectLockConfiguration: intact(PutObjectLockConfiguration),
   PutObjectRetention: intact(PutObjectRetention),
@@ -254,6 +265,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     TieringPass,
     Current,
     Older,
+    Annotation,
     Bytes,
     UsedBlob,
     Parts,

@@ -12,7 +12,7 @@ import {
   joinedChecksum,
   memberOf,
 } from './checksum.ts'
-import { drop, Parts, type Received, receive, stream } from './content.ts'
+import { drop, keeping, Parts, type Received, receive, stream } from './content.ts'
 import { newKey, opaqueEtag, openKey, partKey, toEncryption, toNewEncryption } from './encryption.ts'
 import { emitCreated } from './events.ts'
 import { abortionOf, expirationOf } from './lifecycle.ts'
@@ -23,7 +23,6 @@ import {
   checkWriteConditionForm,
   checkWriteConditions,
   copySource,
-  keeping,
   quoted,
   toChecksum,
   versionIdOf,

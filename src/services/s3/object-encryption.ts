@@ -1,7 +1,7 @@
 import { keepUnderKms, openKey } from './encryption.ts'
 import { type Found, find, missing } from './object.ts'
 import { fail, type Operation } from './operation.ts'
-import { replaceVersion } from './versions.ts'
+import { isStill, replaceVersion } from './versions.ts'
 
 /**
  * Moves an object's key under a KMS key of the bucket owner's: no byte of the content is touched. Throws InvalidRequest
@@ -47,8 +47,7 @@ export const UpdateObjectEncryption: Operation<'UpdateObjectEncryption'> = async
       VersionId: record.versionId === 'null' ? input.VersionId : record.versionId,
     })
     // Its content may have been replaced meanwhile: the new one has a key of its own.
-    if (now.record && now.record.sequence === record.sequence && now.record.content?.id === record.content?.id)
-      await replaceVersion(tx, { ...now.record, encryption })
+    if (isStill(now.record, record)) await replaceVersion(tx, { ...now.record, encryption })
     return now
   })
   if (!changed.record) throw await missing(ctx, changed, input)

@@ -2,10 +2,11 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { AwsError } from '../../kernel/errors.ts'
 import type { ReadTx } from '../../store/store.ts'
 import type { AclAsked } from './acl.ts'
+import { copyAnnotations, loadAnnotations } from './annotation-content.ts'
 import { type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
 import { memberOf } from './checksum.ts'
 import { namesEtag, readCondition } from './conditions.ts'
-import { load, receive, stream } from './content.ts'
+import { keeping, load, type Received, receive, stream } from './content.ts'
 import { copySourceKey, etagOf, newKey, openKey, toNewEncryption } from './encryption.ts'
 import { emitCreated } from './events.ts'
 import { noteAccess } from './intelligent-tiering.ts'
@@ -13,7 +14,7 @@ import { expirationOf } from './lifecycle.ts'
 import { metadataOf } from './metadata.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import { ownedAs } from './ownership.ts'
-import { replicating } from './replication.ts'
+import { replicating, replicatingAnnotation } from './replication.ts'
 import { present, requestKeys } from './request-keys.ts'
 import { type LockAsked, lockOf } from './retention.ts'
 import { checkReadable, withStorageClass } from './storage-class.ts'
@@ -206,16 +207,6 @@ const target = (ctx: Ctx, input: Addressed & WriteConditions & AclAsked & LockAs
     return bucket
   })
 
-/** Runs the transaction that keeps received bytes; when it fails they are discarded. */
-export const keeping = async <T>(received: { discard: () => Promise<void> }, write: () => Promise<T>): Promise<T> => {
-  try {
-    return await write()
-  } catch (error) {
-    await received.discard()
-    throw error
-  }
-}
-
 export const withContent = <C>(content: C | undefined): { content?: C } => (content === undefined ? {} : { content })
 export const withTags = <T>(tags: readonly T[]): { tags?: readonly T[] } => (tags.length > 0 ? { tags } : {})
 
@@ -256,13 +247,17 @@ type CopyConditions = Pick<
 >
 
 /** The source of a copy, its content and key, its conditions checked. */
-export const copySource = async (ctx: Ctx, input: CopyConditions) => {
+export const copySource = async (ctx: Ctx, input: CopyConditions, { withAnnotations } = { withAnnotations: false }) => {
   const address = { ...parseCopySource(input.CopySource), ExpectedBucketOwner: input.ExpectedSourceBucketOwner }
   const found = await ctx.read(async (tx) => {
     const found = await find(ctx, tx, address, { anyRegion: true })
-    return found.record
-      ? { ...found, record: found.record, loaded: await load(tx, found.record.content, found.record.size) }
-      : found
+    if (!found.record) return found
+    return {
+      ...found,
+      record: found.record,
+      loaded: await load(tx, found.record.content, found.record.size),
+      annotations: withAnnotations ? await loadAnnotations(tx, found.record) : [],
+    }
   })
   if (!('loaded' in found)) {
     if (found.marker && address.VersionId !== undefined)
@@ -295,6 +290,14 @@ export const copySource = async (ctx: Ctx, input: CopyConditions) => {
   return { ...found, address, key }
 }
 
+const checkAnnotationDirective = (directive: string | undefined): void => {
+  if (directive !== undefined && directive !== 'COPY' && directive !== 'EXCLUDE')
+    throw fail('InvalidArgument', 'Unknown annotation directive.', {
+      ArgumentName: 'x-amz-object-annotation-directive',
+      ArgumentValue: directive,
+    })
+}
+
 const checkDirective = (directive: string | undefined, kind: 'metadata' | 'tagging'): void => {
   if (directive !== undefined && directive !== 'COPY' && directive !== 'REPLACE')
     throw fail('InvalidArgument', `Unknown ${kind} directive.`, {
@@ -302,6 +305,13 @@ const checkDirective = (directive: string | undefined, kind: 'metadata' | 'taggi
       ArgumentValue: directive,
     })
 }
+
+const both = (one: Pick<Received, 'discard'>, other: Pick<Received, 'discard'>): Pick<Received, 'discard'> => ({
+  discard: async () => {
+    await one.discard()
+    await other.discard()
+  },
+})
 
 const largestCopy = 5 * 1024 ** 3
 
@@ -321,7 +331,8 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
   checkDirective(input.MetadataDirective, 'metadata')
   checkDirective(input.TaggingDirective, 'tagging')
   const replaceMetadata = input.MetadataDirective === 'REPLACE'
-  const source = await copySource(ctx, input)
+  checkAnnotationDirective(input.AnnotationDirective)
+  const source = await copySource(ctx, input, { withAnnotations: input.AnnotationDirective !== 'EXCLUDE' })
   const { record: from } = source
   checkCopySize(from.size)
   const onto = from.bucket === input.Bucket && from.key === input.Key
@@ -350,10 +361,14 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
     ...withStorageClass(input.StorageClass),
     ...withTags(input.TaggingDirective === 'REPLACE' ? parseTagging(input.Tagging) : (from.tags ?? [])),
   }
-  const algorithm = algorithmNamed(input.ChecksumAlgorithm) ?? from.checksum.algorithm
-  const made = await newKey(ctx, await target(ctx, input), input.Key, input)
+  const asked = algorithmNamed(input.ChecksumAlgorithm)
+  const algorithm = asked ?? from.checksum.algorithm
+  const to = await target(ctx, input)
+  const made = await newKey(ctx, to, input.Key, input)
+  const parent = { key: input.Key, encryption: made.encryption }
+  const annotations = await copyAnnotations(ctx, source.annotations, to, parent, asked)
   const content = stream(ctx, source.loaded, source.key)
-  const received = await receive(ctx, content, { algorithm, key: made.key })
+  const received = await keeping(annotations, () => receive(ctx, content, { algorithm, key: made.key }))
   const facts = {
     etag: etagOf(made, received.md5),
     size: received.size,
@@ -361,7 +376,7 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
     ...described,
     checksum: { algorithm, type: 'FULL_OBJECT' as const, value: received.checksum },
   }
-  const { bucket, record, expiration } = await keeping(received, () =>
+  const { bucket, record, expiration } = await keeping(both(received, annotations), () =>
     ctx.write(async (tx) => {
       const bucket = await bucketOf(ctx, tx, input)
       await checkWriteConditions(tx, bucket, input)
@@ -372,8 +387,10 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
         ...owned,
         ...lockOf(bucket, input, ctx.now().getTime()),
         ...content,
+        ...annotations.facts,
       })
       const record = await replicating(tx, bucket, put)
+      for (const annotation of annotations.keep(tx, record)) await replicatingAnnotation(tx, bucket, record, annotation)
       emitCreated(ctx, tx, bucket, record, 'CopyObject')
       return { bucket, record, expiration: await expirationOf(tx, bucket, record) }
     }),

@@ -12,6 +12,8 @@ const statuses = {
   AccessControlListNotSupported: 400,
   AccessDenied: 403,
   AccessForbidden: 403,
+  AnnotationLimitExceeded: 400,
+  AnnotationNameTooLong: 400,
   AuthorizationHeaderMalformed: 400,
   AuthorizationQueryParametersError: 400,
   BadDigest: 400,
@@ -26,6 +28,7 @@ const statuses = {
   IllegalLocationConstraintException: 400,
   IncompleteBody: 400,
   InvalidAccessPointAliasError: 400,
+  InvalidAnnotationName: 400,
   InvalidArgument: 400,
   InvalidBucketAclWithBlockPublicAccessError: 400,
   InvalidBucketAclWithObjectOwnership: 400,
@@ -40,6 +43,7 @@ const statuses = {
   InvalidPartNumber: 416,
   InvalidPartOrder: 400,
   InvalidPolicyDocument: 400,
+  InvalidPrefix: 400,
   InvalidRange: 416,
   InvalidRequest: 400,
   InvalidRetentionPeriod: 400,
@@ -61,6 +65,7 @@ const statuses = {
   MissingRequestBodyError: 400,
   MissingSecurityHeader: 400,
   NoSuchAccessPoint: 404,
+  NoSuchAnnotation: 404,
   NoSuchBucket: 404,
   NoSuchBucketPolicy: 404,
   NoSuchCORSConfiguration: 404,
@@ -76,6 +81,7 @@ const statuses = {
   NotFound: 404,
   NotModified: 304,
   ObjectLockConfigurationNotFoundError: 404,
+  OperationAborted: 409,
   OwnershipControlsNotFoundError: 404,
   PermanentRedirect: 301,
   PreconditionFailed: 412,
@@ -86,6 +92,7 @@ const statuses = {
   TooManyConfigurations: 400,
   UserKeyMustBeSpecified: 400,
   UnexpectedContent: 400,
+  UnsupportedMediaType: 415,
 } as const
 
 /** An error of S3. `members` are the elements beside `Code` and `Message`. */

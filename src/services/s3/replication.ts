@@ -3,9 +3,12 @@ import { AwsError } from '../../kernel/errors.ts'
 import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { vendedMetrics } from '../capabilities.ts'
+import { type LoadedAnnotation, loadAnnotation, loadAnnotations } from './annotation-content.ts'
+import { Annotation, type AnnotationRecord, findAnnotation } from './annotation-record.ts'
+import { sendAnnotation } from './annotation-replication.ts'
 import { Bucket, type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
 import { configuration } from './bucket-configuration.ts'
-import { load, receive, stream } from './content.ts'
+import { keeping, load, receive, stream } from './content.ts'
 import { etagOf, newKey, openKey } from './encryption.ts'
 import { emitCreated, emitDeleted } from './events.ts'
 import { fail, type Input, type Operation, type Output } from './operation.ts'
@@ -33,7 +36,10 @@ import {
 
 const replication = configuration<ReplicationDocument>('replication')
 
-/** A version that is still to go to another bucket. Those of a key and destination go in the order in which they were made. */
+/**
+ * A version, or an annotation of it, that is still to go to another bucket. Those of a key and destination go in the order in
+ * which the versions were made, annotations after their version.
+ */
 type Task = {
   readonly bucket: string
   readonly key: string
@@ -43,12 +49,14 @@ type Task = {
   readonly rule: string
   /** Bytes that go. */
   readonly size?: number
+  readonly annotation?: string
 }
-const lineOf = ({ bucket, key, destination }: Omit<Task, 'versionId' | 'sequence' | 'rule' | 'size'>) =>
+const lineOf = ({ bucket, key, destination }: Pick<Task, 'bucket' | 'key' | 'destination'>) =>
   `${placeOf(bucket, key)}\0${destination}`
 export const ReplicationTask = table<Task>('s3.replication-task', {
   scope: 'global',
-  key: (task) => `${lineOf(task)}\0${task.sequence.toString(16).padStart(14, '0')}`,
+  key: (task) =>
+    `${lineOf(task)}\0${task.sequence.toString(16).padStart(14, '0')}${task.annotation === undefined ? '' : `\0${task.annotation}`}`,
 })
 
 /** What waits to go by one rule to one destination: its numbers change with its tasks, in the same commits. */
@@ -121,7 +129,13 @@ const counted = async (tx: WriteTx, task: Task, by: 1 | -1): Promise<void> => {
   else tx.put(ReplicationFlow, { bucket, destination, rule, operations, bytes: (flow?.bytes ?? 0) + by * size })
 }
 
-const plan = async (tx: WriteTx, bucket: BucketRecord, version: VersionRecord, rules: readonly Rule[]) => {
+const plan = async (
+  tx: WriteTx,
+  bucket: BucketRecord,
+  version: VersionRecord,
+  rules: readonly Rule[],
+  annotation?: AnnotationRecord,
+) => {
   for (const rule of rules) {
     const task: Task = {
       bucket: bucket.name,
@@ -131,6 +145,7 @@ const plan = async (tx: WriteTx, bucket: BucketRecord, version: VersionRecord, r
       destination: destinationOf(rule),
       rule: rule.ID ?? '',
       ...(version.marker ? {} : { size: version.size }),
+      ...(annotation ? { size: annotation.size, annotation: annotation.name } : {}),
     }
     const before = await tx.get(ReplicationTask, ReplicationTask.key(task))
     if (before) await counted(tx, before, -1)
@@ -147,10 +162,27 @@ export const replicating = async (tx: WriteTx, bucket: BucketRecord, record: Obj
   const rules = rulesFor(document, subjectOf(record))
   if (rules.length === 0) return record
   await plan(tx, bucket, record, rules)
-  const states = rules.map((rule) => [destinationOf(rule), 'PENDING' as const])
-  const pending: ObjectRecord = { ...record, replication: Object.fromEntries(states) }
+  const pending: ObjectRecord = { ...record, replication: pendingAt(rules) }
   await replaceVersion(tx, pending)
   return pending
+}
+
+const pendingAt = (rules: readonly Rule[]) =>
+  Object.fromEntries(rules.map((rule) => [destinationOf(rule), 'PENDING' as const]))
+
+/** Has an annotation replicated to where its object goes or went; returns its record as it is now. */
+export const replicatingAnnotation = async (
+  tx: WriteTx,
+  bucket: BucketRecord,
+  record: ObjectRecord,
+  annotation: AnnotationRecord,
+): Promise<AnnotationRecord> => {
+  const document = await replication.find(tx, bucket)
+  if (!document || record.replication === undefined || record.replication === 'REPLICA') return annotation
+  const rules = rulesFor(document, subjectOf(record))
+  if (rules.length === 0) return annotation
+  await plan(tx, bucket, record, rules, annotation)
+  return tx.put(Annotation, { ...annotation, replication: pendingAt(rules) })
 }
 
 /** Has a new delete marker replicated, where rules say that. */
@@ -169,12 +201,11 @@ export const replicatingChange = async (tx: WriteTx, bucket: BucketRecord, recor
   if (rules.length === 0) return
   await plan(tx, bucket, record, rules)
   if (replica) return
-  const states = Object.fromEntries(rules.map((rule) => [destinationOf(rule), 'PENDING' as const]))
-  await replaceVersion(tx, { ...record, replication: { ...(record.replication as object), ...states } })
+  await replaceVersion(tx, { ...record, replication: { ...(record.replication as object), ...pendingAt(rules) } })
 }
 
 /** `x-amz-replication-status`: the worst of all destinations. */
-export const toReplicationStatus = ({ replication: state }: ObjectRecord) => {
+export const toReplicationStatus = ({ replication: state }: Pick<ObjectRecord, 'replication'>) => {
   if (state === undefined) return {}
   if (state === 'REPLICA') return { ReplicationStatus: 'REPLICA' as const }
   const all = Object.values(state)
@@ -182,7 +213,7 @@ export const toReplicationStatus = ({ replication: state }: ObjectRecord) => {
   return status ? { ReplicationStatus: status } : {}
 }
 
-type Job = {
+export type ReplicationJob = {
   /** The reconciler's context with the role's session in place of the service: KMS is asked with the role's rights. */
   readonly ctx: Ctx
   readonly role: Caller
@@ -192,7 +223,7 @@ type Job = {
 }
 
 const authorizeObject = async (
-  { role, source, target, rule }: Job,
+  { role, source, target, rule }: ReplicationJob,
   { key, tags, lock }: ObjectRecord,
 ): Promise<void> => {
   const from = `${bucketArn(source.name)}/${key}`
@@ -213,17 +244,17 @@ const authorizeObject = async (
   if (rule.Destination?.AccessControlTranslation) await role.authorize('s3:ObjectOwnerOverrideToBucketOwner', to)
 }
 
-const isThere = (job: Job, { key, versionId }: VersionRecord): Promise<VersionRecord | undefined> =>
+const isThere = (job: ReplicationJob, { key, versionId }: VersionRecord): Promise<VersionRecord | undefined> =>
   job.ctx.read((tx) => findVersion(tx, job.target.name, key, versionId))
 
 /** Whose a replica is: the source's owner's, unless the rule hands it over or the destination owns all that it has. */
-const ownedIn = ({ source, target, rule }: Job, { owner, acl }: ObjectRecord) => {
+const ownedIn = ({ source, target, rule }: ReplicationJob, { owner, acl }: ObjectRecord) => {
   if (target.ownership === undefined || rule.Destination?.AccessControlTranslation) return {}
   const whose = owner ?? source.account
   return { ...(whose === target.account ? {} : { owner: whose }), ...(acl ? { acl } : {}) }
 }
 
-const sendObject = async (job: Job, record: ObjectRecord): Promise<void> => {
+const sendObject = async (job: ReplicationJob, record: ObjectRecord): Promise<void> => {
   const { ctx, target, rule } = job
   await authorizeObject(job, record)
   const there = await isThere(job, record)
@@ -236,9 +267,11 @@ const sendObject = async (job: Job, record: ObjectRecord): Promise<void> => {
   const key = await openKey(ctx, record, {})
   const { algorithm, type } = record.checksum
   const received = await receive(ctx, stream(ctx, loaded, key), { algorithm, key: made.key })
-  const { upload: _, owner: __, acl: ___, content: ____, lock, restore: _____, accessed: ______, ...facts } = record
-  try {
-    await ctx.write(async (tx) => {
+  const { upload: _, owner: __, acl: ___, content: ____, lock, restore: _____, accessed: ______, ...rest } = record
+  // Annotations go by themselves.
+  const { annotations: _______, ...facts } = rest
+  await keeping(received, () =>
+    ctx.write(async (tx) => {
       if (await findVersion(tx, target.name, record.key, record.versionId)) return
       const content = received.keep(tx)
       const replica = await putReplica(tx, target, {
@@ -258,15 +291,12 @@ const sendObject = async (job: Job, record: ObjectRecord): Promise<void> => {
         replication: 'REPLICA',
       })
       emitCreated(ctx, tx, target, replica, 'PutObject')
-    })
-  } catch (error) {
-    await received.discard()
-    throw error
-  }
+    }),
+  )
 }
 
 /** The replica is there: what may have changed since is its tags, list and lock, which no source loosens. */
-const sendChange = async (job: Job, record: ObjectRecord, there: ObjectRecord): Promise<void> => {
+const sendChange = async (job: ReplicationJob, record: ObjectRecord, there: ObjectRecord): Promise<void> => {
   await job.ctx.write(async (tx) => {
     const present = await findVersion(tx, job.target.name, there.key, there.versionId)
     if (!present || present.marker) return
@@ -282,7 +312,7 @@ const sendChange = async (job: Job, record: ObjectRecord, there: ObjectRecord): 
   })
 }
 
-const sendMarker = async (job: Job, marker: MarkerRecord): Promise<void> => {
+const sendMarker = async (job: ReplicationJob, marker: MarkerRecord): Promise<void> => {
   const { ctx, role, target } = job
   await role.authorize('s3:ReplicateDelete', `${bucketArn(target.name)}/${marker.key}`)
   await ctx.write(async (tx) => {
@@ -292,19 +322,23 @@ const sendMarker = async (job: Job, marker: MarkerRecord): Promise<void> => {
   })
 }
 
-const jobOf = async (ctx: Ctx, task: Task): Promise<{ job: Job; version: VersionRecord } | undefined> => {
+type Sending = { readonly job: ReplicationJob; readonly version: VersionRecord; readonly annotation?: LoadedAnnotation }
+
+const jobOf = async (ctx: Ctx, task: Task): Promise<Sending | undefined> => {
   const found = await ctx.read(async (tx) => {
     const source = await tx.get(Bucket, task.bucket)
     const document = source && (await replication.find(tx, source))
     const rule = document && ruleById(document, task.rule)
     const version = await findVersion(tx, task.bucket, task.key, task.versionId)
     const target = await tx.get(Bucket, task.destination)
-    return source && document?.Role && rule?.Status === 'Enabled' && version
-      ? { source, target, rule, version, arn: document.Role }
-      : undefined
+    if (!source || !document?.Role || rule?.Status !== 'Enabled' || !version) return undefined
+    const sending = { source, target, rule, version, arn: document.Role }
+    if (task.annotation === undefined) return sending
+    const annotation = await findAnnotation(tx, version, task.annotation)
+    return annotation && { ...sending, annotation: await loadAnnotation(tx, annotation) }
   })
   if (!found) return undefined
-  const { source, target, rule, version, arn } = found
+  const { source, target, rule, version, arn, ...more } = found
   if (!target) throw fail('NoSuchBucket', 'The specified bucket does not exist')
   if (target.versioning !== 'Enabled') throw notVersioned('Destination bucket must have versioning enabled.')
   if (rule.Destination?.Account !== undefined && rule.Destination.Account !== target.account)
@@ -313,17 +347,27 @@ const jobOf = async (ctx: Ctx, task: Task): Promise<{ job: Job; version: Version
     sessionName: 's3-replication',
     context: { 'aws:SourceArn': [bucketArn(source.name)], 'aws:SourceAccount': [source.account] },
   })
-  return { job: { ctx: { ...ctx, principal: await role.principal() }, role, source, target, rule }, version }
+  return { job: { ctx: { ...ctx, principal: await role.principal() }, role, source, target, rule }, version, ...more }
 }
 
-const send = (job: Job, version: VersionRecord): Promise<void> =>
-  version.marker ? sendMarker(job, version) : sendObject(job, version)
+const send = ({ job, version, annotation }: Sending): Promise<void> => {
+  if (version.marker) return sendMarker(job, version)
+  return annotation ? sendAnnotation(job, version, annotation) : sendObject(job, version)
+}
 
-const settle = (ctx: Ctx, task: Task, status: 'COMPLETED' | 'FAILED') =>
+const settle = (ctx: Ctx, task: Task, status: 'COMPLETED' | 'FAILED', sent?: LoadedAnnotation) =>
   ctx.write(async (tx) => {
+    const annotation = task.annotation === undefined ? undefined : await findAnnotation(tx, task, task.annotation)
+    // Put anew while it was sent: what it is now is still to go.
+    if (annotation && sent && annotation.content.id !== sent.annotation.content.id) return
     const planned = await tx.get(ReplicationTask, ReplicationTask.key(task))
     if (planned) await counted(tx, planned, -1)
     tx.delete(ReplicationTask, ReplicationTask.key(task))
+    if (task.annotation !== undefined) {
+      if (annotation && annotation.replication !== 'REPLICA')
+        tx.put(Annotation, { ...annotation, replication: { ...annotation.replication, [task.destination]: status } })
+      return
+    }
     const version = await findVersion(tx, task.bucket, task.key, task.versionId)
     if (!version || version.marker || version.replication === 'REPLICA') return
     await replaceVersion(tx, { ...version, replication: { ...version.replication, [task.destination]: status } })
@@ -365,19 +409,40 @@ export const replicate: Reconciler = {
     const [task] = await ctx.read((tx) => tx.list(ReplicationTask, { prefix: `${line}\0`, limit: 1 }))
     if (!task) return done()
     await publish(ctx, task)
+    let found: Sending | undefined
     try {
-      const found = await jobOf(ctx, task)
-      if (found) await send(found.job, found.version)
-      await settle(ctx, task, 'COMPLETED')
-      await publish(ctx, task, { failed: false, made: found?.version.modified })
+      found = await jobOf(ctx, task)
+      if (found) await send(found)
+      await settle(ctx, task, 'COMPLETED', found?.annotation)
+      const { modified: made } = found?.annotation?.annotation ?? found?.version ?? { modified: undefined }
+      await publish(ctx, task, { failed: false, made })
     } catch (error) {
       if (!(error instanceof AwsError) || (error.status ?? 400) >= 500) throw error
       ctx.log.warn('an object was not replicated', { bucket: task.bucket, to: task.destination, error: error.message })
-      await settle(ctx, task, 'FAILED')
+      await settle(ctx, task, 'FAILED', found?.annotation)
       await publish(ctx, task, { failed: true, made: undefined })
     }
     return again({ in: 0 })
   },
+}
+
+/** Annotations go with an object that is sent on demand, each by itself: no task, and so no failure, is theirs. */
+const sendExistingAnnotations = async (
+  ctx: Ctx,
+  task: Task,
+  job: ReplicationJob,
+  version: ObjectRecord,
+): Promise<void> => {
+  for (const loaded of await ctx.read((tx) => loadAnnotations(tx, version))) {
+    const { name } = loaded.annotation
+    try {
+      await sendAnnotation(job, version, loaded)
+      await settle(ctx, { ...task, annotation: name }, 'COMPLETED', loaded)
+    } catch (error) {
+      if (!(error instanceof AwsError) || (error.status ?? 400) >= 500) throw error
+      await settle(ctx, { ...task, annotation: name }, 'FAILED', loaded)
+    }
+  }
 }
 
 /**
@@ -416,9 +481,10 @@ export const replicateExisting = async (
       rule: rule.ID ?? '',
     }
     try {
-      const job = await jobOf(ctx, task)
-      if (job) await send(job.job, job.version)
+      const found = await jobOf(ctx, task)
+      if (found) await send(found)
       await settle(ctx, task, 'COMPLETED')
+      if (found) await sendExistingAnnotations(ctx, task, found.job, version)
     } catch (error) {
       if (error instanceof AwsError && (error.status ?? 400) < 500) await settle(ctx, task, 'FAILED')
       throw error

@@ -1,7 +1,7 @@
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { type ChecksumAlgorithm, checksumAlgorithms, headerOf, isChecksum, memberOf } from './checksum.ts'
-import { largestPut, tooLarge } from './content.ts'
+import { largestAnnotation, largestPut, tooLarge } from './content.ts'
 import { checkEncryptionAsked, type EncryptionAsked } from './encryption.ts'
 import { fail } from './operation.ts'
 import { isStorageClass } from './storage-class.ts'
@@ -115,10 +115,17 @@ export const checkKey = (key: string): void => {
 }
 
 /** A body's length is announced, and too long a body is not asked for. Throws MissingContentLength, EntityTooLarge. */
-const checkLength = ({ request: { headers } }: Ctx): void => {
+const checkLength = ({ request: { headers } }: Ctx, most: number): void => {
   const length = headers['x-amz-decoded-content-length'] ?? headers['content-length']
   if (length === undefined) throw fail('MissingContentLength', 'You must provide the Content-Length HTTP header.')
-  if (Number(length) > largestPut) throw tooLarge(Number(length))
+  if (Number(length) > most) throw tooLarge(Number(length), most)
+}
+
+/** What operations that bring bytes may bring, in bytes. */
+const largest: Readonly<Record<string, number>> = {
+  PutObject: largestPut,
+  UploadPart: largestPut,
+  PutObjectAnnotation: largestAnnotation,
 }
 
 /** A part without its number, or without its upload, is no object. Throws InvalidArgument. */
@@ -135,7 +142,8 @@ const refuseStrayPart = ({ request: { query } }: Ctx): void => {
 /** What is wrong with an upload before a byte of it has come. Throws KeyTooLongError, InvalidURI, MissingContentLength, EntityTooLarge, InvalidArgument. */
 export const checkHead = (ctx: Ctx, operation: string, key: unknown): void => {
   if (typeof key === 'string') checkKey(key)
-  if (operation === 'PutObject' || operation === 'UploadPart') checkLength(ctx)
+  const most = largest[operation]
+  if (most !== undefined) checkLength(ctx, most)
   if (operation === 'PutObject') refuseStrayPart(ctx)
 }
 

@@ -3,10 +3,12 @@ import { type ReadTx, table, type WriteTx } from '../../store/store.ts'
 import { afterPrefix } from '../../store/text-order.ts'
 import type { ArchiveTier } from './access-tier.ts'
 import type { Acl } from './acl.ts'
+import { dropAnnotations } from './annotation-record.ts'
 import type { BucketRecord } from './bucket.ts'
 import type { ChecksumAlgorithm, ChecksumType } from './checksum.ts'
 import { type Content, drop } from './content.ts'
 import type { Encryption } from './encryption.ts'
+import { placeOf, sortable } from './place.ts'
 import type { Lock } from './retention.ts'
 import type { Tag } from './tags.ts'
 
@@ -73,18 +75,15 @@ export type ObjectFacts = {
   readonly parts?: number
   /** The multipart upload it came from. */
   readonly upload?: string
+  /** How many annotations it has; absent: none. */
+  readonly annotations?: number
 }
 
 export type ObjectRecord = Place & ObjectFacts & { readonly marker?: false }
 export type MarkerRecord = Place & { readonly marker: true }
 export type VersionRecord = ObjectRecord | MarkerRecord
 
-/** Keys may hold any character; U+0000 separates ours, so that and what escapes it are written in two. Keeps order and prefixes. */
-export const sortable = (key: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is escaped
-  key.replace(/[\0\x01]/g, (character) => (character === '\0' ? '\x01\x01' : '\x01\x02'))
-
-export const placeOf = (bucket: string, key: string): string => `${bucket}\0${sortable(key)}`
+export { placeOf, sortable }
 
 /** Newest first: a larger sequence number sorts before. */
 const newestFirst = (sequence: number): string => (Number.MAX_SAFE_INTEGER - sequence).toString(16).padStart(14, '0')
@@ -158,7 +157,7 @@ const advance = async (tx: WriteTx, bucket: BucketRecord, key: string): Promise<
   const older = bucket.versioning ? await newestOlder(tx, bucket.name, key) : undefined
   if (current) tx.delete(Current, Current.key(current))
   if (current && keeps(bucket, current)) tx.put(Older, current)
-  else if (current) await drop(tx, current.content)
+  else if (current) await dropObject(tx, current)
   if (bucket.versioning === 'Suspended' && current?.versionId !== 'null') {
     const unversioned = await findVersion(tx, bucket.name, key, 'null')
     if (unversioned && unversioned !== current) await forget(tx, unversioned)
@@ -169,9 +168,15 @@ const advance = async (tx: WriteTx, bucket: BucketRecord, key: string): Promise<
 const keeps = (bucket: BucketRecord, current: ObjectRecord): boolean =>
   bucket.versioning === 'Enabled' || (bucket.versioning === 'Suspended' && current.versionId !== 'null')
 
+/** What an object's version held goes with it. */
+const dropObject = async (tx: WriteTx, record: ObjectRecord): Promise<void> => {
+  await drop(tx, record.content)
+  if (record.annotations) await dropAnnotations(tx, record)
+}
+
 const forget = async (tx: WriteTx, version: VersionRecord): Promise<void> => {
   tx.delete(Older, Older.key(version))
-  if (!version.marker) await drop(tx, version.content)
+  if (!version.marker) await dropObject(tx, version)
 }
 
 const newPlace = (ctx: Ctx, bucket: BucketRecord, key: string, sequence: number): Place => ({
@@ -236,7 +241,7 @@ export const hide = async (
     const current = await findCurrent(tx, bucket.name, key)
     if (!current) return undefined
     tx.delete(Current, Current.key(current))
-    await drop(tx, current.content)
+    await dropObject(tx, current)
     return current
   }
   const sequence = await advance(tx, bucket, key)
@@ -255,7 +260,7 @@ export const removeVersion = async (
   const current = await findCurrent(tx, bucket, key)
   if (current && current.versionId === versionId) {
     tx.delete(Current, Current.key(current))
-    await drop(tx, current.content)
+    await dropObject(tx, current)
   } else await forget(tx, version)
   if (current && current.versionId !== versionId) return version
   const newest = await newestOlder(tx, bucket, key)
@@ -265,6 +270,13 @@ export const removeVersion = async (
   }
   return version
 }
+
+/** Whether a version is what it was before, not another that has been put in its place. */
+export const isStill = (version: VersionRecord | undefined, before: ObjectRecord): version is ObjectRecord =>
+  version !== undefined &&
+  !version.marker &&
+  version.sequence === before.sequence &&
+  version.content?.id === before.content?.id
 
 /** Writes back an object whose tags changed, wherever it is. */
 export const replaceVersion = async (tx: WriteTx, record: ObjectRecord): Promise<void> => {
