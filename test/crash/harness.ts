@@ -12,7 +12,7 @@ import { gates } from './gates.ts'
 import { replicas } from './replicas.ts'
 import { reviews } from './reviews.ts'
 import { startProcess } from './server-process.ts'
-import { dataPoints, identities, logLines, objects } from './storage.ts'
+import { annotations, dataPoints, identities, logLines, objects } from './storage.ts'
 import { trailLogs } from './trail.ts'
 import { type Actor, clientsOf, isBroken, type World } from './world.ts'
 
@@ -48,6 +48,7 @@ export const crash = async ({
   const data = join(folder, 'data')
   const all: Actor[] = [
     objects(),
+    annotations(),
     logLines(),
     dataPoints(),
     identities(),

@@ -19,8 +19,11 @@ import {
   CompleteMultipartUploadCommand,
   CreateBucketCommand,
   CreateMultipartUploadCommand,
+  DeleteObjectAnnotationCommand,
   DeleteObjectCommand,
+  GetObjectAnnotationCommand,
   GetObjectCommand,
+  PutObjectAnnotationCommand,
   PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
@@ -91,6 +94,47 @@ export const objects = (): Actor => {
         )
         if (!possible.includes(found)) wrong.push(`object ${Key} is ${found}, not ${possible.join(' or ')}`)
         else book.surely(Key, found)
+      }
+      return wrong
+    },
+  }
+}
+
+export const annotations = (): Actor => {
+  const book = ledger<string>()
+  const place = { Bucket: 'crash-notes', Key: 'object' }
+  return {
+    name: 'annotations',
+    setUp: async ({ aws }) => {
+      await aws.s3.send(new CreateBucketCommand({ Bucket: place.Bucket }))
+      await aws.s3.send(new PutObjectCommand({ ...place, Body: 'x' }))
+    },
+    act: async ({ aws, random, next }) => {
+      const known = book.names()
+      const AnnotationName = known.length === 0 || random.chance(0.5) ? `note-${next()}` : random.pick(known)
+      if (book.values(AnnotationName).length > 0 && random.chance(0.3)) {
+        book.maybe(AnnotationName, 'absent', 'absent')
+        if (await certain(aws.s3.send(new DeleteObjectAnnotationCommand({ ...place, AnnotationName }))))
+          book.surely(AnnotationName, 'absent')
+        return
+      }
+      const bytes = bytesOf(next(), random.chance(0.5) ? 100 : 20_000)
+      const AnnotationPayload = Buffer.from(bytes).toString('base64')
+      const sum = sha(Buffer.from(AnnotationPayload))
+      book.maybe(AnnotationName, sum, 'absent')
+      if (await certain(aws.s3.send(new PutObjectAnnotationCommand({ ...place, AnnotationName, AnnotationPayload }))))
+        book.surely(AnnotationName, sum)
+    },
+    check: async ({ aws }, everything) => {
+      const wrong: string[] = []
+      for (const [AnnotationName, possible] of book.due(everything)) {
+        const found = await aws.s3.send(new GetObjectAnnotationCommand({ ...place, AnnotationName })).then(
+          async ({ AnnotationPayload }) => sha((await AnnotationPayload?.transformToByteArray()) ?? new Uint8Array()),
+          (error: Error) => (error.name === 'NoSuchAnnotation' ? 'absent' : Promise.reject(error)),
+        )
+        if (!possible.includes(found))
+          wrong.push(`annotation ${AnnotationName} is ${found}, not ${possible.join(' or ')}`)
+        else book.surely(AnnotationName, found)
       }
       return wrong
     },
