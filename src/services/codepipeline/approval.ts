@@ -10,16 +10,18 @@ export const PutApprovalResult: Operation<'PutApprovalResult'> = (ctx, input) =>
   ctx.write(async (tx) => {
     const { pipelineName, stageName, actionName, token, result } = input
     const pipeline = await getPipeline(ctx, tx, pipelineName)
-    await checkStageName(ctx, tx, pipelineName, stageName)
-    const present = actionIn(await declarationOf(tx, pipelineName, pipeline.version), stageName, actionName)
-    if (present?.actionTypeId.category !== 'Approval')
+    const prefix = `${pipelineName}/${stageName}/${actionName}/`
+    const records = await tx.list(ActionExecution, { index: 'action', prefix, reverse: true })
+    const record = records.find((one) => one.token === token)
+    // A parallel execution waits by the structure that it began with.
+    const version = record?.version ?? pipeline.version
+    if (!record) await checkStageName(ctx, tx, pipelineName, stageName)
+    const action = actionIn(await declarationOf(tx, pipelineName, version), stageName, actionName)
+    if (action?.actionTypeId.category !== 'Approval')
       throw fail(
         'ActionNotFoundException',
         `Approval action with name '${actionName}' does not exist in stage '${stageName}' of pipeline '${pipelineName}'`,
       )
-    const prefix = `${pipelineName}/${stageName}/${actionName}/`
-    const records = await tx.list(ActionExecution, { index: 'action', prefix, reverse: true })
-    const record = records.find((one) => one.token === token)
     if (!record)
       throw fail('InvalidApprovalTokenException', 'The approval token is not valid for this approval request.')
     const execution = await tx.get(Execution, record.execution)
@@ -34,7 +36,6 @@ export const PutApprovalResult: Operation<'PutApprovalResult'> = (ctx, input) =>
       updatedBy: ctx.principal.arn,
       ...(result.summary ? { summary: result.summary } : {}),
     })
-    const action = actionIn(await declarationOf(tx, pipelineName, record.version), stageName, actionName) ?? present
     tx.emit(actionChange(ctx, execution, action, after, approved ? 'SUCCEEDED' : 'FAILED'))
     tx.wake(executionReconciler, execution.id)
     return { approvedAt: new Date(updated) }

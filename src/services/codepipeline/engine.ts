@@ -69,13 +69,19 @@ const decideAll = async (ctx: Ctx, tx: WriteTx, id: string): Promise<Exclude<Nex
   }
 }
 
+/**
+ * The structure was updated since the execution began, which is then cancelled; in PARALLEL mode it goes on by the structure it
+ * has ("Set or change the pipeline execution mode", user guide).
+ */
+const isOutdated = async (tx: ReadTx, { pipeline, version, mode }: ExecutionRecord): Promise<boolean> =>
+  mode !== 'PARALLEL' && (await tx.get(Pipeline, pipeline))?.version !== version
+
 /** What the rows say comes next. */
 const decide = async (ctx: Ctx, tx: WriteTx, id: string): Promise<Next> => {
   const scene = await sceneOf(tx, id)
   if (!scene) return 'over'
   const { execution, stage } = scene
-  const pipeline = await tx.get(Pipeline, execution.pipeline)
-  const outdated = pipeline?.version !== execution.version
+  const outdated = await isOutdated(tx, execution)
   if (!execution.entered) {
     if (execution.stop) return end(ctx, tx, scene, 'Stopped')
     if (outdated) return end(ctx, tx, scene, 'Cancelled')
@@ -157,8 +163,7 @@ const judge = async (ctx: Ctx, tx: WriteTx, scene: Scene, kind: ConditionKind): 
 const failed = async (ctx: Ctx, tx: WriteTx, scene: Scene): Promise<Next> => {
   const { execution, stage } = scene
   const { result, retryConfiguration } = stage.onFailure ?? {}
-  const pipeline = await tx.get(Pipeline, execution.pipeline)
-  if (result === 'RETRY' && !execution.retried && pipeline?.version === execution.version) {
+  if (result === 'RETRY' && !execution.retried && !(await isOutdated(tx, execution))) {
     const mode = retryConfiguration?.retryMode ?? 'FAILED_ACTIONS'
     await resume(ctx, tx, scene, { mode, why: 'AutomatedStageRetry', change: { retried: true } })
     return 'on'

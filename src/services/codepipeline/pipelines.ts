@@ -128,7 +128,7 @@ export const CreatePipeline: Operation<'CreatePipeline'> = async (ctx, { pipelin
   })
 }
 
-/** AWS API: "UpdatePipeline". Executions that go by an older structure end as Cancelled once what runs in them is done. */
+/** AWS API: "UpdatePipeline". Executions that go by an older structure end as Cancelled once what runs in them is done, but for parallel ones. */
 export const UpdatePipeline: Operation<'UpdatePipeline'> = async (ctx, { pipeline: given }) => {
   const present = await ctx.read(async (tx) => {
     const pipeline = await tx.get(Pipeline, given.name)

@@ -1,8 +1,10 @@
 import {
   ListPipelineExecutionsCommand,
+  PutApprovalResultCommand,
   StartPipelineExecutionCommand,
   UpdatePipelineCommand,
 } from '@aws-sdk/client-codepipeline'
+import { GetObjectCommand } from '@aws-sdk/client-s3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { approval, publish, refused, releaseStory, source } from '../../../test/release-pipeline.ts'
 
@@ -89,6 +91,40 @@ describe('executions that meet', () => {
     expect(await release.statusOf(second)).toBe('Succeeded')
     expect(await release.statusOf(first)).toBe('InProgress')
   })
+})
+
+it('a parallel execution goes on by the structure it began with', async () => {
+  await release.upload()
+  const parallel = { pipelineType: 'V2', executionMode: 'PARALLEL' } as const
+  const id = await release.create({
+    ...parallel,
+    stages: [
+      { name: 'Source', actions: [source()] },
+      { name: 'Review', actions: [approval(), approval('Later', { runOrder: 2 })] },
+      { name: 'Publish', actions: [publish()] },
+    ],
+  })
+  const update = async (executionMode: 'PARALLEL' | 'QUEUED') => {
+    const pipeline = release.declare({ ...parallel, executionMode })
+    await release.bench.codepipeline.send(new UpdatePipelineCommand({ pipeline }))
+  }
+  await release.answer('Approved')
+  const token = (await release.action('Review', 'Later'))?.token
+  await update('PARALLEL')
+  await update('QUEUED')
+  await release.bench.codepipeline.send(
+    new PutApprovalResultCommand({
+      pipelineName: 'release',
+      stageName: 'Review',
+      actionName: 'Later',
+      token,
+      result: { status: 'Approved', summary: '' },
+    }),
+  )
+  await release.bench.drydock.settled()
+  expect(await release.get(id)).toMatchObject({ status: 'Succeeded', pipelineVersion: 1 })
+  const page = await release.bench.s3.send(new GetObjectCommand({ Bucket: 'site', Key: 'index.html' }))
+  expect(page.ContentLength).toBe(5)
 })
 
 describe('an execution is stopped', () => {
