@@ -3,6 +3,19 @@ import { AppspecError, matchesPattern, parseAppspec } from './appspec.ts'
 
 const head = 'version: 0.0\nos: linux\n'
 
+test('a mode with a leading zero is octal, unless it is in quotes', () => {
+  const modeOf = (mode: string) =>
+    parseAppspec(`${head}permissions:\n  - {object: /srv, mode: ${mode}}`).permissions[0]?.mode
+  expect([modeOf('644'), modeOf('0644'), modeOf('"0644"'), modeOf('4755')]).toEqual(['0644', '0420', '0644', '4755'])
+})
+
+test.each(['u::rw', 'g::r', '::rw', 'user::rwx', 'o::r', 'other:r'])(
+  'an access control list with %s, which is for nobody by name, is refused',
+  (acl) => {
+    expect(() => parseAppspec(`${head}permissions:\n  - {object: /srv, acls: ["${acl}"]}`)).toThrow(/use mode/)
+  },
+)
+
 test('a whole AppSpec file', () => {
   expect(
     parseAppspec(`${head}files:

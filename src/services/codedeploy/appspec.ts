@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import { parseDocument } from 'yaml'
+import { parseDocument, type ScalarTag } from 'yaml'
 
 // The AppSpec file of EC2 and on-premises deployments ("CodeDeploy AppSpec file reference"). Pure: text in, plan or
 // `AppspecError` out. The agent reads it inside the machine.
@@ -48,10 +48,22 @@ const lifecycleEvents = [
 /** Seconds that a script has unless it says otherwise, and that all scripts of one lifecycle event have together. */
 export const longestTimeout = 3600
 
+/** The agent's YAML is 1.1, where a number that begins with 0 is octal: `mode: 0644` is 420, which AWS says to put in quotes. */
+const octal: ScalarTag = {
+  tag: 'tag:yaml.org,2002:int',
+  default: true,
+  test: /^[-+]?0[0-7]+$/,
+  resolve: (text) => Number.parseInt(text, 8),
+}
+
 /** Reads an AppSpec file, YAML or JSON. Throws AppspecError with the sentence that says what is wrong. */
 export const parseAppspec = (text: string): Appspec => {
   if (text.length > 1024 * 1024) throw new AppspecError('The deployment specification is too large')
-  const document = parseDocument(text, { schema: 'core', prettyErrors: false })
+  const document = parseDocument(text, {
+    schema: 'core',
+    customTags: (tags) => [octal, ...tags],
+    prettyErrors: false,
+  })
   const [error] = document.errors
   if (error) throw new AppspecError(`The AppSpec file is not valid YAML: ${error.message}`)
   let content: unknown
@@ -200,6 +212,10 @@ const withoutSlash = (path: string): string => (path === '/' ? path : path.repla
 const readAcl = (acl: string): string => {
   if (!/^(d(efault)?:)?((u(ser)?|g(roup)?|m(ask)?|o(ther)?)?:)?([\w.@-]*:)?([0-7]|[rwxX-]{1,4})$/.test(acl))
     throw new AppspecError(`The entry ${acl} in the acls of a permission is not valid`)
+  if (/^((u(ser)?|g(roup)?|o(ther)?)?::|o(ther)?:)/.test(acl))
+    throw new AppspecError(
+      `The entry ${acl} in the acls of a permission names nobody: use mode for the owner, the group and others`,
+    )
   return acl
 }
 
