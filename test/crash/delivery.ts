@@ -155,10 +155,18 @@ export const pushes = (): Actor => {
 }
 
 /** Waits until `look` finds nothing amiss, at most `seconds`. Returns what is still amiss. */
+/**
+ * Looks until nothing is amiss, or until for so many seconds nothing about it has changed: what is late still moves, what is lost
+ * does not. So a complaint that is left is of something lost, however busy the host is.
+ */
 export const eventually = async (seconds: number, look: () => Promise<string[]>): Promise<string[]> => {
-  const end = Date.now() + seconds * 1000
+  let last: string | undefined
+  let end = 0
   for (;;) {
     const amiss = await look()
+    const seen = amiss.join('\n')
+    if (seen !== last) end = Date.now() + seconds * 1000
+    last = seen
     if (amiss.length === 0 || Date.now() > end) return amiss
     await new Promise((resolve) => setTimeout(resolve, 200))
   }

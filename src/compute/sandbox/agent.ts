@@ -20,11 +20,17 @@ export type FromAgent =
 const send = (message: FromAgent, handle?: SendHandle) =>
   new Promise<void>((done) => process.send?.(message, handle, {}, () => done()))
 
-const openDoor = (door: AgentDoor) =>
-  new Promise<void>((done, fail) => {
+/** How long doors may still be held by the agent of a server that was killed, which notices late on a busy host. */
+const PATIENCE_MS = 10_000
+
+const openDoor = (door: AgentDoor, since = performance.now()): Promise<void> =>
+  new Promise((done, fail) => {
     // Who comes in the instant before the server has the socket is sent away, and tries again.
     const server = createServer((socket) => socket.destroy())
-    server.on('error', fail)
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE' || performance.now() - since > PATIENCE_MS) fail(error)
+      else setTimeout(() => openDoor(door, since).then(done, fail), 50)
+    })
     server.listen(door.port, door.host, 1024, async () => {
       await send({ door: door.name }, server)
       server.close()
@@ -55,6 +61,6 @@ if (process.send && process.argv[2]) {
   setInterval(() => (!process.connected || process.ppid !== server) && process.exit(0), 500)
   process.on('message', (message) => dial(message as ToAgent))
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => {})
-  await Promise.all(doors.map(openDoor))
+  await Promise.all(doors.map((door) => openDoor(door)))
   await send({ ready: true })
 }

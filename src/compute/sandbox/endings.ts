@@ -1,7 +1,8 @@
 import type { FSWatcher } from 'node:fs'
-import { mkdirSync, readFileSync, watch } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Exit } from '../driver.ts'
+import { watchIfPossible } from './follow.ts'
 import type { ProcessId } from './host.ts'
 import { isAlive } from './host.ts'
 
@@ -73,8 +74,7 @@ export class Endings {
   #watch() {
     if (this.#timer) return
     mkdirSync(this.folder, { recursive: true })
-    this.#watcher = watch(this.folder, (_, name) => void (name && this.check(name)))
-    this.#watcher.on('error', () => {})
+    this.#watcher = watchIfPossible(this.folder, (name) => void (name && this.check(name)))
     // Who was killed together with its supervisor leaves nothing to be notified of.
     this.#timer = setInterval(() => {
       for (const id of [...this.#waiting.keys()]) this.check(id)
