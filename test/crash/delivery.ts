@@ -154,7 +154,6 @@ export const pushes = (): Actor => {
   }
 }
 
-/** Waits until `look` finds nothing amiss, at most `seconds`. Returns what is still amiss. */
 /**
  * Looks until nothing is amiss, or until for so many seconds nothing about it has changed: what is late still moves, what is lost
  * does not. So a complaint that is left is of something lost, however busy the host is.
