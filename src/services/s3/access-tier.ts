@@ -16,9 +16,11 @@ export const isTiered = ({ storageClass }: Pick<Tiered, 'storageClass'>): boolea
 
 export const isMonitored = (record: Tiered): boolean => isTiered(record) && record.size >= smallest
 
-/** Whole days since the last access. */
-const idleDays = ({ accessed, modified }: Tiered, now: number): number =>
-  Math.floor((now - Math.max(accessed ?? 0, modified)) / DAY)
+/** When an object was last asked for, as far as its tiers go by it; epoch milliseconds. */
+export const referenceOf = ({ accessed, modified }: Pick<Tiered, 'accessed' | 'modified'>): number =>
+  Math.max(accessed ?? 0, modified)
+
+const idleDays = (record: Tiered, now: number): number => Math.floor((now - referenceOf(record)) / DAY)
 
 /** Where an object of the class is: by the days nobody asked for it, unless it was archived. */
 export const accessTierOf = (record: Tiered, now: number): AccessTier | undefined => {

@@ -9,6 +9,7 @@ import { parseCopySource } from './object.ts'
 import { fail, type Input, type NS } from './operation.ts'
 import { bucketKeys, type Keys, requestKeys } from './request-keys.ts'
 import { resourcePolicy } from './resource-policy.ts'
+import { daysOf } from './retention.ts'
 import { guardingTables } from './table-store.ts'
 import { parseTagging, type Tag } from './tags.ts'
 import { guardingAccessPoints } from './through-access-point.ts'
@@ -146,6 +147,9 @@ type Writing = OfObject &
     ObjectLockMode?: string | undefined
     ObjectLockRetainUntilDate?: Date | undefined
     ObjectLockLegalHoldStatus?: string | undefined
+    ObjectLockEventHold?: string | undefined
+    ObjectLockEventHoldDurationDays?: number | undefined
+    ObjectLockEventHoldDurationYears?: number | undefined
     IfMatch?: string | undefined
     IfNoneMatch?: string | undefined
   }
@@ -156,7 +160,12 @@ const lockKeys = (ctx: Ctx, { ObjectLockMode: mode, ObjectLockRetainUntilDate: u
   's3:object-lock-retain-until-date': until?.toISOString(),
   's3:object-lock-remaining-retention-days': until && String(Math.ceil((until.getTime() - ctx.now().getTime()) / DAY)),
   's3:object-lock-legal-hold': input.ObjectLockLegalHoldStatus,
+  's3:object-lock-event-hold': input.ObjectLockEventHold,
+  's3:object-lock-event-hold-duration-days': holdDays(input),
 })
+
+const holdDays = ({ ObjectLockEventHoldDurationDays: days, ObjectLockEventHoldDurationYears: years }: Writing) =>
+  days !== undefined ? String(days) : years !== undefined ? String(daysOf({ years })) : undefined
 
 /**
  * An access control list needs the right to set it. Log delivery of AWS's services does not: their documented bucket policies allow
@@ -189,7 +198,10 @@ const writing = async (ctx: Ctx, input: Writing, more: Requirement['context'] = 
     's3:RequestObjectTagKeys': tags.length > 0 ? tags.map(({ key }) => key) : undefined,
     ...more,
   }
-  const locked = input.ObjectLockMode !== undefined || input.ObjectLockRetainUntilDate !== undefined
+  const locked =
+    input.ObjectLockMode !== undefined ||
+    input.ObjectLockRetainUntilDate !== undefined ||
+    input.ObjectLockEventHold !== undefined
   const actions = [
     's3:PutObject',
     ...(tags.length > 0 ? ['s3:PutObjectTagging'] : []),
@@ -307,10 +319,17 @@ const deletingAnnotation: AccessRule<Input<'DeleteObjectAnnotation'>> = async (i
 
 const retaining: AccessRule<Input<'PutObjectRetention'>> = async (input, ctx) => {
   const { keys, tags } = await existing(ctx, input)
-  const { Mode, RetainUntilDate } = input.Retention ?? {}
+  const { Mode, RetainUntilDate, EventHold, EventHoldDuration } = input.Retention ?? {}
   const context = {
     ...tagKeys('ExistingObjectTag', tags),
-    ...lockKeys(ctx, { ...input, ObjectLockMode: Mode, ObjectLockRetainUntilDate: RetainUntilDate }),
+    ...lockKeys(ctx, {
+      ...input,
+      ObjectLockMode: Mode,
+      ObjectLockRetainUntilDate: RetainUntilDate,
+      ObjectLockEventHold: EventHold,
+      ObjectLockEventHoldDurationDays: EventHoldDuration?.Days,
+      ObjectLockEventHoldDurationYears: EventHoldDuration?.Years,
+    }),
   }
   const requirement = objectRequirement(keys, input, ['s3:PutObjectRetention', 's3:PutObjectRetention'], context)
   return [requirement, ...bypassing(input, requirement.context)]

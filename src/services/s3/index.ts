@@ -275,7 +275,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   ],
   operations: keepingTables(throughAccessPoints(operations)),
   partial: {
-    PutBucketInventoryConfiguration: 'No event holds and reference dates of tiers.',
     PutBucketLogging: 'The total time of downloads is not told.',
     PutBucketMetricsConfiguration: 'The total latency of downloads is not told; no bytes of queries.',
     PutBucketAnalyticsConfiguration: 'No recommendations: the columns of ages for a transition stay empty.',
@@ -289,7 +288,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutBucketReplication:
       'Events of replication go to topics, queues and functions, and there are none yet; what was there before goes by batch replication only.',
     RestoreObject: 'No restores that select. Every tier takes as long as AWS says it may.',
-    PutObjectRetention: 'No event holds.',
   },
   access,
   provides: [

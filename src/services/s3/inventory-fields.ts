@@ -1,9 +1,10 @@
-import { accessTierOf } from './access-tier.ts'
+import { accessTierOf, isTiered, referenceOf } from './access-tier.ts'
 import { ownersAcl, toGrants } from './acl.ts'
 import { type BucketRecord, canonicalId } from './bucket.ts'
 import { expiryOf, type LifecycleRule } from './lifecycle-rules.ts'
 import { orcWriter } from './orc.ts'
 import { toReplicationStatus } from './replication.ts'
+import { daysOf, heldFor, untilOf } from './retention.ts'
 import { storageClassOf } from './storage-class.ts'
 import type { ObjectRecord, VersionRecord } from './versions.ts'
 
@@ -94,12 +95,24 @@ const optional: readonly Column[] = [
     name: 'ObjectLockRetainUntilDate',
     column: 'object_lock_retain_until_date',
     type: 'TIMESTAMP',
-    of: ofObject(({ lock }) => (lock?.retention ? new Date(lock.retention.until) : undefined)),
+    of: ofObject(({ lock }, { now }) => (lock?.retention ? new Date(untilOf(lock.retention, now)) : undefined)),
   },
   text('ObjectLockMode', 'object_lock_mode', ({ lock }) => lock?.retention?.mode),
   text('ObjectLockLegalHoldStatus', 'object_lock_legal_hold_status', ({ lock }) =>
     lock?.legalHold === 'ON' ? 'On' : 'Off',
   ),
+  text('ObjectLockEventHoldStatus', 'object_lock_event_hold_status', ({ lock: { retention } = {} }) =>
+    retention?.hold === undefined ? undefined : heldFor(retention) ? 'ON' : 'OFF',
+  ),
+  {
+    name: 'ObjectLockEventHoldDuration',
+    column: 'object_lock_event_hold_duration',
+    type: 'INT64',
+    of: ofObject(({ lock: { retention } = {} }) => {
+      const length = retention && heldFor(retention)
+      return length && BigInt(daysOf(length))
+    }),
+  },
   text('IntelligentTieringAccessTier', 'intelligent_tiering_access_tier', (record, { now }) => {
     const tier = accessTierOf(record, now)
     return tier && tierNames[tier]
@@ -118,6 +131,12 @@ const optional: readonly Column[] = [
       const expiry = current ? expiryOf(rules, record) : undefined
       return expiry && new Date(expiry.at)
     }),
+  },
+  {
+    name: 'IntelligentTieringReferenceDate',
+    column: 'intelligent_tiering_reference_date',
+    type: 'TIMESTAMP',
+    of: ofObject((record) => (isTiered(record) ? new Date(referenceOf(record)) : undefined)),
   },
 ]
 

@@ -168,7 +168,7 @@ test('as Parquet, with every field there is, under a key of KMS that lets S3 use
     new PutObjectCommand({ Bucket: Other, Key, Body: Buffer.alloc(200_000), StorageClass }),
   )
   const { LastModified } = await s3.send(new HeadObjectCommand({ Bucket: Other, Key }))
-  const OptionalFields = Object.values(InventoryOptionalField).filter((name) => !/EventHold|ReferenceDate/.test(name))
+  const OptionalFields = Object.values(InventoryOptionalField)
   await put(
     'whole',
     {
@@ -213,9 +213,12 @@ test('as Parquet, with every field there is, under a key of KMS that lets S3 use
     last_modified_date: LastModified,
     storage_class: StorageClass,
     intelligent_tiering_access_tier: 'INFREQUENT',
+    intelligent_tiering_reference_date: LastModified,
     is_multipart_uploaded: false,
     encryption_status: 'SSE-S3',
     object_lock_mode: null,
+    object_lock_event_hold_status: null,
+    object_lock_event_hold_duration: null,
     checksum_algorithm: 'CRC32',
     lifecycle_expiration_date: new Date((Math.ceil((LastModified?.getTime() ?? 0) / 86_400_000) + 400) * 86_400_000),
   })

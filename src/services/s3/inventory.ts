@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { Ctx } from '../../kernel/context.ts'
-import { AwsError, notImplemented } from '../../kernel/errors.ts'
+import { AwsError } from '../../kernel/errors.ts'
 import { type ReadTx, table } from '../../store/store.ts'
 import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { Bucket, type BucketRecord } from './bucket.ts'
@@ -46,13 +46,6 @@ export const InventoryReport = table<Report>('s3.inventory-report', { scope: 'gl
 /** Lines of a file, and of a step. */
 const rowsAtOnce = 5000
 
-/** Fields that AWS has and we do not. */
-const unmade: readonly string[] = [
-  'IntelligentTieringReferenceDate',
-  'ObjectLockEventHoldDuration',
-  'ObjectLockEventHoldStatus',
-]
-
 const destinationOf = ({ Destination }: Document) => Destination?.S3BucketDestination
 
 /** Throws MalformedXML, InvalidS3DestinationBucket, TooManyConfigurations. */
@@ -65,11 +58,9 @@ export const PutBucketInventoryConfiguration: Operation<'PutBucketInventoryConfi
     !/^(Daily|Weekly)$/.test(Schedule?.Frequency ?? '') ||
     !/^(All|Current)$/.test(IncludedObjectVersions ?? '') ||
     !/^(CSV|ORC|Parquet)$/.test(destination.Format ?? '') ||
-    !OptionalFields.every((name) => isField(name) || unmade.includes(name))
+    !OptionalFields.every(isField)
   )
     throw malformedXml()
-  const lacking = OptionalFields.find((name) => unmade.includes(name))
-  if (lacking !== undefined) throw notImplemented(`the field ${lacking} of S3 inventories`)
   return inventories.set(ctx, input, document, async (tx, bucket) => {
     await checkDestination(tx, bucket, destination.Bucket, destination.AccountId)
     tx.wake(makeInventories.name, reportKey({ bucket: bucket.name, id: input.Id }), {

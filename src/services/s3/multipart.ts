@@ -32,7 +32,7 @@ import {
 import { fail, type Input, malformedXml, type Operation } from './operation.ts'
 import { ownedAs } from './ownership.ts'
 import { replicating } from './replication.ts'
-import { type LockAsked, lockOf } from './retention.ts'
+import { asksForLock, type LockAsked, lockOf } from './retention.ts'
 import type { ObjectKey } from './segments.ts'
 import { storageClassOf, withStorageClass } from './storage-class.ts'
 import { parseTagging } from './tags.ts'
@@ -135,7 +135,7 @@ export const CreateMultipartUpload: Operation<'CreateMultipartUpload'> = async (
 /** What the upload itself asks for; the bucket's default is given when it becomes an object. */
 const askedLock = (bucket: BucketRecord, input: LockAsked, now: number) => {
   const asked = lockOf(bucket, input, now)
-  return input.ObjectLockMode === undefined && input.ObjectLockLegalHoldStatus === undefined ? {} : asked
+  return asksForLock(input) ? asked : {}
 }
 
 const checkPartNumber = (number: number): void => {

@@ -1,15 +1,46 @@
+import type { DefaultRetention, ObjectLockRetention } from '@aws-sdk/client-s3'
 import type { Ctx } from '../../kernel/context.ts'
-import { notImplemented } from '../../kernel/errors.ts'
 import { Bucket, type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
 import { type Found, find, missing } from './object.ts'
 import { fail, malformedXml, type Operation } from './operation.ts'
 import { replicatingChange } from './replication.ts'
 import { present, requestKeys } from './request-keys.ts'
-import { type Lock, lockDenied, maySet, type Retention } from './retention.ts'
+import {
+  type Asked,
+  type BucketLock,
+  changed,
+  type HoldLength,
+  heldFor,
+  holdLength,
+  type Lock,
+  lockDenied,
+  maySet,
+  type Retention,
+  untilOf,
+} from './retention.ts'
 import { type ObjectRecord, replaceVersion } from './versions.ts'
 
 // Object Lock: what a bucket gives new objects, and what single versions have ("Locking objects with Object Lock", S3 user
 // guide).
+
+/** What new objects are given: a period, an event hold, or both. Throws MalformedXML, InvalidRetentionPeriod, InvalidArgument. */
+const defaultOf = (given: DefaultRetention): NonNullable<BucketLock['retention']> => {
+  const { Mode: mode, Days: days, Years: years, DefaultEventHold: hold } = given
+  if (mode !== 'GOVERNANCE' && mode !== 'COMPLIANCE') throw malformedXml()
+  if (days !== undefined && years !== undefined) throw malformedXml()
+  const length = days ?? years
+  if (length === undefined && !hold) throw malformedXml()
+  if (length !== undefined && length < 1)
+    throw fail('InvalidRetentionPeriod', 'Default retention period must be a positive integer value.')
+  if (length !== undefined && length > (years === undefined ? 36_500 : 100))
+    throw fail('InvalidRetentionPeriod', 'Default retention period is too large.')
+  return {
+    mode,
+    ...(days === undefined ? {} : { days }),
+    ...(years === undefined ? {} : { years }),
+    ...(hold ? { hold: holdLength(hold.Days, hold.Years, malformedXml) } : {}),
+  }
+}
 
 /** Turns Object Lock on, or changes the default retention; it is never turned off. Throws InvalidBucketState, MalformedXML. */
 export const PutObjectLockConfiguration: Operation<'PutObjectLockConfiguration'> = (ctx, input) => {
@@ -17,16 +48,7 @@ export const PutObjectLockConfiguration: Operation<'PutObjectLockConfiguration'>
   if (enabled !== 'Enabled') throw malformedXml()
   const given = rule?.DefaultRetention
   if (rule && !given) throw malformedXml()
-  if (given && (given.Days === undefined) === (given.Years === undefined)) throw malformedXml()
-  if (given && given.Mode !== 'GOVERNANCE' && given.Mode !== 'COMPLIANCE') throw malformedXml()
-  const length = given?.Days ?? given?.Years ?? 1
-  if (length < 1) throw fail('InvalidRetentionPeriod', 'Default retention period must be a positive integer value.')
-  if (length > (given?.Years === undefined ? 36_500 : 100))
-    throw fail('InvalidRetentionPeriod', 'Default retention period is too large.')
-  const retention = given && {
-    mode: given.Mode as Retention['mode'],
-    ...(given.Days === undefined ? { years: length } : { days: length }),
-  }
+  const retention = given && defaultOf(given)
   return ctx.write(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
     if (bucket.versioning !== 'Enabled')
@@ -50,7 +72,16 @@ export const GetObjectLockConfiguration: Operation<'GetObjectLockConfiguration'>
     ObjectLockConfiguration: {
       ObjectLockEnabled: 'Enabled',
       ...(retention
-        ? { Rule: { DefaultRetention: { Mode: retention.mode, Days: retention.days, Years: retention.years } } }
+        ? {
+            Rule: {
+              DefaultRetention: {
+                Mode: retention.mode,
+                Days: retention.days,
+                Years: retention.years,
+                ...(retention.hold ? { DefaultEventHold: toLength(retention.hold) } : {}),
+              },
+            },
+          }
         : {}),
     },
   }
@@ -83,24 +114,42 @@ const relock = async (ctx: Ctx, input: Addressed, to: (record: ObjectRecord) => 
   return {}
 }
 
-/**
- * Sets, extends or, as far as its mode lets, shortens and removes a version's retention. The right to bypass governance is
- * checked with the call. Throws AccessDenied, InvalidArgument, MalformedXML.
- */
-export const PutObjectRetention: Operation<'PutObjectRetention'> = (ctx, input) => {
-  const { Mode: mode, RetainUntilDate: until, EventHold, EventHoldDuration } = input.Retention ?? {}
-  if (EventHold !== undefined || EventHoldDuration !== undefined) throw notImplemented('S3 Object Lock event holds')
-  if ((mode === undefined) !== (until === undefined)) throw malformedXml()
-  if (mode !== undefined && mode !== 'GOVERNANCE' && mode !== 'COMPLIANCE') throw malformedXml()
-  const now = ctx.now().getTime()
+const toLength = (length: HoldLength) => ('days' in length ? { Days: length.days } : { Years: length.years })
+
+/** What a request wants a retention to be; undefined: none. Throws MalformedXML, InvalidArgument. */
+const askedOf = (asked: ObjectLockRetention, now: number): Asked | undefined => {
+  const { Mode: mode, RetainUntilDate: until, EventHold: hold, EventHoldDuration: length } = asked
+  if (mode === undefined) {
+    if (until || hold !== undefined || length) throw malformedXml()
+    return undefined
+  }
+  if (mode !== 'GOVERNANCE' && mode !== 'COMPLIANCE') throw malformedXml()
+  if (hold !== undefined && hold !== 'ON' && hold !== 'OFF') throw malformedXml()
+  if ((hold !== 'ON' && length) || (hold === undefined && !until)) throw malformedXml()
   if (until && until.getTime() <= now)
     throw fail('InvalidArgument', 'The retain until date must be in the future!', {
       ArgumentName: 'RetainUntilDate',
       ArgumentValue: until.toISOString(),
     })
-  const retention = mode && until ? { mode, until: until.getTime() } : undefined
+  return {
+    mode,
+    until: until?.getTime(),
+    hold: hold === 'ON' ? holdLength(length?.Days, length?.Years, malformedXml) : hold,
+  }
+}
+
+/**
+ * Sets, extends or, as far as its mode lets, shortens and removes a version's retention; puts an event hold on it and releases
+ * it. The right to bypass governance is checked with the call. Throws AccessDenied, InvalidArgument, MalformedXML.
+ */
+export const PutObjectRetention: Operation<'PutObjectRetention'> = (ctx, input) => {
+  const now = ctx.now().getTime()
+  const asked = askedOf(input.Retention ?? {}, now)
   const bypass = input.BypassGovernanceRetention === true
   return relock(ctx, input, ({ lock: { retention: before, ...others } = {} }) => {
+    const retention = asked && changed(before, asked, now)
+    // A hold that is off needs a date: given, or that of the hold it ends.
+    if (asked && !retention) throw malformedXml()
     if (!maySet(before, retention, { now, bypass })) throw lockDenied()
     return { ...others, ...(retention ? { retention } : {}) }
   })
@@ -112,7 +161,16 @@ const noLock = () =>
 export const GetObjectRetention: Operation<'GetObjectRetention'> = async (ctx, input) => {
   const { lock } = await locked(ctx, await ctx.read((tx) => find(ctx, tx, input)), input)
   if (!lock?.retention) throw noLock()
-  return { Retention: { Mode: lock.retention.mode, RetainUntilDate: new Date(lock.retention.until) } }
+  const { mode, hold } = lock.retention
+  const length = heldFor(lock.retention)
+  return {
+    Retention: {
+      Mode: mode,
+      RetainUntilDate: new Date(untilOf(lock.retention, ctx.now().getTime())),
+      ...(hold === undefined ? {} : { EventHold: length ? 'ON' : 'OFF' }),
+      ...(length ? { EventHoldDuration: toLength(length) } : {}),
+    },
+  }
 }
 
 export const PutObjectLegalHold: Operation<'PutObjectLegalHold'> = (ctx, input) => {
@@ -125,6 +183,17 @@ export const GetObjectLegalHold: Operation<'GetObjectLegalHold'> = async (ctx, i
   const { lock } = await locked(ctx, await ctx.read((tx) => find(ctx, tx, input)), input)
   if (!lock?.legalHold) throw noLock()
   return { LegalHold: { Status: lock.legalHold } }
+}
+
+const toRetention = (retention: Retention, now: number) => {
+  const length = heldFor(retention)
+  return {
+    ObjectLockMode: retention.mode,
+    ObjectLockRetainUntilDate: new Date(untilOf(retention, now)),
+    ...(retention.hold === undefined ? {} : { ObjectLockEventHold: length ? ('ON' as const) : ('OFF' as const) }),
+    ...(length && 'days' in length ? { ObjectLockEventHoldDurationDays: length.days } : {}),
+    ...(length && 'years' in length ? { ObjectLockEventHoldDurationYears: length.years } : {}),
+  }
 }
 
 /** Members that tell of a lock, as far as the reader may know it: `s3:GetObjectRetention`, `s3:GetObjectLegalHold`. */
@@ -141,9 +210,7 @@ export const toLock = async (ctx: Ctx, bucket: BucketRecord, { key, lock }: Obje
   }
   const { retention, legalHold } = lock
   return {
-    ...(retention && (await may('s3:GetObjectRetention'))
-      ? { ObjectLockMode: retention.mode, ObjectLockRetainUntilDate: new Date(retention.until) }
-      : {}),
+    ...(retention && (await may('s3:GetObjectRetention')) ? toRetention(retention, ctx.now().getTime()) : {}),
     ...(legalHold && (await may('s3:GetObjectLegalHold')) ? { ObjectLockLegalHoldStatus: legalHold } : {}),
   }
 }

@@ -16,7 +16,7 @@ import { fail, type Input, type Operation } from './operation.ts'
 import { ownedAs } from './ownership.ts'
 import { replicating, replicatingAnnotation } from './replication.ts'
 import { present, requestKeys } from './request-keys.ts'
-import { type LockAsked, lockOf } from './retention.ts'
+import { asksForLock, type LockAsked, lockOf } from './retention.ts'
 import { checkReadable, withStorageClass } from './storage-class.ts'
 import { parseTagging } from './tags.ts'
 import { algorithmNamed, checkKey, headersOf, integrityOf, refuseUnsupported } from './upload-request.ts'
@@ -188,9 +188,8 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
 
 /** With a lock of its own, an object must be proved to be what was sent. Throws InvalidRequest. */
 const requireDigest = ({ request: { headers } }: Ctx, input: Input<'PutObject'>): void => {
-  const locks = input.ObjectLockMode !== undefined || input.ObjectLockLegalHoldStatus !== undefined
   const proved = Object.keys(headers).some((name) => /^(content-md5|x-amz-checksum-.*|x-amz-trailer)$/.test(name))
-  if (locks && !proved && Object.keys(headers).length > 0)
+  if (asksForLock(input) && !proved && Object.keys(headers).length > 0)
     throw fail(
       'InvalidRequest',
       'Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters',

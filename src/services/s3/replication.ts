@@ -20,7 +20,7 @@ import {
   rulesFor,
   syncsReplicas,
 } from './replication-rules.ts'
-import { maySet } from './retention.ts'
+import { arrived, maySet } from './retention.ts'
 import { isArchived } from './storage-class.ts'
 import {
   findCurrent,
@@ -302,11 +302,14 @@ const sendChange = async (job: ReplicationJob, record: ObjectRecord, there: Obje
     if (!present || present.marker) return
     const { tags: _, acl: __, owner: ___, ...rest } = present
     const now = job.ctx.now().getTime()
-    const mayLock = maySet(present.lock?.retention, record.lock?.retention, { now, bypass: true })
+    const retention = arrived(present.lock?.retention, record.lock?.retention, now)
+    const mayLock = maySet(present.lock?.retention, retention, { now, bypass: true })
     await replaceVersion(tx, {
       ...rest,
       ...(record.tags ? { tags: record.tags } : {}),
-      ...(record.lock && job.target.objectLock && mayLock ? { lock: record.lock } : {}),
+      ...(record.lock && job.target.objectLock && mayLock
+        ? { lock: { ...record.lock, ...(retention ? { retention } : {}) } }
+        : {}),
       ...ownedIn(job, record),
     })
   })
