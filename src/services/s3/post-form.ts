@@ -94,6 +94,8 @@ const dateOf = (text: string | undefined): Date | undefined => {
   return date && !Number.isNaN(date.getTime()) ? date : undefined
 }
 
+const numberOf = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text))
+
 /** The form as the upload that it stands for. */
 const inputOf = (bucket: string, fields: Fields, { file }: Form): Omit<Input<'PutObject'>, 'Body'> => {
   const key = needed(fields, 'key')
@@ -131,6 +133,9 @@ const inputOf = (bucket: string, fields: Fields, { file }: Form): Omit<Input<'Pu
     ObjectLockLegalHoldStatus: fields.get(
       'x-amz-object-lock-legal-hold',
     ) as Input<'PutObject'>['ObjectLockLegalHoldStatus'],
+    ObjectLockEventHold: fields.get('x-amz-object-lock-event-hold') as Input<'PutObject'>['ObjectLockEventHold'],
+    ObjectLockEventHoldDurationDays: numberOf(fields.get('x-amz-object-lock-event-hold-duration-days')),
+    ObjectLockEventHoldDurationYears: numberOf(fields.get('x-amz-object-lock-event-hold-duration-years')),
     ChecksumCRC32: fields.get('x-amz-checksum-crc32'),
     ChecksumCRC32C: fields.get('x-amz-checksum-crc32c'),
     ChecksumCRC64NVME: fields.get('x-amz-checksum-crc64nvme'),
