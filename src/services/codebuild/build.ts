@@ -74,7 +74,7 @@ export type Run = {
 /** What a source is fetched for: a build, or the batch whose builds' source it is. */
 export type Sourced = Pick<
   BuildRecord,
-  'uuid' | 'project' | 'source' | 'secondarySources' | 'secondarySourceVersions' | 'sourceVersion'
+  'initiator' | 'uuid' | 'project' | 'source' | 'secondarySources' | 'secondarySourceVersions' | 'sourceVersion'
 > &
   Partial<Pick<BuildRecord, 'cache' | 'cacheId'>>
 

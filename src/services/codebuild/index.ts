@@ -1,5 +1,5 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { buildEnvironments, managedBuilds, repositoryObjects, vendedMetrics, vpcPlaces } from '../capabilities.ts'
+import { buildEnvironments, connections, managedBuilds, repositoryObjects, vendedMetrics, vpcPlaces } from '../capabilities.ts'
 import { Batch } from './batch.ts'
 import { batchRun } from './batch-run.ts'
 import {
@@ -85,7 +85,7 @@ import { Sample, usageRun } from './usage.ts'
 import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from './webhook.ts'
 
 const projectGaps =
-  'Refused with NotImplemented: statuses reported to a source’s provider, CodeConnections, ' +
+  'Refused with NotImplemented: statuses reported to a source’s provider, ' +
   'VPCs where the compute driver has no addresses, file systems, other environments than Linux containers, and of those ' +
   'registryCredential, certificate, computeConfiguration, dockerServer and hostKernel.'
 
@@ -184,7 +184,7 @@ export const service = defineService<NS>()({
       'A fleet is a number of builds that run at a time, in its VPC and of its machines’ size: its machines are this host. Refused ' +
       'with NotImplemented: other environments than Linux containers, instance types, proxies, machine images.',
     UpdateFleet: 'As CreateFleet.',
-    ImportSourceCredentials: 'Refused with NotImplemented: CODECONNECTIONS. Tokens are not tried at the provider.',
+    ImportSourceCredentials: 'Tokens are not tried at the provider.',
     CreateWebhook:
       'The provider is not told of it: payload URL and secret are to be entered there, as with manual creation. Refused with ' +
       'NotImplemented: organizations, workflows of GitHub Actions, Buildkite, approval by comment.',
@@ -198,5 +198,5 @@ export const service = defineService<NS>()({
   routes: [...credentialsRoutes, webhookRoute, badgeRoute, publicRoute],
   reconcilers: [buildRun, batchRun, reportExpiry, sandboxRun, commandRun, usageRun],
   provides: [provide(managedBuilds, managed), provide(buildEnvironments, makeEnvironments)],
-  uses: [repositoryObjects, vendedMetrics, vpcPlaces],
+  uses: [connections, repositoryObjects, vendedMetrics, vpcPlaces],
 })

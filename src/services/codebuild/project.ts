@@ -4,6 +4,7 @@ import type { Present } from '../../kernel/types.ts'
 import { table } from '../../store/store.ts'
 import { gitUrl, parseCodeCommitLocation, parseS3Location } from './location.ts'
 import { fail, type Input, type Operation, pageSize, positionOf, tokenOf } from './operation.ts'
+import { connectionPlace } from './source-credentials.ts'
 import { checkVpcConfig, inVpc } from './vpc.ts'
 import { toWebhook, type WebhookRecord } from './webhook-record.ts'
 
@@ -137,7 +138,8 @@ export const checkSource = (source: Source, title = 'project source'): void => {
       if (!gitUrl(source.location))
         throw invalid(`Invalid ${title}: location must be a valid HTTP URL of a Git repository`)
   }
-  if (source.auth?.type === 'CODECONNECTIONS') throw notImplemented('source credentials of CodeConnections')
+  if (source.auth?.type === 'CODECONNECTIONS' && !connectionPlace(source.auth.resource ?? ''))
+    throw invalid(`Invalid ${title}: auth must name the ARN of a connection if its type is CODECONNECTIONS`)
   if (source.reportBuildStatus) throw notImplemented('reportBuildStatus')
 }
 

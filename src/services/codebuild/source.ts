@@ -145,6 +145,7 @@ export const localCacheFolder = (ctx: Ctx, project: string, id = '') =>
 const fetchSource = async (
   ctx: Ctx,
   role: Caller,
+  build: Sourced,
   source: Source,
   version: string | undefined,
   host: string,
@@ -168,12 +169,12 @@ const fetchSource = async (
       source.gitCloneDepth,
     )
     if (!commit) throw new PhaseFailure('CLIENT_ERROR', 'reference not found')
-    if (submodules) await fetchSubmodules(ctx, role, source, host, cloneOf(ctx, role, network))
+    if (submodules) await fetchSubmodules(ctx, role, build, source, host, cloneOf(ctx, role, network))
     return commit
   }
   if (isGit(source)) {
-    const commit = await fetchGit(ctx, role, source, version, host, copy)
-    if (submodules) await fetchSubmodules(ctx, role, source, host, cloneOf(ctx, role, network))
+    const commit = await fetchGit(ctx, role, build, source, version, host, copy)
+    if (submodules) await fetchSubmodules(ctx, role, build, source, host, cloneOf(ctx, role, network))
     return commit
   }
   const place = parseS3Location(source.location ?? '')
@@ -237,7 +238,17 @@ export const fetchSources = async (
     taken.add(folder)
     const host = view.outside + folder.slice(view.inside.length)
     try {
-      const resolved = await fetchSource(ctx, role, source, version, host, scratch, copyOf(ctx, build, source), network)
+      const resolved = await fetchSource(
+        ctx,
+        role,
+        build,
+        source,
+        version,
+        host,
+        scratch,
+        copyOf(ctx, build, source),
+        network,
+      )
       if (index === 0) resolvedVersion = resolved
     } catch (error) {
       if (error instanceof PhaseFailure && (isGit(source) || source.type === 'CODECOMMIT'))

@@ -1,10 +1,12 @@
 import { posix } from 'node:path'
 import type { Caller, Ctx } from '../../kernel/context.ts'
+import { gitIn } from '../../remotes/git.ts'
+import type { Sourced } from './build.ts'
 import { PhaseFailure } from './environment.ts'
-import { fetchCommit, localGit } from './git-source.ts'
+import { fetchCommit, optionsOf } from './git-source.ts'
 import { gitUrl, parseCodeCommitLocation } from './location.ts'
 import type { Source } from './project.ts'
-import { credentialOf } from './source-credentials.ts'
+import { reachOf } from './source-access.ts'
 
 // Repositories within a repository (`gitSubmodulesConfig.fetchSubmodules`). Their addresses are the source's input: each is
 // looked at as a source's own is, and the source's credential goes to the source's own host only.
@@ -19,7 +21,7 @@ const failure = (message: string) => new PhaseFailure('CLIENT_ERROR', message)
 
 /** What the commit that is checked out says of submodules. */
 const submodulesOf = async (host: string, parent: URL): Promise<Submodule[]> => {
-  const git = localGit(host)
+  const git = gitIn(host)
   const listed = await git(
     'config',
     '-z',
@@ -66,13 +68,14 @@ const bareHref = (url: URL) => `${url.origin}${url.pathname}`
 export const fetchSubmodules = async (
   ctx: Ctx,
   role: Caller,
+  build: Sourced,
   source: Source,
   host: string,
   clone: (location: string, commit: string, host: string) => Promise<void>,
 ): Promise<void> => {
   const own = gitUrl(source.location)
   if (!own) return
-  const credential = source.type === 'CODECOMMIT' ? undefined : await credentialOf(ctx, role, source)
+  const options = source.type === 'CODECOMMIT' ? undefined : await optionsOf(ctx, role, source, own, build)
   let left = most
   const enter = async (folder: string, parent: URL, depth: number): Promise<void> => {
     for (const { path, url, commit } of await submodulesOf(folder, parent)) {
@@ -81,14 +84,15 @@ export const fetchSubmodules = async (
       try {
         if (isCodeCommit(source, url)) await clone(bareHref(url), commit, inside)
         else {
-          const known = url.origin === own.origin ? credential : undefined
-          await fetchCommit(ctx, url, commit, inside, known, source.insecureSsl)
+          const known = url.origin === own.origin ? options : undefined
+          const { insecureSsl } = source
+          await fetchCommit(url, commit, inside, known ?? { insecureSsl, reach: await reachOf(ctx, url) })
         }
       } catch (error) {
         if (error instanceof PhaseFailure) throw failure(`submodule ${path}: ${error.message}`)
         throw error
       }
-      await localGit(folder)('submodule', 'init', '--', path)
+      await gitIn(folder)('submodule', 'init', '--', path)
       await enter(inside, url, depth + 1)
     }
   }
