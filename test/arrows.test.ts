@@ -38,7 +38,7 @@ test('lower rooms do not know upper ones', () => {
     policy: ['policy'],
     archives: ['archives'],
     schedules: ['schedules'],
-    remotes: ['remotes'],
+    remotes: ['remotes', 'kernel'],
     blobs: ['blobs'],
     compute: ['compute', 'work'],
     kernel: ['kernel', 'policy', 'work', 'compute', 'store', 'blobs'],

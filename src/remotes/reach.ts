@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import { BlockList, isIP } from 'node:net'
+import { isLocalhost, isOwnAddress } from '../kernel/own-addresses.ts'
 
 // Which addresses this server goes to on somebody's behalf. The address of a repository is somebody's input: what leads back to
 // this host is refused unless its user has said that a resource of his lives there, and clouds' metadata always.
@@ -18,22 +19,16 @@ export class RemoteError extends Error {
 /** `own`: the user's own resource lives at this origin, be it on this host. */
 export type Reach = 'world' | 'own'
 
-const linkLocal = new BlockList()
-linkLocal.addSubnet('169.254.0.0', 16, 'ipv4')
-linkLocal.addSubnet('fe80::', 10, 'ipv6')
-linkLocal.addSubnet('fd00:ec2::', 32, 'ipv6')
+/** What of this machine its user may have a provider at: link-local and metadata addresses never are. */
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
 
-const thisHost = new BlockList()
-thisHost.addSubnet('0.0.0.0', 8, 'ipv4')
-thisHost.addSubnet('127.0.0.0', 8, 'ipv4')
-thisHost.addAddress('::', 'ipv6')
-thisHost.addAddress('::1', 'ipv6')
-
-const holds = (list: BlockList, address: string) => list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+const isLoopbackAddress = (address: string) => loopback.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
 export const isLoopback = ({ hostname }: URL): boolean => {
   const host = hostname.replace(/^\[|\]$/g, '')
-  return host === 'localhost' || host.endsWith('.localhost') || (isIP(host) !== 0 && holds(thisHost, host))
+  return isLocalhost(host) || (isIP(host) !== 0 && isLoopbackAddress(host))
 }
 
 /** The address to go to for a URL. Throws RemoteError for a name nobody knows and for what may not be reached. */
@@ -43,7 +38,7 @@ export const addressOf = async (url: URL, reach: Reach): Promise<string> => {
   const [first] = found
   if (!first) throw new RemoteError(`the host ${host} is not known`)
   for (const { address } of found)
-    if (holds(linkLocal, address) || (reach === 'world' && holds(thisHost, address)))
+    if (isOwnAddress(address) && !(reach === 'own' && isLoopbackAddress(address)))
       throw new RemoteError(`${host} is an address of this host: sources are not fetched from there`)
   return first.address
 }

@@ -8,6 +8,7 @@ import { Batch, type BatchGroup, type BatchRecord, beginBatchPhase, endBatchPhas
 import { combineArtifacts } from './batch-artifacts.ts'
 import { type BatchTask, parseBatchspec } from './batchspec.ts'
 import { Build, buildArn, type PhaseContext, type Status, serviceRoleOf } from './build.ts'
+import { reportBatch } from './build-reported.ts'
 import { PhaseFailure } from './environment.ts'
 import { Fleet, fleetArn, fleetNameOf } from './fleet.ts'
 import { folders, removeFolder } from './plan.ts'
@@ -84,18 +85,15 @@ const download = async (ctx: Ctx, batch: BatchRecord): Promise<StepResult> => {
     const tasks = await Promise.all(asked.map((task) => withFleet(ctx, task)))
     for (const task of tasks) checkTask(batch, task)
     const version = fetched.resolvedVersion
-    await change(ctx, batch.id, (fresh) =>
-      beginBatchPhase(
-        {
-          ...endBatchPhase(fresh, 'SUCCEEDED', now(ctx)),
-          fastFail,
-          groups: tasks.map((task) => ({ task, prior: [] })),
-          ...(version ? { resolvedSourceVersion: version } : {}),
-        },
-        'IN_PROGRESS',
-        now(ctx),
-      ),
-    )
+    await change(ctx, batch.id, (fresh, tx) => {
+      const known = {
+        ...endBatchPhase(fresh, 'SUCCEEDED', now(ctx)),
+        fastFail,
+        groups: tasks.map((task) => ({ task, prior: [] })),
+        ...(version ? { resolvedSourceVersion: version } : {}),
+      }
+      return reportBatch(tx, beginBatchPhase(known, 'IN_PROGRESS', now(ctx)))
+    })
     return again({ in: 0 })
   } catch (error) {
     return finish(ctx, batch, contextOf(ctx, batch, error))
@@ -368,13 +366,13 @@ const combine = async (ctx: Ctx, batch: BatchRecord): Promise<StepResult> => {
 
 /** The last phase is called as the batch ended. */
 const finish = async (ctx: Ctx, batch: BatchRecord, context?: PhaseContext): Promise<StepResult> => {
-  await change(ctx, batch.id, (fresh) => {
+  await change(ctx, batch.id, (fresh, tx) => {
     if (fresh.ended !== undefined) return fresh
     const status: Status = fresh.interrupted ?? (context || fresh.groups.some(failed) ? 'FAILED' : 'SUCCEEDED')
     const at = now(ctx)
     const last = status === 'SUCCEEDED' || status === 'STOPPED' ? status : 'FAILED'
     const final = beginBatchPhase(endBatchPhase(fresh, status, at, context), last, at)
-    return { ...endBatchPhase(final, status, at), status, ended: at }
+    return reportBatch(tx, { ...endBatchPhase(final, status, at), status, ended: at })
   })
   return done()
 }

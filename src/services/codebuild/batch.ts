@@ -1,4 +1,5 @@
 import type { Ctx } from '../../kernel/context.ts'
+import type { CommitState } from '../../remotes/provider.ts'
 import { table } from '../../store/store.ts'
 import type { BatchTask } from './batchspec.ts'
 import { buildArn, type PhaseContext, type Status, type StoredArtifact, toArtifacts, toPhases } from './build.ts'
@@ -61,6 +62,9 @@ export type BatchRecord = {
   readonly interrupted?: 'STOPPED' | 'TIMED_OUT' | 'FAILED'
   /** Why its builds cannot be started. */
   readonly refusal?: PhaseContext
+  /** What the provider of its source was told last, and how often since then it did not hear. */
+  readonly told?: CommitState
+  readonly toldInVain?: number
 }
 
 /** Sorts by time, unique by id. */

@@ -1,5 +1,4 @@
 import type { Ctx } from '../../kernel/context.ts'
-import { notImplemented } from '../../kernel/errors.ts'
 import type { WriteTx } from '../../store/store.ts'
 import {
   Batch,
@@ -12,6 +11,7 @@ import {
   toBatch,
 } from './batch.ts'
 import { Build, buildArn } from './build.ts'
+import { reportBatch } from './build-reported.ts'
 import { fail, type Input, type Operation, pageSize, positionOf, tokenOf } from './operation.ts'
 import { type BatchConfig, checkBatchConfig, checkRole, getProject, Project, projectArn } from './project.ts'
 import { batchReconciler, once, refuse, type Settings, settingsOf } from './start.ts'
@@ -43,11 +43,16 @@ export const startBatch = async (
 
 /** AWS API: "StartBuildBatch". Needs a role for batches, of the project or of the request. */
 export const StartBuildBatch: Operation<'StartBuildBatch'> = async (ctx, input) => {
-  const { buildBatchConfigOverride, buildTimeoutInMinutesOverride: timeout, ...same } = input
-  if (input.reportBuildBatchStatusOverride) throw notImplemented('reportBuildBatchStatusOverride')
+  const {
+    buildBatchConfigOverride,
+    buildTimeoutInMinutesOverride: timeout,
+    reportBuildBatchStatusOverride: reports,
+    ...same
+  } = input
   const asBuild: Input<'StartBuild'> = {
     ...same,
     ...(timeout === undefined ? {} : { timeoutInMinutesOverride: timeout }),
+    ...(reports === undefined ? {} : { reportBuildStatusOverride: reports }),
   }
   refuse(asBuild)
   const project = await getProject(ctx, input.projectName)
@@ -93,7 +98,7 @@ export const RetryBuildBatch: Operation<'RetryBuildBatch'> = async (ctx, input) 
     const phases = before.phases.filter(({ type }) => type === 'SUBMITTED' || type === 'DOWNLOAD_BATCHSPEC')
     tx.wake(batchReconciler, before.id)
     const fresh: BatchRecord = { ...kept, status: 'IN_PROGRESS', begun: now, phases, groups, stored: [] }
-    return tx.put(Batch, beginBatchPhase(fresh, 'IN_PROGRESS', now))
+    return reportBatch(tx, tx.put(Batch, beginBatchPhase(fresh, 'IN_PROGRESS', now)))
   })
   return { buildBatch: toBatch(ctx, batch) }
 }

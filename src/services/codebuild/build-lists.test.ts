@@ -116,9 +116,7 @@ describe('builds', () => {
 
   it('refuse what is not done', async () => {
     await project()
-    await expect(start({ reportBuildStatusOverride: true })).rejects.toMatchObject({
-      $metadata: { httpStatusCode: 501 },
-    })
+    await expect(start({ reportBuildStatusOverride: true })).rejects.toMatchObject({ name: 'InvalidInputException' })
     await expect(start({ projectName: 'other' })).rejects.toMatchObject({ name: 'ResourceNotFoundException' })
   })
 })

@@ -1,8 +1,10 @@
 import type { TaskHandle, TaskSpec } from '../../compute/driver.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import type { Principal } from '../../kernel/principal.ts'
+import type { CommitState } from '../../remotes/provider.ts'
 import { table, type WriteTx } from '../../store/store.ts'
 import type { ManagedBuild } from '../capabilities.ts'
+import { reportBuild } from './build-reported.ts'
 import type { PhaseName } from './buildspec.ts'
 import { phaseChange, stateChange } from './events.ts'
 import { parseS3Location } from './location.ts'
@@ -132,6 +134,9 @@ export type BuildRecord = {
   readonly webhook?: Readonly<Record<string, string>>
   /** The batch it belongs to, and which of its builds it is. */
   readonly batch?: { readonly id: string; readonly identifier: string }
+  /** What the provider of its source was told last, and how often since then it did not hear. */
+  readonly told?: CommitState
+  readonly toldInVain?: number
   readonly autoRetry?: {
     readonly limit: number
     readonly number: number
@@ -243,6 +248,7 @@ export const emitChanges = (ctx: Ctx, tx: WriteTx, before: BuildRecord | undefin
     if (after.ended !== undefined && before?.ended === undefined) tx.wake(reconciler, key, at ? { at } : {})
     return
   }
+  reportBuild(tx, before, after)
   for (const phase of after.phases) {
     const ended = before?.phases.some(({ type, end }) => type === phase.type && end !== undefined)
     if (phase.end !== undefined && !ended) tx.emit(phaseChange(ctx, after, phase))

@@ -13,6 +13,7 @@ import {
 } from './batches.ts'
 import { Build } from './build.ts'
 import { buildRun } from './build-run.ts'
+import { statusReports } from './build-status.ts'
 import { BatchDeleteBuilds, BatchGetBuilds, ListBuilds, ListBuildsForProject, StopBuild } from './builds.ts'
 import { InvalidateProjectCache } from './cache.ts'
 import { credentialsRoutes, Door } from './credentials.ts'
@@ -85,7 +86,7 @@ import { Sample, usageRun } from './usage.ts'
 import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from './webhook.ts'
 
 const projectGaps =
-  'Refused with NotImplemented: statuses reported to a source’s provider, ' +
+  'Refused with NotImplemented: statuses of secondary sources, ' +
   'VPCs where the compute driver has no addresses, file systems, other environments than Linux containers, and of those ' +
   'registryCredential, certificate, computeConfiguration, dockerServer and hostKernel.'
 
@@ -190,13 +191,13 @@ export const service = defineService<NS>()({
       'NotImplemented: organizations, workflows of GitHub Actions, Buildkite, approval by comment.',
     UpdateWebhook: 'As CreateWebhook.',
     DeleteWebhook: 'As CreateWebhook.',
-    StartBuildBatch: 'As StartBuild. Batches report no status to a source’s provider.',
+    StartBuildBatch: 'As StartBuild.',
     RetryBuildBatch: 'As StartBuildBatch.',
     ListCuratedEnvironmentImages: 'Lists only images that run on this host.',
   },
   access,
   routes: [...credentialsRoutes, webhookRoute, badgeRoute, publicRoute],
-  reconcilers: [buildRun, batchRun, reportExpiry, sandboxRun, commandRun, usageRun],
+  reconcilers: [buildRun, batchRun, statusReports, reportExpiry, sandboxRun, commandRun, usageRun],
   provides: [provide(managedBuilds, managed), provide(buildEnvironments, makeEnvironments)],
   uses: [connections, repositoryObjects, vendedMetrics, vpcPlaces],
 })

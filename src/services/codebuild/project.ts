@@ -118,6 +118,9 @@ export const getProject = async (ctx: Ctx, nameOrArn: string): Promise<ProjectRe
 
 const invalid = (message: string) => fail('InvalidInputException', message)
 
+/** A repository elsewhere. */
+export const isGit = (type: Source['type']): boolean => /^(GITHUB|GITLAB|BITBUCKET)/.test(type)
+
 /** Checks a source as CreateProject and StartBuild do; refuses what this CodeBuild cannot fetch. */
 export const checkSource = (source: Source, title = 'project source'): void => {
   switch (source.type) {
@@ -140,7 +143,8 @@ export const checkSource = (source: Source, title = 'project source'): void => {
   }
   if (source.auth?.type === 'CODECONNECTIONS' && !connectionPlace(source.auth.resource ?? ''))
     throw invalid(`Invalid ${title}: auth must name the ARN of a connection if its type is CODECONNECTIONS`)
-  if (source.reportBuildStatus) throw notImplemented('reportBuildStatus')
+  if (source.reportBuildStatus && !isGit(source.type))
+    throw invalid(`Invalid ${title}: reportBuildStatus is not supported for source type ${source.type}`)
 }
 
 /** @param pattern CodePipeline names sources by its artifacts, which may have hyphens. */
@@ -153,6 +157,7 @@ export const checkSecondarySources = (sources: readonly Source[], pattern = /^[A
       throw invalid(`Invalid ${title}: sourceIdentifier must contain only alphanumeric characters and underscores`)
     if (seen.has(id)) throw invalid(`Invalid ${title}: sourceIdentifier must be unique: ${id}`)
     seen.add(id)
+    if (source.reportBuildStatus) throw notImplemented('reportBuildStatus of secondary sources')
     checkSource(source, title)
   }
 }

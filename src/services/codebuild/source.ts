@@ -15,7 +15,7 @@ import { PhaseFailure } from './environment.ts'
 import { authorizePull, recordPull } from './git-pull.ts'
 import { fetchGit } from './git-source.ts'
 import { gitUrl, isInlineBuildspec, parseCodeCommitLocation, parseS3Location } from './location.ts'
-import type { Source } from './project.ts'
+import { isGit, type Source } from './project.ts'
 import { fetchSubmodules } from './submodules.ts'
 
 /** Where sources lie, as the build sees them. */
@@ -68,9 +68,6 @@ export const saveObject = async (
   return object.Metadata?.['codepipeline-artifact-revision'] ?? object.VersionId
 }
 
-/** A repository elsewhere. */
-const isGit = ({ type }: Source) => /^(GITHUB|GITLAB|BITBUCKET)/.test(type)
-
 /** The folder of a source, as the build sees it. */
 const folderOf = (ctx: Ctx, build: Sourced, source: Source, index: number): string => {
   const base = `/codebuild/output/src${Number.parseInt(build.uuid.slice(0, 8), 16)}/src`
@@ -78,7 +75,7 @@ const folderOf = (ctx: Ctx, build: Sourced, source: Source, index: number): stri
     const found = parseCodeCommitLocation(source.location ?? '')
     return `${base}/git-codecommit.${found?.region ?? ctx.region}.amazonaws.com/v1/repos/${found?.repository ?? ''}`
   }
-  const url = isGit(source) ? gitUrl(source.location) : undefined
+  const url = isGit(source.type) ? gitUrl(source.location) : undefined
   if (url) return posix.join(base, url.hostname, url.pathname.replace(/\.git\/?$/, '').replace(/[^\w./-]/g, '_'))
   return build.secondarySources.length === 0 ? base : `${base}/s3/${String(index).padStart(2, '0')}`
 }
@@ -126,7 +123,7 @@ const cloneOf =
 
 /** Where a repository elsewhere is kept between builds, if the cache has that mode; other sources ignore it. */
 const copyOf = (ctx: Ctx, build: Sourced, source: Source): string | undefined => {
-  if (!isGit(source) || build.cache?.type !== 'LOCAL' || !build.cache.modes?.includes('LOCAL_SOURCE_CACHE'))
+  if (!isGit(source.type) || build.cache?.type !== 'LOCAL' || !build.cache.modes?.includes('LOCAL_SOURCE_CACHE'))
     return undefined
   const name = createHash('sha256').update(`${source.type} ${source.location}`).digest('hex')
   return join(localCacheFolder(ctx, build.project, build.cacheId), 'sources', name)
@@ -172,7 +169,7 @@ const fetchSource = async (
     if (submodules) await fetchSubmodules(ctx, role, build, source, host, cloneOf(ctx, role, network))
     return commit
   }
-  if (isGit(source)) {
+  if (isGit(source.type)) {
     const commit = await fetchGit(ctx, role, build, source, version, host, copy)
     if (submodules) await fetchSubmodules(ctx, role, build, source, host, cloneOf(ctx, role, network))
     return commit
@@ -251,7 +248,7 @@ export const fetchSources = async (
       )
       if (index === 0) resolvedVersion = resolved
     } catch (error) {
-      if (error instanceof PhaseFailure && (isGit(source) || source.type === 'CODECOMMIT'))
+      if (error instanceof PhaseFailure && (isGit(source.type) || source.type === 'CODECOMMIT'))
         throw failure(error.message, source, version)
       if (error instanceof ArchiveError) throw failure(error.message, source, version)
       throw told(error, source, version)

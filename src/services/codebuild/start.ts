@@ -18,6 +18,7 @@ import {
   type Environment,
   type EnvironmentVariable,
   getProject,
+  isGit,
   Project,
   type ProjectRecord,
   projectArn,
@@ -53,18 +54,19 @@ export const initiatorOf = (ctx: Ctx): string => {
 
 /** What of StartBuild's input this CodeBuild does not do: refused, never ignored. */
 export const refuse = (input: Omit<Input<'StartBuild'>, 'projectName'>): void => {
-  if (input.reportBuildStatusOverride) throw notImplemented('reportBuildStatusOverride')
   if (input.certificateOverride) throw notImplemented('certificateOverride')
   if (input.registryCredentialOverride) throw notImplemented('registryCredentialOverride')
   if (input.hostKernelOverride) throw notImplemented('hostKernelOverride')
 }
 
 const sourceOf = (project: ProjectRecord, input: Input<'StartBuild'>): Source => {
-  const { buildspec, location, gitCloneDepth, ...source } = project.source
+  const { buildspec, location, gitCloneDepth, reportBuildStatus, ...source } = project.source
   const type = input.sourceTypeOverride ?? source.type
   const otherPlace = input.sourceTypeOverride !== undefined && input.sourceTypeOverride !== source.type
   const at = input.sourceLocationOverride ?? (otherPlace ? undefined : location)
   const spec = input.buildspecOverride ?? buildspec
+  // A source of another kind has nobody to be told.
+  const reports = input.reportBuildStatusOverride ?? (isGit(type) ? reportBuildStatus : undefined)
   const depth = input.gitCloneDepthOverride ?? gitCloneDepth
   return {
     ...source,
@@ -72,6 +74,7 @@ const sourceOf = (project: ProjectRecord, input: Input<'StartBuild'>): Source =>
     ...(at === undefined ? {} : { location: at }),
     ...(spec ? { buildspec: spec } : {}),
     ...(depth === undefined ? {} : { gitCloneDepth: depth }),
+    ...(reports === undefined ? {} : { reportBuildStatus: reports }),
     ...(input.sourceAuthOverride ? { auth: input.sourceAuthOverride } : {}),
     ...(input.insecureSslOverride === undefined ? {} : { insecureSsl: input.insecureSslOverride }),
     ...(input.gitSubmodulesConfigOverride ? { gitSubmodulesConfig: input.gitSubmodulesConfigOverride } : {}),
@@ -264,6 +267,8 @@ const settingsAgain = (build: BuildRecord, initiator: string): Settings => {
     autoRetry,
     networkInterface,
     machine,
+    told,
+    toldInVain,
     ...settings
   } = build
   return { ...settings, initiator }
