@@ -1,5 +1,12 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { buildEnvironments, connections, managedBuilds, repositoryObjects, vendedMetrics, vpcPlaces } from '../capabilities.ts'
+import {
+  buildEnvironments,
+  connections,
+  managedBuilds,
+  repositoryObjects,
+  vendedMetrics,
+  vpcPlaces,
+} from '../capabilities.ts'
 import { Batch } from './batch.ts'
 import { batchRun } from './batch-run.ts'
 import {
