@@ -26,7 +26,7 @@ export const asks: Rows<string> = [
     why: 'A deployment reads its configuration and registers its revision under the caller’s rights: denials of CreateDeployment name them, and AWS’s policies for who deploys have them; `overrideAlarmConfiguration` needs UpdateDeploymentGroup (CreateDeployment, API reference).',
     rows: {
       'codedeploy:CreateDeployment':
-        'codedeploy:CreateDeployment codedeploy:GetApplicationRevision codedeploy:GetDeploymentConfig codedeploy:RegisterApplicationRevision codedeploy:UpdateDeploymentGroup',
+        'codedeploy:CreateDeployment codedeploy:GetDeploymentConfig codedeploy:RegisterApplicationRevision codedeploy:UpdateDeploymentGroup',
     },
   },
   {

@@ -121,8 +121,8 @@ test('a failing hook fails the deployment with its log, and the last good revisi
     'app/version': 'bad',
     'check.sh': '#!/bin/sh\necho looking\necho "it is bad" >&2\nexit 7',
   })
-  const good = await it.deploy('good.zip')
-  const bad = await it.deploy('bad.zip')
+  const good = await it.deploy('good.zip', { fileExistsBehavior: 'OVERWRITE' })
+  const bad = await it.deploy('bad.zip', { fileExistsBehavior: 'RETAIN' })
   expect(bad).toMatchObject({ status: 'Failed', errorInformation: { code: 'HEALTH_CONSTRAINTS' } })
   const [target] = await it.targets(bad.deploymentId ?? '')
   expect(target).toMatchObject({
@@ -141,6 +141,7 @@ test('a failing hook fails the deployment with its log, and the last good revisi
     status: 'Succeeded',
     creator: 'codeDeployRollback',
     revision: good.revision,
+    fileExistsBehavior: 'OVERWRITE',
     rollbackInfo: { rollbackTriggeringDeploymentId: bad.deploymentId },
   })
   expect(await it.read(id, 'srv/app/version')).toBe('good')

@@ -65,7 +65,8 @@ const rollBack = async (ctx: Ctx, tx: WriteTx, failed: Deployment, group: Group)
     ...(failed.blueGreen ? { blueGreen: failed.blueGreen } : {}),
     // A version that does not run need not stop properly.
     ignoreStopFailures: true,
-    fileExists: failed.fileExists,
+    // Files that are in the way are dealt with as the deployment did that is done again.
+    fileExists: (last ?? failed).fileExists,
     autoRollback: { enabled: false, events: [] },
     description: `Automatic rollback of ${failed.id} to ${what}`,
     rollback: { triggeringId: failed.id, message: `Rollback of the deployment ${failed.id}` },

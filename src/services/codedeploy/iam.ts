@@ -37,11 +37,10 @@ const deployment = async (
   const { applicationName, deploymentGroupName, deploymentConfigName: named } = input
   const known = await ctx.read((tx) => tx.get(Group, `${applicationName}/${deploymentGroupName}`))
   const deploymentConfigName = named ?? known?.config ?? defaultConfig
-  const onRevision = input.revision ? ['RegisterApplicationRevision', 'GetApplicationRevision'] : []
   return [
     { action: 'codedeploy:CreateDeployment', ...group(input, ctx) },
     { action: 'codedeploy:GetDeploymentConfig', ...config({ deploymentConfigName }, ctx) },
-    ...onRevision.map((name) => ({ action: `codedeploy:${name}`, ...application(input, ctx) })),
+    ...(input.revision ? [{ action: 'codedeploy:RegisterApplicationRevision', ...application(input, ctx) }] : []),
     ...(input.overrideAlarmConfiguration ? [{ action: 'codedeploy:UpdateDeploymentGroup', ...group(input, ctx) }] : []),
   ]
 }

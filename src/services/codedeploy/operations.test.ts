@@ -332,7 +332,6 @@ describe('authorization', () => {
       ['CreateDeployment', 'deploymentgroup:app/group'],
       ['GetDeploymentConfig', 'deploymentconfig:CodeDeployDefault.AllAtOnce'],
       ['RegisterApplicationRevision', 'application:app'],
-      ['GetApplicationRevision', 'application:app'],
       ['UpdateDeploymentGroup', 'deploymentgroup:app/group'],
     ] as const
     const send = async (name: string) =>

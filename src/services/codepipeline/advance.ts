@@ -161,7 +161,6 @@ const ask = async <R extends ActionRecord>(
   try {
     const known = variablesOf(execution)
     resolved ??= configurationOf(known, task)
-    const override = execution.overrides.find((one) => one.action === task.name)
     const job: Job = {
       ctx: task.region === undefined ? ctx : ctx.at({ account: ctx.account, region: task.region }),
       id: record.id,
@@ -173,18 +172,31 @@ const ask = async <R extends ActionRecord>(
       configuration: resolved,
       inputs: record.inputs,
       outputs: record.outputs,
+      overrides: execution.overrides.filter(({ action }) => action === task.name),
       role: (session) => callerOf(ctx, declaration, task, session ?? execution.id),
-      ...(override ? { override } : {}),
       ...(condition ? { condition } : {}),
       ...(record.external ? { external: record.external } : {}),
     }
-    if (!record.begun) await fetchInputs(ctx, scene, record)
+    if (!record.begun) {
+      checkInputs(kind, record)
+      await fetchInputs(ctx, scene, record)
+    }
     const progress = record.begun ? await kind.poll?.(job) : await kind.start(job)
     return { progress: progress ?? { state: 'running' }, resolved }
   } catch (error) {
     const progress = failureOf(error)
     return progress ? { progress, ...(resolved ? { resolved } : {}) } : { fault: error }
   }
+}
+
+/** A commit that is to be cloned is for CodeBuild, and for workers, who may know what to do with it. */
+const checkInputs = ({ takesClones }: TaskKind, { inputs }: ActionRecord): void => {
+  const reference = inputs.find(({ clone }) => clone)
+  if (reference && !takesClones)
+    throw new ActionFailure(
+      'ConfigurationError',
+      `The input artifact ${reference.name} is a reference to a commit (CODEBUILD_CLONE_REF), which only CodeBuild actions can use.`,
+    )
 }
 
 /** Copies artifacts of another Region into the action's own, under the pipeline's role. */

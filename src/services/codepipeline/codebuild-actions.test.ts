@@ -160,6 +160,40 @@ artifacts: {base-directory: site, files: ['**/*']}
     expect(await text('log.txt')).toBe(`Two\nOne\n${head}\n`)
   })
 
+  it('is the only one that a reference to a commit is for', async () => {
+    const { role } = await begin()
+    const policy = JSON.stringify(allow('codecommit:GetRepository'))
+    await drydock
+      .client(IAMClient)
+      .send(new PutRolePolicyCommand({ RoleName: 'pipeline', PolicyName: 'git', PolicyDocument: policy }))
+    await push({ 'index.html': '1' })
+    await drydock.settled()
+    const pipeline = declaration(role)
+    const [checkout] = pipeline.stages?.[0]?.actions ?? []
+    const configuration = { ...checkout?.configuration, OutputArtifactFormat: 'CODEBUILD_CLONE_REF' }
+    const stages = [
+      { name: 'Source', actions: [{ ...checkout, configuration }] },
+      {
+        name: 'Publish',
+        actions: [
+          {
+            name: 'Publish',
+            actionTypeId: { category: 'Deploy', owner: 'AWS', provider: 'S3', version: '1' },
+            configuration: { BucketName: 'site', Extract: 'false', ObjectKey: 'app.zip' },
+            inputArtifacts: checkout?.outputArtifacts,
+          },
+        ],
+      },
+    ] as StageDeclaration[]
+    await pipelines().send(new CreatePipelineCommand({ pipeline: { ...pipeline, stages } }))
+    const [first] = await executionsOf()
+    expect((await ended(first?.pipelineExecutionId)).status).toBe('Failed')
+    expect((await actionState('Publish', 'Publish'))?.errorDetails).toMatchObject({
+      code: 'ConfigurationError',
+      message: expect.stringContaining('CODEBUILD_CLONE_REF'),
+    })
+  })
+
   it('hands several artifacts to a build and takes several from it', async () => {
     const { role } = await begin()
     const both = `version: 0.2

@@ -253,9 +253,37 @@ describe('an execution', () => {
       triggerType: 'StartPipelineExecution',
       triggerDetail: `arn:aws:iam::${release.bench.drydock.account}:root`,
     })
-    await expect(
-      release.start({ sourceRevisions: [{ actionName: 'Fetch', revisionType: 'COMMIT_ID', revisionValue: 'x' }] }),
-    ).rejects.toEqual(refused('ValidationException'))
+    for (const sourceRevisions of [
+      [{ actionName: 'Fetch', revisionType: 'COMMIT_ID' as const, revisionValue: 'x' }],
+      Array(2).fill({ actionName: 'Fetch', revisionType: 'S3_OBJECT_VERSION_ID', revisionValue: old }),
+    ])
+      await expect(release.start({ sourceRevisions })).rejects.toEqual(refused('ValidationException'))
+  })
+
+  it('is started with another object in a certain version', async () => {
+    await release.upload()
+    const put = async (name: string) => {
+      const body = { Bucket: 'source', Key: 'other.zip', Body: await zipOf({ [name]: '' }) }
+      return (await release.bench.s3.send(new PutObjectCommand(body))).VersionId
+    }
+    const old = await put('old.txt')
+    await put('new.txt')
+    const configuration = { S3Bucket: 'source', S3ObjectKey: 'app.zip', AllowOverrideForS3ObjectKey: 'true' }
+    await release.create({
+      stages: [
+        { name: 'Source', actions: [source({ configuration })] },
+        { name: 'Publish', actions: [publish()] },
+      ],
+    })
+    const id = await release.start({
+      sourceRevisions: [
+        { actionName: 'Fetch', revisionType: 'S3_OBJECT_KEY', revisionValue: 'other.zip' },
+        { actionName: 'Fetch', revisionType: 'S3_OBJECT_VERSION_ID', revisionValue: old },
+      ],
+    })
+    expect((await release.get(id))?.artifactRevisions?.[0]?.revisionId).toBe(old)
+    const found = await release.bench.s3.send(new ListObjectsV2Command({ Bucket: 'site' }))
+    expect(found.Contents?.map(({ Key }) => Key)).toEqual(['index.html', 'old.txt'])
   })
 
   it('runs actions of the same runOrder at the same time, and waits for all of them', async () => {

@@ -126,6 +126,14 @@ const revisionTypes: Readonly<Record<string, readonly string[]>> = {
 }
 
 const checkOverrides = ({ stages }: Declaration, overrides: readonly SourceOverride[]): void => {
+  // An S3 source takes a key and a version together.
+  const given = overrides.map(({ action, type }) => `${action} ${type}`)
+  const twice = overrides.find(({ action, type }, index) => given.indexOf(`${action} ${type}`) !== index)
+  if (twice)
+    throw fail(
+      'ValidationException',
+      `The source action ${twice.action} is given more than one revision of type ${twice.type}`,
+    )
   for (const { action, type } of overrides) {
     const declared = stages[0]?.actions.find(({ name }) => name === action)
     if (!declared) throw fail('ValidationException', `The pipeline has no source action ${action}`)

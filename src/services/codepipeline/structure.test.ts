@@ -129,6 +129,23 @@ describe('a pipeline that is refused', () => {
       pipeline({ stages: stages([source()], [approval(), approval()]) }),
     ],
     [
+      'InvalidActionDeclarationException',
+      "Action configuration for action 'Checkout' is not valid: PollForSourceChanges must be true or false",
+      pipeline({
+        stages: stages(
+          [source({ configuration: { RepositoryName: 'app', BranchName: 'main', PollForSourceChanges: 'sometimes' } })],
+          [build()],
+        ),
+      }),
+    ],
+    [
+      'InvalidActionDeclarationException',
+      "Action configuration for action 'Compile' is not valid: BatchEnabled must be true or false",
+      pipeline({
+        stages: stages([source()], [build({ configuration: { ProjectName: 'app', BatchEnabled: 'yes' } })]),
+      }),
+    ],
+    [
       'InvalidStageDeclarationException',
       'Stage Stage1 must have at least one action',
       pipeline({ stages: stages([source()], []) }),

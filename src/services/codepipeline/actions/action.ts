@@ -65,7 +65,8 @@ export type Job = {
   readonly outputs: readonly Artifact[]
   /** The pipeline's role, or the action's role assumed by it. `session` names the session as it shows in ARNs. */
   readonly role: (session?: string) => Promise<Caller>
-  readonly override?: RevisionOverride
+  /** Revisions that the execution was started with, one of each type. */
+  readonly overrides: readonly RevisionOverride[]
   /** Of a rule: when its condition is looked at. */
   readonly condition?: ConditionKind
   readonly external?: External
@@ -140,6 +141,8 @@ export type TaskKind = {
   readonly atHome?: boolean
   /** The declaration has commands, and may have variables and files of theirs. */
   readonly takesCommands?: boolean
+  /** An input may stand for a commit that it clones by itself. */
+  readonly takesClones?: boolean
   /** What is wrong with a declaration beyond missing and unknown keys, or not done here: a sentence for its author. */
   readonly check?: (task: Task) => string | undefined
   /** Begins the work. Called again after a crash, so asking the provider twice must do it once. Throws what the provider answers. */
@@ -163,6 +166,17 @@ export class ActionFailure extends Error {
     this.name = 'ActionFailure'
     this.code = code
   }
+}
+
+export const isTrue = (text: string | undefined): boolean => /^true$/i.test(text ?? '')
+
+/** What is wrong with properties that are `true` or `false` where they are there. */
+export const checkBooleans = (
+  configuration: Readonly<Record<string, string>>,
+  ...names: readonly string[]
+): string | undefined => {
+  const odd = names.find((name) => !/^(true|false|.*#\{.*)$/is.test(configuration[name] ?? 'false'))
+  return odd === undefined ? undefined : `${odd} must be true or false`
 }
 
 /** Goes with a source artifact, so that a build of it can say what it builds (`CODEBUILD_RESOLVED_SOURCE_VERSION`). */

@@ -1,5 +1,14 @@
 import type { Ctx } from '../../../kernel/context.ts'
-import { ActionFailure, type ActionKind, type Artifact, type Job, type Progress, type Property } from './action.ts'
+import {
+  ActionFailure,
+  type ActionKind,
+  type Artifact,
+  checkBooleans,
+  isTrue,
+  type Job,
+  type Progress,
+  type Property,
+} from './action.ts'
 
 const properties: readonly Property[] = [
   { name: 'ProjectName', required: true, description: 'The build project in CodeBuild.' },
@@ -129,8 +138,6 @@ const start = async ({ ctx, id, pipeline, configuration, inputs, outputs, role }
   return { state: 'running', external: { id: started, url: urlOf(ctx, project, started) } }
 }
 
-const isTrue = (text: string | undefined) => /^true$/i.test(text ?? '')
-
 const pollBatch = async ({ role, external, configuration, outputs }: Job): Promise<Progress> => {
   const { codebuild } = await role()
   const { buildBatches } = await codebuild.batchGetBuildBatches({ ids: [external?.id ?? ''] })
@@ -185,8 +192,11 @@ const kind = (category: 'Build' | 'Test'): ActionKind => ({
   inputs: [1, 5],
   outputs: [0, 5],
   timeoutMinutes: 36 * 60,
+  takesClones: true,
   check: ({ configuration = {}, inputArtifacts = [], outputArtifacts = [] }) => {
     const { PrimarySource, BatchEnabled, CombineArtifacts, EnvironmentVariables } = configuration
+    const odd = checkBooleans(configuration, 'BatchEnabled', 'CombineArtifacts')
+    if (odd) return odd
     if (isTrue(CombineArtifacts) && !isTrue(BatchEnabled)) return 'CombineArtifacts needs BatchEnabled'
     const unnamed = outputArtifacts.find(({ name = '' }) => !isIdentifier(name))
     if (isTrue(BatchEnabled) && !isTrue(CombineArtifacts) && unnamed)

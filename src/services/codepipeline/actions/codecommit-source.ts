@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { repositoryObjects } from '../../capabilities.ts'
-import { ActionFailure, type ActionKind, encryptionOf, revisionMetadata } from './action.ts'
+import { ActionFailure, type ActionKind, checkBooleans, encryptionOf, revisionMetadata } from './action.ts'
 import { authorizeArchive } from './upload-archive.ts'
 
 const consoleUrl = (region: string, path: string) =>
@@ -28,12 +28,14 @@ export const codecommitSource: ActionKind = {
   outputs: [1, 1],
   timeoutMinutes: 60,
   check: ({ configuration = {} }) => {
+    const odd = checkBooleans(configuration, 'PollForSourceChanges')
+    if (odd) return odd
     const format = configuration.OutputArtifactFormat ?? 'CODE_ZIP'
     return format === 'CODE_ZIP' || format === 'CODEBUILD_CLONE_REF'
       ? undefined
       : `OutputArtifactFormat ${format} is not one of CODE_ZIP, CODEBUILD_CLONE_REF`
   },
-  start: async ({ ctx, configuration, outputs, role, override }) => {
+  start: async ({ ctx, configuration, outputs, role, overrides: [override] }) => {
     const { RepositoryName: repositoryName = '', BranchName: branchName = '' } = configuration
     const caller = await role()
     const { account } = await caller.principal()

@@ -19,6 +19,7 @@ const job = (codedeploy: Partial<Record<keyof Caller['codedeploy'], (input: neve
   configuration: { ApplicationName: 'app', DeploymentGroupName: 'blue' },
   inputs: [{ name: 'App', bucket: 'artifacts', key: 'release/App/x' }],
   outputs: [],
+  overrides: [],
   role: async () => ({ codedeploy }) as unknown as Caller,
   external: { id: 'd-ABCDEFGHI' },
 })

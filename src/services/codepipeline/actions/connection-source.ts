@@ -70,7 +70,7 @@ export const connectionSource: ActionKind = {
       ? undefined
       : `OutputArtifactFormat ${OutputArtifactFormat} is not one of CODE_ZIP, CODEBUILD_CLONE_REF`
   },
-  start: async ({ ctx, id, configuration, outputs, role, override }) => {
+  start: async ({ ctx, id, configuration, outputs, role, overrides: [override] }) => {
     const { ConnectionArn: arn = '', FullRepositoryId: repository = '' } = configuration
     const branch = override?.variables?.BranchName ?? configuration.BranchName ?? ''
     const clones = configuration.OutputArtifactFormat === 'CODEBUILD_CLONE_REF'

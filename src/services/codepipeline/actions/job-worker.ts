@@ -15,6 +15,7 @@ export const jobWorker = ({ category, owner, provider, version }: ActionDeclarat
   inputs: [0, 10],
   outputs: [0, 10],
   timeoutMinutes,
+  takesClones: true,
   start: async ({ ctx, role }) => {
     // Whoever polls is given the role's credentials: a role that cannot be assumed is told now, to the pipeline's author.
     await (await role()).principal()

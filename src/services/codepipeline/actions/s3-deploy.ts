@@ -10,8 +10,10 @@ import {
   ActionFailure,
   type ActionKind,
   type Artifact,
+  checkBooleans,
   copySource,
   encryptionOf,
+  isTrue,
   type Job,
   type Progress,
 } from './action.ts'
@@ -148,8 +150,6 @@ const start = async ({ ctx, id, configuration, inputs, role }: Job): Promise<Pro
   return { state: 'succeeded', external: { summary: 'Deployment Succeeded' } }
 }
 
-const isTrue = (text: string | undefined) => /^true$/i.test(text ?? '')
-
 /** "Amazon S3 deploy action reference", CodePipeline user guide. */
 export const s3Deploy: ActionKind = {
   category: 'Deploy',
@@ -169,7 +169,8 @@ export const s3Deploy: ActionKind = {
     const { CannedACL, Extract = '', ObjectKey } = configuration
     if (CannedACL !== undefined && !CannedACL.includes('#{') && !isCannedAcl(CannedACL))
       return `CannedACL ${CannedACL} is not one of ${cannedAcls.join(', ')}`
-    if (!/^(true|false)$/i.test(Extract)) return 'Extract must be true or false'
+    const odd = checkBooleans({ Extract }, 'Extract')
+    if (odd) return odd
     if (!isTrue(Extract) && !ObjectKey) return 'ObjectKey is required when Extract is false'
     return undefined
   },

@@ -1,5 +1,5 @@
 import { AwsError } from '../../../kernel/errors.ts'
-import { ActionFailure, type ActionKind, copySource, encryptionOf, revisionMetadata } from './action.ts'
+import { ActionFailure, type ActionKind, checkBooleans, copySource, encryptionOf, revisionMetadata } from './action.ts'
 
 /** "Amazon S3 source action reference", CodePipeline user guide. */
 export const s3Source: ActionKind = {
@@ -26,10 +26,13 @@ export const s3Source: ActionKind = {
   inputs: [0, 0],
   outputs: [1, 1],
   timeoutMinutes: 60,
-  start: async ({ ctx, configuration, outputs, role, override }) => {
+  check: ({ configuration = {} }) =>
+    checkBooleans(configuration, 'PollForSourceChanges', 'AllowOverrideForS3ObjectKey'),
+  start: async ({ ctx, configuration, outputs, role, overrides }) => {
     const Bucket = configuration.S3Bucket ?? ''
-    const Key = (override?.type === 'S3_OBJECT_KEY' ? override.value : undefined) ?? configuration.S3ObjectKey ?? ''
-    const version = override?.type === 'S3_OBJECT_VERSION_ID' ? override.value : undefined
+    const given = (wanted: string) => overrides.find(({ type }) => type === wanted)?.value
+    const Key = given('S3_OBJECT_KEY') ?? configuration.S3ObjectKey ?? ''
+    const version = given('S3_OBJECT_VERSION_ID')
     const { s3 } = await role()
     const versioning = await s3.getBucketVersioning({ Bucket })
     if (versioning.Status !== 'Enabled')
