@@ -147,10 +147,10 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
     [...artifactPaths(spec), ...reportPaths(spec), ...cacheFolders(spec)],
     build.debug,
   )
-  for (const { path, content } of runner.files) {
+  for (const { path, content, mode } of runner.files) {
     const file = join(view.outside, path)
     await mkdir(dirname(file), { recursive: true })
-    await writeFile(file, content)
+    await writeFile(file, content, { mode })
   }
   said.push(`Moving to directory ${fetched.folder}`, `Phases found in YAML: ${Object.keys(spec.phases).length}`)
   for (const name of phaseNames) {

@@ -16,9 +16,9 @@ const runBuildspec = async (text: string, texts: readonly string[] = [], debug =
   const folder = await mkdtemp(join(tmpdir(), 'drydock-runner-'))
   folders.push(folder)
   const plan = planRunner(parseBuildspec(text), 'abc123', texts, [], debug)
-  for (const { path, content } of plan.files) {
+  for (const { path, content, mode } of plan.files) {
     await mkdir(dirname(join(folder, path)), { recursive: true })
-    await writeFile(join(folder, path), content)
+    await writeFile(join(folder, path), content, { mode })
   }
   const source = join(folder, 'output/src')
   await mkdir(source, { recursive: true })

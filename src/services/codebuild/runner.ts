@@ -8,7 +8,7 @@ import { type Buildspec, type PhaseName, phaseNames } from './buildspec.ts'
 // needs to go on reading after it was killed.
 
 /** A file below the build folder, which the task sees as `/codebuild`. */
-export type RunnerFile = { readonly path: string; readonly content: string }
+export type RunnerFile = { readonly path: string; readonly content: string; readonly mode: number }
 
 export type RunnerPlan = {
   readonly files: readonly RunnerFile[]
@@ -84,7 +84,8 @@ export const planRunner = (
 ): RunnerPlan => {
   const commands: string[] = []
   const files: RunnerFile[] = []
-  const put = (name: string, content: string) => files.push({ path: `${runnerFolder}/${name}`, content })
+  const put = (name: string, content: string, mode = 0o644) =>
+    files.push({ path: `${runnerFolder}/${name}`, content, mode })
   const chain = (list: readonly string[], user: string | undefined) => {
     if (list.length === 0) return ':'
     return list
@@ -145,8 +146,8 @@ ${values.join('\n')}
 `,
   )
 
-  put('bin/codebuild-breakpoint', debug ? breakpoint : ignore)
-  put('bin/codebuild-resume', debug ? resume : ignore)
+  put('bin/codebuild-breakpoint', debug ? breakpoint : ignore, 0o755)
+  put('bin/codebuild-resume', debug ? resume : ignore, 0o755)
 
   put(
     'run.sh',
@@ -181,8 +182,7 @@ for tree in source:"$CODEBUILD_SRC_DIR" build:"\${tmp%/${runnerFolder}}" outside
   [ -d "$tmp/cache/\${tree%%:*}" ] && cp -an "$tmp/cache/\${tree%%:*}/." "\${tree#*:}" 2>/dev/null
 done
 rm -rf "$tmp/cache"
-mkdir -p "$tmp/hold" && chmod 1777 "$tmp/hold"
-chmod a+rx "$tmp"/bin/*; PATH=$PATH:$tmp/bin; export PATH
+${debug ? 'mkdir "$tmp/hold" && chmod 1777 "$tmp/hold"\n' : ''}PATH=$PATH:$tmp/bin; export PATH
 mark start
 cd "$CODEBUILD_SRC_DIR" || exit 1
 export -p >"$tmp/env.sh"; pwd >"$tmp/dir.txt"

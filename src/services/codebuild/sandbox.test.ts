@@ -4,17 +4,23 @@ import { join } from 'node:path'
 import { CloudWatchLogsClient, GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import {
   BatchGetBuildsCommand,
+  BatchGetSandboxesCommand,
   type Build,
   CodeBuildClient,
   CreateProjectCommand,
   StartBuildCommand,
+  type StartBuildCommandInput,
+  StartSandboxCommand,
+  StartSandboxConnectionCommand,
   StopBuildCommand,
+  StopSandboxCommand,
 } from '@aws-sdk/client-codebuild'
 import { IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import { CreateBucketCommand, GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
-import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm'
+import { PutParameterCommand, SSMClient, StartSessionCommand } from '@aws-sdk/client-ssm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connectSession } from '../../../test/session-client.ts'
 import { allow, type Story, story } from '../../../test/story.ts'
 import { unzip } from '../../archives/zip.ts'
 import { sandboxDriver } from '../../compute/sandbox.ts'
@@ -50,11 +56,10 @@ describe.skipIf(!available)('in the sandbox', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  /** Starts a build of this buildspec in a project of its own. */
-  const open = async (buildspec: string, more: { privilegedMode?: boolean } = {}) => {
+  /** A project of this buildspec. */
+  const create = async (buildspec: string, more: { privilegedMode?: boolean } = {}) => {
     const name = `app-${++projects}`
-    const codebuild = drydock.client(CodeBuildClient)
-    await codebuild.send(
+    await drydock.client(CodeBuildClient).send(
       new CreateProjectCommand({
         name,
         source: { type: 'NO_SOURCE', buildspec },
@@ -68,7 +73,16 @@ describe.skipIf(!available)('in the sandbox', () => {
         serviceRole: role,
       }),
     )
-    const { build } = await codebuild.send(new StartBuildCommand({ projectName: name }))
+    return name
+  }
+  /** Starts a build of this buildspec in a project of its own. */
+  const open = async (
+    buildspec: string,
+    more: { privilegedMode?: boolean } = {},
+    input: Partial<StartBuildCommandInput> = {},
+  ) => {
+    const projectName = await create(buildspec, more)
+    const { build } = await drydock.client(CodeBuildClient).send(new StartBuildCommand({ projectName, ...input }))
     return build?.id ?? ''
   }
   const when = async (id: string, until: (build: Build) => boolean): Promise<Build> => {
@@ -226,6 +240,75 @@ artifacts: {files: [made]}
     const phase = build.phases?.find(({ phaseType }) => phaseType === 'BUILD')
     expect(phase?.durationInSeconds).toBeGreaterThanOrEqual(1)
     expect((phase?.startTime?.getTime() ?? 0) - (build.startTime?.getTime() ?? 0)).toBeGreaterThanOrEqual(0)
+  })
+
+  it('a paused build is looked into, and goes on when it is told to, also after a restart', async () => {
+    const debug = allow(
+      ['CreateControlChannel', 'CreateDataChannel', 'OpenControlChannel', 'OpenDataChannel'].map(
+        (name) => `ssmmessages:${name}`,
+      ),
+    )
+    await drydock
+      .client(IAMClient)
+      .send(
+        new PutRolePolicyCommand({ RoleName: 'builder', PolicyName: 'debug', PolicyDocument: JSON.stringify(debug) }),
+      )
+    const id = await open(
+      `version: 0.2
+phases:
+  build:
+    commands:
+      - echo hello >/tmp/hello-world
+      - codebuild-breakpoint
+      - cat /tmp/hello-world
+`,
+      {},
+      { debugSessionEnabled: true },
+    )
+    const start = async () => {
+      const { debugSession } = await when(id, ({ debugSession: found }) => found?.sessionTarget !== undefined)
+      const Target = debugSession?.sessionTarget
+      return connectSession(await drydock.client(SSMClient).send(new StartSessionCommand({ Target })))
+    }
+    const client = await start()
+    client.type(
+      'until [ -e /codebuild/output/tmp/hold/paused ]; do sleep 0.05; done; cat /tmp/hello-world; id -un; tty; pwd\n',
+    )
+    await client.shows(/hello\r\nroot\r\n\/dev\/pts\/\d\r\n\/codebuild\/output\/src/)
+    client.resize(132, 43)
+    client.type('stty size; ps -o pid= -p $$\n')
+    await client.shows(/43 132\r\n\s*\d+\r\n/)
+    drydock = await drydock.restart()
+    expect((await client.closed).code).toBe(1006)
+    const again = await start()
+    again.type('echo changed >/tmp/hello-world; codebuild-resume\n')
+    const build = await when(id, ended)
+    expect(build.buildStatus).toBe('SUCCEEDED')
+    expect(await logOf(build)).toContain('changed')
+    expect((await again.closed).output).toBe('')
+  })
+
+  it('a sandbox has a shell', async () => {
+    const codebuild = drydock.client(CodeBuildClient)
+    await drydock.client(IAMClient).send(
+      new PutRolePolicyCommand({
+        ...{ RoleName: 'builder', PolicyName: 'connect' },
+        PolicyDocument: JSON.stringify(allow(['ssm:StartSession', 'ssmmessages:*'])),
+      }),
+    )
+    const projectName = await create('version: 0.2\nphases: {build: {commands: [id]}}')
+    const { sandbox } = await codebuild.send(new StartSandboxCommand({ projectName }))
+    for (;;) {
+      const { sandboxes } = await codebuild.send(new BatchGetSandboxesCommand({ ids: [sandbox?.id ?? ''] }))
+      if (sandboxes?.[0]?.status === 'RUN_SANDBOX') break
+      await new Promise((turn) => setTimeout(turn, 20))
+    }
+    const { ssmSession } = await codebuild.send(new StartSandboxConnectionCommand({ sandboxId: sandbox?.id ?? '' }))
+    const client = await connectSession({ TokenValue: ssmSession?.tokenValue, StreamUrl: ssmSession?.streamUrl })
+    client.type('echo $CODEBUILD_CI $TERM; exit\n')
+    await client.shows(/true xterm-256color\r\n/)
+    await client.closed
+    await codebuild.send(new StopSandboxCommand({ id: sandbox?.id ?? '' }))
   })
 
   it('a build that kills its own runner has failed', async () => {

@@ -69,6 +69,8 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
   const typed = new PassThrough()
   typed.on('drain', () => socket?.resume())
   let size = { columns: 80, rows: 24 }
+  let fitted = size
+  let fitting = false
   let over = false
   let begun = false
 
@@ -76,8 +78,8 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
   const out = outgoing((frame) => socket?.send(frame), Date.now)
   const json = (value: unknown) => Buffer.from(JSON.stringify(value))
   const lost = (error: unknown) =>
-    // The state was reset or the server closes: there is nothing to note.
-    ctx.log.debug('how a session stands is not noted', { session: session.id, error: String(error) })
+    // The state was reset, the server closes or the terminal is gone.
+    ctx.log.debug('a session lost something', { session: session.id, error: String(error) })
   const repeating = setInterval(() => out.repeat(patience), patience)
   repeating.unref()
 
@@ -104,13 +106,25 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
     await from.wait()
   }
 
+  /** Makes the terminal as large as the client's; what is typed meanwhile finds it so. */
+  const adapt = async (to: Terminal): Promise<void> => {
+    fitting = true
+    typed.unpipe(to.input)
+    while (fitted !== size) {
+      fitted = size
+      await to.resize(fitted).catch(lost)
+    }
+    fitting = false
+    typed.pipe(to.input)
+  }
+
   const open = async (): Promise<string> => {
+    fitted = size
     terminal = await openTarget(ctx, session, size)
     if (!terminal) return `${session.target} is not connected.`
     terminal.input.on('error', () => {})
-    typed.pipe(terminal.input)
     if (over) terminal.kill('SIGKILL')
-    else await terminal.resize(size)
+    adapt(terminal)
     await show(terminal)
     return ''
   }
@@ -146,7 +160,7 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
     } else if (payloadType === payloadTypes.size) {
       const { cols, rows } = objectIn(payload)
       size = { columns: cells(cols, size.columns), rows: cells(rows, size.rows) }
-      terminal?.resize(size).catch(lost)
+      if (terminal && !fitting) adapt(terminal)
     } else if (payloadType === payloadTypes.flag) {
       if (payload.length === 4 && Buffer.from(payload).readUInt32BE() === flags.terminateSession) end('')
     }
