@@ -61,6 +61,7 @@ export const newStanding = (): Standing => ({ next: 0, expected: 0, early: new M
 export const connectSession = async (
   session: { StreamUrl?: string | undefined; TokenValue?: string | undefined },
   standing: Standing = newStanding(),
+  { handshake = true } = {},
 ): Promise<SessionClient> => {
   const socket = new WebSocket(session.StreamUrl ?? '')
   const heard: string[] = []
@@ -73,7 +74,7 @@ export const connectSession = async (
     socket.send(encode({ sequence: standing.next++, payloadType, payload }))
 
   const show = (payloadType: number, payload: Buffer) => {
-    if (payloadType === 5) {
+    if (payloadType === 5 && handshake) {
       const { RequestedClientActions = [] } = JSON.parse(payload.toString())
       const ProcessedClientActions = RequestedClientActions.map(({ ActionType }: { ActionType: string }) => ({
         ...{ ActionType, ActionStatus: 1, ActionResult: null, Error: '' },
@@ -161,6 +162,6 @@ export const connectSession = async (
     }),
   )
   // Before hands are shaken nothing can be said.
-  if (standing.expected === 0) await Promise.race([shaken.promise, client.closed])
+  if (standing.expected === 0 && handshake) await Promise.race([shaken.promise, client.closed])
   return client
 }

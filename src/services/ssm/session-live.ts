@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import type { WebSocket } from 'ws'
-import type { ComputeDriver, Terminal } from '../../compute/driver.ts'
+import { type ComputeDriver, ComputeError, type Terminal } from '../../compute/driver.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { Session, type SessionRecord } from './session.ts'
 import { encodeMessage, FrameError, flags, type Message, objectIn, payloadTypes } from './session-message.ts'
@@ -138,23 +138,34 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
     out.send(payloadTypes.handshakeRequest, json(request))
   }
 
-  const begin = (response: Readonly<Record<string, unknown>>) => {
-    if (begun) return
+  const begin = () => {
     begun = true
+    open()
+      .catch((error: unknown) => {
+        if (error instanceof ComputeError) return error.message
+        const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+        ctx.log.error('a session failed by a fault of its own service', { session: session.id, stack })
+        return 'The session ended by a fault of the server.'
+      })
+      .then(end)
+  }
+
+  const shaken = (response: Readonly<Record<string, unknown>>) => {
+    if (begun) return
     const actions = Array.isArray(response.ProcessedClientActions) ? response.ProcessedClientActions : []
     if (!actions.some((action: unknown) => (action as { ActionStatus?: unknown } | null)?.ActionStatus === 1)) {
       end('The client does not know this type of session.')
       return
     }
     out.send(payloadTypes.handshakeComplete, json({ HandshakeTimeToComplete: 0, CustomerMessage: '' }))
-    open()
-      .catch((error: unknown) => (error instanceof Error ? error.message : String(error)))
-      .then(end)
+    begin()
   }
 
   const deliver = ({ payloadType, payload }: Message) => {
     live.active = now()
-    if (payloadType === payloadTypes.handshakeResponse) return begin(objectIn(payload))
+    if (payloadType === payloadTypes.handshakeResponse) return shaken(objectIn(payload))
+    // Old clients know no handshake: they begin to talk.
+    if (!begun) begin()
     if (payloadType === payloadTypes.output) {
       if (!typed.write(Buffer.from(payload))) socket?.pause()
     } else if (payloadType === payloadTypes.size) {
@@ -183,6 +194,8 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
       const before = socket
       socket = next
       before?.close(1000)
+      const ready = { MessageType: 'start_publication', SessionId: session.id, SchemaVersion: 1 }
+      next.send(encodeMessage('start_publication', json(ready), { payloadType: payloadTypes.start, created: now() }))
       if (before === undefined && !begun) shakeHands()
       else out.repeat(0)
     },

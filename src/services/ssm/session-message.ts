@@ -3,13 +3,13 @@ import { createHash, randomUUID } from 'node:crypto'
 // The frames of a data channel, as session-manager-plugin and the agent write them. All numbers are big-endian.
 //
 //   0  header length (what follows up to the payload's length): 116   u32
-//   4  message type, padded with spaces                               32 bytes
+//   4  message type, padded with spaces (some clients: zeros)         32 bytes
 //  36  schema version                                                 u32
 //  40  created, epoch milliseconds                                    u64
 //  48  sequence number                                                i64
 //  56  flags: 1 the first, 2 the last of a stream                     u64
 //  64  message id: a UUID, its less significant half first            16 bytes
-//  80  SHA-256 of the payload                                         32 bytes
+//  80  SHA-256 of the payload; some clients of AWS have it wrong        32 bytes
 // 112  payload type                                                   u32
 // 116  payload length                                                 u32
 // 120  payload
@@ -32,6 +32,7 @@ export const payloadTypes = {
   handshakeResponse: 6,
   handshakeComplete: 7,
   flag: 10,
+  start: 17,
 } as const
 
 /** What a payload of type `flag` says: a u32. */
@@ -90,7 +91,7 @@ export class FrameError extends Error {
   }
 }
 
-/** Throws FrameError where lengths, digest or numbers are wrong. */
+/** Throws FrameError where lengths or numbers are wrong. */
 export const decodeMessage = (frame: Buffer): Message => {
   if (frame.length < headerLength + 4) throw new FrameError('shorter than a header')
   if (frame.readUInt32BE(0) !== headerLength) throw new FrameError('a header of another length')
@@ -101,9 +102,8 @@ export const decodeMessage = (frame: Buffer): Message => {
   const sequence = frame.readBigInt64BE(48)
   if (sequence < 0n || sequence > BigInt(Number.MAX_SAFE_INTEGER))
     throw new FrameError('a sequence number out of range')
-  if (!digestOf(payload).equals(frame.subarray(80, 112))) throw new FrameError('a payload with another digest')
   return {
-    type: frame.toString('latin1', 4, 36).replace(/[ \0]+$/, ''),
+    type: frame.toString('latin1', 4, 36).replace(/^[ \0]+|[ \0]+$/g, ''),
     id: idOf(frame.subarray(64, 80)),
     sequence: Number(sequence),
     flags: Number(frame.readBigUInt64BE(56) & 3n),
