@@ -11,6 +11,8 @@ export type AssumeRequest = {
    */
   readonly by: Principal
   readonly durationSeconds?: number
+  /** The role's MaxSessionDuration holds, though a service asks. */
+  readonly bounded?: boolean
   /** When the session ends at the latest, in epoch milliseconds: what the identity provider said. */
   readonly endsBy?: number
   readonly policies?: readonly string[]

@@ -179,6 +179,10 @@ export const asks: Rows<string> = [
       's3:UploadPart': 's3:PutObject',
       's3:UploadPartCopy': 's3:GetObject s3:PutObject',
       's3control:CreateAccessPoint': 's3:CreateAccessPoint s3:PutAccessPointPublicAccessBlock s3:TagResource',
+      's3control:CreateAccessGrant': 's3:CreateAccessGrant s3:TagResource',
+      's3control:CreateAccessGrantsInstance': 's3:CreateAccessGrantsInstance s3:TagResource',
+      's3control:CreateAccessGrantsLocation': 'iam:PassRole s3:CreateAccessGrantsLocation s3:TagResource',
+      's3control:UpdateAccessGrantsLocation': 'iam:PassRole s3:UpdateAccessGrantsLocation',
       's3control:CreateJob': 'iam:PassRole s3:CreateJob s3:PutJobTagging',
       's3control:DeletePublicAccessBlock': 's3:PutAccountPublicAccessBlock',
       's3control:GetPublicAccessBlock': 's3:GetAccountPublicAccessBlock',
@@ -278,8 +282,12 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
     keys: /^s3:\w+ s3:signatureAge$/,
   },
   {
-    why: 'The contract’s calls go to the bucket; stories of access points check them. There are no access grants here.',
+    why: 'The contract’s calls go to the bucket; stories of access points and of access grants check them.',
     keys: /^s3:\w+ s3:(AccessGrantsInstanceArn|AccessPoint\w+(\/\$\{TagKey\})?|DataAccessPoint\w+)$/,
+  },
+  {
+    why: 'The API has no tags to give.',
+    keys: /^s3:(?!Create)\w+(AccessGrant\w*|DataAccess) aws:(RequestTag\/\$\{TagKey\}|TagKeys)$/,
   },
   {
     why: 'The job of the contract’s world waits for no confirmation.',
@@ -368,6 +376,7 @@ export const refusals: Readonly<Record<string, string>> = {
   'accessanalyzer:CreateServiceLinkedAnalyzer': 'Only for services of AWS.',
   'organizations:AcceptHandshake': 'Only for the account that was invited.',
   'organizations:DeclineHandshake': 'Only for the account that was invited.',
+  's3control:GetDataAccess': 'What it gives is given by a grant, and the contract’s callers have none.',
   'sts:GetFederationToken': 'Only for users: sessions are refused whatever their rights.',
 }
 

@@ -61,7 +61,14 @@ export const makeWorld = async (
   const services = ['codebuild', 'codedeploy', 'codepipeline', 'ec2', 'events'].map((one) => `${one}.amazonaws.com`)
   const trust = JSON.stringify({
     Version: '2012-10-17',
-    Statement: [{ Effect: 'Allow', Principal: { Service: services }, Action: 'sts:AssumeRole' }],
+    Statement: [
+      { Effect: 'Allow', Principal: { Service: services }, Action: 'sts:AssumeRole' },
+      {
+        Effect: 'Allow',
+        Principal: { Service: 'access-grants.s3.amazonaws.com' },
+        Action: ['sts:AssumeRole', 'sts:SetSourceIdentity'],
+      },
+    ],
   })
   const role = { AssumeRolePolicyDocument: trust, Path: '/work/', Tags: tags }
   await call('iam', 'CreateRole', { ...role, RoleName: 'worker', PermissionsBoundary: boundary })
@@ -134,6 +141,18 @@ export const makeWorld = async (
   const orders = { tableBucketARN, namespace: 'sales', name: 'orders', format: 'ICEBERG' }
   const { tableARN } = await call('s3tables', 'CreateTable', { ...orders, metadata: { iceberg }, tags: tableTags })
   await call('s3control', 'CreateAccessPoint', { AccountId: account, Name: 'door', Bucket: 'papers', Tags: tags })
+  await call('s3control', 'CreateAccessGrantsInstance', { AccountId: account, Tags: tags })
+  const location = { AccountId: account, LocationScope: 's3://', IAMRoleArn: passed, Tags: tags }
+  const { AccessGrantsLocationId } = await call('s3control', 'CreateAccessGrantsLocation', location)
+  const grant = {
+    AccountId: account,
+    AccessGrantsLocationId,
+    AccessGrantsLocationConfiguration: { S3SubPrefix: 'papers/*' },
+    Grantee: { GranteeType: 'IAM', GranteeIdentifier: iamArn('role/work/worker') },
+    Permission: 'READ',
+    Tags: tags,
+  }
+  const { AccessGrantId } = await call('s3control', 'CreateAccessGrant', grant)
 
   await call('codecommit', 'CreateRepository', { repositoryName: 'app', tags: { team: 'blue' } })
   await call('codecommit', 'CreateRepository', {
@@ -622,6 +641,11 @@ export const makeWorld = async (
         'CreateJob.Report': job.Report,
         'CreateJob.Manifest': job.Manifest,
         'CreateJob.ManifestGenerator': undefined,
+        AccessGrantsLocationId,
+        AccessGrantId,
+        S3Prefix: 's3://papers/letters/*',
+        'CreateAccessGrantsLocation.IAMRoleArn': passed,
+        'UpdateAccessGrantsLocation.IAMRoleArn': passed,
       },
       s3tables: {
         tableBucketARN,

@@ -388,7 +388,7 @@ const assume = async (
   }
 
   const duration = request.durationSeconds ?? 3600
-  if (by.kind !== 'service') {
+  if (by.kind !== 'service' || request.bounded) {
     if (by.kind === 'role' && duration > 3600)
       throw invalid(
         'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.',

@@ -5,6 +5,9 @@ import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.
 import type { PolicyDocument } from '../../policy/policy.ts'
 import { type AccessPointFacts, accessPoints, buckets } from '../capabilities.ts'
 import { accessPointArn } from './access-points.ts'
+import { grantsAccess } from './grants/iam.ts'
+import { instancePolicy } from './grants/instances.ts'
+import { grantsPattern, tagsOfGrantsResource } from './grants/tagged.ts'
 import { Job, type JobRecord, jobArn, operationOf } from './jobs/job.ts'
 import type { Input, NS } from './operation.ts'
 
@@ -140,6 +143,7 @@ export const access: AccessRules<NS> = {
     TagResource: onTagged('s3:TagResource'),
     UntagResource: onTagged('s3:UntagResource'),
     ListTagsForResource: onTagged('s3:ListTagsForResource'),
+    ...grantsAccess,
   },
   resourcePolicy: async (ctx, arn) => {
     const [, bucket] = /^arn:aws:s3:::([^/:]+)$/.exec(arn) ?? []
@@ -147,6 +151,7 @@ export const access: AccessRules<NS> = {
       const found = await ctx.use(buckets).find(bucket)
       return found && { account: found.account }
     }
+    if (grantsPattern.test(arn)) return instancePolicy(ctx, arn)
     const [, region = '', account = '', name] = pointPattern.exec(arn) ?? []
     const point = name === undefined ? undefined : await ctx.use(accessPoints).find(account, region, name)
     if (!point) return undefined
@@ -155,4 +160,5 @@ export const access: AccessRules<NS> = {
       ...(point.policy === undefined ? {} : { document: JSON.parse(point.policy) as PolicyDocument }),
     }
   },
+  resourceTags: async (ctx, arn) => (grantsPattern.test(arn) ? tagsOfGrantsResource(ctx, arn) : undefined),
 }

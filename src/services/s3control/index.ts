@@ -7,6 +7,34 @@ import {
   PutAccessPointPolicy,
 } from './access-point-policy.ts'
 import { CreateAccessPoint, DeleteAccessPoint, GetAccessPoint, ListAccessPoints } from './access-points.ts'
+import { GetDataAccess } from './grants/data-access.ts'
+import { Grant, Instance, Location } from './grants/grant.ts'
+import {
+  CreateAccessGrant,
+  DeleteAccessGrant,
+  GetAccessGrant,
+  ListAccessGrants,
+  ListCallerAccessGrants,
+} from './grants/grants.ts'
+import {
+  AssociateAccessGrantsIdentityCenter,
+  CreateAccessGrantsInstance,
+  DeleteAccessGrantsInstance,
+  DeleteAccessGrantsInstanceResourcePolicy,
+  DissociateAccessGrantsIdentityCenter,
+  GetAccessGrantsInstance,
+  GetAccessGrantsInstanceForPrefix,
+  GetAccessGrantsInstanceResourcePolicy,
+  ListAccessGrantsInstances,
+  PutAccessGrantsInstanceResourcePolicy,
+} from './grants/instances.ts'
+import {
+  CreateAccessGrantsLocation,
+  DeleteAccessGrantsLocation,
+  GetAccessGrantsLocation,
+  ListAccessGrantsLocations,
+  UpdateAccessGrantsLocation,
+} from './grants/locations.ts'
 import { access } from './iam.ts'
 import { Job, Task } from './jobs/job.ts'
 import { CreateJob, DescribeJob, ListJobs, UpdateJobPriority, UpdateJobStatus } from './jobs/jobs.ts'
@@ -18,7 +46,7 @@ import { ListTagsForResource, TagResource, UntagResource } from './tags.ts'
 
 export const service = defineService<NS>()({
   id: 's3control',
-  tables: [Job, Task],
+  tables: [Job, Task, Instance, Location, Grant],
   operations: {
     CreateAccessPoint,
     CreateJob,
@@ -42,6 +70,21 @@ export const service = defineService<NS>()({
     UntagResource,
     UpdateJobPriority,
     UpdateJobStatus,
+    ...{ CreateAccessGrantsInstance, GetAccessGrantsInstance, ListAccessGrantsInstances, DeleteAccessGrantsInstance },
+    ...{ GetAccessGrantsInstanceForPrefix },
+    ...{ AssociateAccessGrantsIdentityCenter, DissociateAccessGrantsIdentityCenter },
+    ...{ PutAccessGrantsInstanceResourcePolicy, GetAccessGrantsInstanceResourcePolicy },
+    ...{ DeleteAccessGrantsInstanceResourcePolicy },
+    ...{ CreateAccessGrantsLocation, GetAccessGrantsLocation, UpdateAccessGrantsLocation },
+    ...{ DeleteAccessGrantsLocation, ListAccessGrantsLocations },
+    ...{
+      CreateAccessGrant,
+      GetAccessGrant,
+      DeleteAccessGrant,
+      ListAccessGrants,
+      ListCallerAccessGrants,
+      GetDataAccess,
+    },
   },
   partial: {
     CreateAccessPoint:
@@ -49,9 +92,15 @@ export const service = defineService<NS>()({
     CreateJob: 'Not for functions and checksums, and not for directory buckets.',
     UpdateJobPriority: 'Jobs run side by side, whatever their priority.',
     ListAccessPoints: 'Access points of buckets only: no filter by data source.',
-    TagResource: 'Buckets and access points only.',
-    UntagResource: 'Buckets and access points only.',
-    ListTagsForResource: 'Buckets and access points only.',
+    AssociateAccessGrantsIdentityCenter:
+      'There is no IAM Identity Center here: every instance of one is refused as invalid.',
+    DissociateAccessGrantsIdentityCenter:
+      'There is no IAM Identity Center here: refused, as no instance is associated.',
+    PutAccessGrantsInstanceResourcePolicy: 'An Organization is kept, and has no effect beside the policy.',
+    CreateAccessGrant: 'To IAM users and roles only: users and groups of a directory are refused.',
+    TagResource: 'Buckets, access points and what belongs to access grants only.',
+    UntagResource: 'Buckets, access points and what belongs to access grants only.',
+    ListTagsForResource: 'Buckets, access points and what belongs to access grants only.',
   },
   access,
   reconcilers: [runJobs],

@@ -2,9 +2,10 @@ import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { accessPoints, buckets } from '../capabilities.ts'
 import { accessPointArn, noSuchAccessPoint } from './access-points.ts'
+import { findGrantsResource, grantsPattern } from './grants/tagged.ts'
 import { accessDenied, accountOf, type Operation, refuse } from './operation.ts'
 
-// Tags of buckets and access points ("Tagging S3 resources", S3 user guide).
+// Tags of buckets, access points, and access grants ("Tagging S3 resources", S3 user guide).
 
 export type Tag = { readonly key: string; readonly value: string }
 type WireTag = { readonly Key: string; readonly Value: string }
@@ -25,7 +26,10 @@ export const checkTags = (set: readonly WireTag[]): Tag[] => {
 export const toTags = (tags: readonly Tag[] = []): { Key: string; Value: string }[] =>
   tags.map(({ key, value }) => ({ Key: key, Value: value }))
 
-type Tagged = { readonly read: () => Promise<readonly Tag[]>; readonly write: (tags: readonly Tag[]) => Promise<void> }
+export type Tagged = {
+  readonly read: () => Promise<readonly Tag[]>
+  readonly write: (tags: readonly Tag[]) => Promise<void>
+}
 
 /** What an ARN names that can have tags. Throws NoSuchBucket, NoSuchAccessPoint, AccessDenied; 501 for other kinds. */
 const tagged = async (ctx: Ctx, account: string, arn: string): Promise<Tagged> => {
@@ -36,6 +40,7 @@ const tagged = async (ctx: Ctx, account: string, arn: string): Promise<Tagged> =
     if (found.account !== account) throw accessDenied()
     return { read: async () => found.tags, write: (tags) => ctx.use(buckets).tag(bucket, tags) }
   }
+  if (grantsPattern.test(arn)) return findGrantsResource(ctx, account, arn)
   const [, region = '', owner, name = ''] =
     /^arn:aws:s3:([a-z0-9-]+):(\d{12}):accesspoint\/([a-z0-9-]+)$/.exec(arn) ?? []
   if (owner === undefined) throw notImplemented(`tags of ${arn.split(':').slice(5).join(':').split('/')[0] ?? arn}`)
