@@ -12,6 +12,7 @@ import { type Config, isLoopback } from './config.ts'
 import type { Logger } from './kernel/context.ts'
 import { httpListener, httpServer, type Listener } from './kernel/http.ts'
 import { createKernel, type Kernel } from './kernel/kernel.ts'
+import { type Patience, usualPatience } from './kernel/late-answer.ts'
 import type { House, OpenDoor, Service } from './kernel/service.ts'
 import { type Vault, vault } from './kernel/session.ts'
 import { socketListener } from './kernel/sockets.ts'
@@ -32,6 +33,8 @@ export type ServerParts = {
   readonly log?: Logger
   /** Rows, appended entries and blobs in memory: for tests that need no restart. */
   readonly memory?: boolean
+  /** How long an answer that may begin without its result waits for it. */
+  readonly patience?: Patience
   /** Sees every event of the outbox as it is delivered. */
   readonly observe?: (event: DeliveredEvent) => void
 }
@@ -113,6 +116,7 @@ const compose = async (
     clock,
     vault: secrets,
     log,
+    patience: parts.patience ?? usualPatience,
     folder,
     endpoint: () => endpoint,
     doors,

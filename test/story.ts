@@ -69,6 +69,8 @@ export type StoryOptions = {
   readonly config?: ConfigInput
   /** A real driver instead of the fake one. */
   readonly driver?: NonNullable<ServerParts['compute']>
+  /** How long an answer that may begin without its result waits for it. */
+  readonly patience?: NonNullable<ServerParts['patience']>
   /** A real clock instead of the hand-turned one: for stories with real processes. */
   readonly clock?: TurnableClock
 }
@@ -103,6 +105,7 @@ const begin = async (options: StoryOptions, folder: string, clock: TurnableClock
     compute: driver,
     log,
     memory: !options.durable,
+    ...(options.patience ? { patience: options.patience } : {}),
     observe: (event) => events.push(event),
   })
   const root = server.root

@@ -15,6 +15,7 @@ import type { ActAs, Caller, Ctx, KnownHost, Logger, RequestFacts } from './cont
 import { type Denials, rememberDenials } from './denials.ts'
 import { beginEra, type Era } from './era.ts'
 import { identity } from './identity.ts'
+import type { Patience } from './late-answer.ts'
 import { serviceFacts } from './model/catalog.ts'
 import type { ServiceId } from './model/clients.ts'
 import { type Principal, servicePrincipal } from './principal.ts'
@@ -37,6 +38,8 @@ export type KernelParts = {
   readonly clock: Clock
   readonly vault: Vault
   readonly log: Logger
+  /** How long results are waited for where an answer may begin without. */
+  readonly patience: Patience
   /** Folder below which each service gets its own. */
   readonly folder: string
   /** The server's own base URL, once it listens. */

@@ -6,6 +6,7 @@ import type { Era } from './era.ts'
 import { AwsError, incompleteBody } from './errors.ts'
 import { identify, UnidentifiedError } from './identify.ts'
 import type { Kernel } from './kernel.ts'
+import { inTime } from './late-answer.ts'
 import { anonymous } from './principal.ts'
 import type { Service } from './service.ts'
 import { validate } from './validate.ts'
@@ -29,9 +30,11 @@ type Journey = {
   output?: Record<string, unknown>
   error?: AwsError
   response?: WireResponse
+  /** The answer began before there was a result. */
+  begun?: Pick<WireResponse, 'status' | 'headers'>
 }
 
-/** The way of a request. A throw jumps to `encode`; `encode` and `record` always run. */
+/** The way of a request up to its operation. A throw jumps to `encode`; `encode` and `record` always run. */
 const steps = [
   async function identifyStep(journey: Journey) {
     journey.identified = await identify(journey.wire)
@@ -70,11 +73,12 @@ const steps = [
     const { identified, input } = journey as Required<Journey>
     validate(identified, input)
   },
-  async function handleStep(journey: Journey) {
-    journey.wire.goOn?.()
-    journey.output = await handle(journey as Required<Journey>)
-  },
 ]
+
+const handleStep = async (journey: Journey): Promise<void> => {
+  journey.wire.goOn?.()
+  journey.output = await handle(journey as Required<Journey>)
+}
 
 /** Takes a request all its way and returns the answer; never throws for what a caller sent. */
 export const serve = async (kernel: Kernel, wire: WireRequest, facts: RequestFacts): Promise<WireResponse> => {
@@ -85,16 +89,48 @@ export const serve = async (kernel: Kernel, wire: WireRequest, facts: RequestFac
     era: kernel.era(),
     place: { account: kernel.account, region: kernel.region },
   }
-  try {
+  const ready = await attempt(journey, async () => {
     for (const step of steps) await step(journey)
-    await encode(journey)
+  })
+  const answer = finish(journey, ready)
+  const { service, identified } = journey
+  return ready && service?.longAnswers.includes(identified?.operation.name ?? '')
+    ? inTime(answer, kernel.patience, () => begin(journey))
+    : answer
+}
+
+/** Whether a part of the way was gone; a throw is encoded as the answer. */
+const attempt = async (journey: Journey, part: () => Promise<void>): Promise<boolean> => {
+  try {
+    await part()
+    return true
   } catch (thrown) {
+    const { kernel, wire, facts } = journey
     if (thrown instanceof UnidentifiedError) journey.unidentified = thrown.call
     journey.error = callerError(errorOf(thrown, wire), kernel, facts.id, nameOf(journey))
     encodeError(journey)
+    return false
   }
+}
+
+const finish = async (journey: Journey, ready: boolean): Promise<WireResponse> => {
+  if (ready)
+    await attempt(journey, async () => {
+      await handleStep(journey)
+      await encode(journey)
+    })
+  const response = journey.response as WireResponse
+  if (journey.begun) response.status = journey.begun.status
   await record(journey)
-  return journey.response as WireResponse
+  return response
+}
+
+/** Begins an answer whose result is not there yet: with what is known by now. */
+const begin = async (journey: Journey): Promise<Pick<WireResponse, 'status' | 'headers'>> => {
+  const { identified, ctx, facts } = journey as Required<Journey>
+  const { status, headers } = await identified.protocol.encode(identified, {}, facts.id)
+  journey.begun = { status, headers: { 'content-type': 'application/xml', ...headers, ...ctx.response.headers } }
+  return journey.begun
 }
 
 /** A client that breaks off its body makes whatever reads it fail: that is no failure of ours. */

@@ -215,6 +215,11 @@ export type ServiceDefinition<NS> = {
   readonly access?: AccessRules<NS>
   /** Operations that CloudTrail counts as data events: not in the event history. */
   readonly dataEvents?: readonly OperationName<NS>[]
+  /**
+   * Operations that may take long: their answer begins with status 200 when it has been waited for a while, goes on with white
+   * space, and ends with the result, or with an error. For protocols that answer in XML.
+   */
+  readonly longAnswers?: readonly OperationName<NS>[]
   /** Runs before a call from outside is authorized: for headers that every answer has, and refusals that come first. */
   readonly before?: (ctx: Ctx, call: { operation: string; input: Readonly<Record<string, unknown>> }) => Promise<void>
   /** Runs when a call has its answer, before that leaves. A throw is logged and changes nothing. */
@@ -251,6 +256,7 @@ export type Service = {
     readonly denial?: AccessRules<unknown>['denial']
   }
   readonly dataEvents: readonly string[]
+  readonly longAnswers: readonly string[]
   readonly before?: ServiceDefinition<unknown>['before']
   readonly after?: ServiceDefinition<unknown>['after']
   readonly auditFacts?: ServiceDefinition<unknown>['auditFacts']
@@ -280,6 +286,7 @@ export const defineService =
     provides: [],
     ...definition,
     dataEvents: definition.dataEvents ?? [],
+    longAnswers: definition.longAnswers ?? [],
     partial: (definition.partial ?? {}) as Record<string, string>,
     operations: definition.operations as Service['operations'],
     access: {

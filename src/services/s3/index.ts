@@ -316,6 +316,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   routes: [websiteByHost, websiteByPath, preflightRoute, postForm],
   auditFacts,
   dataEvents,
+  longAnswers: ['CompleteMultipartUpload', 'CopyObject', 'UploadPartCopy'],
   reconcilers: [
     unusedBlobs,
     bucketKeys,
