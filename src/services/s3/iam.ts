@@ -317,6 +317,12 @@ const deletingAnnotation: AccessRule<Input<'DeleteObjectAnnotation'>> = async (i
   return [requirement, ...bypassing({ ...input, BypassGovernanceRetention }, requirement.context)]
 }
 
+/** A restore that selects reads the object as well. */
+const restoring: AccessRule<Input<'RestoreObject'>> = (input, ctx) => {
+  const reads: Pair[] = input.RestoreRequest?.Type === 'SELECT' ? [['s3:GetObject', 's3:GetObjectVersion']] : []
+  return onTagged(['s3:RestoreObject', 's3:RestoreObject'], ...reads)(input, ctx)
+}
+
 const retaining: AccessRule<Input<'PutObjectRetention'>> = async (input, ctx) => {
   const { keys, tags } = await existing(ctx, input)
   const { Mode, RetainUntilDate, EventHold, EventHoldDuration } = input.Retention ?? {}
@@ -432,7 +438,7 @@ export const access: AccessRules<NS> = {
       GetObjectLegalHold: onTagged(['s3:GetObjectLegalHold', 's3:GetObjectLegalHold']),
       PutObjectRetention: retaining,
       PutObjectLegalHold: holding,
-      RestoreObject: onTagged(['s3:RestoreObject', 's3:RestoreObject']),
+      RestoreObject: restoring,
       // Each key is authorized by itself, and its denial is part of the answer.
       DeleteObjects: () => [],
       GetObjectAcl: onTagged(['s3:GetObjectAcl', 's3:GetObjectVersionAcl']),

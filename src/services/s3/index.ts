@@ -133,6 +133,7 @@ import {
 } from './replication.ts'
 import { checkPayer, GetBucketRequestPayment, PutBucketRequestPayment } from './requester-pays.ts'
 import { RestoreObject, restores } from './restore.ts'
+import { SelectJob, selectJobs } from './restore-select.ts'
 import { SelectObjectContent } from './select/select-object-content.ts'
 import { keepingTables, makeTableStores } from './table-store.ts'
 import { throughAccessPoints } from './through-access-point.ts'
@@ -272,12 +273,14 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     Upload,
     Part,
     BucketKey,
+    SelectJob,
   ],
   operations: keepingTables(throughAccessPoints(operations)),
   partial: {
     PutBucketLogging: 'The total time of downloads is not told.',
     PutBucketMetricsConfiguration: 'The total latency of downloads is not told; no bytes of queries.',
-    PutBucketAnalyticsConfiguration: 'No recommendations: the columns of ages for a transition stay empty.',
+    PutBucketAnalyticsConfiguration:
+      'AWS does not publish by what it recommends an age for a transition: those two columns stay empty.',
     CreateBucket: 'No directory buckets.',
     PutObject: 'No appends.',
     CreateSession: 'There are no directory buckets: refused as by general purpose buckets.',
@@ -287,7 +290,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
       'Events to EventBridge only: there are no topics, queues and functions yet, so configurations that name one are refused.',
     PutBucketReplication:
       'Events of replication go to topics, queues and functions, and there are none yet; what was there before goes by batch replication only.',
-    RestoreObject: 'No restores that select. Every tier takes as long as AWS says it may.',
+    RestoreObject: 'Every tier takes as long as AWS says it may.',
   },
   access,
   provides: [
@@ -321,6 +324,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     unusedBlobs,
     bucketKeys,
     restores,
+    selectJobs,
     expireAndMove,
     replicate,
     deliverLogs,

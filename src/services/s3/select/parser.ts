@@ -12,8 +12,11 @@ const longestExpression = 256 * 1024
 /** How deep parts may lie in each other, and how many of the same level may follow each other. */
 const deepest = 200
 
-/** The query of an expression. Throws the errors of the list that begin with Lexer and Parse, ExpressionTooLong, MaxOperatorsExceeded. */
-export const parseQuery = (expression: string): Query => {
+/**
+ * The query of an expression; `tables`: what FROM may call the object, in lower case. Throws the errors of the list that begin
+ * with Lexer and Parse, ExpressionTooLong, MaxOperatorsExceeded.
+ */
+export const parseQuery = (expression: string, tables: readonly string[] = ['s3object']): Query => {
   if (Buffer.byteLength(expression) > longestExpression) throw failure('ExpressionTooLong')
   const read = reader(tokensOf(expression))
   if (!read.keyword('select')) throw failure('ParseUnsupportedSyntax')
@@ -21,7 +24,7 @@ export const parseQuery = (expression: string): Query => {
   if (read.at('keyword', 'from') || read.at('end')) throw failure('ParseEmptySelect')
   const items = selectList(read)
   if (!read.keyword('from')) throw failure(items ? selectWithout(read) : 'ParseSelectMissingFrom')
-  const { from, alias } = fromClause(read)
+  const { from, alias } = fromClause(read, tables)
   const where = read.keyword('where') ? expressionOf(read) : undefined
   if (read.at('keyword', 'group')) throw failure('ParseExpectedIdentForGroupName')
   if (read.at('keyword', 'order') || read.at('keyword', 'having')) throw failure('ParseUnsupportedSyntax')
@@ -79,12 +82,10 @@ const nameOf = (expression: Expression): string | undefined => {
   return 'name' in last ? last.name : undefined
 }
 
-const isObject = ({ name }: Name): boolean => name.toLowerCase() === 's3object'
-
-const fromClause = (read: Reader): Pick<Query, 'from' | 'alias'> => {
+const fromClause = (read: Reader, tables: readonly string[]): Pick<Query, 'from' | 'alias'> => {
   const table = read.name()
   if (!table) throw failure(read.at('keyword') ? 'ParseUnExpectedKeyword' : 'ParseExpectedExpression')
-  if (!isObject(table)) throw failure('EvaluatorBindingDoesNotExist')
+  if (!tables.includes(table.name.toLowerCase())) throw failure('EvaluatorBindingDoesNotExist')
   const steps: FromStep[] = []
   for (let step = fromStep(read); step; step = fromStep(read)) steps.push(step)
   const [first] = steps

@@ -56,6 +56,10 @@ const parts = (expression: Expression): readonly Expression[] => {
 const aggregates = (expression: Expression): boolean =>
   expression.kind === 'aggregate' || parts(expression).some(aggregates)
 
+/** Whether a query asks for all records together instead of each. */
+export const isAggregating = ({ items }: Query): boolean =>
+  items?.some((item) => item.kind === 'expression' && aggregates(item.expression)) ?? false
+
 /** A row as a result: its members, or itself where it has none. */
 const resultOf = (value: Value): Result => {
   if (value === missing) return []
@@ -81,8 +85,7 @@ export const startQuery = <Row>(query: Query, binding: Binding<Row>, now: Date):
     return found === true
   }
   const items = query.items
-  if (items?.some((item) => item.kind === 'expression' && aggregates(item.expression)))
-    return aggregating(items, base, passes, limit)
+  if (items && isAggregating(query)) return aggregating(items, base, passes, limit)
   const project = items ? projection(items, base) : everything(binding)
   let given = 0
   return {

@@ -32,16 +32,8 @@ const stretch = 200_000
  * error; later, an event of the stream. Errors: "List of SELECT Object Content Error Codes", S3 API reference.
  */
 export const SelectObjectContent: Operation<'SelectObjectContent'> = async (ctx, input) => {
-  const { ExpressionType, InputSerialization, OutputSerialization } = input
   if (ctx.request.headers.range !== undefined) throw failure('UnsupportedRangeHeader')
-  if (ExpressionType !== 'SQL') throw failure('InvalidExpressionType')
-  const plan = {
-    query: parseQuery(input.Expression),
-    format: inputFormat(InputSerialization),
-    compression: compressionOf(InputSerialization),
-    write: outputWriter(OutputSerialization),
-    progress: input.RequestProgress?.Enabled === true,
-  }
+  const plan = { ...planOf(input), progress: input.RequestProgress?.Enabled === true }
   const { record, loaded } = await readable(ctx, input)
   const scan = scanOf(input.ScanRange, record.size, plan.format, plan.compression)
   const key = await openKey(ctx, record, input)
@@ -49,6 +41,22 @@ export const SelectObjectContent: Operation<'SelectObjectContent'> = async (ctx,
   const events = select(ctx, { ...plan, loaded, key, scan })
   const first = await events.next()
   return { Payload: resumed(first, events) }
+}
+
+type Asked = Pick<
+  Input<'SelectObjectContent'>,
+  'Expression' | 'ExpressionType' | 'InputSerialization' | 'OutputSerialization'
+>
+
+/** A query and its formats, checked. `tables`: what it may call the object. */
+export const planOf = (asked: Asked, tables?: readonly string[]) => {
+  if (asked.ExpressionType !== 'SQL') throw failure('InvalidExpressionType')
+  return {
+    query: parseQuery(asked.Expression, tables),
+    format: inputFormat(asked.InputSerialization),
+    compression: compressionOf(asked.InputSerialization),
+    write: outputWriter(asked.OutputSerialization),
+  }
 }
 
 const readable = async (ctx: Ctx, input: Input<'SelectObjectContent'>) => {
@@ -161,7 +169,8 @@ async function* stepsOfText(
   yield [selection.last()]
 }
 
-async function* select(ctx: Ctx, selecting: Selecting): AsyncGenerator<Event, undefined> {
+/** What a query finds in an object, as events. */
+export async function* select(ctx: Ctx, selecting: Selecting): AsyncGenerator<Event, undefined> {
   const { query, format, write, progress } = selecting
   const so = { scanned: 0, processed: 0 }
   let returned = 0
