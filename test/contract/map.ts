@@ -103,6 +103,10 @@ export const asks: Rows<string> = [
     rows: { 'kms:ReEncrypt': 'kms:ReEncryptFrom kms:ReEncryptTo' },
   },
   {
+    why: 'A restore that selects reads the object as well ("Querying archived objects", S3 user guide).',
+    rows: { 's3:RestoreObject': 's3:GetObjectVersion s3:RestoreObject' },
+  },
+  {
     why: 'S3 has actions of other names than its operations, and more of them for versions, tags, lists and locks ("Required permissions for Amazon S3 API operations", S3 user guide). Whether an object is missing is told to who may list its bucket.',
     rows: {
       's3:CompleteMultipartUpload': 's3:GetObject s3:PutObject',
