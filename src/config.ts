@@ -10,6 +10,11 @@ const schema = z.strictObject({
   /** Where git over SSH is served; not at all unless told. */
   sshPort: z.coerce.number().int().min(0).max(65_535).optional(),
   host: z.string().min(1).default('127.0.0.1'),
+  /** By which base URL others reach this server from outside; Git providers are told of webhooks only with it. */
+  publicUrl: z
+    .url({ protocol: /^https?$/, message: 'must begin with http:// or https://' })
+    .transform((url) => url.replace(/\/+$/, ''))
+    .optional(),
   data: z.string().min(1).default('.drydock'),
   ephemeral: flag(),
   account: z

@@ -119,6 +119,7 @@ const compose = async (
     patience: parts.patience ?? usualPatience,
     folder,
     endpoint: () => endpoint,
+    publicUrl: config.publicUrl,
     doors,
   })
   const reconcilers = new Map(

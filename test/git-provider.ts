@@ -32,8 +32,8 @@ export type GitProvider = {
   readonly pulls: Pull[]
   /** How often pull requests were answered anew, not by 304. */
   pullAnswers(): number
-  /** Refuses what it is told of commits from now on, or no more. */
-  refuseStatuses(refuse: boolean): void
+  /** Refuses what is asked of its API by such a path, from now on. */
+  refuse(path: RegExp | undefined): void
   /** Writes files (`undefined` deletes one) on a branch, as one push; returns the commit. */
   push(files: Readonly<Record<string, string | undefined>>, options?: PushOptions): Promise<string>
   tag(name: string, commit: string): Promise<void>
@@ -57,7 +57,8 @@ export const gitProvider = async (): Promise<GitProvider> => {
   const [token, user] = ['a-token-of-the-provider', 'ann']
   const asked: Recorded[] = []
   const pulls: Pull[] = []
-  let [answers, refused] = [0, false]
+  let answers = 0
+  let refused: RegExp | undefined
 
   const git = async (cwd: string, ...args: string[]) =>
     (await run('git', args, { cwd, env: { ...quiet, ...author, ...committer } })).stdout.trim()
@@ -84,7 +85,7 @@ export const gitProvider = async (): Promise<GitProvider> => {
       return answer(200, path.endsWith('/pullrequests') ? { values: listed.map(toBitbucket) } : listed, { etag: tag })
     }
     if (method === 'GET') return answer(404, { message: 'Not Found' })
-    if (/status/.test(path) && refused) return answer(403, { message: 'Resource not accessible by this token' })
+    if (refused?.test(path)) return answer(403, { message: 'Resource not accessible by this token' })
     asked.push({ method, path, body })
     answer(method === 'DELETE' ? 204 : 201, method === 'DELETE' ? undefined : { id: 77, uuid: '{77}' })
   }
@@ -122,8 +123,8 @@ export const gitProvider = async (): Promise<GitProvider> => {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     ...{ token, user, asked, pulls },
     pullAnswers: () => answers,
-    refuseStatuses: (refuse) => {
-      refused = refuse
+    refuse: (path) => {
+      refused = path
     },
     push: async (files, { branch = 'main', repository = 'me/app', message = 'change', from = 'main' } = {}) => {
       const bare = await bareOf(repository)

@@ -39,6 +39,7 @@ const program = (): Command => {
     .option('--port <number>', 'one port for everything; 0 picks a free one (default 4566)')
     .option('--ssh-port <number>', 'serve git over SSH too, at this port; 0 picks a free one (default: no SSH)')
     .option('--host <address>', 'address to listen on (default 127.0.0.1)')
+    .option('--public-url <url>', 'by which others reach this server; Git providers are told of webhooks with it')
     .option('--data <folder>', 'where state lives (default .drydock)')
     .option('--ephemeral', 'state in a temporary folder, removed at exit')
     .option('--account <id>', 'the default account (default 000000000000)')

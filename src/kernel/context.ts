@@ -130,6 +130,8 @@ export interface Ctx {
   readonly images: readonly RegisteredImage[]
   /** Host names that lead where the user said (`hosts` of drydock.yaml), not where a resolver says. */
   readonly hosts: ReadonlyMap<string, KnownHost>
+  /** By which base URL others reach this server from outside, where its user has said so. */
+  readonly publicUrl: string | undefined
   /** One of this server's doors beside the endpoint (`ssh`), and the Region it leads to; `undefined` where it is not open. */
   port(door: string): { readonly port: number; readonly region: string } | undefined
   /** A folder of this service's own below the data folder, made on first use; emptied by reset. For repositories, build folders. */

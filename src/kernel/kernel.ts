@@ -44,6 +44,8 @@ export type KernelParts = {
   readonly folder: string
   /** The server's own base URL, once it listens. */
   readonly endpoint: () => string
+  /** By which others reach it from outside, if its user has said so. */
+  readonly publicUrl: string | undefined
   /** Doors beside the endpoint that are open, by name. */
   readonly doors: ReadonlyMap<string, OpenDoor>
 }
@@ -136,6 +138,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
       compute: era.compute,
       images: parts.images,
       hosts: parts.hosts,
+      publicUrl: parts.publicUrl,
       port: (name) => {
         const door = parts.doors.get(name)
         return door && { port: door.port, region: parts.region }

@@ -26,6 +26,11 @@ export const wanted = (what: string, { status, body }: Answer): unknown => {
   throw new RemoteError(`${what}: the provider answered ${status}${said ? ` (${said.slice(0, 300)})` : ''}`, status)
 }
 
+/** The same, where it does not matter that there was nothing any more. */
+export const gone = (what: string, answer: Answer): void => {
+  if (answer.status !== 404 && answer.status !== 410) wanted(what, answer)
+}
+
 export const etagOf = ({ headers }: Answer): { tag?: string } =>
   typeof headers.etag === 'string' ? { tag: headers.etag } : {}
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { at, etagOf, list, pathOf, text, wanted } from './answers.ts'
-import type { CommitState, Provider, ProviderAccess, PullRequest } from './provider.ts'
+import { at, etagOf, gone, list, pathOf, text, wanted } from './answers.ts'
+import type { CommitState, HookSettings, Provider, ProviderAccess, PullRequest } from './provider.ts'
 import { askJson } from './request.ts'
 
 // "The Bitbucket Cloud REST API": users, commit statuses, pull requests. A token with a user is his password, one without
@@ -9,6 +9,11 @@ import { askJson } from './request.ts'
 const states: Readonly<Record<CommitState, string>> = {
   ...{ error: 'FAILED', failure: 'FAILED', pending: 'INPROGRESS', stopped: 'STOPPED', success: 'SUCCESSFUL' },
 }
+
+const hookOf = ({ url, secret }: HookSettings) => ({
+  ...{ description: 'AWS CodeBuild', url, secret, active: true },
+  events: ['repo:push', ...['created', 'updated', 'fulfilled', 'rejected'].map((event) => `pullrequest:${event}`)],
+})
 
 const toPull = (json: unknown): PullRequest => {
   const state = text(json, 'state')
@@ -46,6 +51,18 @@ export const bitbucket = ({ base, token, user, reach }: ProviderAccess): Provide
       const body = { key, state: states[state], name, description, url: url ?? site }
       const path = `/repositories/${pathOf(repository)}/commit/${commit}/statuses/build`
       wanted('the commit’s status', await ask('POST', path, { body }))
+    },
+    createHook: async (repository, hook) => {
+      const path = `/repositories/${pathOf(repository)}/hooks`
+      return { id: text(wanted('the webhook', await ask('POST', path, { body: hookOf(hook) })), 'uuid') }
+    },
+    updateHook: async (repository, id, hook) => {
+      const path = `/repositories/${pathOf(repository)}/hooks/${encodeURIComponent(id)}`
+      wanted('the webhook', await ask('PUT', path, { body: hookOf(hook) }))
+    },
+    deleteHook: async (repository, id) => {
+      const path = `/repositories/${pathOf(repository)}/hooks/${encodeURIComponent(id)}`
+      gone('the webhook', await ask('DELETE', path))
     },
     pullRequests: async (repository, tag) => {
       const answer = await ask(

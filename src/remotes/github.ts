@@ -1,5 +1,5 @@
-import { at, etagOf, list, pathOf, text, wanted } from './answers.ts'
-import type { CommitState, Provider, ProviderAccess, PullRequest } from './provider.ts'
+import { at, etagOf, gone, list, pathOf, text, wanted } from './answers.ts'
+import type { CommitState, HookSettings, Provider, ProviderAccess, PullRequest } from './provider.ts'
 import { askJson } from './request.ts'
 
 // "GitHub REST API documentation": users, commit statuses, pulls. A GitHub Enterprise Server has it below `/api/v3`.
@@ -7,6 +7,12 @@ import { askJson } from './request.ts'
 const states: Readonly<Record<CommitState, string>> = {
   ...{ error: 'error', failure: 'failure', pending: 'pending', stopped: 'error', success: 'success' },
 }
+
+const hookOf = ({ url, secret }: HookSettings) => ({
+  active: true,
+  events: ['push', 'pull_request', 'release'],
+  config: { url, secret, content_type: 'json' },
+})
 
 const toPull = (json: unknown): PullRequest => ({
   number: text(json, 'number'),
@@ -48,6 +54,17 @@ export const github = ({ base, token, user, reach }: ProviderAccess): Provider =
         }),
       )
     },
+    createHook: async (repository, hook) => {
+      const body = { ...hookOf(hook), name: 'web' }
+      const made = wanted('the webhook', await ask('POST', `/repos/${pathOf(repository)}/hooks`, { body }))
+      return { id: text(made, 'id'), ...(text(made, 'url') ? { url: text(made, 'url') } : {}) }
+    },
+    updateHook: async (repository, id, hook) => {
+      const path = `/repos/${pathOf(repository)}/hooks/${encodeURIComponent(id)}`
+      wanted('the webhook', await ask('PATCH', path, { body: hookOf(hook) }))
+    },
+    deleteHook: async (repository, id) =>
+      gone('the webhook', await ask('DELETE', `/repos/${pathOf(repository)}/hooks/${encodeURIComponent(id)}`)),
     pullRequests: async (repository, tag) => {
       const answer = await ask(
         'GET',

@@ -1,5 +1,5 @@
-import { etagOf, list, pathOf, text, wanted } from './answers.ts'
-import type { CommitState, Provider, ProviderAccess, PullRequest } from './provider.ts'
+import { etagOf, gone, list, pathOf, text, wanted } from './answers.ts'
+import type { CommitState, HookSettings, Provider, ProviderAccess, PullRequest } from './provider.ts'
 import { askJson } from './request.ts'
 
 // GitLab's "REST API resources": users, commits, merge requests.
@@ -7,6 +7,11 @@ import { askJson } from './request.ts'
 const states: Readonly<Record<CommitState, string>> = {
   ...{ error: 'failed', failure: 'failed', pending: 'running', stopped: 'canceled', success: 'success' },
 }
+
+const hookOf = ({ url, secret }: HookSettings) => ({
+  ...{ url, token: secret },
+  ...{ push_events: true, tag_push_events: true, merge_requests_events: true, enable_ssl_verification: true },
+})
 
 const toPull = (json: unknown): PullRequest => {
   const state = text(json, 'state')
@@ -38,6 +43,16 @@ export const gitlab = ({ base, token, user, reach }: ProviderAccess): Provider =
       const body = { state: states[state], name, description, ...(url ? { target_url: url } : {}) }
       wanted('the commit’s status', await ask('POST', `${project(repository)}/statuses/${commit}`, { body }))
     },
+    createHook: async (repository, hook) => {
+      const made = wanted('the webhook', await ask('POST', `${project(repository)}/hooks`, { body: hookOf(hook) }))
+      return { id: text(made, 'id') }
+    },
+    updateHook: async (repository, id, hook) => {
+      const path = `${project(repository)}/hooks/${encodeURIComponent(id)}`
+      wanted('the webhook', await ask('PUT', path, { body: hookOf(hook) }))
+    },
+    deleteHook: async (repository, id) =>
+      gone('the webhook', await ask('DELETE', `${project(repository)}/hooks/${encodeURIComponent(id)}`)),
     pullRequests: async (repository, tag) => {
       const answer = await ask(
         'GET',

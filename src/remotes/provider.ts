@@ -39,6 +39,11 @@ export type PullRequest = {
   readonly base: string
 }
 
+export type HookSettings = { readonly url: string; readonly secret: string }
+
+/** A webhook at its provider: its id there, and its own address. */
+export type Hook = { readonly id: string; readonly url?: string }
+
 export interface Provider {
   /** Whose token it is. Throws RemoteError: with status 401 or 403 where the token is refused. */
   whoAmI(): Promise<string>
@@ -50,6 +55,12 @@ export interface Provider {
   commitUrl(repository: string, commit: string): string
   /** Says of a commit how a check of it stands. */
   setStatus(repository: string, commit: string, status: CommitStatus): Promise<void>
+  /** Has the provider tell a URL of pushes, pull requests and releases, signed with this secret. */
+  createHook(repository: string, hook: HookSettings): Promise<Hook>
+  /** Another secret for it. */
+  updateHook(repository: string, id: string, hook: HookSettings): Promise<void>
+  /** No more of it; one that is gone is gone. */
+  deleteHook(repository: string, id: string): Promise<void>
   /** Pull requests, those changed last first, as many as a page has; `unchanged` since the answer with this `tag`. */
   pullRequests(
     repository: string,

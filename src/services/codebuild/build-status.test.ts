@@ -126,7 +126,7 @@ it.each([
 
 it('that will not hear of it fails no build', async () => {
   await importToken()
-  provider.refuseStatuses(true)
+  provider.refuse(/statuses/)
   await project({ source: source('GITHUB_ENTERPRISE') })
   expect((await run()).buildStatus).toBe('SUCCEEDED')
   expect(await told()).toEqual([])

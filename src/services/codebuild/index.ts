@@ -194,10 +194,9 @@ export const service = defineService<NS>()({
     UpdateFleet: 'As CreateFleet.',
     ImportSourceCredentials: 'Tokens are not tried at the provider.',
     CreateWebhook:
-      'The provider is not told of it: payload URL and secret are to be entered there, as with manual creation. Refused with ' +
+      'The provider is told of it where the server has a public URL (--public-url), else payload URL and secret are to be entered there. Refused with ' +
       'NotImplemented: organizations, workflows of GitHub Actions, Buildkite, approval by comment.',
     UpdateWebhook: 'As CreateWebhook.',
-    DeleteWebhook: 'As CreateWebhook.',
     StartBuildBatch: 'As StartBuild.',
     RetryBuildBatch: 'As StartBuildBatch.',
     ListCuratedEnvironmentImages: 'Lists only images that run on this host.',

@@ -237,7 +237,7 @@ export const checkRoleFor = async (ctx: Ctx, role: string, arn: string): Promise
 }
 
 /** AWS's services under a project's service role. */
-const roleOfProject = (ctx: Ctx, { name, serviceRole }: ProjectRecord) =>
+export const roleOfProject = (ctx: Ctx, { name, serviceRole }: ProjectRecord) =>
   ctx.as(serviceRole, { context: trustContext(ctx, name) })
 
 /** What the settings say that this CodeBuild does not do; `undefined` members say nothing. */

@@ -5,6 +5,7 @@ import { table } from '../../store/store.ts'
 import { startBatch } from './batches.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import { getProject, Project, type ProjectRecord, projectArn } from './project.ts'
+import { createAtProvider, deleteAtProvider, updateAtProvider } from './provider-hook.ts'
 import { settingsOf, submit } from './start.ts'
 import { isSigned, type Provider, readEvent, startsBuild, webhookVariables } from './webhook-event.ts'
 import { toWebhook, type WebhookRecord } from './webhook-record.ts'
@@ -43,13 +44,17 @@ const change = (ctx: Ctx, name: string, to: (project: ProjectRecord) => ProjectR
     return after
   })
 
-/** AWS API: "CreateWebhook". The provider is not told: URL and secret are to be entered there, as with manual creation. */
+/**
+ * AWS API: "CreateWebhook". The provider is told where it can reach this server (`--public-url`); else URL and secret are to be
+ * entered there, as with manual creation. Raises OAuthProviderException.
+ */
 export const CreateWebhook: Operation<'CreateWebhook'> = async (ctx, input) => {
   if (input.scopeConfiguration) throw notImplemented('webhooks of organizations and groups (scopeConfiguration)')
   if (input.pullRequestBuildPolicy && input.pullRequestBuildPolicy.requiresCommentApproval !== 'DISABLED')
     throw notImplemented('approval of pull requests by comment (pullRequestBuildPolicy)')
   checkFilters(input.filterGroups, input.buildType)
-  const { name, source } = await getProject(ctx, input.projectName)
+  const project = await getProject(ctx, input.projectName)
+  const { name, source } = project
   if (!providers[source.type])
     throw invalid(
       `Webhooks are for sources of GitHub, GitLab and Bitbucket: the project's source is of type ${source.type}`,
@@ -64,22 +69,33 @@ export const CreateWebhook: Operation<'CreateWebhook'> = async (ctx, input) => {
     buildType: input.buildType === 'BUILD_BATCH' ? 'BUILD_BATCH' : 'BUILD',
     manualCreation: input.manualCreation ?? false,
   }
-  await change(ctx, name, (project) => {
-    if (project.webhook) throw fail('ResourceAlreadyExistsException', `Webhook already exists for project ${name}`)
-    return { ...project, webhook }
+  const free = ({ webhook: before }: ProjectRecord) => {
+    if (before) throw fail('ResourceAlreadyExistsException', `Webhook already exists for project ${name}`)
+  }
+  free(project)
+  const hook = await createAtProvider(ctx, project, webhook)
+  const made = { ...webhook, ...(hook ? { hook } : {}) }
+  await change(ctx, name, (fresh) => {
+    free(fresh)
+    return { ...fresh, webhook: made }
+  }).catch(async (error: unknown) => {
+    await deleteAtProvider(ctx, project, hook)
+    throw error
   })
-  return { webhook: toWebhook(ctx, webhook, secret) }
+  return { webhook: toWebhook(ctx, made, secret) }
 }
 
 const noWebhook = (name: string) => fail('ResourceNotFoundException', `Webhook cannot be found for project ${name}`)
 
-/** AWS API: "UpdateWebhook". */
+/** AWS API: "UpdateWebhook". A new secret is told to a provider that knows the webhook. Raises OAuthProviderException. */
 export const UpdateWebhook: Operation<'UpdateWebhook'> = async (ctx, input) => {
   if (input.pullRequestBuildPolicy && input.pullRequestBuildPolicy.requiresCommentApproval !== 'DISABLED')
     throw notImplemented('approval of pull requests by comment (pullRequestBuildPolicy)')
   checkFilters(input.filterGroups, input.buildType)
-  const { name } = await getProject(ctx, input.projectName)
+  const present = await getProject(ctx, input.projectName)
+  const { name } = present
   const secret = input.rotateSecret ? ctx.random(40) : undefined
+  if (secret !== undefined && present.webhook) await updateAtProvider(ctx, present, present.webhook, secret)
   const after = await change(ctx, name, (project) => {
     const before = project.webhook
     if (!before) throw noWebhook(name)
@@ -100,9 +116,11 @@ export const UpdateWebhook: Operation<'UpdateWebhook'> = async (ctx, input) => {
   return { webhook: toWebhook(ctx, after.webhook, secret) }
 }
 
-/** AWS API: "DeleteWebhook". */
+/** AWS API: "DeleteWebhook". It goes at its provider too. Raises OAuthProviderException. */
 export const DeleteWebhook: Operation<'DeleteWebhook'> = async (ctx, { projectName }) => {
-  const { name } = await getProject(ctx, projectName)
+  const present = await getProject(ctx, projectName)
+  const { name } = present
+  await deleteAtProvider(ctx, present, present.webhook?.hook)
   await change(ctx, name, ({ webhook, ...project }) => {
     if (!webhook) throw noWebhook(name)
     return project
