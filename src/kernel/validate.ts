@@ -268,8 +268,8 @@ type Manner = Sentence & { readonly [K in Kind]?: Sentence } & {
   readonly only?: 'first'
   /** It has an error for each of its members: RepositoryNameRequiredException, InvalidRepositoryNameException. */
   readonly own?: boolean
-  /** Members by their path whose errors are named otherwise: `deployed` → InvalidDeployedStateFilterException. */
-  readonly nouns?: Readonly<Record<string, string>>
+  /** Members by their path whose errors are named otherwise, as nouns (`DeployedStateFilter`) or in full (`…Exception`). */
+  readonly nouns?: Readonly<Record<string, string | readonly string[]>>
 }
 
 const manners: Readonly<Record<string, Manner>> = sentences.services as Record<string, Manner>
@@ -308,9 +308,12 @@ const ownError = (
   const parts = first.path.split('.').filter((part) => part !== 'member' && !/^\d+$/.test(part))
   for (let end = parts.length; end > 0; end--) {
     const name = parts[end - 1] ?? ''
-    const noun = nouns[parts.slice(0, end).join('.')] ?? name.charAt(0).toUpperCase() + name.slice(1)
+    const named = nouns[parts.slice(0, end).join('.')] ?? name.charAt(0).toUpperCase() + name.slice(1)
     const missing = first.kind === 'missing' && end === parts.length
-    const wanted = missing ? [`${noun}RequiredException`, `Invalid${noun}Exception`] : [`Invalid${noun}Exception`]
+    const wanted = [named].flat().flatMap((noun) => {
+      if (noun.endsWith('Exception')) return [noun]
+      return missing ? [`${noun}RequiredException`, `Invalid${noun}Exception`] : [`Invalid${noun}Exception`]
+    })
     const found = wanted.find((error) => errors.includes(error))
     if (found) return found
   }
