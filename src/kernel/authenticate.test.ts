@@ -154,6 +154,13 @@ const answers: Record<string, Record<Family, [code: string, status: number]>> = 
     s3: ['AccessDenied', 403],
     rest: ['InvalidSignatureException', 403],
   },
+  'a region that is none': {
+    json: ['InvalidSignatureException', 400],
+    query: ['SignatureDoesNotMatch', 403],
+    ec2: ['AuthFailure', 401],
+    s3: ['AuthorizationHeaderMalformed', 400],
+    rest: ['InvalidSignatureException', 403],
+  },
   'a query added on the way': {
     json: ['InvalidSignatureException', 400],
     query: ['SignatureDoesNotMatch', 403],
@@ -172,6 +179,7 @@ const spoil: Record<string, (family: Family) => RawRequest> = {
   'a session token of nobody': (family) => make(family, { keys: { ...session, sessionToken: 'bm9ib2R5' } }),
   'no session token with a temporary key': (family) =>
     make(family, { keys: { accessKeyId: session.accessKeyId, secretAccessKey: session.secretAccessKey } }),
+  'a region that is none': (family) => make(family, { region: 'us-esat-1' }),
   'a clock that is late, or a replay': (family) => make(family, { time: later(-16) }),
   'a clock that is early': (family) => make(family, { time: later(16) }),
   'a malformed Authorization header': (family) =>

@@ -6,6 +6,7 @@ import { decodeAwsChunked } from './aws-chunked.ts'
 import { AwsError } from './errors.ts'
 import type { Identity } from './identity.ts'
 import { anonymous, type Principal, rootOf } from './principal.ts'
+import { isRegion } from './region.ts'
 import type { Vault } from './session.ts'
 import {
   amzDate,
@@ -27,6 +28,8 @@ export type CredentialSource = {
   readonly vault: Vault
   readonly root: { readonly accessKeyId: string; readonly secretAccessKey: string; readonly account: string }
   readonly trust: boolean
+  /** The server's own Region: it may bear any name. */
+  readonly region: string
   /** The turned clock: by it sessions expire. Signatures carry the client's wall clock, so they are held against ours. */
   readonly now: () => number
   readonly wallClock: () => number
@@ -188,6 +191,20 @@ const wrongService = (family: Family, wanted: string): AwsError => {
   )
 }
 
+/** Another name would be a Region of its own, where nobody ever looks for what a typing error made. */
+const wrongRegion = (family: Family, { scope, expires }: SignatureParts, Region: string): AwsError => {
+  if (family !== 's3')
+    return refuse(family, 'mismatch', family === 'ec2' ? undefined : 'Credential should be scoped to a valid region.')
+  const wrong = `the region '${scope.region}' is wrong; expecting '${Region}'`
+  return expires === undefined
+    ? new AwsError('AuthorizationHeaderMalformed', `The authorization header is malformed; ${wrong}`, {
+        members: { Region },
+      })
+    : new AwsError('AuthorizationQueryParametersError', `Error parsing the X-Amz-Credential parameter; ${wrong}`, {
+        members: { Region },
+      })
+}
+
 /** Secret and owner of an access key, temporary or not. `undefined`: nobody's. `'expired'`: the session is over. */
 export const credentialOf = async (
   source: CredentialSource,
@@ -257,6 +274,8 @@ export const authenticate = async (
   if (!credential) throw refuse(family, 'unknownKey')
   if (credential === 'badToken') throw refuse(family, 'badToken')
   if (credential === 'expired') throw refuse(family, 'expiredToken')
+  if (!isRegion(parts.scope.region) && parts.scope.region !== source.region)
+    throw wrongRegion(family, parts, source.region)
   checkTime(family, parts, source.wallClock())
   if (family === 's3' && request.headers.authorization && /(?:^|&)(?:X-Amz-Signature|Signature)=/.test(request.query))
     throw new AwsError(

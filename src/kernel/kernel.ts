@@ -262,6 +262,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
     vault: parts.vault,
     root: parts.root,
     trust: parts.trust,
+    region: parts.region,
     now: () => parts.clock.now().getTime(),
     wallClock: Date.now,
   }

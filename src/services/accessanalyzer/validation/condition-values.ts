@@ -1,8 +1,8 @@
+import { isRegion } from '../../../kernel/region.ts'
 import { type Cidr, cidrOf, cidrText, isPrivate } from '../analysis/ip-ranges.ts'
 import type { StringNode } from '../analysis/positioned-json.ts'
 import { type Check, hasVariable, hasWildcard } from './check.ts'
 import { type ConditionView, isText, type Spot } from './policy-view.ts'
-import { isRegion } from './resources.ts'
 
 // The values that conditions compare with.
 

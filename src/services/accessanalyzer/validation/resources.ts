@@ -1,3 +1,4 @@
+import { isRegion } from '../../../kernel/region.ts'
 import { globOf, intersects } from '../analysis/globs.ts'
 import type { StringNode } from '../analysis/positioned-json.ts'
 import { type Check, hasVariable, hasWildcard, type Subject } from './check.ts'
@@ -13,13 +14,6 @@ export const partitions: readonly string[] = [
   'aws-iso-f',
   'aws-eusc',
 ]
-
-const regionNames = new Set(
-  'us-east-1 us-east-2 us-west-1 us-west-2 af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-gov-east-1 us-gov-west-1 cn-north-1 cn-northwest-1 eusc-de-east-1'.split(
-    ' ',
-  ),
-)
-export const isRegion = (text: string): boolean => regionNames.has(text) || /^(us|eu)-(iso[a-z]?)-/.test(text)
 
 /** Whether a part of an ARN says nothing definite. */
 const open = (text: string) => hasWildcard(text) || hasVariable(text)
