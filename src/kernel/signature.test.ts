@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { amzDate, canonicalPath, canonicalQuery, parseAmzDate, sameText, stringToSign } from './signature.ts'
 
@@ -52,6 +53,9 @@ test('header values are trimmed, and spaces in them run together', () => {
     )
   expect(of('  a   b ')).toBe(of('a b'))
   expect(of('a b')).not.toBe(of('ab'))
+  // Values beyond US-ASCII are signed by the bytes that are sent; Node reads each as one character.
+  const canonical = Buffer.from('GET\n/\n\nhost:h\nx-amz-a:ü\n\nhost;x-amz-a\np')
+  expect(of(Buffer.from('ü').toString('latin1'))).toContain(createHash('sha256').update(canonical).digest('hex'))
 })
 
 test('times', () => {

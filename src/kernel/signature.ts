@@ -91,7 +91,9 @@ export const stringToSign = (request: SignedRequest, parts: SignatureParts, path
     request.payloadHash,
   ].join('\n')
   const { date, region, service } = parts.scope
-  return ['AWS4-HMAC-SHA256', parts.time, `${date}/${region}/${service}/aws4_request`, sha256(canonical)].join('\n')
+  // A header is bytes, each of which Node gives as one character.
+  const hash = sha256(Buffer.from(canonical, 'latin1'))
+  return ['AWS4-HMAC-SHA256', parts.time, `${date}/${region}/${service}/aws4_request`, hash].join('\n')
 }
 
 /** A raw key costs Node several times the HMAC itself each time; made into a key object it does so once. */
