@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { CloudTrailClient, LookupEventsCommand } from '@aws-sdk/client-cloudtrail'
+import { CloudWatchClient, ListMetricsCommand } from '@aws-sdk/client-cloudwatch'
 import * as sdk from '@aws-sdk/client-kms'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { allow, type Story, story } from '../../../test/story.ts'
@@ -473,6 +474,36 @@ describe('a key in a store', () => {
     await expect(client.send(new sdk.EncryptCommand({ KeyId, Plaintext }))).rejects.toMatchObject({
       name: 'KMSInvalidStateException',
       message: expect.stringContaining('cannot interpret the response'),
+    })
+  })
+
+  test('is measured, with all that goes wrong', async () => {
+    const { client, store, KeyId } = await begin()
+    proxy.instead = () => ({ status: 429, body: { errorName: 'ThrottlingException' } })
+    await expect(client.send(new sdk.EncryptCommand({ KeyId, Plaintext }))).rejects.toBeDefined()
+    const watch = drydock.client(CloudWatchClient, undefined, `us-west-${regions}`)
+    const { Metrics = [] } = await watch.send(new ListMetricsCommand({ Namespace: 'AWS/KMS' }))
+    const found = Metrics.map(({ MetricName, Dimensions = [] }) => ({
+      MetricName,
+      ...Object.fromEntries(Dimensions.map(({ Name, Value }) => [Name, Value])),
+    }))
+    const asked = {
+      CustomKeyStoreId: store,
+      KmsOperation: 'Encrypt',
+      XksOperation: 'Encrypt',
+      KeySpec: 'SYMMETRIC_DEFAULT',
+    }
+    expect(found).toContainEqual({ MetricName: 'XksProxyLatency', ...asked })
+    expect(found).toContainEqual({
+      MetricName: 'XksProxyErrors',
+      ...asked,
+      ErrorType: 'Retryable errors',
+      ExceptionName: 'ThrottlingException',
+    })
+    expect(found).toContainEqual({
+      MetricName: 'XksExternalKeyManagerStates',
+      CustomKeyStoreId: store,
+      XksExternalKeyManagerState: 'Active',
     })
   })
 

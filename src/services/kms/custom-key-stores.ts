@@ -141,20 +141,20 @@ const inState = (store: KeyStoreRecord, ...states: KeyStoreRecord['state'][]): K
 }
 
 /** AWS names the store in the records of calls about it ("ConnectCustomKeyStore", logging examples of the developer guide). */
-const recorded = (ctx: Ctx, { name }: KeyStoreRecord): void => {
+const recorded = (ctx: Ctx, { name }: KeyStoreRecord): Record<string, never> => {
   ctx.response.record = { additionalEventData: { customKeyStoreName: name } }
+  return {}
 }
 
 /** Begins to connect: whether it succeeds is told by DescribeCustomKeyStores. */
 export const ConnectCustomKeyStore: Operation<'ConnectCustomKeyStore'> = async (ctx, { CustomKeyStoreId }) => {
-  await ctx.write(async (tx) => {
-    const store = inState(await getStore(tx, CustomKeyStoreId), 'DISCONNECTED', 'CONNECTING', 'CONNECTED')
-    recorded(ctx, store)
-    if (store.state !== 'DISCONNECTED') return
-    tx.put(KeyStore, { ...store, state: 'CONNECTING', requestId: ctx.request.id })
-    tx.wake('kms.key-store', store.id)
+  const store = await ctx.write(async (tx) => {
+    const found = inState(await getStore(tx, CustomKeyStoreId), 'DISCONNECTED', 'CONNECTING', 'CONNECTED')
+    if (found.state !== 'DISCONNECTED') return found
+    tx.wake('kms.key-store', found.id)
+    return tx.put(KeyStore, { ...found, state: 'CONNECTING', requestId: ctx.request.id })
   })
-  return {}
+  return recorded(ctx, store)
 }
 
 /** A store's keys cannot be used from its disconnection until it is connected again. */
@@ -164,14 +164,13 @@ const setUnavailable = async (tx: WriteTx, { id }: KeyStoreRecord, unavailable: 
 }
 
 export const DisconnectCustomKeyStore: Operation<'DisconnectCustomKeyStore'> = async (ctx, { CustomKeyStoreId }) => {
-  await ctx.write(async (tx) => {
-    const store = inState(await getStore(tx, CustomKeyStoreId), 'CONNECTING', 'CONNECTED', 'FAILED')
-    recorded(ctx, store)
-    const { error: _, requestId: __, ...rest } = store
-    tx.put(KeyStore, { ...rest, state: 'DISCONNECTED' })
-    await setUnavailable(tx, store, true)
+  const store = await ctx.write(async (tx) => {
+    const found = inState(await getStore(tx, CustomKeyStoreId), 'CONNECTING', 'CONNECTED', 'FAILED')
+    const { error: _, requestId: __, ...rest } = found
+    await setUnavailable(tx, found, true)
+    return tx.put(KeyStore, { ...rest, state: 'DISCONNECTED' })
   })
-  return {}
+  return recorded(ctx, store)
 }
 
 /** Connects a store: asks its proxy once. A failure is final until somebody disconnects the store and connects it again. */
@@ -207,6 +206,7 @@ export const connecting: Reconciler = {
 /** Name, credential and path may change while the store is connected; its endpoint may not. */
 export const UpdateCustomKeyStore: Operation<'UpdateCustomKeyStore'> = async (ctx, input) => {
   const { CustomKeyStoreId, NewCustomKeyStoreName: name } = input
+  await ctx.read((tx) => getStore(tx, CustomKeyStoreId))
   const settings = settingsOf(ctx, input)
   const moves = input.XksProxyUriEndpoint !== undefined || input.XksProxyConnectivity !== undefined
   const checked = async (tx: ReadTx) => {
@@ -217,24 +217,23 @@ export const UpdateCustomKeyStore: Operation<'UpdateCustomKeyStore'> = async (ct
     const next: KeyStoreRecord = { ...store, ...settings, ...(name === undefined ? {} : { name }) }
     await refuseName(tx, name, store.id)
     await refuseUri(tx, next, store.id)
-    return { store, next }
+    return next
   }
-  const { store, next } = await ctx.read(checked)
-  recorded(ctx, store)
+  const next = await ctx.read(checked)
   if (Object.keys(settings).length > 0)
     await asOperation('store', () => checkHealth(ctx, next, { operation: 'UpdateCustomKeyStore' }))
-  await ctx.write(async (tx) => tx.put(KeyStore, (await checked(tx)).next))
-  return {}
+  await ctx.write(async (tx) => tx.put(KeyStore, await checked(tx)))
+  return recorded(ctx, next)
 }
 
 /** Only a disconnected store without keys, be they scheduled for deletion, goes. The proxy is not told. */
 export const DeleteCustomKeyStore: Operation<'DeleteCustomKeyStore'> = async (ctx, { CustomKeyStoreId }) => {
-  await ctx.write(async (tx) => {
-    const store = inState(await getStore(tx, CustomKeyStoreId), 'DISCONNECTED')
-    recorded(ctx, store)
-    if ((await tx.list(Key, { index: 'store', equals: store.id, limit: 1 })).length > 0)
-      throw fail('CustomKeyStoreHasCMKsException', `The custom key store ${store.id} contains KMS keys.`)
-    tx.delete(KeyStore, store.id)
+  const store = await ctx.write(async (tx) => {
+    const found = inState(await getStore(tx, CustomKeyStoreId), 'DISCONNECTED')
+    if ((await tx.list(Key, { index: 'store', equals: found.id, limit: 1 })).length > 0)
+      throw fail('CustomKeyStoreHasCMKsException', `The custom key store ${found.id} contains KMS keys.`)
+    tx.delete(KeyStore, found.id)
+    return found
   })
-  return {}
+  return recorded(ctx, store)
 }

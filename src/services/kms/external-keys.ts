@@ -70,10 +70,16 @@ export const externalKeyFor = async (
   return { external, settle }
 }
 
-const connectedStore = async (ctx: Ctx, key: KeyRecord, { store: id }: External): Promise<KeyStoreRecord> => {
-  const store = await ctx.read((tx) => tx.get(KeyStore, id, placeOf(key)))
+/** The store of a key, connected, and where it is: its keys may be used from other accounts. */
+const storeOf = async (
+  ctx: Ctx,
+  key: KeyRecord,
+  { store: id }: External,
+): Promise<{ home: Ctx; store: KeyStoreRecord }> => {
+  const home = ctx.at(placeOf(key))
+  const store = await home.read((tx) => tx.get(KeyStore, id))
   if (store?.state !== 'CONNECTED') throw failed('disconnected')
-  return store
+  return { home, store }
 }
 
 const lengthAndBytes = (bytes: Uint8Array): Buffer => Buffer.concat([Buffer.from([bytes.length]), bytes])
@@ -88,10 +94,10 @@ export const sealOutside = (
   operation: string,
 ): Promise<Buffer> =>
   asOperation('cryptographic', async () => {
-    const store = await connectedStore(ctx, key, external)
+    const { home, store } = await storeOf(ctx, key, external)
     const { head, sealed } = partsOfBlob(blob)
     const asked = { operation, keyArn: keyArn(key), aad: bindingOf(head, context) }
-    const { iv, tag, metadata, ciphertext } = await wrap(ctx, store, external.key, sealed, asked)
+    const { iv, tag, metadata, ciphertext } = await wrap(home, store, external.key, sealed, asked)
     return Buffer.concat([head, lengthAndBytes(iv), lengthAndBytes(tag), lengthAndBytes(metadata), ciphertext])
   })
 
@@ -105,10 +111,10 @@ export const openOutside = (
   operation: string,
 ): Promise<Buffer> =>
   asOperation('cryptographic', async () => {
-    const store = await connectedStore(ctx, key, external)
+    const { home, store } = await storeOf(ctx, key, external)
     const { head, sealed } = partsOfBlob(blob)
     const asked = { operation, keyArn: keyArn(key), aad: bindingOf(head, context) }
-    return Buffer.concat([head, await unwrap(ctx, store, external.key, wrappedIn(sealed), asked)])
+    return Buffer.concat([head, await unwrap(home, store, external.key, wrappedIn(sealed), asked)])
   })
 
 /** Throws ProxyFailure where a length says more than there is. */

@@ -123,9 +123,12 @@ const found = {
 /** Nothing came of a request to a proxy. Who asked for it says what that means to the caller. */
 export class ProxyFailure extends Error {
   readonly failure: Failure
-  constructor(failure: Failure) {
+  /** The proxy's name for it, or else KMS'. */
+  readonly exception: string
+  constructor(failure: Failure, exception: string = failure.store) {
     super(failure.sentence)
     this.failure = failure
+    this.exception = exception
   }
 }
 
@@ -133,11 +136,9 @@ export const failed = (kind: keyof typeof found): ProxyFailure => new ProxyFailu
 
 /** A proxy's own word for it; one that the specification does not know is no answer that can be understood. */
 export const refused = (errorName: unknown): ProxyFailure =>
-  new ProxyFailure(
-    typeof errorName === 'string' && Object.hasOwn(told, errorName)
-      ? told[errorName as keyof typeof told]
-      : found.malformed,
-  )
+  typeof errorName === 'string' && Object.hasOwn(told, errorName)
+    ? new ProxyFailure(told[errorName as keyof typeof told], errorName)
+    : failed('malformed')
 
 /** Runs what asks a proxy; a failure becomes the exception that operations of this kind have for it. */
 export const asOperation = async <T>(

@@ -6,6 +6,7 @@ import { isLocalhost, lookupElsewhere } from '../../kernel/own-addresses.ts'
 import { amzDate, sameText, sha256, sign, signingKey, stringToSign } from '../../kernel/signature.ts'
 import type { ProxySettings } from './key-store.ts'
 import { failed, type ProxyFailure, refused } from './xks-failure.ts'
+import { isHealth, type Measured, measured, putHealths } from './xks-metrics.ts'
 
 // The client's side of the "AWS KMS External Key Store Proxy API Specification", version 1: POST of JSON over HTTPS, signed
 // with Signature Version 4 as `kms-xks-proxy`.
@@ -132,11 +133,17 @@ const parsed = (text: string): Record<string, unknown> | undefined => {
   }
 }
 
-const healths = ['ACTIVE', 'DEGRADED', 'UNAVAILABLE']
+/** A proxy, and of which store it is, where that is made already. */
+type Proxy = ProxySettings & { readonly id?: string }
+
+const askFor = (ctx: Ctx, proxy: Proxy, { operation }: Asked, xks: Measured['xks'], path: string, payload: object) =>
+  measured(ctx, { ...(proxy.id === undefined ? {} : { store: proxy.id }), kms: operation, xks }, () =>
+    post(ctx, proxy, path, payload),
+  )
 
 /** GetHealthStatus: the proxy is there, knows us, and some key manager behind it works. Throws ProxyFailure. */
-export const checkHealth = async (ctx: Ctx, proxy: ProxySettings, asked: Asked): Promise<void> => {
-  const answer = await post(ctx, proxy, '/health', {
+export const checkHealth = async (ctx: Ctx, proxy: Proxy, asked: Asked): Promise<void> => {
+  const answer = await askFor(ctx, proxy, asked, 'GetHealthStatus', '/health', {
     requestMetadata: { kmsRequestId: asked.requestId ?? ctx.request.id, kmsOperation: asked.operation },
   })
   const { ekmFleetDetails: fleet } = answer
@@ -144,13 +151,14 @@ export const checkHealth = async (ctx: Ctx, proxy: ProxySettings, asked: Asked):
   const states = fleet.map((one: unknown) =>
     typeof one === 'object' && one !== null && 'healthStatus' in one ? one.healthStatus : undefined,
   )
-  if (!states.every((state) => typeof state === 'string' && healths.includes(state))) throw failed('malformed')
+  if (!states.every(isHealth)) throw failed('malformed')
+  if (proxy.id !== undefined) await putHealths(ctx, proxy.id, states)
   if (states.every((state) => state === 'UNAVAILABLE')) throw failed('unavailable')
 }
 
 /** GetKeyMetadata: the external key is there and can do what a KMS key needs. Throws ProxyFailure. */
-export const checkKey = async (ctx: Ctx, proxy: ProxySettings, key: string, asked: Asked): Promise<void> => {
-  const { keySpec, keyUsage, keyStatus } = await post(ctx, proxy, `/keys/${key}/metadata`, {
+export const checkKey = async (ctx: Ctx, proxy: Proxy, key: string, asked: Asked): Promise<void> => {
+  const { keySpec, keyUsage, keyStatus } = await askFor(ctx, proxy, asked, 'GetKeyMetadata', `/keys/${key}/metadata`, {
     requestMetadata: metadataOf(ctx, asked),
   })
   if (typeof keySpec !== 'string' || typeof keyStatus !== 'string' || !Array.isArray(keyUsage))
@@ -185,12 +193,12 @@ type KeyAsked = Asked & { readonly keyArn: string; readonly aad: Uint8Array }
 /** Encrypt, with AES-GCM; what comes back is checked for damage. `key` is the external key's id. Throws ProxyFailure. */
 export const wrap = async (
   ctx: Ctx,
-  proxy: ProxySettings,
+  proxy: Proxy,
   key: string,
   plaintext: Uint8Array,
   asked: KeyAsked,
 ): Promise<Wrapped> => {
-  const answer = await post(ctx, proxy, `/keys/${key}/encrypt`, {
+  const answer = await askFor(ctx, proxy, asked, 'Encrypt', `/keys/${key}/encrypt`, {
     requestMetadata: metadataOf(ctx, asked, asked.keyArn),
     additionalAuthenticatedData: Buffer.from(asked.aad).toString('base64'),
     plaintext: Buffer.from(plaintext).toString('base64'),
@@ -211,13 +219,13 @@ export const wrap = async (
 /** Decrypt. Throws ProxyFailure. */
 export const unwrap = async (
   ctx: Ctx,
-  proxy: ProxySettings,
+  proxy: Proxy,
   key: string,
   wrapped: Wrapped,
   asked: KeyAsked,
 ): Promise<Buffer> => {
   const { ciphertext, metadata, iv, tag } = wrapped
-  const { plaintext } = await post(ctx, proxy, `/keys/${key}/decrypt`, {
+  const { plaintext } = await askFor(ctx, proxy, asked, 'Decrypt', `/keys/${key}/decrypt`, {
     requestMetadata: metadataOf(ctx, asked, asked.keyArn),
     additionalAuthenticatedData: Buffer.from(asked.aad).toString('base64'),
     encryptionAlgorithm: 'AES_GCM',
