@@ -461,3 +461,49 @@ export interface TableGuards {
   find(arn: string): Promise<TableGuard | undefined>
 }
 export const tableGuards = capability<TableGuards>('s3tables.tableGuards')
+
+/** Tables that an AWS service fills and everybody else only reads: S3 Metadata's. */
+export interface ManagedTables {
+  /**
+   * Makes a table under an id, once: where it is there under that id already, nothing happens. Without `bucket` it is in the
+   * managed table bucket of the account and Region, which is made on first use; its namespace is made where it is not there.
+   */
+  make(place: Place, table: ManagedTable): Promise<ManagedTableMade>
+  /**
+   * Puts files of rows under tags in the place of all whose tags are from one (inclusive) to another (exclusive), as one
+   * snapshot. What was done is done again without effect. False where there is no such table. Throws KMS's errors.
+   */
+  write(
+    place: Place,
+    arn: string,
+    change: {
+      readonly from: string
+      readonly before: string
+      readonly files: readonly { readonly tag: string; readonly newest: number; readonly rows: readonly ManagedRow[] }[]
+    },
+  ): Promise<boolean>
+  /** Takes files out all of whose rows are older than this time in epoch milliseconds. False where there is no such table. */
+  expire(place: Place, arn: string, before: number): Promise<boolean>
+}
+export interface ManagedTable {
+  /** A UUID. */
+  readonly id: string
+  /** ARN of a customer's table bucket. */
+  readonly bucket?: string
+  readonly namespace: string
+  readonly name: string
+  readonly columns: readonly {
+    readonly name: string
+    readonly type: 'string' | 'long' | 'boolean' | 'timestamp' | 'map'
+    readonly required?: boolean
+  }[]
+  readonly kmsKey?: string
+}
+export type ManagedTableMade =
+  | { readonly arn: string; readonly bucket: string }
+  | { readonly error: 'TableBucketNotFound' | 'TableAlreadyExists' }
+/** Values by column; times in epoch milliseconds. */
+export type ManagedRow = Readonly<
+  Record<string, string | number | boolean | Readonly<Record<string, string>> | null | undefined>
+>
+export const managedTables = capability<ManagedTables>('s3tables.managedTables')

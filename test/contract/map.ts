@@ -92,6 +92,19 @@ export const asks: Rows<string> = [
     },
   },
   {
+    why: 'Metadata tables are made with the caller’s rights, and their operations of the second version ask for the actions of the first ("Setting up permissions for configuring metadata tables", S3 user guide).',
+    rows: {
+      's3:CreateBucketMetadataConfiguration':
+        's3:CreateBucketMetadataTableConfiguration s3tables:CreateNamespace s3tables:CreateTable s3tables:CreateTableBucket s3tables:GetTable s3tables:PutTablePolicy',
+      's3:CreateBucketMetadataTableConfiguration':
+        's3:CreateBucketMetadataTableConfiguration s3tables:CreateNamespace s3tables:CreateTable s3tables:GetTable s3tables:PutTablePolicy',
+      's3:DeleteBucketMetadataConfiguration': 's3:DeleteBucketMetadataTableConfiguration',
+      's3:GetBucketMetadataConfiguration': 's3:GetBucketMetadataTableConfiguration',
+      's3:UpdateBucketMetadataInventoryTableConfiguration':
+        's3:UpdateBucketMetadataInventoryTableConfiguration s3tables:CreateNamespace s3tables:CreateTable s3tables:CreateTableBucket s3tables:GetTable s3tables:PutTablePolicy',
+    },
+  },
+  {
     why: 'The second version of an operation is the same right as the first.',
     rows: {
       'accessanalyzer:GetFindingV2': 'access-analyzer:GetFinding',

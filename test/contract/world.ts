@@ -755,6 +755,15 @@ export const makeWorld = async (
       's3:CopyObject': [{ Bucket: 'papers', Key: 'letters/two', CopySource: 'papers/letters/one' }],
       's3:GetObject': [{ Bucket: 'papers', Key: 'letters/none' }],
       's3:CreateBucket': [{ Bucket: 'boxes', CreateBucketConfiguration: { Tags: tags } }],
+      's3:CreateBucketMetadataConfiguration': [
+        {
+          Bucket: 'papers',
+          MetadataConfiguration: { JournalTableConfiguration: { RecordExpiration: { Expiration: 'DISABLED' } } },
+        },
+      ],
+      's3:UpdateBucketMetadataInventoryTableConfiguration': [
+        { Bucket: 'papers', InventoryTableConfiguration: { ConfigurationState: 'ENABLED' } },
+      ],
       's3:PutObject': [
         { ...object, Body: 'x', ACL: 'bucket-owner-full-control', Tagging: 'team=blue' },
         { ...object, Body: 'x', ObjectLockMode: 'GOVERNANCE', ObjectLockRetainUntilDate: new Date('2027-01-01') },

@@ -20,6 +20,7 @@ export type ConfigurationKind =
   | 'inventory'
   | 'lifecycle'
   | 'logging'
+  | 'metadata'
   | 'metrics'
   | 'replication'
   | 'tiering'

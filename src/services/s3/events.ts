@@ -3,6 +3,7 @@ import type { WriteTx } from '../../store/store.ts'
 import type { ArchiveTier } from './access-tier.ts'
 import type { AnnotationRecord } from './annotation-record.ts'
 import { type BucketRecord, bucketArn } from './bucket.ts'
+import { journal } from './metadata-journal.ts'
 import type { ObjectRecord, VersionRecord } from './versions.ts'
 
 const emit = (
@@ -40,13 +41,13 @@ const sequencerOf = ({ modified, sequence }: VersionRecord): string =>
   (modified.toString(16).padStart(12, '0') + sequence.toString(16).padStart(6, '0')).toUpperCase()
 
 /** "Event message structure for EventBridge", S3 user guide. */
-export const emitCreated = (
+export const emitCreated = async (
   ctx: Ctx,
   tx: WriteTx,
   bucket: BucketRecord,
   record: ObjectRecord,
   reason: 'PutObject' | 'CopyObject' | 'CompleteMultipartUpload',
-): void =>
+): Promise<void> => {
   emit(
     ctx,
     tx,
@@ -62,15 +63,17 @@ export const emitCreated = (
     },
     { reason },
   )
+  await journal(ctx, tx, bucket, record, 'CREATE')
+}
 
-export const emitDeleted = (
+export const emitDeleted = async (
   ctx: Ctx,
   tx: WriteTx,
   bucket: BucketRecord,
   version: VersionRecord,
   deletionType: 'Permanently Deleted' | 'Delete Marker Created',
   reason: 'DeleteObject' | 'Lifecycle Expiration' = 'DeleteObject',
-): void =>
+): Promise<void> => {
   emit(
     ctx,
     tx,
@@ -79,17 +82,19 @@ export const emitDeleted = (
     { key: version.key, ...versionOf(bucket, version), sequencer: sequencerOf(version) },
     { reason, 'deletion-type': deletionType },
   )
+  await journal(ctx, tx, bucket, version, deletionType === 'Permanently Deleted' ? 'DELETE' : 'MARK')
+}
 
 export const emitAclUpdated = (ctx: Ctx, tx: WriteTx, bucket: BucketRecord, record: ObjectRecord): void =>
   emit(ctx, tx, bucket, 'Object ACL Updated', { key: record.key, etag: record.etag, ...versionOf(bucket, record) }, {})
 
-export const emitMoved = (
+export const emitMoved = async (
   ctx: Ctx,
   tx: WriteTx,
   bucket: BucketRecord,
   record: ObjectRecord,
   storageClass: string,
-): void =>
+): Promise<void> => {
   emit(
     ctx,
     tx,
@@ -98,6 +103,8 @@ export const emitMoved = (
     { key: record.key, size: record.size, etag: record.etag, ...versionOf(bucket, record) },
     { 'destination-storage-class': storageClass },
   )
+  await journal(ctx, tx, bucket, record, 'UPDATE_METADATA')
+}
 
 export const emitTiered = (
   ctx: Ctx,
@@ -138,14 +145,16 @@ export const emitRestore = (
         },
   )
 
-export const emitTagsChanged = (
+export const emitTagsChanged = async (
   ctx: Ctx,
   tx: WriteTx,
   bucket: BucketRecord,
   record: ObjectRecord,
   what: 'Added' | 'Deleted',
-): void =>
+): Promise<void> => {
   emit(ctx, tx, bucket, `Object Tags ${what}`, { key: record.key, etag: record.etag, ...versionOf(bucket, record) }, {})
+  await journal(ctx, tx, bucket, record, 'UPDATE_METADATA')
+}
 
 export const emitAnnotation = (
   ctx: Ctx,

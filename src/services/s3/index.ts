@@ -5,6 +5,7 @@ import {
   awsManagedKeys,
   batchObjects,
   buckets,
+  managedTables,
   principals,
   tableGuards,
   tableStores,
@@ -83,6 +84,19 @@ import {
 } from './lifecycle.ts'
 import { ListMultipartUploads, ListObjects, ListObjectsV2, ListObjectVersions } from './list.ts'
 import {
+  CreateBucketMetadataConfiguration,
+  CreateBucketMetadataTableConfiguration,
+  DeleteBucketMetadataConfiguration,
+  DeleteBucketMetadataTableConfiguration,
+  GetBucketMetadataConfiguration,
+  GetBucketMetadataTableConfiguration,
+  UpdateBucketMetadataInventoryTableConfiguration,
+  UpdateBucketMetadataJournalTableConfiguration,
+} from './metadata-configuration.ts'
+import { deliverMetadata } from './metadata-delivery.ts'
+import { MetadataSegment } from './metadata-inventory.ts'
+import { MetadataChange, MetadataCount } from './metadata-journal.ts'
+import {
   countRequest,
   countStorage,
   DeleteBucketMetricsConfiguration,
@@ -148,6 +162,14 @@ const operations = {
   CompleteMultipartUpload,
   CopyObject,
   CreateBucket,
+  CreateBucketMetadataConfiguration: intact(CreateBucketMetadataConfiguration),
+  CreateBucketMetadataTableConfiguration: intact(CreateBucketMetadataTableConfiguration),
+  DeleteBucketMetadataConfiguration,
+  DeleteBucketMetadataTableConfiguration,
+  GetBucketMetadataConfiguration,
+  GetBucketMetadataTableConfiguration,
+  UpdateBucketMetadataInventoryTableConfiguration: intact(UpdateBucketMetadataInventoryTableConfiguration),
+  UpdateBucketMetadataJournalTableConfiguration: intact(UpdateBucketMetadataJournalTableConfiguration),
   CreateMultipartUpload,
   CreateSession,
   DeleteBucket,
@@ -274,6 +296,9 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     Part,
     BucketKey,
     SelectJob,
+    MetadataChange,
+    MetadataCount,
+    MetadataSegment,
   ],
   operations: keepingTables(throughAccessPoints(operations)),
   partial: {
@@ -282,6 +307,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutBucketAnalyticsConfiguration:
       'AWS does not publish by what it recommends an age for a transition: those two columns stay empty.',
     CreateBucket: 'No directory buckets.',
+    CreateBucketMetadataConfiguration: 'No annotation tables.',
     PutObject: 'No appends.',
     CreateSession: 'There are no directory buckets: refused as by general purpose buckets.',
     RenameObject: 'There are no directory buckets: refused as by general purpose buckets.',
@@ -332,6 +358,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     makeInventories,
     analyse,
     archiveIdle,
+    deliverMetadata,
   ],
-  uses: [awsManagedKeys, principals, tableGuards, vendedMetrics],
+  uses: [awsManagedKeys, managedTables, principals, tableGuards, vendedMetrics],
 })

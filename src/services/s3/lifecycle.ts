@@ -132,7 +132,7 @@ type Looked = { readonly changes: Change[]; readonly next: Pass | undefined }
 const expire = async ({ ctx, bucket }: Looking, tx: WriteTx, key: string): Promise<void> => {
   const gone = await hide(ctx, tx, bucket, key)
   if (gone)
-    emitDeleted(
+    await emitDeleted(
       ctx,
       tx,
       bucket,
@@ -146,7 +146,7 @@ const remove = async ({ ctx, bucket }: Looking, tx: WriteTx, { key, versionId }:
   const doomed = await findVersion(tx, bucket.name, key, versionId)
   if (doomed && !doomed.marker && isProtected(doomed, { now: ctx.now().getTime(), bypass: false })) return
   const gone = await removeVersion(tx, bucket.name, key, versionId)
-  if (gone) emitDeleted(ctx, tx, bucket, gone, 'Permanently Deleted', 'Lifecycle Expiration')
+  if (gone) await emitDeleted(ctx, tx, bucket, gone, 'Permanently Deleted', 'Lifecycle Expiration')
 }
 
 const move = async ({ ctx, bucket }: Looking, tx: WriteTx, record: ObjectRecord, to: TransitionClass) => {
@@ -158,7 +158,7 @@ const move = async ({ ctx, bucket }: Looking, tx: WriteTx, record: ObjectRecord,
     ...(to === 'INTELLIGENT_TIERING' ? { accessed: ctx.now().getTime() } : {}),
   }
   await replaceVersion(tx, moved)
-  emitMoved(ctx, tx, bucket, moved, to)
+  await emitMoved(ctx, tx, bucket, moved, to)
 }
 
 const lookAtCurrent = async (looking: Looking, tx: ReadTx, { bucket: name, after }: Pass): Promise<Looked> => {

@@ -383,7 +383,7 @@ export const CompleteMultipartUpload: Operation<'CompleteMultipartUpload'> = asy
       upload: upload.id,
     })
     const record = await replicating(tx, bucket, put)
-    emitCreated(ctx, tx, bucket, record, 'CompleteMultipartUpload')
+    await emitCreated(ctx, tx, bucket, record, 'CompleteMultipartUpload')
     return { bucket, record }
   })
   return toCompleted(ctx, bucket, record)

@@ -36,7 +36,7 @@ export const deleteOne = async (
     const result = await hide(ctx, tx, bucket, Key)
     if (!result) return {}
     if (result.marker) await replicatingMarker(tx, bucket, result)
-    emitDeleted(ctx, tx, bucket, result, result.marker ? 'Delete Marker Created' : 'Permanently Deleted')
+    await emitDeleted(ctx, tx, bucket, result, result.marker ? 'Delete Marker Created' : 'Permanently Deleted')
     return result.marker ? { DeleteMarker: true, VersionId: result.versionId } : {}
   }
   checkVersionId(VersionId)
@@ -44,7 +44,7 @@ export const deleteOne = async (
   if (doomed && !doomed.marker && isProtected(doomed, { now: ctx.now().getTime(), bypass: bypass === true }))
     throw lockDenied()
   const removed = await removeVersion(tx, bucket.name, Key, VersionId)
-  if (removed) emitDeleted(ctx, tx, bucket, removed, 'Permanently Deleted')
+  if (removed) await emitDeleted(ctx, tx, bucket, removed, 'Permanently Deleted')
   return { VersionId, ...(removed?.marker ? { DeleteMarker: true } : {}) }
 }
 

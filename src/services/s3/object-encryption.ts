@@ -1,4 +1,5 @@
 import { keepUnderKms, openKey } from './encryption.ts'
+import { journal } from './metadata-journal.ts'
 import { type Found, find, missing } from './object.ts'
 import { fail, type Operation } from './operation.ts'
 import { isStill, replaceVersion } from './versions.ts'
@@ -47,7 +48,11 @@ export const UpdateObjectEncryption: Operation<'UpdateObjectEncryption'> = async
       VersionId: record.versionId === 'null' ? input.VersionId : record.versionId,
     })
     // Its content may have been replaced meanwhile: the new one has a key of its own.
-    if (isStill(now.record, record)) await replaceVersion(tx, { ...now.record, encryption })
+    if (isStill(now.record, record)) {
+      const reencrypted = { ...now.record, encryption }
+      await replaceVersion(tx, reencrypted)
+      await journal(ctx, tx, now.bucket, reencrypted, 'UPDATE_METADATA')
+    }
     return now
   })
   if (!changed.record) throw await missing(ctx, changed, input)

@@ -30,8 +30,8 @@ const replaceTags = async (
   const retagged = tags.length > 0 ? { ...untagged, tags } : untagged
   await replaceVersion(tx, retagged)
   await replicatingChange(tx, bucket, retagged)
-  if (tags.length > 0) emitTagsChanged(ctx, tx, bucket, record, 'Added')
-  else if (before) emitTagsChanged(ctx, tx, bucket, record, 'Deleted')
+  if (tags.length > 0) await emitTagsChanged(ctx, tx, bucket, retagged, 'Added')
+  else if (before) await emitTagsChanged(ctx, tx, bucket, retagged, 'Deleted')
 }
 
 export const PutObjectTagging: Operation<'PutObjectTagging'> = async (ctx, input) =>

@@ -173,7 +173,7 @@ export const PutObject: Operation<'PutObject'> = async (ctx, input) => {
         ...content,
       })
       const record = await replicating(tx, bucket, put)
-      emitCreated(ctx, tx, bucket, record, 'PutObject')
+      await emitCreated(ctx, tx, bucket, record, 'PutObject')
       return { bucket, record, expiration: await expirationOf(tx, bucket, record) }
     }),
   )
@@ -390,7 +390,7 @@ export const CopyObject: Operation<'CopyObject'> = async (ctx, input) => {
       })
       const record = await replicating(tx, bucket, put)
       for (const annotation of annotations.keep(tx, record)) await replicatingAnnotation(tx, bucket, record, annotation)
-      emitCreated(ctx, tx, bucket, record, 'CopyObject')
+      await emitCreated(ctx, tx, bucket, record, 'CopyObject')
       return { bucket, record, expiration: await expirationOf(tx, bucket, record) }
     }),
   )

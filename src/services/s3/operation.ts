@@ -59,6 +59,8 @@ const statuses = {
   MalformedTrailerError: 400,
   MalformedXML: 400,
   MaxPostPreDataLengthExceededError: 400,
+  MetadataConfigurationAlreadyExists: 409,
+  MetadataConfigurationNotFound: 404,
   MetadataTooLarge: 400,
   MethodNotAllowed: 405,
   MissingContentLength: 411,

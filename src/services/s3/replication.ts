@@ -290,7 +290,7 @@ const sendObject = async (job: ReplicationJob, record: ObjectRecord): Promise<vo
         ...(rule.Destination?.StorageClass ? { storageClass: rule.Destination.StorageClass } : {}),
         replication: 'REPLICA',
       })
-      emitCreated(ctx, tx, target, replica, 'PutObject')
+      await emitCreated(ctx, tx, target, replica, 'PutObject')
     }),
   )
 }
@@ -321,7 +321,7 @@ const sendMarker = async (job: ReplicationJob, marker: MarkerRecord): Promise<vo
   await ctx.write(async (tx) => {
     if (await findVersion(tx, target.name, marker.key, marker.versionId)) return
     const put = await putMarkerReplica(tx, target, { ...marker, bucket: target.name })
-    emitDeleted(ctx, tx, target, put, 'Delete Marker Created')
+    await emitDeleted(ctx, tx, target, put, 'Delete Marker Created')
   })
 }
 

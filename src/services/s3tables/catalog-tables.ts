@@ -4,10 +4,10 @@ import { tableStores } from '../capabilities.ts'
 import { authorizeData } from './iam.ts'
 import { applyUpdates, parseCommit, unmetRequirement } from './iceberg/commit.ts'
 import { InvalidMetadataError } from './iceberg/invalid.ts'
-import { type Metadata, parseMetadata, toText } from './iceberg/table-metadata.ts'
+import { type Metadata, parseMetadata } from './iceberg/table-metadata.ts'
 import { fail } from './operation.ts'
 import { findTable, noSuchTable, type TableName, type TableRecord, tableArn } from './table.ts'
-import { keyWithin, metadataKey, moveMetadata } from './tables.ts'
+import { keyWithin, moveMetadata, writeMetadata } from './tables.ts'
 
 // What the Iceberg REST endpoint does with a table's metadata: it reads them, and puts others in their place.
 
@@ -43,22 +43,6 @@ export const loadTable = async (ctx: Ctx, named: TableName, { made } = { made: f
   return { 'metadata-location': location, metadata }
 }
 
-/** Writes what a table says next, under the number that follows. */
-export const writeMetadata = async (
-  ctx: Ctx,
-  table: TableRecord,
-  metadata: Metadata,
-): Promise<{ location: string; forget: () => Promise<void> }> => {
-  const stores = ctx.use(tableStores)
-  const version = Number(/\/metadata\/(\d+)-[^/]*$/.exec(table.metadataLocation ?? '')?.[1] ?? -1)
-  const key = metadataKey(ctx, version + 1)
-  await stores.put(placeOf(table), table.store, key, Buffer.from(toText(metadata)), ctx.principal)
-  return {
-    location: `s3://${table.store}/${key}`,
-    forget: () => stores.delete(placeOf(table), table.store, [key]),
-  }
-}
-
 /**
  * Changes a table as a commit says, if what it requires holds. Throws CommitFailedException (409) where that does not, or where
  * another commit was faster; InvalidMetadataError.
@@ -75,7 +59,7 @@ export const commitTable = async (ctx: Ctx, named: TableName, body: unknown): Pr
   const reason = unmetRequirement(before, requirements)
   if (reason !== undefined) throw commitFailed(`Requirement failed: ${reason}.`)
   const metadata = applyUpdates(before, updates, { file, now: ctx.now().getTime() })
-  const { location, forget } = await writeMetadata(ctx, table, metadata)
+  const { location, forget } = await writeMetadata(ctx, table, metadata, ctx.principal)
   const moved = await moveMetadata(ctx, tableArn(table), location, table.versionToken)
   if (!moved) {
     await forget()

@@ -1,5 +1,5 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { principals, tableGuards, tableStores } from '../capabilities.ts'
+import { managedTables, principals, tableGuards, tableStores } from '../capabilities.ts'
 import { icebergByHost, icebergBySignature } from './catalog.ts'
 import {
   DeleteTableBucketEncryption,
@@ -7,7 +7,9 @@ import {
   GetTableEncryption,
   PutTableBucketEncryption,
 } from './encryption.ts'
+import { FiledData } from './filed-data.ts'
 import { access } from './iam.ts'
+import { makeManagedTables } from './managed.ts'
 import { CreateNamespace, DeleteNamespace, GetNamespace, ListNamespaces, Namespace } from './namespaces.ts'
 import type { NS } from './operation.ts'
 import {
@@ -36,7 +38,7 @@ import { ListTagsForResource, TagResource, UntagResource } from './tags.ts'
 
 export const service = defineService<NS>()({
   id: 's3tables',
-  tables: [TableBucket, Namespace, Table],
+  tables: [TableBucket, Namespace, Table, FiledData],
   operations: {
     CreateNamespace,
     CreateTable,
@@ -74,7 +76,7 @@ export const service = defineService<NS>()({
     CreateTable: 'Tables of format version 2 only.',
   },
   access,
-  provides: [provide(tableGuards, makeTableGuards)],
+  provides: [provide(tableGuards, makeTableGuards), provide(managedTables, makeManagedTables)],
   uses: [principals, tableStores],
   routes: [icebergByHost, icebergBySignature],
   reconcilers: [orphanStores],

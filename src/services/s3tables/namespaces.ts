@@ -89,7 +89,7 @@ export const ListNamespaces: Operation<'ListNamespaces'> = async (ctx, input) =>
 /** Throws ConflictException while it has tables. */
 export const DeleteNamespace: Operation<'DeleteNamespace'> = (ctx, input) =>
   ctx.write(async (tx) => {
-    const { arn } = await getTableBucket(ctx, tx, input.tableBucketARN)
+    const { arn } = await getOwnTableBucket(ctx, tx, input.tableBucketARN)
     const namespace = await getNamespace(tx, arn, input.namespace)
     if ((await tx.list(Table, { prefix: `${keyOf(arn, namespace.name)}\0`, limit: 1 })).length > 0)
       throw fail('ConflictException', 'The namespace that you tried to delete is not empty.')

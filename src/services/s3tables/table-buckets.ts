@@ -38,6 +38,9 @@ export const TableBucket = table<TableBucketRecord>('s3tables.table-bucket', {
 export const tableBucketArn = ({ account, region }: Ctx['place'], name: string): string =>
   `arn:aws:s3tables:${region}:${account}:bucket/${name}`
 
+/** Of the bucket in which AWS's services keep tables ("Working with AWS managed table buckets", S3 user guide). */
+export const managedBucketName = 'aws-s3'
+
 /** "Amazon S3 table bucket, table, and namespace naming rules", S3 user guide. */
 const isTableBucketName = (name: string): boolean =>
   /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(name) &&

@@ -4,6 +4,7 @@ import type { WriteTx } from '../../store/store.ts'
 import { done, type Reconciler } from '../../work/reconciler.ts'
 import { tableStores } from '../capabilities.ts'
 import { encryptionOf } from './encryption.ts'
+import { FiledData } from './filed-data.ts'
 import { InvalidMetadataError } from './iceberg/invalid.ts'
 import { type Asked, newMetadata } from './iceberg/new-table.ts'
 import { type Metadata, toText } from './iceberg/table-metadata.ts'
@@ -45,10 +46,11 @@ export const orphanStores: Reconciler = {
 }
 
 /** Where a table's metadata go: `s3://STORE/metadata/00003-UUID.metadata.json`. */
-export const metadataKey = (ctx: Ctx, version: number): string =>
+const metadataKey = (ctx: Ctx, version: number): string =>
   `metadata/${String(version).padStart(5, '0')}-${ctx.newId()}.metadata.json`
 
 export type NewTable = {
+  readonly id?: string
   readonly bucket: TableBucketRecord
   readonly namespace: string
   readonly name: string
@@ -56,7 +58,6 @@ export type NewTable = {
   readonly encryption: TableRecord['encryption']
   readonly storageClass: TableRecord['storageClass']
   readonly tags?: TableRecord['tags']
-  readonly policy?: string
 }
 
 /**
@@ -65,12 +66,11 @@ export type NewTable = {
  */
 export const makeTable = async (
   ctx: Ctx,
-  { bucket, tags, policy, encryption, storageClass, ...named }: NewTable,
+  { id = ctx.newId(), bucket, tags, encryption, storageClass, ...named }: NewTable,
   metadataAt: ((location: string) => Metadata) | undefined,
   as: Principal,
   check: (tx: WriteTx) => Promise<void>,
 ): Promise<TableRecord> => {
-  const id = ctx.newId()
   const store = newStoreName(ctx, id)
   const now = ctx.now().getTime()
   const place = { account: bucket.account, region: bucket.region }
@@ -92,7 +92,6 @@ export const makeTable = async (
     ...(encryption ? { encryption } : {}),
     ...(storageClass ? { storageClass } : {}),
     ...(tags && Object.keys(tags).length > 0 ? { tags } : {}),
-    ...(policy === undefined ? {} : { policy }),
   }
   const metadata = metadataAt?.(warehouseOf(table))
   const stores = ctx.use(tableStores)
@@ -277,6 +276,8 @@ export const DeleteTable: Operation<'DeleteTable'> = async (ctx, input) => {
     const table = await getTable(ctx, tx, input)
     checkToken(table, input.versionToken)
     tx.delete(Table, Table.key(table))
+    for (const file of await tx.list(FiledData, { prefix: `${tableArn(table)}\0` }))
+      tx.delete(FiledData, FiledData.key(file))
     tx.wake(orphanStores.name, table.store, { at: { account: table.account, region: table.region } })
     return table
   })
@@ -303,7 +304,7 @@ export const RenameTable: Operation<'RenameTable'> = (ctx, input) => {
   })
 }
 
-const changed = (ctx: Ctx) => ({
+export const changed = (ctx: Ctx) => ({
   modified: ctx.now().getTime(),
   modifiedBy: ctx.account,
   versionToken: newVersionToken(ctx),
@@ -323,6 +324,24 @@ export const GetTableMetadataLocation: Operation<'GetTableMetadataLocation'> = a
 export const keyWithin = (table: TableRecord, location: string): string | undefined => {
   const prefix = `${warehouseOf(table)}/`
   return location.startsWith(prefix) && location.length > prefix.length ? location.slice(prefix.length) : undefined
+}
+
+/** Writes what a table says next, under the number that follows; `as`: with whose rights KMS is asked. */
+export const writeMetadata = async (
+  ctx: Ctx,
+  table: TableRecord,
+  metadata: Metadata,
+  as: Principal,
+): Promise<{ location: string; forget: () => Promise<void> }> => {
+  const stores = ctx.use(tableStores)
+  const version = Number(/\/metadata\/(\d+)-[^/]*$/.exec(table.metadataLocation ?? '')?.[1] ?? -1)
+  const key = metadataKey(ctx, version + 1)
+  const place = { account: table.account, region: table.region }
+  await stores.put(place, table.store, key, Buffer.from(toText(metadata)), as)
+  return {
+    location: `s3://${table.store}/${key}`,
+    forget: () => stores.delete(place, table.store, [key]),
+  }
 }
 
 /** Points a table to other metadata, if nobody has been faster. Returns the table as it is now; `undefined` where somebody was. */
