@@ -76,7 +76,7 @@ export type ReportSpec = {
 }
 
 /** Bytes of a buildspec beyond which it is refused unread. */
-const sizeLimit = 512 * 1024
+export const buildspecLimit = 512 * 1024
 const commandLimit = 2000
 
 /** A user of Linux, as `useradd` takes it. */
@@ -150,8 +150,8 @@ const reportsOf = (read: YamlReader, value: unknown): ReportSpec[] => {
  * @throws BuildspecError with the sentence of the phase context; the line is in it where there is one.
  */
 export const parseBuildspec = (text: string): Buildspec => {
-  if (Buffer.byteLength(text) > sizeLimit)
-    throw new BuildspecError(`buildspec is larger than the maximum of ${sizeLimit} bytes`)
+  if (Buffer.byteLength(text) > buildspecLimit)
+    throw new BuildspecError(`buildspec is larger than the maximum of ${buildspecLimit} bytes`)
   const read = yamlReader(text)
   const root = read.content()
   if (!isKeys(root)) throw new BuildspecError('wrong number of container tags, expected 1')

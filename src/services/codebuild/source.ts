@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { lstat, mkdir, readFile, rm } from 'node:fs/promises'
+import { lstat, mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -11,6 +11,7 @@ import { AwsError } from '../../kernel/errors.ts'
 import { repositoryObjects } from '../capabilities.ts'
 import { locate, type View } from './artifact-files.ts'
 import type { Sourced } from './build.ts'
+import { buildspecLimit } from './buildspec.ts'
 import { PhaseFailure } from './environment.ts'
 import { authorizePull, recordPull } from './git-pull.ts'
 import { fetchGit } from './git-source.ts'
@@ -265,6 +266,13 @@ export const fetchSources = async (
 /** Where the buildspec came from, as the log says it, and its text. */
 export type FoundBuildspec = { readonly where: string; readonly text: string }
 
+/** A file that is too large to be a buildspec is never read into memory. */
+const readSpec = async (file: string): Promise<string> => {
+  if ((await stat(file)).size > buildspecLimit)
+    throw new PhaseFailure('YAML_FILE_ERROR', `buildspec is larger than the maximum of ${buildspecLimit} bytes`)
+  return readFile(file, 'utf8')
+}
+
 /**
  * Finds the build specification: inline, an object in S3, or a file of the source.
  * @throws PhaseFailure with YAML_FILE_ERROR when it is not there.
@@ -287,7 +295,7 @@ export const findBuildspec = async (
         throw new PhaseFailure('YAML_FILE_ERROR', `${error.code}: ${error.message}`)
       throw error
     })
-    return { where: spec, text: await readFile(file, 'utf8') }
+    return { where: spec, text: await readSpec(file) }
   }
   const path = posix.resolve(fetched.folder, spec || 'buildspec.yml')
   const host = path.startsWith(`${fetched.folder}/`) ? await locate(view, path) : undefined
@@ -296,5 +304,5 @@ export const findBuildspec = async (
       'YAML_FILE_ERROR',
       spec ? `stat ${path}: no such file or directory` : 'YAML file does not exist',
     )
-  return { where: path, text: await readFile(host, 'utf8') }
+  return { where: path, text: await readSpec(host) }
 }

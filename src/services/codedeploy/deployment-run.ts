@@ -108,14 +108,14 @@ const underRole = async <T>(
   try {
     await role.principal()
   } catch (thrown) {
-    if (!(thrown instanceof AwsError)) throw thrown
+    if (!(thrown instanceof AwsError) || thrown.code === 'InternalFailure') throw thrown
     const message = `The service role ${serviceRoleArn} cannot be accessed. ${thrown.message}`
     return { problem: { code: 'IAM_ROLE_MISSING', message } }
   }
   try {
     return { found: await work(role) }
   } catch (thrown) {
-    if (!(thrown instanceof AwsError)) throw thrown
+    if (!(thrown instanceof AwsError) || thrown.code === 'InternalFailure') throw thrown
     const message = `The IAM role ${serviceRoleArn} does not give you permission to perform operations in the following AWS service: AmazonEC2. ${thrown.message}`
     return { problem: { code: 'IAM_ROLE_PERMISSIONS', message } }
   }
