@@ -37,6 +37,8 @@ export type GitProvider = {
   /** Writes files (`undefined` deletes one) on a branch, as one push; returns the commit. */
   push(files: Readonly<Record<string, string | undefined>>, options?: PushOptions): Promise<string>
   tag(name: string, commit: string): Promise<void>
+  /** Names of what the repository has. */
+  references(): Promise<string[]>
   close(): Promise<void>
 }
 
@@ -150,6 +152,7 @@ export const gitProvider = async (): Promise<GitProvider> => {
     tag: async (name, commit) => {
       await git(await bareOf('me/app'), 'tag', '-a', '-m', name, name, commit)
     },
+    references: async () => (await git(await bareOf('me/app'), 'for-each-ref', '--format=%(refname)')).split('\n'),
     close: async () => {
       server.closeAllConnections()
       await new Promise<void>((resolve) => server.close(() => resolve()))

@@ -130,7 +130,10 @@ export const statusReports: Reconciler = {
     const { source, commit, status } = report
     const url = gitUrl(source.location)
     try {
-      const access = await accessOf(ctx, serviceRoleOf(ctx, found.by), source, found.by)
+      const access = await accessOf(ctx, serviceRoleOf(ctx, found.by), source, {
+        initiator: found.by.initiator,
+        action: 'CreateCommitStatus',
+      })
       if (!access || !url) return done()
       await providerOf(access).setStatus(repositoryOf(url), commit, status)
       await note(ctx, id, { told: status.state, toldInVain: 0 })

@@ -69,6 +69,21 @@ it('a project’s own connection is used as its service role may, and its token 
   expect(elsewhere).toMatch(/git\.example\.com is not where the provider of the connection/)
 })
 
+it('git in a build is given what the connection has, where the buildspec asks for the helper', async () => {
+  await connect()
+  await complete()
+  await grant(both)
+  await project({ source: source() })
+  const buildspec = (helper: string) =>
+    `version: 0.2\nenv: {git-credential-helper: ${helper}}\nphases: {build: {commands: [git tag built, git push -q origin built, env]}}`
+  expect((await run({ buildspecOverride: buildspec('no') })).buildStatus).toBe('FAILED')
+  const build = await run({ buildspecOverride: buildspec('yes') })
+  const log = (await logOf(build)).join('\n')
+  expect(build.buildStatus, log).toBe('SUCCEEDED')
+  expect(log).not.toContain(provider.token)
+  expect(await provider.references()).toContain('refs/tags/built')
+})
+
 it('a connection is imported for all projects of its provider', async () => {
   await connect('GitLab')
   const importAs = (serverType: 'GITHUB' | 'GITLAB', token = arn) =>

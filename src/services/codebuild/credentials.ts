@@ -2,9 +2,12 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Network } from '../../compute/driver.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Route } from '../../kernel/service.ts'
+import type { Credential } from '../../remotes/git.ts'
 import { table, type WriteTx } from '../../store/store.ts'
-import { Build, serviceRoleOf } from './build.ts'
+import { Build, type BuildRecord, serviceRoleOf } from './build.ts'
+import { PhaseFailure } from './environment.ts'
 import { Sandbox } from './sandbox.ts'
+import { gitCredentialOf } from './source-access.ts'
 
 // The container-credentials way of the SDKs: a URL that answers the build's credentials to whoever knows its token.
 
@@ -67,11 +70,23 @@ const life = 3600
 const isTaskOf = (task: string, id: string) =>
   ['build', 'sandbox'].some((kind) => task === `${kind}-${id.slice(id.lastIndexOf(':') + 1)}`)
 
+/** What git in a build asks for; `undefined` for what the service role may not have. */
+const gitCredential = async (ctx: Ctx, build: BuildRecord, query: string): Promise<Credential | undefined> => {
+  const origin = new URLSearchParams(query).get('origin') ?? ''
+  try {
+    return await gitCredentialOf(ctx, serviceRoleOf(ctx, build), build, origin)
+  } catch (error) {
+    if (!(error instanceof PhaseFailure)) throw error
+    ctx.log.warn('git in a build was given no credential', { build: build.id, error: error.message })
+    return undefined
+  }
+}
+
 const route = (door: 'credentials' | 'endpoint'): Route => ({
   name: `codebuild credentials by the door ${door}`,
   door,
   method: 'GET',
-  path: /\/_drydock\/codebuild\/credentials\/(?<door>[0-9a-f]{32})/,
+  path: /\/_drydock\/codebuild\/credentials\/(?<door>[0-9a-f]{32})(?<git>\/git)?/,
   handle: async (ctx, { request, response, params, from }) => {
     const refuse = (status: number, message: string) => {
       response.writeHead(status, { 'content-type': 'application/json' })
@@ -87,6 +102,12 @@ const route = (door: 'credentials' | 'endpoint'): Route => ({
       return sandbox ? { ...sandbox, serviceRole: sandbox.settings.serviceRole } : await tx.get(Build, door.build)
     })
     if (!build || build.ended !== undefined) return refuse(403, 'The build has ended.')
+    if (params.git !== undefined) {
+      const found = 'source' in build ? await gitCredential(here, build, ctx.request.query) : undefined
+      if (!found) return refuse(404, 'There is no source by connection, or none that the service role may push to.')
+      response.writeHead(200, { 'content-type': 'text/plain', 'cache-control': 'no-store' })
+      return void response.end(`username=${found.user}\npassword=${found.token}\n`)
+    }
     const issued = await serviceRoleOf(here, build).credentials(life)
     response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' })
     response.end(

@@ -3,6 +3,7 @@ import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { type BuildRecord, buildArn, logNames } from './build.ts'
 import type { Buildspec } from './buildspec.ts'
+import { gitUrl } from './location.ts'
 import type { Fetched } from './source.ts'
 
 /** What CodeBuild writes into a phase's context when something it does itself fails. */
@@ -192,11 +193,32 @@ export const builtInVariables = (
   }
 }
 
-/** Has git ask the AWS CLI for credentials, as `git-credential-helper: yes` does. */
-export const gitHelperVariables: Readonly<Record<string, string>> = {
-  GIT_CONFIG_COUNT: '2',
-  GIT_CONFIG_KEY_0: 'credential.helper',
-  GIT_CONFIG_VALUE_0: '!aws codecommit credential-helper $@',
-  GIT_CONFIG_KEY_1: 'credential.UseHttpPath',
-  GIT_CONFIG_VALUE_1: 'true',
+/**
+ * What has git ask for credentials, as `git-credential-helper: yes` does: the AWS CLI for CodeCommit's, this server for those of
+ * sources by connection, by the same way as for the service role's. The credential itself is in no variable.
+ */
+export const gitHelperVariables = ({
+  source,
+  secondarySources,
+}: Pick<BuildRecord, 'secondarySources' | 'source'>): Record<string, string> => {
+  const connected = [source, ...secondarySources].filter(({ auth }) => auth?.type === 'CODECONNECTIONS')
+  const origins = new Set(connected.flatMap(({ location }) => gitUrl(location)?.origin ?? []))
+  const door = '${AWS_CONTAINER_CREDENTIALS_FULL_URI:-http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI}'
+  const helper = (origin: string) =>
+    `!f() { test "$1" != get || curl -sf -H "Authorization: $AWS_CONTAINER_AUTHORIZATION_TOKEN" "${door}/git?origin=${encodeURIComponent(origin)}"; }; f`
+  const settings = [
+    ['credential.helper', '!aws codecommit credential-helper $@'],
+    ['credential.UseHttpPath', 'true'],
+    // An empty one takes those before it away.
+    ...[...origins].flatMap((origin) => ['', helper(origin)].map((value) => [`credential.${origin}.helper`, value])),
+  ]
+  return {
+    GIT_CONFIG_COUNT: String(settings.length),
+    ...Object.fromEntries(
+      settings.flatMap(([key, value], index) => [
+        [`GIT_CONFIG_KEY_${index}`, key],
+        [`GIT_CONFIG_VALUE_${index}`, value],
+      ]),
+    ),
+  }
 }

@@ -135,7 +135,7 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
   const variables = await userVariables(role, build, spec)
   const door = await openDoor(ctx, build.id, network)
   const env = {
-    ...(spec.env.gitCredentialHelper ? gitHelperVariables : {}),
+    ...(spec.env.gitCredentialHelper ? gitHelperVariables(build) : {}),
     ...variables.values,
     ...builtInVariables(ctx, build, fetched, network, door.variables),
   }

@@ -1,5 +1,6 @@
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
+import type { Credential } from '../../remotes/git.ts'
 import { type ProviderAccess, providerOf } from '../../remotes/provider.ts'
 import type { Reach } from '../../remotes/reach.ts'
 import { connections } from '../capabilities.ts'
@@ -58,8 +59,10 @@ const tokenIn = async (role: Caller, secret: string): Promise<{ user?: string; t
   throw failure(`the secret ${secret} holds no token`)
 }
 
-/** For whom a source is reached: a pipeline's build uses the connection, any other has itself given its token. */
-type Builder = Pick<BuildRecord, 'initiator'>
+/**
+ * For whom a source is reached, and what for: a pipeline's build uses the connection, any other has itself given its token.
+ */
+type Builder = Pick<BuildRecord, 'initiator'> & { readonly action?: 'CreateCommitStatus' | 'GitPull' | 'GitPush' }
 
 /**
  * What a connection's provider is asked with, as the service role may: `UseConnection` for a pipeline's full clone
@@ -71,7 +74,7 @@ const byConnection = async (
   role: Caller,
   arn: string,
   url: URL,
-  { initiator }: Builder,
+  { initiator, action = 'GitPull' }: Builder,
 ): Promise<ProviderAccess> => {
   const there = connectionPlace(arn)
   if (!there) throw failure(`${arn} is not the ARN of a connection`)
@@ -84,12 +87,12 @@ const byConnection = async (
       OwnerId: repository.slice(0, slash),
       RepositoryName: repository.slice(slash + 1),
     },
-    ...{ ProviderAction: 'GitPull', ProviderPermissionsRequired: 'read_only' },
+    ...{ ProviderAction: action, ProviderPermissionsRequired: action === 'GitPull' ? 'read_only' : 'read_write' },
   }
   const context = Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${prefix}:${key}`, [value]]))
   const asked = initiator.startsWith('codepipeline/')
     ? [role.authorize(`${prefix}:UseConnection`, arn, context)]
-    : ['GetConnection', 'GetConnectionToken'].map((action) => role.authorize(`${prefix}:${action}`, arn))
+    : ['GetConnection', 'GetConnectionToken'].map((name) => role.authorize(`${prefix}:${name}`, arn))
   await Promise.all(asked).catch((error: unknown) => {
     throw told(error)
   })
@@ -125,4 +128,22 @@ export const accessOf = async (
   if (!found) return undefined
   const at = { kind: site.kind, reach: await reachOf(ctx, url), ...found }
   return url.hostname === site.host ? at : { ...at, base: url.origin }
+}
+
+/**
+ * What git in a build is given for an origin: the credential of the source there that is reached by a connection, if the
+ * service role may push by it; `undefined` where there is no such source.
+ * @throws PhaseFailure for what the service role may not have.
+ */
+export const gitCredentialOf = async (
+  ctx: Ctx,
+  role: Caller,
+  { initiator, source, secondarySources }: Pick<BuildRecord, 'initiator' | 'secondarySources' | 'source'>,
+  origin: string,
+): Promise<Credential | undefined> => {
+  const found = [source, ...secondarySources].find(
+    ({ auth, location }) => auth?.type === 'CODECONNECTIONS' && gitUrl(location)?.origin === origin,
+  )
+  const access = found && (await accessOf(ctx, role, found, { initiator, action: 'GitPush' }))
+  return access && providerOf(access).credential
 }

@@ -5,9 +5,12 @@ import {
   UpdateProjectCommand,
 } from '@aws-sdk/client-codebuild'
 import { CreatePipelineCommand, type StageDeclaration } from '@aws-sdk/client-codepipeline'
+import { CodeStarConnectionsClient, CreateConnectionCommand } from '@aws-sdk/client-codestar-connections'
 import { IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import { describe, expect, it } from 'vitest'
+import { gitProvider } from '../../../test/git-provider.ts'
 import { allow } from '../../../test/story.ts'
+import { callServer } from '../../cli/connection.ts'
 import {
   actionState,
   actions,
@@ -158,6 +161,50 @@ artifacts: {base-directory: site, files: ['**/*']}
     const [first] = await executionsOf()
     expect((await ended(first?.pipelineExecutionId)).status).toBe('Succeeded')
     expect(await text('log.txt')).toBe(`Two\nOne\n${head}\n`)
+  })
+
+  it('clones a repository elsewhere by itself, by the connection of the source', async () => {
+    const { role } = await begin()
+    const provider = await gitProvider()
+    try {
+      const hub = drydock.client(CodeStarConnectionsClient)
+      const made = await hub.send(new CreateConnectionCommand({ ConnectionName: 'hub', ProviderType: 'GitHub' }))
+      const arn = made.ConnectionArn ?? ''
+      const login = { arn, token: provider.token, url: provider.url }
+      await callServer({ endpoint: drydock.endpoint }, 'POST', '/_drydock/codestarconnections/connection', login)
+      const may = (RoleName: string, action: string) => {
+        const document = allow('codestar-connections:UseConnection', arn, {
+          StringEquals: { 'codestar-connections:ProviderAction': action },
+        })
+        const sent = { RoleName, PolicyName: action, PolicyDocument: JSON.stringify(document) }
+        return drydock.client(IAMClient).send(new PutRolePolicyCommand(sent))
+      }
+      await Promise.all([may('pipeline', 'GetBranch'), may('pipeline', 'GetCommit'), may('builder', 'GitPull')])
+      const buildspec = `version: 0.2
+env: {exported-variables: [LOG]}
+phases: {build: {commands: ['export LOG="$(git log --format=%s | tr "\\n" ,) $CODEBUILD_RESOLVED_SOURCE_VERSION"', 'mkdir site && touch site/a']}}
+artifacts: {base-directory: site, files: ['**/*']}
+`
+      await provider.push({ 'index.html': '1' }, { message: 'One' })
+      const commit = await provider.push({ 'buildspec.yml': buildspec }, { message: 'Two' })
+      const pipeline = declaration(role)
+      const [source, build] = pipeline.stages ?? []
+      const configuration = {
+        ...{ ConnectionArn: arn, FullRepositoryId: 'me/app', BranchName: 'main' },
+        OutputArtifactFormat: 'CODEBUILD_CLONE_REF',
+      }
+      const actionTypeId = { category: 'Source', owner: 'AWS', provider: 'CodeStarSourceConnection', version: '1' }
+      const checkout = { ...source?.actions?.[0], configuration, actionTypeId }
+      const stages = [{ name: 'Source', actions: [checkout] }, build] as StageDeclaration[]
+      await pipelines().send(new CreatePipelineCommand({ pipeline: { ...pipeline, stages } }))
+      const [first] = await executionsOf()
+      const { status } = await ended(first?.pipelineExecutionId)
+      const built = (await actions(first?.pipelineExecutionId)).find(({ actionName }) => actionName === 'Compile')
+      expect(status, JSON.stringify(built?.output)).toBe('Succeeded')
+      expect(built?.output?.outputVariables).toEqual({ LOG: `Two,One, ${commit}` })
+    } finally {
+      await provider.close()
+    }
   })
 
   it('is the only one that a reference to a commit is for', async () => {
