@@ -63,6 +63,7 @@ const sentences = {
     'An error occurred while parsing a number. This error can be caused by underflow or overflow of integers.',
   ObjectSerializationConflict:
     'InputSerialization specifies more than one format (CSV, JSON, or Parquet), or OutputSerialization specifies more than one format (CSV or JSON). For InputSerialization and OutputSerialization, you can specify only one format for each.',
+  OverMaxColumn: 'The number of columns in the result is greater than the maximum allowable number of columns.',
   OverMaxParquetBlockSize: 'The Parquet file is above the max row group size.',
   OverMaxRecordSize:
     'The length of a record in the input or result is greater than the maxCharsPerRecord limit of 1 MB.',

@@ -11,8 +11,9 @@ import {
 import { parquetHeader } from 'hyparquet/src/column.js'
 import { AwsError } from '../../../kernel/errors.ts'
 import { failure } from './failure.ts'
-import { dictionaryOf, hybrid, valuesOf } from './parquet-page.ts'
+import { type Dictionary, dictionaryOf, hybrid, unpackedSize, valuesOf } from './parquet-page.ts'
 import { natural, sliceAt } from './parquet-values.ts'
+import { checkThrift } from './thrift.ts'
 import type { Value } from './value.ts'
 
 // Files of Parquet, of which only what is asked for is read: the footer, then pages of the columns that a query names
@@ -66,7 +67,8 @@ export const ofFile = <T>(read: () => T): T => {
 
 /** Bytes of a row group before it was compressed ("Requirements and limits", S3 user guide). */
 const largestGroup = 512 * 1024 * 1024
-const largestFooter = 16 * 1024 * 1024
+const largestFooter = 8 * 1024 * 1024
+const mostInFooter = 1_000_000
 /** A page is worked at in one go. */
 const largestPage = 128 * 1024 * 1024
 const magic = 'PAR1'
@@ -76,14 +78,18 @@ const firstRead = 64 * 1024
 export const openParquet = async (source: Source, taken: Taken): Promise<ParquetFile> => {
   const { size } = source
   if (size < 12) throw parsing()
-  let tail = await readFrom(source, taken, Math.max(0, size - firstRead), size)
+  let tail = await source.read(Math.max(0, size - firstRead), size)
   if (tail.toString('latin1', tail.length - 4) !== magic) throw parsing()
   const length = tail.readUInt32LE(tail.length - 8) + 8
   if (length > Math.min(size - 4, largestFooter)) throw parsing()
-  if (length > tail.length)
-    tail = Buffer.concat([await readFrom(source, taken, size - length, size - tail.length), tail])
-  const metadata = ofFile(() => parquetMetadata(tail, { geoparquet: false, parsers: noStatistics }))
-  return ofFile(() => ({ fields: fieldsOf(metadata.schema), groups: metadata.row_groups.map(groupOf) }))
+  if (length > tail.length) tail = Buffer.concat([await source.read(size - length, size - tail.length), tail])
+  const footer = tail.subarray(tail.length - length)
+  taken.read += length
+  return ofFile(() => {
+    checkThrift(footer, mostInFooter)
+    const metadata = parquetMetadata(footer, { geoparquet: false, parsers: noStatistics })
+    return { fields: fieldsOf(metadata.schema), groups: metadata.row_groups.map(groupOf) }
+  })
 }
 
 const unread = () => undefined
@@ -162,21 +168,28 @@ const decompress = async (bytes: Buffer, size: number, codec: ColumnMetaData['co
   }
 }
 
-const opened = async (bytes: Buffer, size: number, codec: ColumnMetaData['codec'], taken: Taken): Promise<Buffer> => {
+/** Counts bytes of a row group that are in memory. */
+const hold = (taken: Taken, size: number): void => {
   taken.held += size
   if (size > largestPage || taken.held > largestGroup) throw failure('OverMaxParquetBlockSize')
+}
+
+const opened = async (bytes: Buffer, size: number, codec: ColumnMetaData['codec'], taken: Taken): Promise<Buffer> => {
+  hold(taken, size)
   taken.opened += size
   const page = size === 0 ? Buffer.alloc(0) : await decompress(bytes, size, codec)
   if (page.length !== size) throw parsing()
   return page
 }
 
-/** How much of a chunk is read at a time. */
-const readAtOnce = 256 * 1024
+/** How much is read at a time, of all columns together and of one. */
+const readOfAll = 64 * 1024 * 1024
+const readOfOne = { least: 4 * 1024, most: 256 * 1024 }
 const largestHeader = 1024 * 1024
 
 /** The chunk's bytes from its first page on, as they are asked for. */
-const chunkReader = (chunk: ColumnMetaData, source: Source, taken: Taken) => {
+const chunkReader = (chunk: ColumnMetaData, source: Source, taken: Taken, columns: number) => {
+  const atOnce = Math.min(readOfOne.most, Math.max(readOfOne.least, Math.floor(readOfAll / columns)))
   let at = startOf(chunk)
   const end = at + natural(chunk.total_compressed_size)
   if (!(at >= 4 && end >= at && end <= source.size)) throw parsing()
@@ -185,11 +198,12 @@ const chunkReader = (chunk: ColumnMetaData, source: Source, taken: Taken) => {
   const have = async (length: number): Promise<void> => {
     const missing = length - held.length
     if (missing <= 0 || at >= end) return
-    const upTo = Math.min(end, at + Math.max(missing, readAtOnce))
+    const upTo = Math.min(end, at + Math.max(missing, atOnce))
     held = Buffer.concat([held, await readFrom(source, taken, at, upTo)])
     at = upTo
   }
   const take = async (length: number): Promise<Buffer> => {
+    if (length > largestPage) throw failure('OverMaxParquetBlockSize')
     await have(length)
     const taken = ofFile(() => sliceAt(held, 0, length))
     held = held.subarray(length)
@@ -235,17 +249,23 @@ const levels = (bytes: Buffer, highest: number) => {
 }
 
 /**
- * The cells of a row group's column, read a page at a time. Throws ParquetParsingError, ParquetUnsupportedCompressionCodec,
+ * The cells of a row group's column, read a page at a time beside so many `columns`. Throws ParquetParsingError, ParquetUnsupportedCompressionCodec,
  * UnsupportedParquetType, OverMaxParquetBlockSize.
  */
-export const openColumn = (field: Field, chunk: ColumnMetaData | undefined, source: Source, taken: Taken): Cells => {
+export const openColumn = (
+  field: Field,
+  chunk: ColumnMetaData | undefined,
+  source: Source,
+  taken: Taken,
+  columns: number,
+): Cells => {
   if (!chunk || chunk.type !== field.element.type) throw parsing()
   const { element, defined, repeated } = field
   const { codec } = chunk
   if (codec !== 'UNCOMPRESSED' && codec !== 'SNAPPY' && codec !== 'GZIP')
     throw failure('ParquetUnsupportedCompressionCodec')
-  const bytes = chunkReader(chunk, source, taken)
-  let dictionary: readonly Value[] | undefined
+  const bytes = chunkReader(chunk, source, taken, columns)
+  let dictionary: Dictionary | undefined
   let page: Page | undefined
   /** The first value of the row after the one that is being read. */
   let ahead: Cell | undefined
@@ -255,6 +275,7 @@ export const openColumn = (field: Field, chunk: ColumnMetaData | undefined, sour
     body: Buffer,
     size: number,
   ): Promise<void> => {
+    if (dictionary) throw parsing()
     const open = await opened(body, size, codec, taken)
     dictionary = ofFile(() => dictionaryOf(open, natural(count), element))
   }
@@ -262,11 +283,13 @@ export const openColumn = (field: Field, chunk: ColumnMetaData | undefined, sour
   const readPage = async (header: Present<'data_page_header'>, body: Buffer, size: number): Promise<Page> => {
     const open = await opened(body, size, codec, taken)
     const count = natural(header.num_values)
+    const unpacked = unpackedSize(header.encoding, count)
+    hold(taken, unpacked)
     return ofFile(() => {
       const repetition = levels(open, repeated)
       const definition = levels(repetition.rest, defined)
       const value = valuesOf(definition.rest, count, header.encoding, element, dictionary)
-      return { size, left: count, repetition: repetition.next, definition: definition.next, value }
+      return { size: size + unpacked, left: count, repetition: repetition.next, definition: definition.next, value }
     })
   }
 
@@ -282,25 +305,35 @@ export const openColumn = (field: Field, chunk: ColumnMetaData | undefined, sour
       header.is_compressed ? codec : 'UNCOMPRESSED',
       taken,
     )
+    const count = natural(all - nulls)
+    const unpacked = unpackedSize(header.encoding, count)
+    hold(taken, unpacked)
     return ofFile(() => ({
-      size: open.length,
+      size: open.length + unpacked,
       left: all,
       repetition: repeated === 0 ? () => 0 : hybrid(sliceAt(body, 0, own), bitsFor(repeated)),
       definition: defined === 0 ? () => 0 : hybrid(sliceAt(body, own, others), bitsFor(defined)),
-      value: valuesOf(open, natural(all - nulls), header.encoding, element, dictionary),
+      value: valuesOf(open, count, header.encoding, element, dictionary),
     }))
   }
 
   const nextPage = async (): Promise<Page | undefined> => {
     taken.held -= page?.size ?? 0
     while (!bytes.isOver()) {
-      const header = await bytes.header()
-      const size = natural(header.uncompressed_page_size)
-      const body = await bytes.take(natural(header.compressed_page_size))
-      if (header.dictionary_page_header) await readDictionary(header.dictionary_page_header, body, size)
-      else if (header.data_page_header) return readPage(header.data_page_header, body, size)
-      else if (header.data_page_header_v2) return readSecond(header.data_page_header_v2, body, size)
+      const found = await readNext()
+      if (found && found.left > 0) return found
+      taken.held -= found?.size ?? 0
     }
+    return undefined
+  }
+
+  const readNext = async (): Promise<Page | undefined> => {
+    const header = await bytes.header()
+    const size = natural(header.uncompressed_page_size)
+    const body = await bytes.take(natural(header.compressed_page_size))
+    if (header.data_page_header) return readPage(header.data_page_header, body, size)
+    if (header.data_page_header_v2) return readSecond(header.data_page_header_v2, body, size)
+    if (header.dictionary_page_header) await readDictionary(header.dictionary_page_header, body, size)
     return undefined
   }
 

@@ -8,6 +8,7 @@ import { jsonWriter } from './output.ts'
 import { selectParquet } from './parquet-input.ts'
 import { hybrid } from './parquet-page.ts'
 import { parseQuery } from './parser.ts'
+import { checkThrift } from './thrift.ts'
 
 const now = new Date('2026-11-23T09:00:00Z')
 const write = jsonWriter('\n')
@@ -227,6 +228,14 @@ describe('what cannot be', () => {
       ),
       { numRuns: 300 },
     )
+  })
+
+  test('a footer of few bytes does not become many objects, nor a deep stack', () => {
+    const structs = Buffer.concat([Buffer.from([0x19, 0xfc, 0x80, 0x89, 0x7a]), Buffer.alloc(2_000_001)])
+    expect(() => checkThrift(structs, 1_000_000)).toThrow(RangeError)
+    expect(() => checkThrift(structs, 3_000_000)).not.toThrow()
+    expect(() => checkThrift(Buffer.alloc(1_000_000, 0x1c), 1_000_000)).toThrow(RangeError)
+    expect(() => checkThrift(Buffer.from([0x18, 0x05, 0x00]), 10)).toThrow(RangeError)
   })
 
   test('a run of a few bytes stands for as many values as it says, none of which are there before they are asked for', () => {

@@ -3,6 +3,7 @@ import { failure } from './failure.ts'
 import { longestRecord, type Scan } from './lines.ts'
 import {
   type Cell,
+  type Cells,
   type Field,
   openColumn,
   openParquet,
@@ -56,10 +57,9 @@ const assemble = (field: Field, cells: ReadonlyMap<Field, Cell>): Value => {
 const fieldReader = (
   field: Field,
   { columns }: RowGroup,
-  source: Source,
-  taken: Taken,
+  open: (leaf: Field, chunk: RowGroup['columns'][number]) => Cells,
 ): (() => Value | Promise<Value>) => {
-  const leaves = leavesOf(field).map((leaf) => ({ leaf, take: openColumn(leaf, columns[leaf.column], source, taken) }))
+  const leaves = leavesOf(field).map((leaf) => ({ leaf, take: open(leaf, columns[leaf.column]) }))
   const [only] = leaves
   if (only?.leaf === field)
     return () => {
@@ -73,12 +73,17 @@ const fieldReader = (
   }
 }
 
+/** How many columns may be read beside each other. */
+const mostColumns = 10_000
 /** Rows that are made between two looks at who else waits. */
 const rowsAtOnce = 256
 
 async function* rowsOf(group: RowGroup, wanted: readonly Field[], source: Source, taken: Taken) {
   taken.held = 0
-  const readers = wanted.map((field) => fieldReader(field, group, source, taken))
+  const columns = wanted.flatMap(leavesOf).length
+  if (columns > mostColumns) throw failure('OverMaxColumn')
+  const open = (leaf: Field, chunk: RowGroup['columns'][number]) => openColumn(leaf, chunk, source, taken, columns)
+  const readers = wanted.map((field) => fieldReader(field, group, open))
   for (let left = group.rows; left > 0; ) {
     const rows: Row[] = []
     for (let size = 0; left > 0 && rows.length < rowsAtOnce && size < longestRecord; left -= 1) {
@@ -86,7 +91,7 @@ async function* rowsOf(group: RowGroup, wanted: readonly Field[], source: Source
       for (const read of readers) {
         const found = read()
         const value = found instanceof Promise ? await found : found
-        if (typeof value === 'string') size += value.length
+        size += typeof value === 'string' ? value.length : 8
         row.push(value)
       }
       rows.push(row)
@@ -104,7 +109,7 @@ function* resultsOf(rows: readonly Row[], running: Running<Row>): Generator<Resu
 
 /**
  * The rows of a query's object in turn, each with the result it gave; with a scan, those of the row groups that begin in it. Throws ParquetParsingError, OverMaxParquetBlockSize,
- * ParquetUnsupportedCompressionCodec, UnsupportedParquetType, InvalidKeyPath, and what `startQuery` throws.
+ * ParquetUnsupportedCompressionCodec, UnsupportedParquetType, OverMaxColumn, InvalidKeyPath, and what `startQuery` throws.
  */
 export async function* selectParquet(
   query: Query,

@@ -2,7 +2,7 @@ import type { Encoding, SchemaElement } from 'hyparquet'
 import { deltaBinaryUnpack } from 'hyparquet/src/delta.js'
 import { failure } from './failure.ts'
 import { longestRecord } from './lines.ts'
-import { fixed, meaningOf, plain, sliceAt, type Values, widthOf } from './parquet-values.ts'
+import { fixed, meaningOf, placesOf, plain, sliceAt, type Values, widthOf } from './parquet-values.ts'
 import type { Value } from './value.ts'
 
 // The inside of a page of Parquet ("Encodings", Apache Parquet). A pure engine. Nothing is unrolled before it is asked for: a
@@ -55,11 +55,11 @@ export const hybrid = (bytes: Buffer, width: number): (() => number) => {
   }
 }
 
-/** Values that are worked out all at once; more of them to a page are refused. */
-const mostAtOnce = 4 * 1024 * 1024
+/** Bytes that values take which are worked out all at once. */
+export const unpackedSize = (encoding: Encoding | undefined, count: number): number =>
+  encoding?.startsWith('DELTA_') ? count * 8 : 0
 
 const deltas = (bytes: Buffer, count: number, type: 'INT32' | 'INT64') => {
-  if (count > mostAtOnce) throw failure('OverMaxParquetBlockSize')
   const numbers = type === 'INT32' ? new Int32Array(count) : new BigInt64Array(count)
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset: 0 }
   if (count > 0) deltaBinaryUnpack(reader, count, numbers)
@@ -122,7 +122,7 @@ export const valuesOf = (
   count: number,
   encoding: Encoding | undefined,
   element: SchemaElement,
-  dictionary: readonly Value[] | undefined,
+  dictionary: Dictionary | undefined,
 ): Values => {
   const mean = meaningOf(element)
   switch (encoding) {
@@ -135,11 +135,7 @@ export const valuesOf = (
       if (!dictionary) throw failure('ParquetParsingError')
       if (count === 0) return () => null
       const next = hybrid(sliceAt(bytes, 1, bytes.length - 1), bytes.readUInt8(0))
-      return () => {
-        const value = dictionary[next()]
-        if (value === undefined) throw new RangeError('beyond the dictionary')
-        return value
-      }
+      return () => dictionary(next())
     }
     case 'RLE': {
       if (element.type !== 'BOOLEAN') throw failure('ParquetParsingError')
@@ -170,8 +166,21 @@ export const valuesOf = (
 }
 
 /** The values that others of a chunk are named by. */
-export const dictionaryOf = (bytes: Buffer, count: number, element: SchemaElement): readonly Value[] => {
-  const [next, mean] = [plain(bytes, element), meaningOf(element)]
-  if (count > bytes.length * 8) throw failure('ParquetParsingError')
-  return Array.from({ length: count }, () => mean(next()))
+export type Dictionary = (index: number) => Value
+
+/** How many values of a dictionary are kept once they were read. */
+const mostKept = 10_000
+
+/** Throws ParquetParsingError for columns that have none. */
+export const dictionaryOf = (bytes: Buffer, count: number, element: SchemaElement): Dictionary => {
+  const [rawAt, mean] = [placesOf(bytes, count, element), meaningOf(element)]
+  const kept: (Value | undefined)[] = Array.from({ length: Math.min(count, mostKept) }, () => undefined)
+  return (index) => {
+    if (index >= count) throw new RangeError('beyond the dictionary')
+    const before = kept[index]
+    if (before !== undefined) return before
+    const value = mean(rawAt(index))
+    if (index < mostKept) kept[index] = value
+    return value
+  }
 }

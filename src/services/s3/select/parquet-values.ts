@@ -172,3 +172,20 @@ export const plain = (bytes: Buffer, element: SchemaElement): (() => Raw) => {
     return width === undefined ? value : fixed(element, value)
   }
 }
+
+/** PLAIN, of which any value may be asked for. */
+export const placesOf = (bytes: Buffer, count: number, element: SchemaElement): ((index: number) => Raw) => {
+  const width = widthOf(element)
+  if (width !== undefined) return (index) => fixed(element, sliceAt(bytes, index * width, width))
+  if (element.type !== 'BYTE_ARRAY' || count > bytes.length / 4) throw failure('ParquetParsingError')
+  const places = new Uint32Array(count)
+  let at = 0
+  for (let index = 0; index < count; index += 1) {
+    places[index] = at
+    at += 4 + bytes.readUInt32LE(at)
+  }
+  return (index) => {
+    const place = places[index] ?? bytes.length
+    return sliceAt(bytes, place + 4, bounded(bytes.readUInt32LE(place)))
+  }
+}

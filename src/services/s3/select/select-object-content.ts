@@ -24,6 +24,8 @@ const eventSize = 64 * 1024
 /** Bytes processed between two events that tell how far it has come, and between signs of life. */
 const progressAfter = 1024 * 1024
 const signAfter = 16 * 1024 * 1024
+/** Records: a few bytes of Parquet may stand for any number of them, and who asked may have gone. */
+const signAfterRecords = 1_000_000
 /** How much is worked at a stretch before others have their turn: records, weighed by their and the query's length. */
 const stretch = 200_000
 
@@ -185,8 +187,10 @@ export async function* select(ctx: Ctx, selecting: Selecting): AsyncGenerator<Ev
     return { Records: { Payload } }
   }
   let budget = stretch
-  const results = async function* (records: Iterable<Result | undefined>): AsyncGenerator<Event> {
-    for (const result of records) {
+  let records = 0
+  const results = async function* (found: Iterable<Result | undefined>): AsyncGenerator<Event> {
+    for (const result of found) {
+      records += 1
       budget -= query.size
       if (budget < 0) {
         budget = stretch
@@ -205,12 +209,16 @@ export async function* select(ctx: Ctx, selecting: Selecting): AsyncGenerator<Ev
   for await (const step of steps) {
     const before = returned
     yield* results(step)
-    if (returned > before) lived = so.processed
+    if (returned > before) {
+      lived = so.processed
+      records = 0
+    }
     if (progress && so.processed - told >= progressAfter) {
       told = lived = so.processed
       yield { Progress: { Details: details() } }
-    } else if (so.processed - lived >= signAfter) {
+    } else if (so.processed - lived >= signAfter || records >= signAfterRecords) {
       lived = so.processed
+      records = 0
       yield { Cont: {} }
     }
   }
