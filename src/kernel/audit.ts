@@ -179,8 +179,6 @@ export const auditRecord = (facts: {
   /** ARNs that were authorized; patterns among them are left out. */
   resources: readonly string[]
   additionalEventData?: unknown
-  /** Where it has been told already; a new one else. */
-  eventID?: string
   error?: { code: string; message: string; status?: number | undefined } | undefined
   /** Of the call, where its errors are spelt after it. */
   protocol?: string
@@ -202,7 +200,7 @@ export const auditRecord = (facts: {
     responseElements: facts.readOnly || error ? null : (redacted(facts.responseElements) ?? null),
     ...(facts.additionalEventData === undefined ? {} : { additionalEventData: facts.additionalEventData }),
     requestID: request.id,
-    eventID: facts.eventID ?? randomUUID(),
+    eventID: randomUUID(),
     readOnly: facts.readOnly,
     ...resourcesElement(facts.resources, facts.account, facts.dataEvent),
     eventType: 'AwsApiCall',

@@ -102,7 +102,7 @@ export interface Ctx {
     status?: number
     headers: Record<string, string>
     caller?: Principal
-    record?: { readonly eventID?: string; readonly additionalEventData?: Readonly<Record<string, unknown>> }
+    record?: { readonly additionalEventData: Readonly<Record<string, unknown>> }
   }
   readonly log: Logger
   now(): Date

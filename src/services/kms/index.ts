@@ -91,7 +91,6 @@ export const service = defineService<NS>()({
   partial: {
     CreateCustomKeyStore:
       'There are no CloudHSM clusters and no VPC endpoint services here, so none is found: external key stores with a public endpoint only.',
-    GetKeyLastUsage: 'The time is exact to the minute; no CloudTrailEventId of uses by other accounts.',
     Decrypt: recipient,
     DeriveSharedSecret: recipient,
     GenerateDataKey: recipient,

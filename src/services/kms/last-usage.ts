@@ -1,11 +1,13 @@
-import type { KeyLastUsageTrackingOperation } from '@aws-sdk/client-kms'
+import type { KeyLastUsageData, KeyLastUsageTrackingOperation } from '@aws-sdk/client-kms'
+import { type AuditRecord, auditStream } from '../../kernel/audit.ts'
 import type { Ctx } from '../../kernel/context.ts'
+import type { Entry } from '../../store/append.ts'
 import { table } from '../../store/store.ts'
 import { headerOf } from './ciphertext.ts'
 import { getOwnKey, keyArn } from './key.ts'
 import type { Operation } from './operation.ts'
 
-/** How exact the time of the last use is, and so how rarely one writes. */
+/** How rarely one writes while the same is done with a key: which time it was the last, the audit log knows. */
 const STEP = 60_000
 
 type LastUsage = {
@@ -14,24 +16,16 @@ type LastUsage = {
   /** Epoch milliseconds. */
   readonly at: number
   readonly requestId: string
-  /** Of CloudTrail's record in the key's own account; not known of another account's call. */
-  readonly eventId?: string
 }
 export const LastUsage = table<LastUsage>('kms.last-usage', { scope: 'region', key: ({ key }) => key })
 
-const note = async (
-  ctx: Ctx,
-  operation: KeyLastUsageTrackingOperation,
-  arn: string,
-  eventID: string,
-): Promise<void> => {
+const note = async (ctx: Ctx, operation: KeyLastUsageTrackingOperation, arn: string): Promise<void> => {
   const [, , , region = '', account = '', resource = ''] = arn.split(':')
   const [place, key] = [{ region, account }, resource.slice('key/'.length)]
   const at = ctx.now().getTime()
   const last = await ctx.read((tx) => tx.get(LastUsage, key, place))
   if (last && last.operation === operation && at - last.at < STEP) return
-  const known = account === ctx.account ? { eventId: eventID } : {}
-  await ctx.write(async (tx) => tx.put(LastUsage, { key, operation, at, requestId: ctx.request.id, ...known }, place))
+  await ctx.write(async (tx) => tx.put(LastUsage, { key, operation, at, requestId: ctx.request.id }, place))
 }
 
 type Answer = {
@@ -65,15 +59,46 @@ export const noted =
   <I, O extends Answer>(name: KeyLastUsageTrackingOperation, operation: (ctx: Ctx, input: I) => O | Promise<O>) =>
   async (ctx: Ctx, input: I): Promise<O> => {
     const answer = await operation(ctx, input)
-    const eventID = ctx.newId()
     const used = materialsOf(answer)
-    ctx.response.record = { eventID, ...(Object.keys(used).length > 0 ? { additionalEventData: used } : {}) }
-    for (const arn of new Set([answer.KeyId, answer.SourceKeyId]))
-      if (arn !== undefined) await note(ctx, name, arn, eventID)
+    if (Object.keys(used).length > 0) ctx.response.record = { additionalEventData: used }
+    for (const arn of new Set([answer.KeyId, answer.SourceKeyId])) if (arn !== undefined) await note(ctx, name, arn)
     return answer
   }
 
-/** The last successful cryptographic operation with a key, exact to the minute. */
+const pageSize = 1000
+
+/**
+ * The record of the last of the uses that a row stands for: all of one operation, within the time in which none is written
+ * again. `undefined` where it could not be recorded.
+ */
+const recordOf = async (ctx: Ctx, arn: string, { operation, at }: LastUsage) => {
+  const stream = auditStream(ctx.account, ctx.region)
+  // A call is recorded when it has ended, a little later than it was noted.
+  const span = { from: at, to: at + 2 * STEP, reverse: true, limit: pageSize }
+  let page: Entry[] = []
+  do {
+    const after = page.at(-1)?.position
+    page = await ctx.append.range(stream, after === undefined ? span : { ...span, after })
+    for (const { time, body } of page) {
+      const record = body as AuditRecord
+      if (record.eventSource !== 'kms.amazonaws.com' || record.eventName !== operation || record.errorCode) continue
+      if (record.resources?.some(({ ARN }) => ARN === arn)) return { time, record }
+    }
+  } while (page.length === pageSize)
+  return undefined
+}
+
+const toUsage = async (ctx: Ctx, arn: string, last: LastUsage): Promise<KeyLastUsageData> => {
+  const found = await recordOf(ctx, arn, last)
+  return {
+    Operation: last.operation,
+    Timestamp: new Date(found?.time ?? last.at),
+    KmsRequestId: found?.record.requestID ?? last.requestId,
+    ...(found ? { CloudTrailEventId: found.record.eventID } : {}),
+  }
+}
+
+/** The last successful cryptographic operation with a key. */
 export const GetKeyLastUsage: Operation<'GetKeyLastUsage'> = async (ctx, { KeyId }) => {
   const { key, last } = await ctx.read(async (tx) => {
     const found = await getOwnKey(tx, ctx.place, KeyId)
@@ -81,14 +106,7 @@ export const GetKeyLastUsage: Operation<'GetKeyLastUsage'> = async (ctx, { KeyId
   })
   return {
     KeyId: keyArn(key),
-    KeyLastUsage: last
-      ? {
-          Operation: last.operation,
-          Timestamp: new Date(last.at),
-          KmsRequestId: last.requestId,
-          ...(last.eventId === undefined ? {} : { CloudTrailEventId: last.eventId }),
-        }
-      : {},
+    KeyLastUsage: last ? await toUsage(ctx, keyArn(key), last) : {},
     TrackingStartDate: new Date(key.created),
     KeyCreationDate: new Date(key.created),
   }
