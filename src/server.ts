@@ -209,7 +209,10 @@ const compose = async (
     endpoint,
     root: { accessKeyId: root.accessKeyId, secretAccessKey: root.secretAccessKey },
     kernel,
-    settled: () => work.settled(),
+    settled: async () => {
+      await Promise.all(kernel.telling)
+      await work.settled()
+    },
     reset,
     close: async () => {
       const closed = new Promise<void>((resolve) => http.close(() => resolve()))
@@ -221,6 +224,7 @@ const compose = async (
       await work.stop()
       http.closeAllConnections()
       await closed
+      await Promise.all(kernel.telling)
       if (config.ephemeral) await compute.removeAll()
       await compute.close()
       await append.close()

@@ -252,15 +252,21 @@ const send = async (
   answer: WireResponse,
   facts: { what: string; requestId: string },
 ): Promise<void> => {
-  const { status, headers, body } = answer
+  const { status, headers, body, through } = answer
   finishEarly(request, response)
   if (body instanceof Readable) {
     if (request.method === 'HEAD' || response.destroyed) {
       body.destroy()
       response.writeHead(status, headers).end()
+      through?.(0)
       return
     }
     response.writeHead(status, headers)
+    let sent = 0
+    if (through)
+      body.on('data', (chunk: Uint8Array) => {
+        sent += chunk.length
+      })
     // A client that went away takes the answer down first, and is no failure.
     let failed: Error | undefined
     body.once('error', (error) => {
@@ -273,6 +279,7 @@ const send = async (
       response.destroy()
       if (failed) kernel.log.error('an answer broke off', { ...facts, error: String(failed) })
     }
+    through?.(sent)
     return
   }
   const length = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength

@@ -79,6 +79,8 @@ export type Kernel = KernelParts & {
   era(): Era
   /** Whether a data event is recorded: where no service says who wants them, always. */
   keepsDataEvents(era: Era): Promise<boolean>
+  /** Services that are being told of answers that have gone out. */
+  readonly telling: Set<Promise<void>>
   /** Ends the present era and begins another: capabilities are made anew, and work that is under way writes nothing more. */
   forget(): void
 }
@@ -276,6 +278,7 @@ export const createKernel = (parts: KernelParts): Kernel => {
     contextFor,
     ownContext,
     era: () => present,
+    telling: new Set(),
     keepsDataEvents: async (era) => !provided.has(recording.name) || (await useIn(era, recording).dataEvents()),
     forget: () => {
       present.end()

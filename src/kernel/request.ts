@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { Place } from '../store/store.ts'
 import { type Authenticated, authenticate } from './authenticate.ts'
 import { audit, authorizeCall, callerError, handle, implementationOf, tellService } from './call.ts'
@@ -31,7 +32,7 @@ type Journey = {
   error?: AwsError
   response?: WireResponse
   /** The answer began before there was a result. */
-  begun?: Pick<WireResponse, 'status' | 'headers'>
+  begun?: Pick<WireResponse, 'status' | 'headers'> & { readonly took: number }
 }
 
 /** The way of a request up to its operation. A throw jumps to `encode`; `encode` and `record` always run. */
@@ -129,7 +130,11 @@ const finish = async (journey: Journey, ready: boolean): Promise<WireResponse> =
 const begin = async (journey: Journey): Promise<Pick<WireResponse, 'status' | 'headers'>> => {
   const { identified, ctx, facts } = journey as Required<Journey>
   const { status, headers } = await identified.protocol.encode(identified, {}, facts.id)
-  journey.begun = { status, headers: { 'content-type': 'application/xml', ...headers, ...ctx.response.headers } }
+  journey.begun = {
+    took: age(journey),
+    status,
+    headers: { 'content-type': 'application/xml', ...headers, ...ctx.response.headers },
+  }
   return journey.begun
 }
 
@@ -158,15 +163,36 @@ const encodeError = (journey: Journey): void => {
   Object.assign(journey.response.headers, journey.ctx?.response.headers)
 }
 
+/** Milliseconds since the request came. */
+const age = ({ kernel, facts: { received } }: Journey): number => {
+  const now = kernel.credentials.wallClock()
+  return now - (received ?? now)
+}
+
+/** Tells the service of its call: now, or when its answer has gone out. */
 const tell = async (journey: Journey): Promise<void> => {
-  const { kernel, era, service, ctx, facts, identified, input = {}, output, error, response } = journey
+  const { kernel, era, service, ctx, identified, input = {}, output, error, response, begun } = journey
   if (!service?.after || !ctx || !identified || !response) return
   const { status, headers, body } = response
-  const bytes =
-    typeof body === 'string' || body instanceof Uint8Array ? body.length : Number(headers['content-length'] ?? 0)
-  const took = facts.received === undefined ? {} : { took: kernel.credentials.wallClock() - facts.received }
-  const answered = { operation: identified.operation.name, input, output, error, status, bytes, ...took }
-  await tellService(kernel, service, ctx, answered, era)
+  const took = begun?.took ?? age(journey)
+  const tellOf = (bytes: number): Promise<void> => {
+    const answered = {
+      operation: identified.operation.name,
+      input,
+      output,
+      error,
+      status,
+      bytes,
+      took,
+      total: age(journey),
+    }
+    return tellService(kernel, service, ctx, answered, era)
+  }
+  if (!(body instanceof Readable)) return tellOf(body?.length ?? Number(headers['content-length'] ?? 0))
+  response.through = (bytes) => {
+    const told = tellOf(bytes).finally(() => kernel.telling.delete(told))
+    kernel.telling.add(told)
+  }
 }
 
 const record = async (journey: Journey): Promise<void> => {

@@ -188,10 +188,14 @@ export type AnsweredCall = {
   readonly output: Readonly<Record<string, unknown>> | undefined
   readonly error: AwsError | undefined
   readonly status: number
-  /** Bytes of the answer's body, where they are known. */
+  /** Bytes of the answer's body that went out, as far as they are known. */
   readonly bytes: number
-  /** Milliseconds from its receipt to its answer, by the clock nobody turns; calls between services have none. */
+  /**
+   * Milliseconds from its receipt to the beginning of its answer, and until that was through, by the clock nobody turns; calls
+   * between services have none.
+   */
   readonly took?: number
+  readonly total?: number
 }
 
 export type Provided = {
@@ -222,7 +226,10 @@ export type ServiceDefinition<NS> = {
   readonly longAnswers?: readonly OperationName<NS>[]
   /** Runs before a call from outside is authorized: for headers that every answer has, and refusals that come first. */
   readonly before?: (ctx: Ctx, call: { operation: string; input: Readonly<Record<string, unknown>> }) => Promise<void>
-  /** Runs when a call has its answer, before that leaves. A throw is logged and changes nothing. */
+  /**
+   * Runs when a call has its answer, before that leaves; one that streams has gone out by then, or broken off. A throw is
+   * logged and changes nothing.
+   */
   readonly after?: (ctx: Ctx, call: AnsweredCall) => Promise<void>
   /** What CloudTrail's record of a call says otherwise than the model would. */
   readonly auditFacts?: (call: AuditedCall) => AuditFacts

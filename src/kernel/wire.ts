@@ -21,6 +21,8 @@ export type WireResponse = {
   status: number
   headers: Record<string, string>
   body: string | Uint8Array | Readable | undefined
+  /** For a body that streams: called once it is through, or has broken off, with how many of its bytes went out. */
+  through?: (bytes: number) => void
 }
 
 /** An operation of the model. `input` and `output` are the SDK's schemas, opaque outside `model/` and `protocols/`. */

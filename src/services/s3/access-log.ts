@@ -93,14 +93,11 @@ const requesterOf = ({ principal }: Ctx): string => {
   return principal.kind === 'root' ? canonicalId(principal.account) : principal.arn
 }
 
-/** Answers that go on for a while after they have begun. */
-const streams = new Set(['GetObject', 'SelectObjectContent'])
-
 const lineOf = (
   ctx: Ctx,
   bucket: BucketRecord,
   accessPoint: string | undefined,
-  { operation, input, output, error, status, bytes, took }: AnsweredCall,
+  { operation, input, output, error, status, bytes, took, total }: AnsweredCall,
 ) => {
   const { request } = ctx
   const { headers, query } = request
@@ -131,7 +128,7 @@ const lineOf = (
       (operation === 'PutObject'
         ? numberIn(Number(headers['x-amz-decoded-content-length'] ?? headers['content-length'] ?? Number.NaN))
         : undefined),
-    totalTime: streams.has(operation) ? undefined : took,
+    totalTime: total,
     turnAroundTime: took,
     referer: headers.referer,
     userAgent: request.userAgent,

@@ -97,6 +97,7 @@ import { deliverMetadata } from './metadata-delivery.ts'
 import { MetadataSegment } from './metadata-inventory.ts'
 import { MetadataChange, MetadataCount } from './metadata-journal.ts'
 import {
+  counting,
   countRequest,
   countStorage,
   DeleteBucketMetricsConfiguration,
@@ -263,7 +264,7 @@ const operations = {
   PutPublicAccessBlock: intact(PutPublicAccessBlock),
   RenameObject,
   RestoreObject: intact(RestoreObject),
-  SelectObjectContent,
+  SelectObjectContent: counting(SelectObjectContent),
   UpdateObjectEncryption: intact(UpdateObjectEncryption),
   UploadPart,
   UploadPartCopy,
@@ -302,8 +303,6 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
   ],
   operations: keepingTables(throughAccessPoints(operations)),
   partial: {
-    PutBucketLogging: 'The total time of downloads is not told.',
-    PutBucketMetricsConfiguration: 'The total latency of downloads is not told; no bytes of queries.',
     PutBucketAnalyticsConfiguration:
       'AWS does not publish by what it recommends an age for a transition: those two columns stay empty.',
     CreateBucket: 'No directory buckets.',

@@ -77,14 +77,40 @@ const concerns = async (ctx: Ctx, bucket: BucketRecord, document: Document, inpu
   return record !== undefined && fits(filter, record)
 }
 
-/** Answers that go on for a while after they have begun. */
-const streams = new Set(['GetObject', 'SelectObjectContent'])
+/** Events of a query that remember what the last of them told of it. */
+type Counted = AsyncIterable<unknown> & { scanned: number; returned: number }
+const isCounted = (payload: unknown): payload is Counted =>
+  typeof payload === 'object' && payload !== null && 'scanned' in payload && 'returned' in payload
+
+/** Has the events of a query count the bytes that it scans and returns. */
+export const counting =
+  (select: Operation<'SelectObjectContent'>): Operation<'SelectObjectContent'> =>
+  async (ctx, input) => {
+    const { Payload: events, ...output } = await select(ctx, input)
+    if (!events) return output
+    const iterator = events[Symbol.asyncIterator]()
+    const Payload = {
+      scanned: 0,
+      returned: 0,
+      [Symbol.asyncIterator]: () => ({
+        next: async () => {
+          const result = await iterator.next()
+          const told = result.done ? undefined : (result.value.Stats?.Details ?? result.value.Progress?.Details)
+          Payload.scanned = told?.BytesScanned ?? Payload.scanned
+          Payload.returned = told?.BytesReturned ?? Payload.returned
+          return result
+        },
+        return: async () => iterator.return?.() ?? { done: true as const, value: undefined },
+      }),
+    }
+    return { ...output, Payload }
+  }
 
 /** Counts a call in the request metrics that the bucket is configured with. */
 export const countRequest = async (ctx: Ctx, bucket: BucketRecord, call: AnsweredCall): Promise<void> => {
   if (!bucket.configured?.includes('metrics')) return
   const documents = await ctx.read((tx) => metrics.list(tx, bucket))
-  const { operation, input, status, bytes, took } = call
+  const { operation, input, output, status, bytes, took, total } = call
   const { headers, method } = ctx.request
   const uploaded = Number(headers['x-amz-decoded-content-length'] ?? headers['content-length'] ?? 0) || 0
   const time = ctx.now()
@@ -100,9 +126,15 @@ export const countRequest = async (ctx: Ctx, bucket: BucketRecord, call: Answere
         one('4xxErrors', status >= 400 && status < 500 ? 1 : 0),
         one('5xxErrors', status >= 500 ? 1 : 0),
         ...(took === undefined ? [] : [one('FirstByteLatency', took, 'Milliseconds')]),
-        ...(took === undefined || streams.has(operation) ? [] : [one('TotalRequestLatency', took, 'Milliseconds')]),
+        ...(total === undefined ? [] : [one('TotalRequestLatency', total, 'Milliseconds')]),
         ...(uploaded > 0 ? [one('BytesUploaded', uploaded, 'Bytes')] : []),
         ...(bytes > 0 && method !== 'HEAD' ? [one('BytesDownloaded', bytes, 'Bytes')] : []),
+        ...(isCounted(output?.Payload)
+          ? [
+              one('SelectBytesScanned', output.Payload.scanned, 'Bytes'),
+              one('SelectBytesReturned', output.Payload.returned, 'Bytes'),
+            ]
+          : []),
       ])
   }
 }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { CloudWatchClient, GetMetricStatisticsCommand } from '@aws-sdk/client-cloudwatch'
 import {
   CreateBucketCommand,
@@ -19,6 +20,7 @@ import {
   PutBucketRequestPaymentCommand,
   PutObjectCommand,
   S3Client,
+  SelectObjectContentCommand,
   type TargetGrant,
 } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -212,7 +214,7 @@ test('request metrics by filter', async () => {
   expect(await sum('4xxErrors', { BucketName: Bucket, FilterId: 'docs' })).toBe(1)
   expect(await sum('AllRequests', { BucketName: Bucket, FilterId: 'docs' })).toBe(2)
   const samples = (name: string) => count(name, { BucketName: Bucket, FilterId: 'docs' })
-  expect([await samples('FirstByteLatency'), await samples('TotalRequestLatency')]).toEqual([2, 1])
+  expect([await samples('FirstByteLatency'), await samples('TotalRequestLatency')]).toEqual([2, 2])
   expect(await sum('PutRequests', { BucketName: Bucket, FilterId: 'all' })).toBeGreaterThanOrEqual(2)
   const listed = await s3.send(new ListBucketMetricsConfigurationsCommand({ Bucket }))
   expect(listed.MetricsConfigurationList?.map(({ Id }) => Id)).toEqual(['all', 'docs'])
@@ -223,6 +225,70 @@ test('request metrics by filter', async () => {
   expect(
     (await s3.send(new GetBucketMetricsConfigurationCommand({ Bucket, Id: 'docs' }))).MetricsConfiguration?.Id,
   ).toBe('docs')
+})
+
+test('downloads and queries are told once they are through, with all their time and bytes', async () => {
+  const Bucket = 'told'
+  await make(Bucket)
+  await make('told-logs')
+  await policy('told-logs', {
+    Effect: 'Allow',
+    Principal: { Service: 'logging.s3.amazonaws.com' },
+    Action: 's3:PutObject',
+    Resource: 'arn:aws:s3:::told-logs/*',
+  })
+  const LoggingEnabled = { TargetBucket: 'told-logs', TargetPrefix: '' }
+  await s3.send(new PutBucketLoggingCommand({ Bucket, BucketLoggingStatus: { LoggingEnabled } }))
+  const MetricsConfiguration = { Id: 'all' }
+  await s3.send(new PutBucketMetricsConfigurationCommand({ Bucket, Id: 'all', MetricsConfiguration }))
+  const size = 400_000
+  await put(Bucket, 'large.csv', 'a,b\n'.repeat(size / 4))
+  // More than sockets hold of what nobody reads.
+  const huge = 24_000_000
+  await s3.send(new PutObjectCommand({ Bucket, Key: 'huge', Body: Buffer.alloc(huge) }))
+  const told = (name: string) => sum(name, { BucketName: Bucket, FilterId: 'all' })
+  const get = (Key: string) => s3.send(new GetObjectCommand({ Bucket, Key }))
+  await (await get('large.csv')).Body?.transformToByteArray()
+  await expect.poll(() => told('BytesDownloaded'), { timeout: 20_000 }).toBe(size)
+  const requests = await count('TotalRequestLatency', { BucketName: Bucket, FilterId: 'all' })
+  expect(requests).toBe(await told('AllRequests'))
+
+  // Who goes away has had less.
+  const { Body } = await get('huge')
+  ;(Body as Readable).destroy()
+  await expect.poll(() => told('GetRequests'), { timeout: 20_000 }).toBe(2)
+  expect(await told('BytesDownloaded')).toBeLessThan(huge)
+
+  const { Payload } = await s3.send(
+    new SelectObjectContentCommand({
+      ...{ Bucket, Key: 'large.csv', ExpressionType: 'SQL', Expression: 'SELECT s._1 FROM S3Object s LIMIT 3' },
+      ...{ InputSerialization: { CSV: {} }, OutputSerialization: { CSV: {} } },
+    }),
+  )
+  const events = await Array.fromAsync(Payload ?? [])
+  const stats = events.find(({ Stats }) => Stats)?.Stats?.Details
+  await expect.poll(() => told('SelectBytesReturned'), { timeout: 20_000 }).toBe(6)
+  expect(await told('SelectBytesScanned')).toBe(stats?.BytesScanned)
+  expect(await told('SelectRequests')).toBe(1)
+
+  await drydock.advance({ minutes: 6 })
+  const [Key = ''] = await keys('told-logs')
+  const log = await s3.send(new GetObjectCommand({ Bucket: 'told-logs', Key }))
+  const lines = ((await log.Body?.transformToString()) ?? '').split('\n')
+  /** Bytes sent, size of the object, total time, turn-around time. */
+  const figuresOf = (key: string, of: number) => {
+    const line = lines.find((each) => each.includes(` REST.GET.OBJECT ${key} `)) ?? ''
+    const [sent, total, turn] =
+      new RegExp(` 200 - (\\d+|-) ${of} (\\d+) (\\d+) "`)
+        .exec(line)
+        ?.slice(1)
+        .map((figure) => (figure === '-' ? 0 : Number(figure))) ?? []
+    return { sent: sent ?? Number.NaN, total: total ?? Number.NaN, turn: turn ?? Number.NaN }
+  }
+  const whole = figuresOf('large.csv', size)
+  expect(whole.sent).toBe(size)
+  expect(whole.total).toBeGreaterThanOrEqual(whole.turn)
+  expect(figuresOf('huge', huge).sent).toBeLessThan(huge)
 })
 
 test('objects and bytes are counted daily', async () => {
