@@ -1,7 +1,10 @@
-import { type ClientRequest, request as httpRequest } from 'node:http'
+import type { ClientRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import { addressOf, type Reach, RemoteError } from './reach.ts'
+
+// Not imported: an import of `node:http` also loads the WebSocket client that the module offers.
+const { request: httpRequest } = process.getBuiltinModule('node:http')
 
 /** Milliseconds that an answer may take. */
 const patience = 15_000

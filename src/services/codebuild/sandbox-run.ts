@@ -81,7 +81,8 @@ export const sandboxRun: Reconciler = {
   },
 }
 
-const nothing = parseBuildspec('version: 0.2\nphases: {build: {commands: [":"]}}')
+/** No work at import: reading it costs a start some milliseconds. */
+const nothing = () => parseBuildspec('version: 0.2\nphases: {build: {commands: [":"]}}')
 
 const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
   try {
@@ -102,7 +103,7 @@ const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
     const build = asBuild(sandbox)
     const network = (await takePlace(ctx, role, build))?.attachment ?? (await networkOf(ctx, build))
     const fetched = await fetchSources(ctx, role, build, view, scratch, network)
-    const variables = await userVariables(role, build, nothing)
+    const variables = await userVariables(role, build, nothing())
     const door = await openDoor(ctx, sandbox.id, network)
     const env = { ...variables.values, ...builtInVariables(ctx, build, fetched, network, door.variables) }
     const task = await ctx.compute.start({
