@@ -93,10 +93,10 @@ export const composeCompute = (parts: {
       }
     },
     probeAll: () => Promise.all(drivers.filter((driver) => mode === 'fake' || driver.name !== 'fake').map(probe)),
-    async fetch(image) {
+    async fetch(image, credentials) {
       for (const driver of chosen)
         if ((await probe(driver)).available && (await probe(driver)).images.includes(kindOf(image)))
-          return driver.fetch?.(image)
+          return driver.fetch?.(image, credentials)
     },
     start: async (spec) => (await pick(spec)).start(spec),
     async attach(handle) {

@@ -14,6 +14,7 @@ import type {
   Execution,
   Exit,
   Image,
+  RegistryCredentials,
   RunningTask,
   TaskSpec,
   Terminal,
@@ -53,6 +54,10 @@ const toExit = (code: number, outOfMemory: boolean): Exit => ({
   reason: code > 128 && code <= 192 ? (outOfMemory ? 'out-of-memory' : 'signalled') : 'exited',
 })
 const short = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 12)
+
+/** The registry in an image's name; without one it is Docker's own. */
+const registryOf = (image: string): string =>
+  /^([^/]*[.:][^/]*|localhost)\//.exec(image)?.[1] ?? 'https://index.docker.io/v1/'
 
 /** The frames of an engine's log or attach stream, as plain bytes. */
 async function* unframe(stream: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<Uint8Array> {
@@ -162,11 +167,17 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
   }
 
   /** The engine's name of an image, brought there when it is not, and the host folders it needs besides. */
-  const prepareImage = async (image: Image): Promise<{ name: string; system: readonly string[] }> => {
+  const prepareImage = async (
+    image: Image,
+    credentials?: RegistryCredentials,
+  ): Promise<{ name: string; system: readonly string[] }> => {
     if ('docker' in image) {
-      if (await hasImage(image.docker)) return { name: image.docker, system: [] }
+      if (!credentials && (await hasImage(image.docker))) return { name: image.docker, system: [] }
       try {
-        const stream = await engine().pull(image.docker)
+        const stream = await engine().pull(
+          image.docker,
+          credentials ? { authconfig: { ...credentials, serveraddress: registryOf(image.docker) } } : {},
+        )
         await new Promise<void>((done, fail) =>
           engine().modem.followProgress(stream, (error) => (error ? fail(error) : done())),
         )
@@ -519,7 +530,7 @@ export const dockerDriver = (options: DockerOptions): ComputeDriver => {
         return nothing(`The container engine does not answer: ${messageOf(error)}`)
       }
     },
-    fetch: async (image) => void (await prepareImage(image)),
+    fetch: async (image, credentials) => void (await prepareImage(image, credentials)),
     start: (spec) =>
       inTurn(spec.id, () =>
         start(spec).catch((error: unknown) => {

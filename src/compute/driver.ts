@@ -4,6 +4,9 @@ import type { Readable, Writable } from 'node:stream'
 /** What a task's root file system is made of: the host's own system folders, an unpacked folder, a tarball, an engine's image. */
 export type Image = { host: true } | { folder: string } | { tarball: string } | { docker: string }
 
+/** How to sign in to an image's registry. */
+export type RegistryCredentials = { readonly username: string; readonly password: string }
+
 /** A root file system that the user registered under a name: an unpacked folder or a tarball on this host. */
 export type RegisteredImage = { readonly name: string; readonly image: Image }
 
@@ -159,8 +162,11 @@ export interface ComputeDriver {
   probe(): Promise<Capabilities>
   /** What each driver behind this one can do, for a driver that stands for several. */
   probeAll?(): Promise<readonly Capabilities[]>
-  /** Brings an image to where tasks are started from it, for drivers that fetch them. Rejects with `ComputeError`. */
-  fetch?(image: Image): Promise<void>
+  /**
+   * Brings an image to where tasks are started from it, for drivers that fetch them. With credentials its registry is asked
+   * whether they may have it, also where it is there already. Rejects with `ComputeError`.
+   */
+  fetch?(image: Image, credentials?: RegistryCredentials): Promise<void>
   /** Starts what `spec` says; the same id twice is the same task. Rejects with `ComputeError` when this host cannot. */
   start(spec: TaskSpec): Promise<RunningTask>
   /** Finds a task again after a restart; `undefined` when it no longer runs and left no exit status to report. */

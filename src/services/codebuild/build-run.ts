@@ -155,7 +155,7 @@ const provision = async (ctx: Ctx, queued: BuildRecord): Promise<StepResult> => 
       ctx.compute.open?.('outbound').catch(() => undefined)
     await log.open()
     opened = true
-    await checkHost(ctx, build)
+    await checkHost(ctx, role, build)
     const place = await takePlace(ctx, role, build)
     log.say('Waiting for agent ping', 'Waiting for DOWNLOAD_SOURCE', 'Phase is DOWNLOAD_SOURCE')
     build = await changeBuild(ctx, queued.id, (fresh) => ({

@@ -1,4 +1,4 @@
-import type { Image, Network, TaskSpec } from '../../compute/driver.ts'
+import type { Image, Network, RegistryCredentials, TaskSpec } from '../../compute/driver.ts'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { type BuildRecord, buildArn, logNames } from './build.ts'
@@ -33,10 +33,15 @@ const computeTypes: Readonly<Record<string, readonly [memory: number, cpus: numb
   BUILD_GENERAL1_2XLARGE: [144, 72],
 }
 
-/** What an environment may use of memory and processors. */
+/** What an environment, or a fleet's machine, has of memory and processors. */
 export const limitsOf = ({
   computeType,
-}: Pick<BuildRecord['environment'], 'computeType'>): Pick<TaskSpec, 'limits'> => {
+  computeConfiguration,
+}: Pick<BuildRecord['environment'], 'computeType' | 'computeConfiguration'>): Pick<TaskSpec, 'limits'> => {
+  if (computeType === 'ATTRIBUTE_BASED_COMPUTE') {
+    const { memory, vCpu } = computeConfiguration ?? {}
+    return { limits: { ...(memory ? { memoryMiB: memory * 1024 } : {}), ...(vCpu ? { cpus: vCpu } : {}) } }
+  }
   const [memory, cpus] = computeTypes[computeType] ?? []
   return memory && cpus ? { limits: { memoryMiB: memory * 1024, cpus } } : {}
 }
@@ -52,7 +57,11 @@ export const limitsOfBuild = ({
  * Whether this host has what an environment needs; brings its image there.
  * @throws PhaseFailure and ComputeError with what PROVISIONING shows.
  */
-export const checkHost = async (ctx: Ctx, { environment }: Pick<BuildRecord, 'environment'>): Promise<void> => {
+export const checkHost = async (
+  ctx: Ctx,
+  role: Caller,
+  { environment }: Pick<BuildRecord, 'environment'>,
+): Promise<void> => {
   const image = imageOf(ctx, environment.image)
   const { images, driver, privileged } = await ctx.compute.probe()
   if ('docker' in image && !images.includes('docker'))
@@ -65,7 +74,33 @@ export const checkHost = async (ctx: Ctx, { environment }: Pick<BuildRecord, 'en
       'CLIENT_ERROR',
       `Privileged mode is not available: the compute driver ${driver} gives no privilege. It takes a container engine on this host, and a server started with --privileged`,
     )
-  if ('docker' in image) await ctx.compute.fetch?.(image)
+  if ('docker' in image) await ctx.compute.fetch?.(image, await registryCredentials(role, environment))
+}
+
+/** What the secret says that an environment names for its image's registry: `{"username": …, "password": …}`. */
+const registryCredentials = async (
+  role: Caller,
+  { registryCredential }: BuildRecord['environment'],
+): Promise<RegistryCredentials | undefined> => {
+  if (!registryCredential) return undefined
+  const unable = (reason: string) =>
+    new PhaseFailure('BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE', `Unable to pull customer's container image. ${reason}`)
+  const { SecretString } = await role.secretsmanager
+    .getSecretValue({ SecretId: registryCredential.credential })
+    .catch((error: unknown) => {
+      throw unable(reasonOf(error))
+    })
+  const { username, password } = readCredentials(SecretString ?? '')
+  if (typeof username === 'string' && typeof password === 'string') return { username, password }
+  throw unable('The secret of the registry credential has no username and password')
+}
+
+const readCredentials = (text: string): { username?: unknown; password?: unknown } => {
+  try {
+    return Object(JSON.parse(text))
+  } catch {
+    return {}
+  }
 }
 
 /** The network that tasks with this image run in: their own where the driver can give them one, else the host's. */

@@ -1,11 +1,10 @@
-import type { TaskSpec } from '../../compute/driver.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { notImplemented } from '../../kernel/errors.ts'
 import { table } from '../../store/store.ts'
 import { Build, type BuildRecord } from './build.ts'
 import { limitsOf } from './environment.ts'
 import { fail, type Input, type Operation, pageSize, positionOf, tokenOf } from './operation.ts'
-import { checkRoleFor, given, trustOf, type VpcConfig } from './project.ts'
+import { checkCompute, checkRoleFor, given, trustOf, type VpcConfig } from './project.ts'
 import { checkVpcConfig, inVpc } from './vpc.ts'
 
 type Settings = Input<'CreateFleet'>
@@ -47,24 +46,16 @@ export const capacityOf = ({ baseCapacity, scaling }: FleetRecord): number =>
 export const busyOf = (running: readonly BuildRecord[], arn: string): number =>
   running.filter(({ environment, machine }) => machine && environment.fleet?.fleetArn === arn).length
 
-/** The size of its machines; `undefined` where only an instance type would say. */
-const limitsOfFleet = ({ computeType, computeConfiguration }: FleetRecord): TaskSpec['limits'] => {
-  if (computeType !== 'ATTRIBUTE_BASED_COMPUTE') return limitsOf({ computeType }).limits
-  const { memory, vCpu } = computeConfiguration ?? {}
-  return { ...(memory ? { memoryMiB: memory * 1024 } : {}), ...(vCpu ? { cpus: vCpu } : {}) }
-}
-
 /**
  * A build that leaves the queue, on a machine of this fleet or, when all are `busy`, beside it: in the fleet's VPC either way,
  * as the fleet's role may, or as its own ("Reserved capacity fleet properties").
  */
 export const onFleet = (build: BuildRecord, fleet: FleetRecord, busy: boolean): BuildRecord => {
   const { fleetServiceRole: role, vpcConfig } = fleet
-  const limits = limitsOfFleet(fleet)
   return {
     ...build,
     ...(vpcConfig ? { vpcConfig } : {}),
-    ...(busy ? {} : { machine: { ...(role ? { role } : {}), ...(limits ? { limits } : {}) } }),
+    ...(busy ? {} : { machine: { ...(role ? { role } : {}), ...limitsOf(fleet) } }),
   }
 }
 
@@ -97,9 +88,7 @@ const check = (input: Partial<Settings> | Input<'UpdateFleet'>): void => {
     throw notImplemented(`fleets of environment type ${environmentType}`)
   if (input.proxyConfiguration) throw notImplemented('proxies of fleets (proxyConfiguration)')
   if (input.imageId) throw notImplemented('images of fleets (imageId)')
-  if (computeType === 'CUSTOM_INSTANCE_TYPE') throw notImplemented('fleets of an instance type (CUSTOM_INSTANCE_TYPE)')
-  if (computeType === 'ATTRIBUTE_BASED_COMPUTE' && !computeConfiguration)
-    throw invalid('Invalid compute configuration: it must be specified if the compute type is ATTRIBUTE_BASED_COMPUTE')
+  checkCompute({ computeType, computeConfiguration })
   if (inVpc(input.vpcConfig) && !input.fleetServiceRole)
     throw invalid('Invalid vpc config: a fleet service role is required')
   if (baseCapacity !== undefined && baseCapacity < 1) throw invalid('Invalid baseCapacity: must be at least 1')

@@ -95,7 +95,7 @@ import { CreateWebhook, DeleteWebhook, Hook, UpdateWebhook, webhookRoute } from 
 const projectGaps =
   'Refused with NotImplemented: statuses of secondary sources, ' +
   'VPCs where the compute driver has no addresses, file systems, other environments than Linux containers, and of those ' +
-  'registryCredential, certificate, computeConfiguration, dockerServer and hostKernel.'
+  'certificate, instance types, dockerServer and hostKernel.'
 
 export const service = defineService<NS>()({
   id: 'codebuild',

@@ -180,13 +180,25 @@ export const checkSecondaryArtifacts = (all: readonly Artifacts[], title = 'seco
   }
 }
 
+/** Compute that is told by its attributes has them; what an instance type stands for is known to nobody here. */
+export const checkCompute = ({
+  computeType,
+  computeConfiguration,
+}: Partial<Pick<Environment, 'computeType' | 'computeConfiguration'>>): void => {
+  if (computeType === 'CUSTOM_INSTANCE_TYPE') throw notImplemented('compute of an instance type (CUSTOM_INSTANCE_TYPE)')
+  if (computeType === 'ATTRIBUTE_BASED_COMPUTE' && !computeConfiguration)
+    throw invalid('Invalid compute configuration: it must be specified if the compute type is ATTRIBUTE_BASED_COMPUTE')
+}
+
 export const checkEnvironment = (environment: Environment): void => {
   if (environment.type !== 'LINUX_CONTAINER' && environment.type !== 'ARM_CONTAINER')
     throw notImplemented(`environments of type ${environment.type}`)
   if (environment.dockerServer) throw notImplemented('environment.dockerServer')
-  if (environment.registryCredential) throw notImplemented('environment.registryCredential')
+  const { registryCredential, imagePullCredentialsType = 'CODEBUILD' } = environment
+  if (registryCredential && imagePullCredentialsType !== 'SERVICE_ROLE')
+    throw invalid('Invalid environment: imagePullCredentialsType must be SERVICE_ROLE to use a registryCredential')
   if (environment.certificate) throw notImplemented('environment.certificate')
-  if (environment.computeConfiguration) throw notImplemented('environment.computeConfiguration')
+  checkCompute(environment)
   if (environment.hostKernel) throw notImplemented('environment.hostKernel')
   for (const { name } of environment.environmentVariables ?? [])
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw invalid(`Invalid environment variable name: ${name}`)

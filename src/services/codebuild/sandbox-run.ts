@@ -95,7 +95,7 @@ const begin = async (ctx: Ctx, queued: SandboxRecord): Promise<StepResult> => {
     const log = buildLog(ctx, asBuild(sandbox), [])
     await log.open()
     await change(ctx, queued.id, (fresh) => ({ ...fresh, logging: true }))
-    await checkHost(ctx, sandbox.settings)
+    await checkHost(ctx, role, sandbox.settings)
     const { all, view, scratch } = folders(ctx, sandbox)
     await removeFolder(all)
     await mkdir(scratch, { recursive: true, mode: 0o700 })

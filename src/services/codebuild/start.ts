@@ -55,7 +55,6 @@ export const initiatorOf = (ctx: Ctx): string => {
 /** What of StartBuild's input this CodeBuild does not do: refused, never ignored. */
 export const refuse = (input: Omit<Input<'StartBuild'>, 'projectName'>): void => {
   if (input.certificateOverride) throw notImplemented('certificateOverride')
-  if (input.registryCredentialOverride) throw notImplemented('registryCredentialOverride')
   if (input.hostKernelOverride) throw notImplemented('hostKernelOverride')
 }
 
@@ -96,6 +95,7 @@ const environmentOf = ({ environment }: ProjectRecord, input: Input<'StartBuild'
   imagePullCredentialsType:
     input.imagePullCredentialsTypeOverride ?? environment.imagePullCredentialsType ?? 'CODEBUILD',
   ...(input.fleetOverride ? { fleet: input.fleetOverride } : {}),
+  ...(input.registryCredentialOverride ? { registryCredential: input.registryCredentialOverride } : {}),
   environmentVariables: merged(environment.environmentVariables ?? [], input.environmentVariablesOverride ?? []),
 })
 
