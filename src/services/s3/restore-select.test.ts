@@ -77,6 +77,12 @@ test('an archived object is queried when its tier’s time is over; the results 
     TagCount: 1,
   })
   expect((await s3.send(new HeadObjectCommand({ Bucket, Key: 'people.csv' }))).Restore).toBeUndefined()
+  const nothing = await ask('people.csv', {
+    ...request("SELECT * FROM Object WHERE id = '9'", 'none'),
+    Tier: 'Expedited',
+  })
+  await drydock.advance({ minutes: 6 })
+  expect(await textOf(`${nothing.RestoreOutputPath}/results/000000`)).toBe('')
   // Another request of the same is another job.
   expect((await ask('people.csv', asked)).RestoreOutputPath).not.toBe(path)
 })

@@ -89,7 +89,8 @@ export const service = defineService<NS>()({
   partial: {
     CreateAccessPoint:
       'Access points of buckets only. One of a VPC refuses every request: from which VPC one came is not told. Public lists of objects count through one that ignores them.',
-    CreateJob: 'Not for functions and checksums, and not for directory buckets.',
+    CreateJob:
+      'Not for functions and checksums, and not for directory buckets; retention without event holds: the SDK in use does not send them.',
     UpdateJobPriority: 'Jobs run side by side, whatever their priority.',
     ListAccessPoints: 'Access points of buckets only: no filter by data source.',
     AssociateAccessGrantsIdentityCenter:

@@ -11,6 +11,7 @@ import {
 import { parquetHeader } from 'hyparquet/src/column.js'
 import { AwsError } from '../../../kernel/errors.ts'
 import { failure } from './failure.ts'
+import { longestRecord } from './lines.ts'
 import { type Dictionary, dictionaryOf, hybrid, unpackedSize, valuesOf } from './parquet-page.ts'
 import { natural, sliceAt } from './parquet-values.ts'
 import { checkThrift } from './thrift.ts'
@@ -249,8 +250,8 @@ const levels = (bytes: Buffer, highest: number) => {
 }
 
 /**
- * The cells of a row group's column, read a page at a time beside so many `columns`. Throws ParquetParsingError, ParquetUnsupportedCompressionCodec,
- * UnsupportedParquetType, OverMaxParquetBlockSize.
+ * The cells of a row group's column, read a page at a time beside so many `columns`. Throws ParquetParsingError,
+ * ParquetUnsupportedCompressionCodec, UnsupportedParquetType, OverMaxParquetBlockSize, OverMaxRecordSize.
  */
 export const openColumn = (
   field: Field,
@@ -356,7 +357,9 @@ export const openColumn = (
   const takeRepeated = async (): Promise<Cell> => {
     let last = ahead
     ahead = undefined
-    for (;;) {
+    for (let count = 0; ; count += 1) {
+      // Each is a character of the record at least.
+      if (count > longestRecord) throw failure('OverMaxRecordSize')
       const at = page
       if (!at || at.left === 0) {
         page = await nextPage()

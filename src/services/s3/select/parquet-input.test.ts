@@ -238,6 +238,18 @@ describe('what cannot be', () => {
     expect(() => checkThrift(Buffer.from([0x18, 0x05, 0x00]), 10)).toThrow(RangeError)
   })
 
+  test('a row of more values than a record may be long is refused', async () => {
+    const data = [Array.from({ length: 1_100_000 }, () => true)]
+    const schema = [
+      { name: 'root', num_children: 1 },
+      { name: 'v', repetition_type: 'OPTIONAL' as const, num_children: 1, converted_type: 'LIST' as const },
+      { name: 'list', repetition_type: 'REPEATED' as const, num_children: 1 },
+      { name: 'element', repetition_type: 'OPTIONAL' as const, type: 'BOOLEAN' as const },
+    ]
+    const file = fileOf({ columnData: [{ name: 'v', data }], schema })
+    expect(await textOf('SELECT v FROM S3Object', file)).toBe('OverMaxRecordSize')
+  })
+
   test('a run of a few bytes stands for as many values as it says, none of which are there before they are asked for', () => {
     const next = hybrid(Buffer.from([0xfe, 0xff, 0xff, 0xff, 0x0f, 0x05]), 3)
     expect([next(), next(), next()]).toEqual([5, 5, 5])

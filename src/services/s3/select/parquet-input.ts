@@ -45,10 +45,20 @@ const bindingOf = (fields: readonly Field[], wanted: Field[]): Binding<Row> => {
 const leavesOf = (field: Field): readonly Field[] =>
   field.column >= 0 ? [field] : field.children.flatMap((child) => leavesOf(child))
 
+/** Any column of a field tells whether the field is there. */
+const anyLeaf = (field: Field): Field | undefined => {
+  if (field.column >= 0) return field
+  for (const child of field.children) {
+    const found = anyLeaf(child)
+    if (found) return found
+  }
+  return undefined
+}
+
 /** A field's value, made of what its columns have in a row. */
 const assemble = (field: Field, cells: ReadonlyMap<Field, Cell>): Value => {
   if (field.column >= 0) return cells.get(field)?.value ?? null
-  const [leaf] = leavesOf(field)
+  const leaf = anyLeaf(field)
   if (!leaf || (cells.get(leaf)?.defined ?? 0) < field.defined) return null
   return { kind: 'struct', fields: field.children.map((child) => [child.name, assemble(child, cells)]) }
 }
@@ -108,8 +118,9 @@ function* resultsOf(rows: readonly Row[], running: Running<Row>): Generator<Resu
 }
 
 /**
- * The rows of a query's object in turn, each with the result it gave; with a scan, those of the row groups that begin in it. Throws ParquetParsingError, OverMaxParquetBlockSize,
- * ParquetUnsupportedCompressionCodec, UnsupportedParquetType, OverMaxColumn, InvalidKeyPath, and what `startQuery` throws.
+ * The rows of a query's object in turn, each with the result it gave; with a scan, those of the row groups that begin in it.
+ * Throws ParquetParsingError, OverMaxParquetBlockSize, ParquetUnsupportedCompressionCodec, UnsupportedParquetType,
+ * OverMaxColumn, InvalidKeyPath, and what `startQuery` throws.
  */
 export async function* selectParquet(
   query: Query,

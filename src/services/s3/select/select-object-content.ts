@@ -127,6 +127,8 @@ async function* stepsOfParquet(
   for await (const step of selectParquet(selecting.query, ctx.now(), source, taken, selecting.scan)) {
     progress.scanned = taken.read
     progress.processed = taken.opened
+    // Making rows costs too.
+    await turn()
     yield step
   }
 }
