@@ -68,8 +68,15 @@ const toArtifacts = (artifacts: readonly Artifact[]) =>
 export const toErrorDetails = ({ error }: ActionRecord) =>
   error ? { errorDetails: { code: error.code, message: error.message.slice(0, 5000) } } : {}
 
-const toActionExecution = (record: ActionRecord, declaration: ActionDeclaration, region: string): Wire => {
+const toActionExecution = (
+  record: ActionRecord,
+  declaration: ActionDeclaration,
+  mode: Declaration['executionMode'],
+  region: string,
+): Wire => {
   const { external } = record
+  // Without a pipeline state there is nowhere else to have the token of an approval from (PutApprovalResult).
+  const externalId = external?.id ?? (mode === 'PARALLEL' ? record.token : undefined)
   return {
     pipelineExecutionId: record.execution,
     actionExecutionId: record.id,
@@ -92,7 +99,7 @@ const toActionExecution = (record: ActionRecord, declaration: ActionDeclaration,
     output: {
       outputArtifacts: record.status === 'Succeeded' ? toArtifacts(record.outputs) : [],
       executionResult: {
-        ...(external?.id ? { externalExecutionId: external.id } : {}),
+        ...(externalId ? { externalExecutionId: externalId } : {}),
         ...(external?.summary ? { externalExecutionSummary: external.summary } : {}),
         ...(external?.url ? { externalExecutionUrl: external.url } : {}),
         ...(external?.log ? { logStreamARN: external.log } : {}),
@@ -139,7 +146,7 @@ export const ListActionExecutions: Operation<'ListActionExecutions'> = async (ct
     for (const record of page) {
       const declaration = await declarationOf(tx, name, record.version)
       const action = actionIn(declaration, record.stage, record.action)
-      if (action) actionExecutionDetails.push(toActionExecution(record, action, ctx.region))
+      if (action) actionExecutionDetails.push(toActionExecution(record, action, declaration.executionMode, ctx.region))
     }
     return { actionExecutionDetails, ...rest }
   })

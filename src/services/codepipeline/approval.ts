@@ -5,7 +5,10 @@ import { fail, type Operation } from './operation.ts'
 import { declarationOf, getPipeline } from './pipeline.ts'
 import { checkStageName } from './stage.ts'
 
-/** AWS API: "PutApprovalResult". The token is the one that GetPipelineState shows while the approval is open. */
+/**
+ * AWS API: "PutApprovalResult". The token is the one that GetPipelineState shows while the approval is open, and
+ * in PARALLEL mode the `externalExecutionId` that ListActionExecutions tells.
+ */
 export const PutApprovalResult: Operation<'PutApprovalResult'> = (ctx, input) =>
   ctx.write(async (tx) => {
     const { pipelineName, stageName, actionName, token, result } = input

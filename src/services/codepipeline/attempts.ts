@@ -141,8 +141,9 @@ export const resume = async (ctx: Ctx, tx: WriteTx, scene: Scene, { mode, why, c
   tx.put(Stage, {
     ...kept,
     ...counted,
-    ...(execution.mode === 'PARALLEL' ? {} : { occupant: execution.id }),
-    latest: { execution: execution.id, status: 'InProgress' as const },
+    ...(execution.mode === 'PARALLEL'
+      ? {}
+      : { occupant: execution.id, latest: { execution: execution.id, status: 'InProgress' as const } }),
   })
   tx.emit(pipelineChange(ctx, resumed, 'RESUMED'))
   tx.emit(stageChange(ctx, resumed, stage.name, 'RESUMED'))

@@ -1,4 +1,5 @@
 import {
+  ListActionExecutionsCommand,
   ListPipelineExecutionsCommand,
   PutApprovalResultCommand,
   StartPipelineExecutionCommand,
@@ -15,6 +16,24 @@ beforeEach(async () => {
   release = await releaseStory()
 })
 afterEach(() => release.bench.drydock.close())
+
+/** Approves of a parallel execution, whose token only the history tells. */
+const approve = async (pipelineExecutionId: string, actionName = 'Approve') => {
+  const { actionExecutionDetails = [] } = await release.bench.codepipeline.send(
+    new ListActionExecutionsCommand({ pipelineName: 'release', filter: { pipelineExecutionId } }),
+  )
+  const open = actionExecutionDetails.find((one) => one.actionName === actionName)
+  await release.bench.codepipeline.send(
+    new PutApprovalResultCommand({
+      pipelineName: 'release',
+      stageName: 'Review',
+      actionName,
+      token: open?.output?.executionResult?.externalExecutionId,
+      result: { status: 'Approved', summary: '' },
+    }),
+  )
+  await release.bench.drydock.settled()
+}
 
 describe('executions that meet', () => {
   it('wait at a closed door, where the newer supersedes the older', async () => {
@@ -87,7 +106,7 @@ describe('executions that meet', () => {
     const first = await release.create({ pipelineType: 'V2', executionMode: 'PARALLEL' })
     const second = await release.start()
     expect((await release.stage('Review'))?.inboundExecutions).toEqual([])
-    await release.answer('Approved')
+    await approve(second)
     expect(await release.statusOf(second)).toBe('Succeeded')
     expect(await release.statusOf(first)).toBe('InProgress')
   })
@@ -108,23 +127,36 @@ it('a parallel execution goes on by the structure it began with', async () => {
     const pipeline = release.declare({ ...parallel, executionMode })
     await release.bench.codepipeline.send(new UpdatePipelineCommand({ pipeline }))
   }
-  await release.answer('Approved')
-  const token = (await release.action('Review', 'Later'))?.token
+  await approve(id)
   await update('PARALLEL')
   await update('QUEUED')
-  await release.bench.codepipeline.send(
-    new PutApprovalResultCommand({
-      pipelineName: 'release',
-      stageName: 'Review',
-      actionName: 'Later',
-      token,
-      result: { status: 'Approved', summary: '' },
-    }),
-  )
-  await release.bench.drydock.settled()
+  await approve(id, 'Later')
   expect(await release.get(id)).toMatchObject({ status: 'Succeeded', pipelineVersion: 1 })
   const page = await release.bench.s3.send(new GetObjectCommand({ Bucket: 'site', Key: 'index.html' }))
   expect(page.ContentLength).toBe(5)
+})
+
+it('PARALLEL mode has no pipeline state, and leaves that of other modes alone', async () => {
+  await release.upload()
+  const queued = await release.create({ pipelineType: 'V2', executionMode: 'QUEUED' })
+  await release.answer('Approved')
+  const update = (executionMode: 'PARALLEL' | 'QUEUED') =>
+    release.bench.codepipeline.send(
+      new UpdatePipelineCommand({ pipeline: release.declare({ pipelineType: 'V2', executionMode }) }),
+    )
+  await update('PARALLEL')
+  await release.start()
+  for (const { latestExecution, actionStates = [] } of await release.stages()) {
+    expect(latestExecution).toBeUndefined()
+    for (const { latestExecution: latest, currentRevision } of actionStates)
+      expect([latest, currentRevision]).toEqual([undefined, undefined])
+  }
+  await update('QUEUED')
+  expect((await release.stage('Review'))?.latestExecution).toMatchObject({
+    pipelineExecutionId: queued,
+    status: 'Succeeded',
+  })
+  expect((await release.action('Review', 'Approve'))?.status).toBe('Succeeded')
 })
 
 describe('an execution is stopped', () => {

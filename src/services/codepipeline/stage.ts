@@ -42,6 +42,7 @@ export type StageRecord = {
   readonly occupant?: string
   /** Executions that wait, the oldest first; at most one in SUPERSEDED mode. */
   readonly inbound: readonly string[]
+  /** The execution inside, or that was there last; not in PARALLEL mode. */
   readonly latest?: { readonly execution: string; readonly status: StageStatus }
   readonly conditions?: Partial<Record<ConditionKind, ConditionState>>
   /** Retries of the latest execution by hand and by itself, and which came last. */
@@ -107,9 +108,8 @@ export const enter = (tx: WriteTx, stage: StageRecord, { id, mode }: ExecutionRe
   } = stage
   tx.put(Stage, {
     ...rest,
-    ...(mode === 'PARALLEL' ? {} : { occupant: id }),
+    ...(mode === 'PARALLEL' ? {} : { occupant: id, latest: { execution: id, status: 'InProgress' as const } }),
     inbound: stage.inbound.filter((waiting) => waiting !== id),
-    latest: { execution: id, status: 'InProgress' as const },
   })
 }
 

@@ -31,15 +31,26 @@ const toLatest = (record: ActionRecord): NonNullable<ActionState['latestExecutio
   }
 }
 
+/** PARALLEL mode has no pipeline state: what ran in it is in the history alone ("Set or change the pipeline execution mode"). */
+const hasState = async (tx: ReadTx, execution: string): Promise<boolean> =>
+  (await tx.get(Execution, execution))?.mode !== 'PARALLEL'
+
+const latestOf = async (tx: ReadTx, prefix: string): Promise<ActionRecord | undefined> => {
+  const records = { index: 'action', prefix, reverse: true } as const
+  const [newest] = await tx.list(ActionExecution, { ...records, limit: 1 })
+  if (!newest || (await hasState(tx, newest.execution))) return newest
+  for (const record of await tx.list(ActionExecution, records)) if (await hasState(tx, record.execution)) return record
+  return undefined
+}
+
 const toActionState = async (
   ctx: Ctx,
   tx: ReadTx,
-  pipeline: string,
-  stage: string,
+  prefix: string,
   action: ActionDeclaration,
+  stateful: boolean,
 ): Promise<ActionState> => {
-  const prefix = `${pipeline}/${stage}/${action.name}/`
-  const [latest] = await tx.list(ActionExecution, { index: 'action', prefix, reverse: true, limit: 1 })
+  const latest = stateful ? await latestOf(tx, `${prefix}${action.name}/`) : undefined
   const configuration = masked(latest?.resolved ?? action.configuration ?? {})
   const type = action.actionTypeId.owner === 'AWS' ? undefined : await findType(tx, action.actionTypeId)
   const entityUrl = type
@@ -74,7 +85,8 @@ const toConditionState = async (
 ): Promise<ConditionState | undefined> => {
   const condition = conditionOf(declared, kind)
   if (!condition) return undefined
-  const state = conditions?.[kind]
+  const known = conditions?.[kind]
+  const state = known && (await hasState(tx, known.execution)) ? known : undefined
   const ruleStates: NonNullable<NonNullable<ConditionState['conditionStates']>[number]['ruleStates']> = []
   for (const rule of rulesOf(condition)) {
     const prefix = `${pipeline}/${name}/${kind}/${rule.name}/`
@@ -111,11 +123,12 @@ const toRetries = ({ retries, autoRetries, lastRetry }: StageRecord): Pick<Stage
 
 const typeOf = async (tx: ReadTx, id: string) => executionType((await tx.get(Execution, id)) ?? {})
 
-/** AWS API: "GetPipelineState". */
+/** AWS API: "GetPipelineState". In PARALLEL mode it tells the structure and the transitions only. */
 export const GetPipelineState: Operation<'GetPipelineState'> = (ctx, { name }) =>
   ctx.read(async (tx) => {
     const pipeline = await getPipeline(ctx, tx, name)
-    const { stages } = await declarationOf(tx, name, pipeline.version)
+    const { stages, executionMode } = await declarationOf(tx, name, pipeline.version)
+    const stateful = executionMode !== 'PARALLEL'
     const stageStates: StageState[] = []
     for (const declared of stages) {
       const stage = await stageOf(tx, name, declared.name)
@@ -129,8 +142,9 @@ export const GetPipelineState: Operation<'GetPipelineState'> = (ctx, { name }) =
       ]
       const actionStates: ActionState[] = []
       for (const action of declared.actions)
-        actionStates.push(await toActionState(ctx, tx, name, declared.name, action))
-      const { transition, latest } = stage
+        actionStates.push(await toActionState(ctx, tx, `${name}/${declared.name}/`, action, stateful))
+      const { transition } = stage
+      const latest = stateful ? stage.latest : undefined
       stageStates.push({
         stageName: declared.name,
         ...(inbound[0] ? { inboundExecution: inbound[0] } : {}),
@@ -158,7 +172,7 @@ export const GetPipelineState: Operation<'GetPipelineState'> = (ctx, { name }) =
         ...(beforeEntry ? { beforeEntryConditionState: beforeEntry } : {}),
         ...(onSuccess ? { onSuccessConditionState: onSuccess } : {}),
         ...(onFailure ? { onFailureConditionState: onFailure } : {}),
-        ...toRetries(stage),
+        ...(stateful ? toRetries(stage) : {}),
       })
     }
     return {

@@ -77,7 +77,7 @@ it('brings the artifact to every machine with the tag, and runs the scripts befo
   await release.upload({
     'index.html': 'hello',
     'before.sh': `#!/bin/sh\n[ ! -e ${folder}/index.html ] || echo already there\necho before`,
-    'after.sh': `#!/bin/sh\ncat ${folder}/index.html && echo " and after"`,
+    'after.sh': `#!/bin/sh\ncat index.html && echo " and after in $PWD by $0"`,
   })
   const id = await release.create({
     pipelineType: 'V2',
@@ -98,7 +98,9 @@ it('brings the artifact to every machine with the tag, and runs the scripts befo
   const { events } = await drydock
     .client(CloudWatchLogsClient)
     .send(new FilterLogEventsCommand({ logGroupName: '/aws/codepipeline/release' }))
-  expect(events?.map(({ message }) => message)).toContain(`[${ids[0]}] hello and after`)
+  expect(events?.map(({ message }) => message)).toContain(
+    `[${ids[0]}] hello and after in ${folder} by ${folder}/after.sh`,
+  )
 }, 60_000)
 
 it('fails where a script fails, and on a retry leaves alone whoever has the artifact', async () => {

@@ -51,6 +51,6 @@ it('without one everything goes into one folder', () => {
   expect(planOf({ TargetDirectory: '/srv/app', PostScript: 'start.sh' })).toEqual({
     files: [{ source: '/', destination: '/srv/app' }],
     before: [],
-    after: [{ location: 'start.sh', timeout: 3600 }],
+    after: [{ location: 'start.sh', timeout: 3600, folder: '/srv/app' }],
   })
 })

@@ -4,7 +4,13 @@ import { ActionFailure } from './action.ts'
 // What an EC2 deployment does on each machine: by its configuration, or by a deploy spec file, or by an AppSpec file of
 // CodeDeploy ("Deploy spec file reference", Amazon EC2 action reference of the CodePipeline user guide).
 
-export type Script = { readonly location: string; readonly timeout: number; readonly runas?: string }
+export type Script = {
+  readonly location: string
+  readonly timeout: number
+  readonly runas?: string
+  /** Where the script lies on the machine; the unpacked artifact unless told. */
+  readonly folder?: string
+}
 export type Plan = {
   readonly files: readonly { readonly source: string; readonly destination: string }[]
   readonly before: readonly Script[]
@@ -72,9 +78,12 @@ export const readSpec = (text: string): Plan => {
   }
 }
 
-/** The plan of a configuration without a spec file: everything goes into one folder, a script before and one after. */
+/**
+ * The plan of a configuration without a spec file: everything goes into one folder, a script before and one after, which is run
+ * there ("EC2 Deploy action fails with an error message No such file", Troubleshooting CodePipeline).
+ */
 export const planOf = ({ TargetDirectory = '', PreScript, PostScript }: Readonly<Record<string, string>>): Plan => ({
   files: [{ source: '/', destination: TargetDirectory }],
   before: PreScript ? [{ location: PreScript, timeout: longest }] : [],
-  after: PostScript ? [{ location: PostScript, timeout: longest }] : [],
+  after: PostScript ? [{ location: PostScript, timeout: longest, folder: TargetDirectory }] : [],
 })

@@ -16,7 +16,7 @@ import {
 import { dirname, join, normalize, resolve } from 'node:path'
 import { inflateRawSync } from 'node:zlib'
 
-type Script = { location: string; timeout: number; runas?: string }
+type Script = { location: string; timeout: number; runas?: string; folder?: string }
 type Work = {
   region: string
   bucket: string
@@ -128,14 +128,14 @@ const ready = async (): Promise<void> => {
   renameSync(partial, archive)
 }
 
-const run = ({ location, timeout, runas }: Script): void => {
-  const script = join(archive, location)
+const run = ({ location, timeout, runas, folder = archive }: Script): void => {
+  const script = join(folder, location)
   if (!existsSync(script)) throw new Error(`No such file: ${location}`)
   chmodSync(script, statSync(script).mode | 0o555)
   console.log(`${location}:`)
   const [program, args] = runas ? ['su', ['-s', '/bin/sh', runas, '-c', script]] : [script, []]
   const { status, signal, error } = spawnSync(program as string, args as string[], {
-    cwd: archive,
+    cwd: folder,
     stdio: ['ignore', 'inherit', 'inherit'],
     timeout: timeout * 1000,
     killSignal: 'SIGKILL',
