@@ -147,6 +147,9 @@ export const access: AccessRules<NS> = {
     PutTableBucketPolicy: onBucket('PutTableBucketPolicy'),
     DeleteTableBucketPolicy: onBucket('DeleteTableBucketPolicy'),
 
+    GetTableBucketMaintenanceConfiguration: onBucket('GetTableBucketMaintenanceConfiguration'),
+    PutTableBucketMaintenanceConfiguration: onBucket('PutTableBucketMaintenanceConfiguration'),
+
     CreateNamespace: onBucket('CreateNamespace'),
     GetNamespace: onBucket('GetNamespace'),
     ListNamespaces: onBucket('ListNamespaces'),
@@ -161,6 +164,9 @@ export const access: AccessRules<NS> = {
     UpdateTableMetadataLocation: onTable('UpdateTableMetadataLocation'),
     GetTableEncryption: onTable('GetTableEncryption'),
     GetTableStorageClass: onTable('GetTableStorageClass'),
+    GetTableMaintenanceConfiguration: onTable('GetTableMaintenanceConfiguration'),
+    PutTableMaintenanceConfiguration: onTable('PutTableMaintenanceConfiguration'),
+    GetTableMaintenanceJobStatus: onTable('GetTableMaintenanceJobStatus'),
     GetTablePolicy: onTable('GetTablePolicy'),
     PutTablePolicy: onTable('PutTablePolicy'),
     DeleteTablePolicy: onTable('DeleteTablePolicy'),

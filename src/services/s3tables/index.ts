@@ -9,6 +9,14 @@ import {
 } from './encryption.ts'
 import { FiledData } from './filed-data.ts'
 import { access } from './iam.ts'
+import { maintain, NoncurrentFile } from './maintain.ts'
+import {
+  GetTableBucketMaintenanceConfiguration,
+  GetTableMaintenanceConfiguration,
+  GetTableMaintenanceJobStatus,
+  PutTableBucketMaintenanceConfiguration,
+  PutTableMaintenanceConfiguration,
+} from './maintenance.ts'
 import { makeManagedTables } from './managed.ts'
 import { CreateNamespace, DeleteNamespace, GetNamespace, ListNamespaces, Namespace } from './namespaces.ts'
 import type { NS } from './operation.ts'
@@ -38,7 +46,7 @@ import { ListTagsForResource, TagResource, UntagResource } from './tags.ts'
 
 export const service = defineService<NS>()({
   id: 's3tables',
-  tables: [TableBucket, Namespace, Table, FiledData],
+  tables: [TableBucket, Namespace, Table, FiledData, NoncurrentFile],
   operations: {
     CreateNamespace,
     CreateTable,
@@ -53,9 +61,12 @@ export const service = defineService<NS>()({
     GetTable,
     GetTableBucket,
     GetTableBucketEncryption,
+    GetTableBucketMaintenanceConfiguration,
     GetTableBucketPolicy,
     GetTableBucketStorageClass,
     GetTableEncryption,
+    GetTableMaintenanceConfiguration,
+    GetTableMaintenanceJobStatus,
     GetTableMetadataLocation,
     GetTablePolicy,
     GetTableStorageClass,
@@ -64,8 +75,10 @@ export const service = defineService<NS>()({
     ListTables,
     ListTagsForResource,
     PutTableBucketEncryption,
+    PutTableBucketMaintenanceConfiguration,
     PutTableBucketPolicy,
     PutTableBucketStorageClass,
+    PutTableMaintenanceConfiguration,
     PutTablePolicy,
     RenameTable,
     TagResource,
@@ -74,10 +87,12 @@ export const service = defineService<NS>()({
   },
   partial: {
     CreateTable: 'Tables of format version 2 only.',
+    PutTableMaintenanceConfiguration: 'No compaction: it is configured, and has never run.',
+    PutTableBucketStorageClass: 'INTELLIGENT_TIERING is told, and moves no file from tier to tier.',
   },
   access,
   provides: [provide(tableGuards, makeTableGuards), provide(managedTables, makeManagedTables)],
   uses: [principals, tableStores],
   routes: [icebergByHost, icebergBySignature],
-  reconcilers: [orphanStores],
+  reconcilers: [orphanStores, maintain],
 })

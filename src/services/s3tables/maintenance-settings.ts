@@ -24,3 +24,5 @@ export const defaultSnapshots: SnapshotManagement = {
   maxSnapshotAgeHours: 120,
 }
 export const defaultCompaction: Compaction = { status: 'enabled', targetFileSizeMB: 512, strategy: 'auto' }
+
+export type TableSettings = { readonly snapshots: SnapshotManagement } | { readonly compaction: Compaction }

@@ -32,7 +32,11 @@ export type TableRecord = {
   readonly tags?: Readonly<Record<string, string>>
   readonly compaction: Compaction
   readonly snapshots: SnapshotManagement
+  /** How its maintenance went last, `at` when, epoch milliseconds. */
+  readonly jobs?: { readonly snapshots?: JobRun; readonly removal?: JobRun }
 }
+
+type JobRun = { readonly status: 'Successful' | 'Failed'; readonly at: number; readonly message?: string }
 
 const keyOf = (bucket: string, namespace: string, name: string) => `${bucket}\0${namespace}\0${name}`
 export const tableArn = ({ bucket, id }: Pick<TableRecord, 'bucket' | 'id'>): string => `${bucket}/table/${id}`

@@ -8,6 +8,7 @@ import { FiledData } from './filed-data.ts'
 import { InvalidMetadataError } from './iceberg/invalid.ts'
 import { type Asked, newMetadata } from './iceberg/new-table.ts'
 import { type Metadata, toText } from './iceberg/table-metadata.ts'
+import { maintain } from './maintain.ts'
 import { defaultCompaction, defaultSnapshots } from './maintenance-settings.ts'
 import { getNamespace, isName } from './namespaces.ts'
 import { fail, type Input, type Operation } from './operation.ts'
@@ -106,6 +107,7 @@ export const makeTable = async (
     await ctx.write(async (tx) => {
       await check(tx)
       tx.put(Table, table)
+      tx.wake(maintain.name, tableArn(table), { in: 86_400_000, at: place })
     })
   } catch (error) {
     await stores.remove(place, store)

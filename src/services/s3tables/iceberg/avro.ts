@@ -80,11 +80,14 @@ export const writeAvro = (
 // Reading. Files come from whoever may write to a table: nothing in them is believed.
 
 const broken = () => new InvalidMetadataError('A list of files is no Avro container file.')
-/** Most bytes that a block may be when it is not compressed any more, and most values in a file: of items that take no bytes too. */
-const largestBlock = 256 * 1024 * 1024
-const mostValues = 20_000_000
+/** Most bytes that a block may be when it is not compressed any more. */
+const largestBlock = 64 * 1024 * 1024
+/** Most values in a file. */
+const mostValues = 5_000_000
+/** Values for each byte: few take none, and those do not stand alone. */
+const valuesAByte = 8
 
-type Reader = { readonly bytes: Buffer; at: number; values: number }
+type Reader = { readonly bytes: Buffer; at: number; values: number; readonly most: number }
 
 const take = (reader: Reader, length: number): Buffer => {
   const end = reader.at + length
@@ -125,7 +128,7 @@ const readBlocks = (reader: Reader, item: () => void): void => {
 type Names = Map<string, AvroType>
 
 const decode = (reader: Reader, type: AvroType, names: Names, depth = 0): AvroValue => {
-  if (++reader.values > mostValues || depth > 64) throw broken()
+  if (++reader.values > reader.most || depth > 64) throw broken()
   if (Array.isArray(type)) {
     const chosen = (type as readonly AvroType[])[readCount(reader)]
     if (chosen === undefined) throw broken()
@@ -136,8 +139,9 @@ const decode = (reader: Reader, type: AvroType, names: Names, depth = 0): AvroVa
     if (typeof complex.name === 'string') names.set(complex.name, type)
     switch (complex.type) {
       case 'record':
+        if (!Array.isArray(complex.fields)) throw broken()
         return Object.fromEntries(
-          ((complex.fields ?? []) as RecordType['fields']).map((field) => [
+          (complex.fields as RecordType['fields']).map((field) => [
             field.name,
             decode(reader, field.type, names, depth + 1),
           ]),
@@ -158,7 +162,8 @@ const decode = (reader: Reader, type: AvroType, names: Names, depth = 0): AvroVa
       case 'fixed':
         return take(reader, Number(complex.size))
       case 'enum':
-        return (complex.symbols as readonly string[])[readCount(reader)] ?? null
+        if (!Array.isArray(complex.symbols)) throw broken()
+        return String(complex.symbols[readCount(reader)])
       default:
         return decode(reader, complex.type, names, depth + 1)
     }
@@ -208,7 +213,12 @@ const unpacked = (block: Buffer, codec: string): Buffer => {
 
 /** The records of a container file. Throws InvalidMetadataError. */
 export const readAvro = (file: Uint8Array): readonly AvroRecord[] => {
-  const reader: Reader = { bytes: Buffer.from(file.buffer, file.byteOffset, file.byteLength), at: 0, values: 0 }
+  const reader: Reader = {
+    bytes: Buffer.from(file.buffer, file.byteOffset, file.byteLength),
+    at: 0,
+    values: 0,
+    most: mostValues,
+  }
   if (!take(reader, magic.length).equals(magic)) throw broken()
   const header = new Map<string, string>()
   readBlocks(reader, () => {
@@ -221,7 +231,8 @@ export const readAvro = (file: Uint8Array): readonly AvroRecord[] => {
   while (reader.at < reader.bytes.length) {
     const count = readCount(reader)
     const block = unpacked(readBytes(reader), header.get('avro.codec') ?? 'null')
-    const inside: Reader = { bytes: block, at: 0, values: reader.values }
+    const most = Math.min(mostValues, reader.values + 1000 + valuesAByte * block.length)
+    const inside: Reader = { bytes: block, at: 0, values: reader.values, most }
     for (let i = 0; i < count; i++) {
       const record = decode(inside, schema, new Map())
       if (typeof record !== 'object' || record === null || Array.isArray(record)) throw broken()

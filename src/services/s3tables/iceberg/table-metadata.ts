@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib'
 import * as z from 'zod'
 import { InvalidMetadataError } from './invalid.ts'
 import { parseJson, toJson } from './json.ts'
@@ -83,8 +84,19 @@ export type Metadata = z.infer<typeof MetadataShape>
 /** "Accessing tables using the Amazon S3 Tables Iceberg REST endpoint", S3 user guide: larger files of metadata are refused. */
 const largestFile = 50 * 1024 * 1024
 
+/** What a file of metadata holds: `.metadata.json.gz` files are compressed. */
+const unpacked = (file: Uint8Array): Uint8Array => {
+  if (file[0] !== 0x1f || file[1] !== 0x8b) return file
+  try {
+    return gunzipSync(file, { maxOutputLength: largestFile + 1 })
+  } catch {
+    throw new InvalidMetadataError('The metadata file is no gzip file, or larger than 50 MB.')
+  }
+}
+
 /** Throws InvalidMetadataError. */
-export const parseMetadata = (bytes: Uint8Array): Metadata => {
+export const parseMetadata = (file: Uint8Array): Metadata => {
+  const bytes = unpacked(file)
   if (bytes.length > largestFile) throw new InvalidMetadataError('The metadata file is larger than 50 MB.')
   let json: unknown
   try {
