@@ -33,7 +33,7 @@ import {
 import type { NS } from './operation.ts'
 import { Pipeline, Version } from './pipeline.ts'
 import { CreatePipeline, DeletePipeline, GetPipeline, ListPipelines, UpdatePipeline } from './pipelines.ts'
-import { RemoteWatch, remoteWatching } from './remote-watch.ts'
+import { RemotePulls, RemoteWatch, remoteWatching } from './remote-watch.ts'
 import { OverrideStageCondition, RetryStageExecution } from './retry.ts'
 import { RollbackStage } from './rollback.ts'
 import { ListRuleExecutions, ListRuleTypes } from './rule-executions.ts'
@@ -69,6 +69,7 @@ export const service = defineService<NS>()({
     RuleExecution,
     Watch,
     RemoteWatch,
+    RemotePulls,
     CustomType,
     Webhook,
     WebhookDoor,

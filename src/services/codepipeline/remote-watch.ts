@@ -9,13 +9,14 @@ import { findConnection } from './connection.ts'
 import type { ActionDeclaration, Declaration } from './operation.ts'
 import { declarationOf, Pipeline } from './pipeline.ts'
 import { startByItself } from './start.ts'
-import { type Filters, type Happening, startsPipeline, watches } from './trigger-filter.ts'
+import { type Filters, type Happening, isWatched, startsPipeline, watches } from './trigger-filter.ts'
 
 // Repositories by connection. On AWS their provider tells of pushes and pull requests; it does not know where this server is,
-// so it is asked: by git for references, by its API for pull requests.
+// so it is asked: by git for references, by its API for pull requests, once for all pipelines of a repository.
 
-/** How often a repository is asked, and how often when it did not answer; milliseconds. */
+/** How often a repository is asked, how often whether its connection is complete, and when after no answer; milliseconds. */
 const interval = 30_000
+const pending = 60_000
 const patience = 5 * 60_000
 
 type Pull = { readonly state: PullRequest['state']; readonly commit: string }
@@ -23,22 +24,34 @@ type Pull = { readonly state: PullRequest['state']; readonly commit: string }
 type RemoteWatchRecord = {
   readonly pipeline: string
   readonly action: string
-  /** What is watched, as text: another one is another watch, which knows nothing yet. */
-  readonly what: string
-  /** It has been asked before: what is new since is news. */
+  readonly connection: string
+  readonly repository: string
+  /** What starts the pipeline, as text: another one is another watch, which knows nothing yet. */
+  readonly filters: string
+  /** The repository has been asked before: what is new since is news. */
   readonly known: boolean
-  /** Commit by reference (`refs/heads/main`). */
+  /** Commit by reference (`refs/heads/main`), of those that may start the pipeline. */
   readonly references: Readonly<Record<string, string>>
-  /** Pull requests as they were, by number, and the provider's mark of its last answer. */
+  /** Pull requests as they were, by number. */
   readonly pulls: Readonly<Record<string, Pull>>
-  readonly tag?: string
 }
 
 const keyOf = (pipeline: string, action: string) => `${pipeline}/${action}`
+const remoteOf = ({ connection, repository }: Pick<RemoteWatchRecord, 'connection' | 'repository'>) =>
+  `${connection}|${repository}`
 
 export const RemoteWatch = table<RemoteWatchRecord>('codepipeline.remotewatch', {
   scope: 'region',
   key: ({ pipeline, action }) => keyOf(pipeline, action),
+  index: { remote: remoteOf },
+})
+
+/** What a provider said last of a repository's pull requests, and its mark of that answer. */
+type PullsRecord = { readonly remote: string; readonly tag?: string; readonly pulls: readonly PullRequest[] }
+
+export const RemotePulls = table<PullsRecord>('codepipeline.remotepulls', {
+  scope: 'region',
+  key: ({ remote }) => remote,
 })
 
 /** The characters of a name, none of which stands for others. */
@@ -62,14 +75,16 @@ export const watchRemotes = async (tx: WriteTx, declaration: Declaration): Promi
   const before = await tx.list(RemoteWatch, { prefix: `${declaration.name}/` })
   await unwatchRemotes(tx, declaration.name)
   for (const action of declaration.stages[0]?.actions ?? []) {
-    const filters = filtersOf(declaration, action)
-    if (!filters) continue
-    const { ConnectionArn = '', FullRepositoryId = '' } = action.configuration ?? {}
-    const what = JSON.stringify([ConnectionArn, FullRepositoryId, filters])
-    const fresh = { pipeline: declaration.name, action: action.name, what, known: false, references: {}, pulls: {} }
-    const record = before.find((one) => one.action === action.name && one.what === what) ?? fresh
-    tx.put(RemoteWatch, record)
-    tx.wake(remoteWatching.name, RemoteWatch.key(record))
+    const found = filtersOf(declaration, action)
+    if (!found) continue
+    const { ConnectionArn: connection = '', FullRepositoryId: repository = '' } = action.configuration ?? {}
+    const filters = JSON.stringify({ push: found.push, pullRequest: found.pullRequest })
+    const wanted = { pipeline: declaration.name, action: action.name, connection, repository, filters }
+    const known = before.find((one) =>
+      (Object.keys(wanted) as (keyof typeof wanted)[]).every((key) => one[key] === wanted[key]),
+    )
+    const record = tx.put(RemoteWatch, known ?? { ...wanted, known: false, references: {}, pulls: {} })
+    tx.wake(remoteWatching.name, remoteOf(record))
   }
 }
 
@@ -92,50 +107,47 @@ export const noteHead = async (
     tx.put(RemoteWatch, { ...watch, references: { ...watch.references, [name]: commit } })
 }
 
-/** How the repository stands now. */
-type Standing = Pick<RemoteWatchRecord, 'pulls' | 'references' | 'tag'> & { readonly news: readonly Happening[] }
+/** How a repository stands now. */
+type Standing = {
+  /** Commit by reference, `HEAD` among them. */
+  readonly references: ReadonlyMap<string, string>
+  readonly pulls: readonly PullRequest[]
+  /** Paths that changed from one commit to another: asked once. */
+  readonly paths: (from: string, to: string, since: 'commit' | 'fork') => Promise<readonly string[]>
+}
 
-const look = async (
-  ctx: Ctx,
-  remote: RemoteRepository,
-  filters: Filters,
-  watch: RemoteWatchRecord,
-): Promise<Standing & { readonly head?: string }> => {
-  const wanted = watches(filters)
+const look = async (ctx: Ctx, key: string, remote: RemoteRepository, all: readonly Filters[]): Promise<Standing> => {
+  const wanted = all.map(watches)
   const patterns = [
     'HEAD',
-    ...(wanted.branches || wanted.pulls ? ['refs/heads/*'] : []),
-    ...(wanted.tags ? ['refs/tags/*'] : []),
+    ...(wanted.some(({ branches, pulls }) => branches || pulls) ? ['refs/heads/*'] : []),
+    ...(wanted.some(({ tags }) => tags) ? ['refs/tags/*'] : []),
   ]
-  const found = await remoteReferences(remote, ctx.folder(), patterns)
-  const head = found.get('HEAD')
-  const references = Object.fromEntries([...found].filter(([name]) => name !== 'HEAD'))
-  const news: Happening[] = []
-  for (const [name, commit] of Object.entries(references)) {
-    const before = watch.references[name]
-    if (commit === before || (before === undefined && !watch.known)) continue
-    if (name.startsWith('refs/heads/'))
-      news.push({ kind: 'push', branch: name.slice('refs/heads/'.length), commit, ...(before ? { before } : {}) })
-    else if (name.startsWith('refs/tags/')) news.push({ kind: 'tag', tag: name.slice('refs/tags/'.length), commit })
+  const references = await remoteReferences(remote, ctx.folder(), patterns)
+  const asked = new Map<string, Promise<string[]>>()
+  return {
+    references,
+    pulls: wanted.some(({ pulls }) => pulls) ? await pullsOf(ctx, key, remote) : [],
+    paths: (from, to, since) => {
+      const what = `${from} ${to} ${since}`
+      const folder = join(ctx.folder(), 'remotes', ctx.newId())
+      const paths = asked.get(what) ?? changedPaths(remote, { from, to, since }, folder)
+      asked.set(what, paths)
+      return paths
+    },
   }
-  const rest = { references, ...(head ? { head } : {}) }
-  const answer = wanted.pulls ? await providerOf(remote.access).pullRequests(remote.repository, watch.tag) : 'unchanged'
-  if (answer === 'unchanged')
-    return { ...rest, news, pulls: watch.pulls, ...(watch.tag === undefined ? {} : { tag: watch.tag }) }
-  // Those that are over are remembered for as long as they are told of.
-  const pulls = Object.fromEntries(Object.entries(watch.pulls).filter(([, { state }]) => state === 'open'))
-  const newest = Math.max(0, ...Object.keys(watch.pulls).map(Number))
-  for (const pull of answer.pulls) {
-    // Some providers shorten what they say of commits.
-    const commit = [...found.values()].find((one) => one.startsWith(pull.head.commit)) ?? pull.head.commit
-    const [before, now] = [watch.pulls[pull.number], { state: pull.state, commit }]
-    pulls[pull.number] = now
-    // An old one that was never told of: what of it is new, nobody knows.
-    if (!watch.known || (!before && Number(pull.number) <= newest)) continue
-    const event = eventOf(before, now)
-    if (event) news.push({ kind: 'pull', event, pull, commit })
-  }
-  return { ...rest, news, pulls, ...(answer.tag === undefined ? {} : { tag: answer.tag }) }
+}
+
+const pullsOf = async (
+  ctx: Ctx,
+  key: string,
+  { access, repository }: RemoteRepository,
+): Promise<readonly PullRequest[]> => {
+  const before = await ctx.read((tx) => tx.get(RemotePulls, key))
+  const answer = await providerOf(access).pullRequests(repository, before?.tag)
+  if (answer === 'unchanged') return before?.pulls ?? []
+  await ctx.write(async (tx) => tx.put<PullsRecord>(RemotePulls, { remote: key, ...answer }))
+  return answer.pulls
 }
 
 const eventOf = (before: Pull | undefined, now: Pull) => {
@@ -144,25 +156,43 @@ const eventOf = (before: Pull | undefined, now: Pull) => {
   return before.commit === now.commit ? undefined : 'UPDATED'
 }
 
-/** What changed, asked of the repository once, if at all. */
-const pathsOf = (
-  ctx: Ctx,
-  remote: RemoteRepository,
-  { references, head }: Awaited<ReturnType<typeof look>>,
-  happening: Happening,
-) => {
-  let paths: Promise<string[]> | undefined
-  return () => {
-    const { commit } = happening
-    const base = happening.kind === 'pull' ? references[`refs/heads/${happening.pull.base}`] : undefined
-    const before = happening.kind === 'push' ? happening.before : base
-    const from = before ?? head ?? commit
-    // A branch that is new has changed what it has beyond the repository's main one.
-    const since = happening.kind === 'push' && happening.before ? ('commit' as const) : ('fork' as const)
-    paths ??= changedPaths(remote, { from, to: commit, since }, join(ctx.folder(), 'remotes', ctx.newId()))
-    return paths
+/** What is new for one pipeline, and how it knows the repository from now on. */
+const newsOf = (watch: RemoteWatchRecord, filters: Filters, { references: all, pulls: listed }: Standing) => {
+  const news: Happening[] = []
+  const references = Object.fromEntries([...all].filter(([name]) => isWatched(filters, name)))
+  for (const [name, commit] of Object.entries(references)) {
+    const before = watch.references[name]
+    if (commit === before || (before === undefined && !watch.known)) continue
+    if (name.startsWith('refs/tags/')) news.push({ kind: 'tag', tag: name.slice('refs/tags/'.length), commit })
+    else news.push({ kind: 'push', branch: name.slice('refs/heads/'.length), commit, ...(before ? { before } : {}) })
   }
+  // Those that are over are remembered for as long as they are told of.
+  const pulls = Object.fromEntries(Object.entries(watch.pulls).filter(([, { state }]) => state === 'open'))
+  const newest = Math.max(0, ...Object.keys(watch.pulls).map(Number))
+  for (const pull of watches(filters).pulls ? listed : []) {
+    // Some providers shorten what they say of commits.
+    const commit = [...all.values()].find((one) => one.startsWith(pull.head.commit)) ?? pull.head.commit
+    const [before, now] = [watch.pulls[pull.number], { state: pull.state, commit }]
+    pulls[pull.number] = now
+    // An old one that was never told of: what of it is new, nobody knows.
+    if (!watch.known || (!before && Number(pull.number) <= newest)) continue
+    const event = eventOf(before, now)
+    if (event) news.push({ kind: 'pull', event, pull, commit })
+  }
+  return { news, references, pulls }
 }
+
+/** What changed by something that happened. */
+const pathsOf =
+  ({ references, paths }: Standing, happening: Happening) =>
+  () => {
+    const { commit } = happening
+    const before = happening.kind === 'push' ? happening.before : undefined
+    if (before !== undefined) return paths(before, commit, 'commit')
+    // A branch that is new has changed what it has beyond the repository's main one.
+    const base = happening.kind === 'pull' ? references.get(`refs/heads/${happening.pull.base}`) : undefined
+    return paths(base ?? references.get('HEAD') ?? commit, commit, 'fork')
+  }
 
 const variablesOf = (happening: Happening): Record<string, string> => {
   if (happening.kind === 'push') return { BranchName: happening.branch }
@@ -171,53 +201,67 @@ const variablesOf = (happening: Happening): Record<string, string> => {
   return { BranchName: head.branch, DestinationBranchName: base, PullRequestId: number, PullRequestTitle: title }
 }
 
-/** Asks a repository what is new. Key: `pipeline/action`. */
+type Watcher = { readonly watch: RemoteWatchRecord; readonly filters: Filters }
+
+/** Starts one pipeline by what is new, and remembers it, in one commit. */
+const tell = async (ctx: Ctx, { watch, filters }: Watcher, standing: Standing): Promise<void> => {
+  const { news, references, pulls } = newsOf(watch, filters, standing)
+  const starts: Happening[] = []
+  for (const happening of news)
+    if (await startsPipeline(filters, happening, pathsOf(standing, happening))) starts.push(happening)
+  await ctx.write(async (tx) => {
+    const fresh = await tx.get(RemoteWatch, RemoteWatch.key(watch))
+    if (!fresh || fresh.filters !== watch.filters || remoteOf(fresh) !== remoteOf(watch)) return
+    // What a source action took in the meantime is not news again.
+    const taken = Object.entries(fresh.references).filter(([name, commit]) => watch.references[name] !== commit)
+    const present = { ...fresh, known: true, pulls, references: { ...references, ...Object.fromEntries(taken) } }
+    if (JSON.stringify(present) !== JSON.stringify(fresh)) tx.put(RemoteWatch, present)
+    for (const happening of starts) {
+      const { commit: value, kind } = happening
+      if (kind === 'push' && taken.some(([, commit]) => commit === value)) continue
+      await startByItself(ctx, tx, watch.pipeline, {
+        trigger: { type: 'WebhookV2', detail: watch.connection },
+        overrides: [{ action: watch.action, type: 'COMMIT_ID', value, variables: variablesOf(happening) }],
+      })
+    }
+  })
+}
+
+/** Asks a repository what is new for the pipelines that watch it. Key: `connection|repository`. */
 export const remoteWatching: Reconciler = {
   name: 'codepipeline.remote',
   step: async (ctx, key) => {
-    const found = await ctx.read(async (tx) => {
-      const watch = await tx.get(RemoteWatch, key)
-      const pipeline = watch && (await tx.get(Pipeline, watch.pipeline))
-      const declaration = pipeline && (await declarationOf(tx, pipeline.name, pipeline.version))
-      return watch && declaration && { watch, declaration }
+    const watchers = await ctx.write(async (tx) => {
+      const found: Watcher[] = []
+      for (const watch of await tx.list(RemoteWatch, { index: 'remote', equals: key })) {
+        const pipeline = await tx.get(Pipeline, watch.pipeline)
+        const declaration = pipeline && (await declarationOf(tx, pipeline.name, pipeline.version))
+        const action = declaration?.stages[0]?.actions.find(({ name }) => name === watch.action)
+        const filters = declaration && action && filtersOf(declaration, action)
+        if (filters) found.push({ watch, filters })
+      }
+      if (found.length === 0) tx.delete(RemotePulls, key)
+      return found
     })
-    const action = found?.declaration.stages[0]?.actions.find(({ name }) => name === found.watch.action)
-    const filters = found && action && filtersOf(found.declaration, action)
-    if (!found || !action || !filters) return done()
-    const { watch } = found
-    const { ConnectionArn = '', FullRepositoryId: repository = '' } = action.configuration ?? {}
-    const connection = await findConnection(ctx, ConnectionArn)
-    if (!connection?.access) return again({ in: interval })
-    const remote = { access: connection.access, repository }
+    const [first] = watchers
+    if (!first) return done()
+    const found = await findConnection(ctx, first.watch.connection)
+    if (!found?.access) return again({ in: pending })
     try {
-      const standing = await look(ctx, remote, filters, watch)
-      const starts: Happening[] = []
-      for (const happening of standing.news)
-        if (await startsPipeline(filters, happening, pathsOf(ctx, remote, standing, happening))) starts.push(happening)
-      await ctx.write(async (tx) => {
-        const fresh = await tx.get(RemoteWatch, key)
-        if (fresh?.what !== watch.what) return
-        const { references, pulls, tag } = standing
-        // What a source action took in the meantime is not news again.
-        const taken = Object.entries(fresh.references).filter(([name, commit]) => watch.references[name] !== commit)
-        const { tag: _tag, ...rest } = fresh
-        tx.put<RemoteWatchRecord>(RemoteWatch, {
-          ...{ ...rest, known: true, pulls },
-          references: { ...references, ...Object.fromEntries(taken) },
-          ...(tag === undefined ? {} : { tag }),
-        })
-        for (const happening of starts) {
-          const { commit } = happening
-          if (happening.kind === 'push' && taken.some(([, one]) => one === commit)) continue
-          await startByItself(ctx, tx, watch.pipeline, {
-            trigger: { type: 'WebhookV2', detail: ConnectionArn },
-            overrides: [{ action: action.name, type: 'COMMIT_ID', value: commit, variables: variablesOf(happening) }],
-          })
-        }
-      })
+      const remote = { access: found.access, repository: first.watch.repository }
+      const standing = await look(
+        ctx,
+        key,
+        remote,
+        watchers.map(({ filters }) => filters),
+      )
+      for (const watcher of watchers) await tell(ctx, watcher, standing)
     } catch (error) {
       if (!(error instanceof RemoteError)) throw error
-      ctx.log.warn('a repository could not be asked what is new', { pipeline: watch.pipeline, error: error.message })
+      ctx.log.warn('a repository could not be asked what is new', {
+        repository: first.watch.repository,
+        error: error.message,
+      })
       return again({ in: patience })
     }
     return again({ in: interval })

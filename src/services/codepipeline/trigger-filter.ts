@@ -51,6 +51,14 @@ export const startsPipeline = async (
   return false
 }
 
+/** Whether a reference by this name (`refs/heads/main`) can start anything by these filters. */
+export const isWatched = ({ push = [] }: Filters, reference: string): boolean => {
+  const [, kind, name = ''] = /^refs\/(heads|tags)\/(.+)$/s.exec(reference) ?? []
+  return push.some(({ branches, tags }) =>
+    kind === 'tags' ? tags && passes(tags, name) : kind === 'heads' && !tags && (!branches || passes(branches, name)),
+  )
+}
+
 /** What has to be looked at for these filters. */
 export const watches = ({ push = [], pullRequest = [] }: Filters) => ({
   branches: push.some(({ tags }) => !tags),

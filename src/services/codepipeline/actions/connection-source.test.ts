@@ -247,3 +247,27 @@ it('is started by tags and by paths, as its triggers say', async () => {
   expect(await triggersOf()).toHaveLength(3)
   expect((await found())?.outputVariables).toMatchObject({ BranchName: 'release/1', CommitId: released })
 })
+
+it('is asked once for all pipelines of a repository', async () => {
+  await connect()
+  await complete()
+  await grant()
+  const change = triggered({
+    push: [{ branches: { includes: ['main'] } }],
+    pullRequest: [{ branches: { includes: ['main'] } }],
+  })
+  await release.create(change)
+  await release.bench.codepipeline.send(
+    new CreatePipelineCommand({ pipeline: release.declare({ ...change, name: 'second' }) }),
+  )
+  await soon()
+  expect(provider.pullAnswers()).toBe(1)
+  await provider.push({ 'index.html': 'two' })
+  await soon()
+  for (const pipelineName of ['release', 'second'])
+    expect((await release.list({ pipelineName })).map(({ trigger }) => trigger?.triggerType)).toEqual([
+      'WebhookV2',
+      'CreatePipeline',
+    ])
+  expect(provider.pullAnswers()).toBe(1)
+})
