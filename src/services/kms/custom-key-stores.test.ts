@@ -16,6 +16,7 @@ beforeAll(async () => {
   const { port } = Object.values(proxy.hosts)[0] ?? { port: 0 }
   drydock = await story({
     config: {
+      auth: 'trust',
       hosts: {
         ...proxy.hosts,
         // The right proxy, by an authority that is not trusted; under a name that its certificate has not; and nobody.
@@ -61,9 +62,13 @@ const disconnect = (CustomKeyStoreId: string, client = kms) =>
 const remove = (CustomKeyStoreId: string, client = kms) =>
   client.send(new sdk.DeleteCustomKeyStoreCommand({ CustomKeyStoreId }))
 
-/** Stories about stores each have a Region of their own: a proxy's address is one store's in a Region. */
-let regions = 0
-const elsewhere = () => drydock.client(sdk.KMSClient, undefined, `us-west-${++regions}`)
+/** Stories about stores each have an account of their own: a proxy's address is one store's in an account and Region. */
+let accounts = 100_000_000_000
+const elsewhere = () => {
+  accounts += 1
+  return drydock.client(sdk.KMSClient, present())
+}
+const present = () => ({ accessKeyId: String(accounts), secretAccessKey: 'test' })
 
 describe('a store', () => {
   test('is made, connected, changed, disconnected and deleted; its secret is never shown', async () => {
@@ -108,9 +113,7 @@ describe('a store', () => {
     const found = await client.send(new sdk.DescribeCustomKeyStoresCommand({ CustomKeyStoreName: 'renamed' }))
     expect(found.CustomKeyStores?.map(({ ConnectionState }) => ConnectionState)).toEqual(['DISCONNECTED'])
     await remove(id, client)
-    const { Events = [] } = await drydock
-      .client(CloudTrailClient, undefined, `us-west-${regions}`)
-      .send(new LookupEventsCommand({}))
+    const { Events = [] } = await drydock.client(CloudTrailClient, present()).send(new LookupEventsCommand({}))
     const records = Events.map(({ CloudTrailEvent }) => JSON.parse(CloudTrailEvent ?? ''))
     const recordOf = (eventName: string) => records.find((record) => record.eventName === eventName)
     expect(recordOf('CreateCustomKeyStore')).toMatchObject({
@@ -274,9 +277,8 @@ describe('a store', () => {
 })
 
 describe('a key in a store', () => {
-  /** A connected store in a Region of its own, and a key in it. */
-  const begin = async () => {
-    const client = elsewhere()
+  /** A connected store in an account of its own, and a key in it. */
+  const begin = async (client = elsewhere()) => {
     const store = await create({}, client)
     await connect(store, client)
     const { KeyMetadata: key } = await client.send(new sdk.CreateKeyCommand(keyInput(store)))
@@ -310,7 +312,7 @@ describe('a key in a store', () => {
       path: `${base}/keys/one/encrypt`,
       body: {
         requestMetadata: {
-          awsPrincipalArn: `arn:aws:iam::${drydock.account}:root`,
+          awsPrincipalArn: `arn:aws:iam::${accounts}:root`,
           kmsKeyArn: key?.Arn,
           kmsOperation: 'Encrypt',
           kmsRequestId: expect.any(String),
@@ -481,7 +483,7 @@ describe('a key in a store', () => {
     const { client, store, KeyId } = await begin()
     proxy.instead = () => ({ status: 429, body: { errorName: 'ThrottlingException' } })
     await expect(client.send(new sdk.EncryptCommand({ KeyId, Plaintext }))).rejects.toBeDefined()
-    const watch = drydock.client(CloudWatchClient, undefined, `us-west-${regions}`)
+    const watch = drydock.client(CloudWatchClient, present())
     const { Metrics = [] } = await watch.send(new ListMetricsCommand({ Namespace: 'AWS/KMS' }))
     const found = Metrics.map(({ MetricName, Dimensions = [] }) => ({
       MetricName,
@@ -531,25 +533,24 @@ describe('a key in a store', () => {
   })
 
   test('may be denied by where its material comes from, and tells the proxy who asks', async () => {
-    const { store, client, KeyId } = await begin()
-    const region = `us-west-${regions}`
-    const keys = await drydock.user(`teller-${regions}`, [
+    const { store, KeyId } = await begin(kms)
+    const keys = await drydock.user('teller', [
       allow(['kms:CreateKey', 'kms:Encrypt'], '*', { StringEquals: { 'kms:KeyOrigin': 'AWS_KMS' } }),
     ])
-    const teller = drydock.client(sdk.KMSClient, keys, region)
+    const teller = drydock.client(sdk.KMSClient, keys)
     await expect(teller.send(new sdk.CreateKeyCommand(keyInput(store, { XksKeyId: 'two' })))).rejects.toMatchObject({
       name: 'AccessDeniedException',
     })
-    await client.send(
+    await kms.send(
       new sdk.CreateGrantCommand({
         KeyId,
-        GranteePrincipal: `arn:aws:iam::${drydock.account}:user/teller-${regions}`,
+        GranteePrincipal: `arn:aws:iam::${drydock.account}:user/teller`,
         Operations: ['Encrypt'],
       }),
     )
     await teller.send(new sdk.EncryptCommand({ KeyId, Plaintext }))
     expect(proxy.asked.at(-1)?.body).toMatchObject({
-      requestMetadata: { awsPrincipalArn: `arn:aws:iam::${drydock.account}:user/teller-${regions}` },
+      requestMetadata: { awsPrincipalArn: `arn:aws:iam::${drydock.account}:user/teller` },
     })
   })
 })

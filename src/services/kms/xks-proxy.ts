@@ -26,7 +26,7 @@ type Asked = {
 
 /** `requestMetadata`, which proxies log and may authorize by. */
 const metadataOf = ({ principal, request }: Ctx, { operation }: Asked, keyArn?: string) => ({
-  awsPrincipalArn: principal.roleArn ?? principal.arn,
+  awsPrincipalArn: principal.kind === 'role' ? (principal.roleArn ?? principal.arn) : principal.arn,
   ...(keyArn === undefined ? {} : { kmsKeyArn: keyArn }),
   kmsOperation: operation,
   kmsRequestId: request.id,

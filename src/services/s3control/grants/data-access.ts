@@ -12,7 +12,8 @@ import { Grant, type GrantRecord, getInstance, getLocation, grantsError, homeOf,
 const longestPolicy = 2048
 
 /** The IAM user or role that calls: grants are to these. */
-export const granteeOf = ({ principal }: Pick<Ctx, 'principal'>): string => principal.roleArn ?? principal.arn
+export const granteeOf = ({ principal: { kind, arn, roleArn } }: Pick<Ctx, 'principal'>): string =>
+  kind === 'role' ? (roleArn ?? arn) : arn
 
 /** The location's role as S3 Access Grants assumes it, which its trust policy must allow; narrowed by `policy`. */
 export const actingAs = (

@@ -50,10 +50,6 @@ beforeAll(async () => {
 afterAll(() => drydock.close())
 
 const control = (keys?: Keys, region?: string) => s3Control(drydock, keys, region)
-/** A Region of its own for each story about an instance: there is one of them in a Region. */
-let regions = 0
-const elsewhere = () => control(undefined, `us-west-${++regions}`)
-
 /** The instance of us-east-1, with its default location, and a user with one grant. */
 let common: Promise<string> | undefined
 const locationId = () => {
@@ -221,8 +217,9 @@ describe('data access', () => {
 
 describe('an instance', () => {
   test('is one in a Region, and goes when it is empty', async () => {
-    const client = elsewhere()
-    const region = `us-west-${regions}`
+    // There is one of them in a Region, and that of the others is in use.
+    const region = 'us-west-2'
+    const client = control(undefined, region)
     const own = `arn:aws:s3:${region}:${AccountId}:access-grants/default`
     const missing = { name: 'AccessGrantsInstanceNotExistsError', message: 'Access Grants Instance does not exist' }
     await expect(client.send(new sdk.GetAccessGrantsInstanceCommand({ AccountId }))).rejects.toMatchObject(missing)
@@ -242,12 +239,12 @@ describe('an instance', () => {
       new sdk.ListAccessGrantsInstancesCommand({ AccountId }),
     )
     expect(all).toHaveLength(1)
-    const location = { AccountId, IAMRoleArn: await drydock.role(`far-${region}`, 'access-grants.s3.amazonaws.com') }
+    const location = { AccountId, IAMRoleArn: await drydock.role('far', 'access-grants.s3.amazonaws.com') }
     // Its trust lets the service in, but not say for whom.
     await expect(
       client.send(new sdk.CreateAccessGrantsLocationCommand({ ...location, LocationScope: 's3://shared' })),
     ).rejects.toMatchObject({ name: 'InvalidIamRole' })
-    const far = await drydock.role(`near-${region}`, {
+    const far = await drydock.role('near', {
       Version: '2012-10-17',
       Statement: [
         {
@@ -346,6 +343,7 @@ test.each([
   ['s3://', '*', undefined],
   ['s3://', 'buck*', undefined],
   ['s3://', 'bucket*/a', undefined],
+  ['s3://', 'buck?t/*', undefined],
   ['s3://bucket', 'a*', 'Object'],
 ] as const)('no grant at %s of %s', (location, subPrefix, type) => {
   expect(() => grantScope(location, subPrefix, type)).toThrow('The specified Access Grant is invalid')

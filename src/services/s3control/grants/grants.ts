@@ -30,7 +30,7 @@ const granteeIn = ({ Grantee: { GranteeType: type, GranteeIdentifier: id } }: In
 /** The scope of a grant: never all buckets, nor all whose names begin so. Throws InvalidAccessGrant. */
 export const grantScope = (location: string, subPrefix: string | undefined, type: 'Object' | undefined): string => {
   const scope = scopeBelow(location, subPrefix)
-  if (!/^s3:\/\/[^/*]+\/./s.test(scope)) throw grantsError('InvalidAccessGrant')
+  if (!/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/./s.test(scope)) throw grantsError('InvalidAccessGrant')
   if (type === 'Object' && scope.endsWith('*')) throw grantsError('InvalidAccessGrant')
   return scope
 }

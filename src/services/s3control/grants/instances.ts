@@ -106,11 +106,12 @@ export const DissociateAccessGrantsIdentityCenter: Operation<'DissociateAccessGr
   throw grantsError('InvalidIdentityCenterInstance')
 }
 
-/** A policy of this instance and nothing else. Throws InvalidResourcePolicy. */
+/** A policy of this instance and nothing else, for somebody. Throws InvalidResourcePolicy. */
 const checkPolicy = (text: string, arn: string): void => {
   try {
-    for (const { Resource } of [parsePolicy(text, 'resource').Statement].flat() as Statement[])
-      if ([Resource ?? []].flat().some((resource) => resource !== arn)) throw grantsError('InvalidResourcePolicy')
+    for (const { Principal, NotPrincipal, Resource } of [parsePolicy(text, 'resource').Statement].flat() as Statement[])
+      if ((Principal ?? NotPrincipal) === undefined || [Resource].flat().some((resource) => resource !== arn))
+        throw grantsError('InvalidResourcePolicy')
   } catch (error) {
     if (error instanceof PolicyFinding) throw grantsError('InvalidResourcePolicy')
     throw error
