@@ -6,6 +6,7 @@ import { callServer } from '../../src/cli/connection.ts'
 import { seeded } from '../fuzz/random.ts'
 import { alarms } from './alarms.ts'
 import { batches } from './batches.ts'
+import { commands, lacksMachines } from './commands.ts'
 import { builds, commits, deliveries, pipelines, pushes } from './delivery.ts'
 import { deployments } from './deployments.ts'
 import { gates } from './gates.ts'
@@ -46,6 +47,8 @@ export const crash = async ({
   const random = seeded(seed)
   const folder = mkdtempSync(join(tmpdir(), 'drydock-crash-'))
   const data = join(folder, 'data')
+  const lack = await lacksMachines()
+  if (lack !== undefined) console.log(`Skipped: commands to machines that outlive the server. ${lack}`)
   const all: Actor[] = [
     objects(),
     annotations(),
@@ -64,6 +67,7 @@ export const crash = async ({
     replicas(),
     alarms(),
     deployments(),
+    ...(lack === undefined ? [commands()] : []),
   ]
   const actors = all.filter(({ name }) => !only || only.includes(name))
   const acts: Record<string, number> = {}

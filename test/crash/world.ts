@@ -5,9 +5,11 @@ import { CodeBuildClient } from '@aws-sdk/client-codebuild'
 import { CodeCommitClient } from '@aws-sdk/client-codecommit'
 import { CodeDeployClient } from '@aws-sdk/client-codedeploy'
 import { CodePipelineClient } from '@aws-sdk/client-codepipeline'
+import { EC2Client } from '@aws-sdk/client-ec2'
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge'
 import { IAMClient } from '@aws-sdk/client-iam'
 import { S3Client } from '@aws-sdk/client-s3'
+import { SSMClient } from '@aws-sdk/client-ssm'
 import type { Random } from '../fuzz/random.ts'
 
 export type Clients = ReturnType<typeof clientsOf>
@@ -27,10 +29,12 @@ export const clientsOf = (endpoint: string) => {
     codecommit: new CodeCommitClient(options),
     codedeploy: new CodeDeployClient(options),
     codepipeline: new CodePipelineClient(options),
+    ec2: new EC2Client(options),
     events: new EventBridgeClient(options),
     iam: new IAMClient(options),
     logs: new CloudWatchLogsClient(options),
     s3: new S3Client({ ...options, forcePathStyle: true }),
+    ssm: new SSMClient(options),
   }
 }
 

@@ -6,8 +6,9 @@ import type { ProcessId, Rights } from './host.ts'
 import { HOST_ENV } from './host.ts'
 import { dropRights, execScript } from './launch.ts'
 
-/** How long output may still come after the command has ended, when something it left behind keeps the pipe. */
+/** How long nothing may come after the command has ended, when something it left behind keeps the pipe; and how often. */
 const LAST_WORDS_MS = 200
+const LAST_WORDS = 25
 
 /**
  * Runs one more command in a task. The task's mount namespace is not entered: its root is reached through /proc, so
@@ -60,16 +61,26 @@ export const executeInside = (parts: {
     speaks = false
     output.end()
   })
+  let heard = 0
+  child.stdout.on('data', () => heard++)
+  /** Ends the output once nothing has come for a while, although there was time to read it and somebody who did. */
+  const listen = (before: number, times: number): void => {
+    const look = () => {
+      if (!speaks) return
+      if (output.writableNeedDrain) return listen(heard, times)
+      if (heard !== before && times > 1) return listen(heard, times - 1)
+      child.stdout.unpipe(output)
+      child.stdout.destroy()
+      child.stderr.destroy()
+      output.end()
+    }
+    // A loop that was busy has not read what is there when its timers are due.
+    setTimeout(() => setImmediate(look), LAST_WORDS_MS)
+  }
   const exit = new Promise<Exit>((done) => {
     child.on('error', () => done({ code: 127, reason: 'exited' }))
     child.on('exit', (code, signal) => {
-      setTimeout(() => {
-        if (!speaks) return
-        child.stdout.unpipe(output)
-        child.stdout.destroy()
-        child.stderr.destroy()
-        output.end()
-      }, LAST_WORDS_MS)
+      listen(heard, LAST_WORDS)
       done(signal ? { code: signal === 'SIGKILL' ? 137 : 143, reason: 'signalled' } : toExit(code ?? 255, false))
     })
   })

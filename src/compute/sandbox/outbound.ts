@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdir, open as openFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import type { Server as HttpServer } from 'node:http'
 import { createServer as createNetServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from '../../kernel/context.ts'
 import type { Door, TaskSpec } from '../driver.ts'
 import { ComputeError } from '../driver.ts'
+import { type DoorServer, doorServer } from './door-server.ts'
 import { HOST_ENV, isAlive, loopback, type ProcessId, parseStat, quote, signal, userNamespace } from './host.ts'
 import { formatAddress } from './packets.ts'
 import type { Found } from './probe.ts'
@@ -15,9 +15,6 @@ import { type RelayOptions, relayDoors, resolver } from './reach.ts'
 
 // The network of tasks that need the world, not a VPC: one namespace for all of them, in which none sees another. A process
 // holds it, and one on the host carries connections out (`relay.ts`); both stay when the server goes.
-
-// Not imported: an import of `node:http` also loads the WebSocket client that the module offers.
-const { createServer } = process.getBuiltinModule('node:http')
 
 /** The AWS endpoint as seen from inside. */
 export const outboundEndpoint = 'http://169.254.170.1:4566'
@@ -86,7 +83,7 @@ export const outboundNetwork = (parts: {
   const addressOf = (task: string) => [...guests].find(([, one]) => one === task)?.[0]
   let opened: Promise<Network> | undefined
   let listener: Server | undefined
-  let servers: HttpServer[] = []
+  let servers: DoorServer[] = []
   let next = 2
 
   const readProcess = async (name: string) => parseStat(await readFile(join(folder, name), 'utf8').catch(() => ''))
@@ -170,7 +167,7 @@ exec sleep infinity`
     if (listener) return
     const from = new WeakMap<Socket, string>()
     const [credentials, endpoint] = (['credentials', 'endpoint'] as const).map((name) =>
-      createServer((request, response) => {
+      doorServer((request, response) => {
         const address = from.get(request.socket) ?? ''
         const task = guests.get(address)
         if (task && door) door(request, response, { door: name, task, address })
@@ -188,7 +185,7 @@ exec sleep infinity`
         from.set(socket, address)
         if (end + 1 < chunk.length) socket.unshift(chunk.subarray(end + 1))
         const server = name === 'credentials' ? credentials : endpoint
-        server?.emit('connection', socket)
+        server?.take(socket)
       })
     })
     await rm(doorsFile(folder), { force: true })
@@ -285,7 +282,7 @@ DRYDOCK`,
     async close(): Promise<void> {
       const present = listener
       listener = undefined
-      for (const server of servers) server.closeAllConnections()
+      for (const server of servers) server.cut()
       if (present) await new Promise<void>((done) => present.close(() => done()))
       if (guests.size === 0 && opened) await this.drop()
     },

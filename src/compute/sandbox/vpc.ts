@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
-import type { Server as HttpServer } from 'node:http'
 import { Server, Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,14 +10,12 @@ import type { Logger } from '../../kernel/context.ts'
 import type { Attachment, Door, TaskSpec } from '../driver.ts'
 import { ComputeError } from '../driver.ts'
 import type { AgentDoor, FromAgent, ToAgent } from './agent.ts'
+import { type DoorServer, doorServer } from './door-server.ts'
 import type { ProcessId, Rights } from './host.ts'
 import { HOST_ENV, isAlive, loopback, parseStat, quote, run, signal, userNamespace } from './host.ts'
 import { gatewayOf, inputRules, parseCidr } from './packets.ts'
 import type { Found } from './probe.ts'
 import { PublicPorts } from './public-ports.ts'
-
-// Not imported: an import of `node:http` also loads the WebSocket client that the module offers.
-const { createServer } = process.getBuiltinModule('node:http')
 
 const DOORS: readonly AgentDoor[] = [
   { name: 'metadata', host: '169.254.169.254', port: 80 },
@@ -46,7 +43,7 @@ type Vpc = {
   readonly holder: ProcessId
   readonly subnets: Map<string, Promise<void>>
   readonly residents: Map<string, string>
-  readonly servers: readonly HttpServer[]
+  readonly servers: readonly DoorServer[]
   agent: Promise<ChildProcess> | undefined
   readonly dials: Map<number, { resolve: (socket: Socket) => void; reject: (error: Error) => void }>
 }
@@ -257,7 +254,7 @@ exec sleep infinity`
     }
     const residents = new Map<string, string>()
     const servers = DOORS.map(({ name }) =>
-      createServer((request, response) => {
+      doorServer((request, response) => {
         // Who is alone needs no address to be known by.
         const address = own[0] ?? request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? ''
         const task = residents.get(address)
@@ -315,7 +312,7 @@ exec sleep infinity`
         else if ('door' in told && handle instanceof Server) {
           const http = vpc.servers[DOORS.findIndex(({ name }) => name === told.door)]
           listeners.push(handle)
-          handle.on('connection', (socket) => http?.emit('connection', socket))
+          handle.on('connection', (socket) => http?.take(socket))
         } else if ('dialed' in told) {
           const waiting = vpc.dials.get(told.dialed)
           vpc.dials.delete(told.dialed)
@@ -402,7 +399,7 @@ const into = (rights: Rights, { pid }: ProcessId): readonly string[] => [
 ]
 
 const end = async (vpc: Vpc): Promise<void> => {
-  for (const server of vpc.servers) server.closeAllConnections()
+  for (const server of vpc.servers) server.cut()
   const agent = await vpc.agent?.catch(() => undefined)
   if (!agent || agent.exitCode !== null) return
   const gone = new Promise<void>((done) => agent.once('exit', () => done()))

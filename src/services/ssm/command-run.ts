@@ -56,11 +56,16 @@ type Ended = Pick<InvocationRecord, 'status' | 'statusDetails'> & { readonly cod
 const inside = (ctx: Ctx, one: InvocationRecord, program: string, more: readonly string[] = [], input?: Uint8Array) =>
   ctx.use(machines).exec(ctx.place, one.instanceId, ['/bin/sh', '-c', program, 'sh', folderOf(one), ...more], input)
 
-/** What of a file there is kept, and all of it where it goes to S3. */
+/**
+ * What of a file there is kept, and all of it where it goes to S3; nothing once the machine is gone. Throws where it cannot be
+ * read, so that the step is taken again.
+ */
 const read = async (ctx: Ctx, one: InvocationRecord, name: 'stderr' | 'stdout', most?: number): Promise<Buffer> => {
-  const program = most === undefined ? `cat "$1/${name}"` : `head -c ${most} "$1/${name}"`
-  const found = await inside(ctx, one, program)
-  return found?.code === 0 ? Buffer.from(found.output) : Buffer.alloc(0)
+  const reader = most === undefined ? 'cat' : `head -c ${most}`
+  const found = await inside(ctx, one, `[ ! -e "$1/${name}" ] || ${reader} "$1/${name}"`)
+  if (!found) return Buffer.alloc(0)
+  if (found.code !== 0) throw new Error(`The output of command ${one.command} cannot be read: ${Buffer.from(found.output)}`)
+  return Buffer.from(found.output)
 }
 
 /** Under the rights of the machine's own role; what it may not store is lost, as on AWS. */
