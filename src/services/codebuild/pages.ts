@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Caller, Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { Exchange, Route } from '../../kernel/service.ts'
+import { Batch, type BatchRecord, toBatch } from './batch.ts'
 import { Build, type BuildRecord, logNames, toBuild } from './build.ts'
 import { parseS3Location } from './location.ts'
 import { fail, type Operation } from './operation.ts'
@@ -96,16 +97,33 @@ const shown = (ctx: Ctx, build: BuildRecord) => {
   return { id, buildNumber, buildStatus, startTime, endTime, currentPhase, phases, resolvedSourceVersion }
 }
 
+const shownBatch = (ctx: Ctx, batch: BatchRecord) => {
+  const { id, buildBatchNumber, buildBatchStatus, startTime, endTime, currentPhase, phases, buildGroups } = toBatch(
+    ctx,
+    batch,
+  )
+  return {
+    ...{ id, buildBatchNumber, buildBatchStatus, startTime, endTime, currentPhase, phases },
+    buildGroups: buildGroups?.map(({ identifier, dependsOn, currentBuildSummary }) => ({
+      ...{ identifier, dependsOn, buildStatus: currentBuildSummary?.buildStatus },
+      build: currentBuildSummary?.arn?.split('/')[1],
+    })),
+  }
+}
+
+/** A build, or a batch: its artifacts are those it combined. */
+type Built = Pick<BuildRecord, 'uuid' | 'stored'>
+
 /** What the role that the project names for it may read: without it, or its rights, there is nothing to see. */
 const readable = async <T>(
   ctx: Ctx,
   project: ProjectRecord,
-  build: BuildRecord,
+  { uuid }: Built,
   read: (role: Caller) => Promise<T>,
 ): Promise<T | undefined> => {
   if (!project.resourceAccessRole) return undefined
   const context = trustContext(ctx, project.name)
-  const role = ctx.as(project.resourceAccessRole, { sessionName: `AWSCodeBuild-${build.uuid}`, context })
+  const role = ctx.as(project.resourceAccessRole, { sessionName: `AWSCodeBuild-${uuid}`, context })
   return read(role).catch((error: unknown) => {
     if (error instanceof AwsError && error.code !== 'InternalFailure') return undefined
     throw error
@@ -155,7 +173,7 @@ const decoded = (path: string): string | undefined => {
 }
 
 /** Where each file of a build's artifacts is to be had, with what tells whether it is the right one. */
-const artifactsOf = (ctx: Ctx, project: ProjectRecord, build: BuildRecord, page: string) =>
+const artifactsOf = (ctx: Ctx, project: ProjectRecord, build: Built, page: string) =>
   readable(ctx, project, build, (role) =>
     Promise.all(
       build.stored.map(async ({ identifier, location, sha256, md5 }, index) => ({
@@ -168,7 +186,7 @@ const artifactsOf = (ctx: Ctx, project: ProjectRecord, build: BuildRecord, page:
   )
 
 /** One file of an artifact, as the object that it is. Whoever made it is not trusted: no browser shall run it as ours. */
-const sendFile = async (here: Ctx, project: ProjectRecord, build: BuildRecord, exchange: Exchange): Promise<void> => {
+const sendFile = async (here: Ctx, project: ProjectRecord, build: Built, exchange: Exchange): Promise<void> => {
   const stored = build.stored[Number(exchange.params.index)]
   const path = decoded(exchange.params.path ?? '')
   const place = stored && parseS3Location(stored.location)
@@ -186,16 +204,21 @@ const sendFile = async (here: Ctx, project: ProjectRecord, build: BuildRecord, e
     ...(object.ContentLength === undefined ? {} : { 'content-length': object.ContentLength }),
   })
   const { Body: body } = object
-  await pipeline(body instanceof Readable ? body : Readable.from(body ? [body] : []), exchange.response)
+  await pipeline(body instanceof Readable ? body : Readable.from(body ? [body] : []), exchange.response).catch(
+    (error: unknown) => {
+      // Whoever asked for it went away.
+      if (!exchange.response.destroyed) throw error
+    },
+  )
 }
 
-/** The builds of a public project, one of them with its log and artifacts, as JSON, and the artifacts' files. */
+/** Builds and batches of a public project, one of them with its log and artifacts, as JSON, and the artifacts' files. */
 export const publicRoute: Route = {
   name: 'codebuild public builds',
   method: 'GET',
-  path: /(?<page>\/_drydock\/codebuild\/public\/(?<door>[0-9a-f]{40})(?:\/(?<build>[0-9a-f-]{36}))?)(?:\/artifacts\/(?<index>\d{1,3})(?<path>(?:\/[^?]*)?))?/,
+  path: /(?<page>\/_drydock\/codebuild\/public\/(?<door>[0-9a-f]{40})(?:\/(?<kind>batches\/)?(?<build>[0-9a-f-]{36}))?)(?:\/artifacts\/(?<index>\d{1,3})(?<path>(?:\/[^?]*)?))?/,
   handle: async (ctx, exchange) => {
-    const { door, build: uuid, index, page } = exchange.params
+    const { door, kind, build: uuid, index, page } = exchange.params
     const at = await found(ctx, door)
     if (!at || at.project.publicAlias !== door || at.project.visibility !== 'PUBLIC_READ') return refuse(exchange)
     const { here, project } = at
@@ -205,7 +228,20 @@ export const publicRoute: Route = {
     }
     if (!uuid) {
       const builds = await latest(here, project.name, lookBack)
-      return answer({ project: project.name, builds: builds.map((build) => shown(here, build)) })
+      const options = { index: 'project', prefix: `${project.name}/`, reverse: true, limit: lookBack }
+      const batches = await here.read((tx) => tx.list(Batch, options))
+      return answer({
+        project: project.name,
+        builds: builds.map((build) => shown(here, build)),
+        batches: batches.map((batch) => shownBatch(here, batch)),
+      })
+    }
+    if (kind !== undefined) {
+      const batch = await here.read((tx) => tx.get(Batch, `${project.name}:${uuid}`))
+      if (!batch) return refuse(exchange)
+      if (index !== undefined) return sendFile(here, project, batch, exchange)
+      const artifacts = await artifactsOf(here, project, batch, `${ctx.request.endpoint}${page}`)
+      return answer({ ...shownBatch(here, batch), artifacts })
     }
     const build = await here.read((tx) => tx.get(Build, `${project.name}:${uuid}`))
     if (!build) return refuse(exchange)

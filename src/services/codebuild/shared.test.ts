@@ -11,6 +11,7 @@ import {
   ListFleetsCommand,
   ListSharedProjectsCommand,
   PutResourcePolicyCommand,
+  StartBuildBatchCommand,
   UpdateFleetCommand,
   UpdateProjectCommand,
   UpdateProjectVisibilityCommand,
@@ -173,6 +174,33 @@ artifacts: {files: ['**/*'], secondary-artifacts: {raw: {files: ['**/*']}}}
     '/artifacts/1/%',
   ])
     expect([403, 404], path).toContain((await fetch(`${page}${path}`)).status)
+  const batchRole = await drydock.role('batches', 'codebuild.amazonaws.com', [allow(['codebuild:StartBuild'])])
+  const { buildBatch } = await codebuild.send(
+    new StartBuildBatchCommand({
+      projectName: 'app',
+      buildspecOverride: `version: 0.2
+batch: {build-list: [{identifier: one}]}
+phases: {build: {commands: [echo batched > file]}}
+artifacts: {files: [file]}
+`,
+      artifactsOverride: { type: 'S3', location: 'outputs', name: 'all', packaging: 'NONE' },
+      secondaryArtifactsOverride: [],
+      buildBatchConfigOverride: { serviceRole: batchRole, combineArtifacts: true },
+    }),
+  )
+  const home = page.slice(0, page.lastIndexOf('/'))
+  type Shown = { buildBatchStatus: string; buildGroups: object[]; artifacts: { files: string[] }[] }
+  const shown = async () => (await (await fetch(`${home}/batches/${buildBatch?.id?.split(':')[1]}`)).json()) as Shown
+  while ((await shown()).buildBatchStatus === 'IN_PROGRESS') await new Promise((turn) => setTimeout(turn, 10))
+  const batch = await shown()
+  expect(batch).toMatchObject({
+    buildBatchStatus: 'SUCCEEDED',
+    buildGroups: [{ identifier: 'one', buildStatus: 'SUCCEEDED' }],
+  })
+  expect(JSON.stringify(batch)).not.toContain('arn:aws:iam')
+  expect(await (await fetch(batch.artifacts[0]?.files[0] ?? '')).text()).toBe('batched\n')
+  expect(await (await fetch(home)).json()).toMatchObject({ batches: [{ id: buildBatch?.id }] })
+
   await open('blind', ['logs:GetLogEvents'])
   expect(((await (await fetch(page)).json()) as { artifacts?: object }).artifacts).toBeUndefined()
   expect((await fetch(`${page}/artifacts/0`)).status).toBe(404)
