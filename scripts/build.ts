@@ -65,7 +65,13 @@ const build = async (folder: string): Promise<void> => {
     needed ??= neededAtStart(modules)
     return needed.has(id) ? 'server' : null
   }
-  await bundle.write({ dir: folder, codeSplitting: { groups: [{ name: ofServer, debugName: 'server' }] } })
+  await bundle.write({
+    dir: folder,
+    // One character beyond Latin-1, and V8 keeps all of a file at two bytes a character.
+    charset: 'ascii',
+    comments: { legal: true, jsdoc: false, annotation: false },
+    codeSplitting: { groups: [{ name: ofServer, debugName: 'server' }] },
+  })
   await bundle.close()
   // A process of its own, of which little is to be kept in memory: nothing of the server's.
   const relay = await rolldown({ cwd: root, platform: 'node', input: source('compute/sandbox/relay.ts') })
