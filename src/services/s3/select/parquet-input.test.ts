@@ -223,7 +223,7 @@ describe('what cannot be', () => {
         async (changes) => {
           const file = Buffer.from(whole)
           for (const [at, byte] of changes) file[at] = byte
-          expect((await textOf('SELECT * FROM S3Object', file)).length).toBeGreaterThan(0)
+          expect(await textOf('SELECT * FROM S3Object', file)).toMatch(/^(\{.*\}|[A-Z]\w+)?$/s)
         },
       ),
       { numRuns: 300 },
