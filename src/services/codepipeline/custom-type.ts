@@ -88,6 +88,8 @@ export const kindOfType = (
         },
       }
 
+const templateNames = (template: string) => [...template.matchAll(/\{([^{}]+)\}/g)].map(([, name = '']) => name)
+
 /**
  * A link as the type's owner templates it: `{Config:NAME}` is what the action's configuration has, other names are those of
  * `values`. `undefined` while something that it names is not known.
@@ -101,8 +103,7 @@ export const linkOf = (
     ...values,
     ...Object.fromEntries(Object.entries(configuration).map(([key, value]) => [`Config:${key}`, value])),
   }
-  const names = [...(template ?? '').matchAll(/\{([^{}]+)\}/g)].map(([, name = '']) => name)
-  return names.every((name) => Object.hasOwn(known, name) && known[name] !== undefined)
+  return templateNames(template ?? '').every((name) => Object.hasOwn(known, name) && known[name] !== undefined)
     ? template?.replace(/\{([^{}]+)\}/g, (_whole, name: string) => encodeURIComponent(known[name] ?? ''))
     : undefined
 }
@@ -124,6 +125,18 @@ const countsOf = (
   if (minimumCount > maximumCount)
     throw invalid(`The minimum count of ${what} artifacts is greater than the maximum count`)
   return [minimumCount, maximumCount]
+}
+
+/** What a link names of an action's configuration must be there, and nothing that nobody may see. */
+const checkTemplates = ({ settings, properties }: Pick<CustomTypeRecord, 'settings' | 'properties'>): void => {
+  for (const name of Object.values(settings).flatMap(templateNames)) {
+    if (!name.startsWith('Config:')) continue
+    const property = properties.find((one) => `Config:${one.name}` === name)
+    if (!property?.required || property.secret)
+      throw invalid(
+        `The URL template refers to {${name}}, which is no configuration property that is both required and not secret`,
+      )
+  }
 }
 
 const checkProperties = (properties: readonly TypeProperty[]): readonly TypeProperty[] => {
@@ -159,6 +172,10 @@ export const CreateCustomActionType: Operation<'CreateCustomActionType'> = (ctx,
     settings,
     tags,
   }
+  // "Create and add a custom action in CodePipeline": approvals and compute are AWS's own.
+  if (category === 'Approval' || category === 'Compute')
+    throw invalid(`There are no custom actions of the category ${category}`)
+  checkTemplates(record)
   checkTags(typeArn(ctx, record), tags)
   return ctx.write(async (tx) => {
     const known = await tx.get(CustomType, typeKey(record))
@@ -252,6 +269,7 @@ export const UpdateActionType: Operation<'UpdateActionType'> = (ctx, { actionTyp
     ...(description ? { description } : {}),
     ...(permissions ? { allowed: permissions.allowedAccounts } : {}),
   }
+  checkTemplates(record)
   return ctx.write(async (tx) => {
     tx.put(CustomType, record)
     return {}

@@ -3,6 +3,7 @@ import {
   AcknowledgeThirdPartyJobCommand,
   CodePipelineClient,
   CreateCustomActionTypeCommand,
+  type CreateCustomActionTypeCommandInput,
   DeleteCustomActionTypeCommand,
   GetActionTypeCommand,
   GetJobDetailsCommand,
@@ -39,7 +40,7 @@ afterEach(() => release.bench.drydock.close())
 
 const actionTypeId = { category: 'Build', owner: 'Custom', provider: 'Jenkins', version: '1' } as const
 
-const createType = () =>
+const createType = (more: Partial<CreateCustomActionTypeCommandInput> = {}) =>
   release.bench.codepipeline.send(
     new CreateCustomActionTypeCommand({
       category: 'Build',
@@ -56,6 +57,7 @@ const createType = () =>
       inputArtifactDetails: { minimumCount: 0, maximumCount: 5 },
       outputArtifactDetails: { minimumCount: 0, maximumCount: 5 },
       tags: [{ key: 'team', value: 'blue' }],
+      ...more,
     }),
   )
 
@@ -76,7 +78,7 @@ const withBuild = (configuration?: Record<string, string>): Partial<PipelineDecl
   ],
 })
 
-const poll = async (queryParam?: Record<string, string>): Promise<Job | undefined> =>
+const poll = async (queryParam: Record<string, string> = { Project: 'shop' }): Promise<Job | undefined> =>
   (await release.bench.codepipeline.send(new PollForJobsCommand({ actionTypeId, queryParam }))).jobs?.[0]
 
 const take = async (): Promise<Job> => {
@@ -90,6 +92,7 @@ describe('a custom action', () => {
     await createType()
     const id = await release.create(withBuild())
     expect(await poll({ Project: 'other' })).toBeUndefined()
+    await expect(poll({})).rejects.toEqual(refused('ValidationException', /Project must be in queryParam/))
     const job = await poll({ Project: 'shop' })
     expect(job).toMatchObject({
       accountId: release.bench.drydock.account,
@@ -238,6 +241,31 @@ describe('a custom action', () => {
     expect(await shown()).toEqual({ Project: 'shop', Password: '****' })
     expect(await secret()).toBe('correct horse')
   })
+
+  it.each([
+    ['the category of approvals', { category: 'Approval' }, /category Approval/],
+    ['the category of commands', { category: 'Compute' }, /category Compute/],
+    ['a link to what is not configured', { settings: { entityUrlTemplate: 'https://x/{Config:Job}' } }, /{Config:Job}/],
+    ['a link to a secret', { settings: { revisionUrlTemplate: 'https://x/{Config:Password}' } }, /not secret/],
+    [
+      'two properties that are queried',
+      {
+        configurationProperties: ['a', 'b'].map((name) => ({
+          name,
+          required: true,
+          key: true,
+          secret: false,
+          queryable: true,
+        })),
+      },
+      /one queryable/,
+    ],
+  ] satisfies [string, Partial<CreateCustomActionTypeCommandInput>, RegExp][])(
+    'cannot be of a type with %s',
+    async (_what, more, sentence) => {
+      await expect(createType(more)).rejects.toEqual(refused('ValidationException', sentence))
+    },
+  )
 
   it('is refused where its type is not there, or is no more', async () => {
     await expect(release.create(withBuild())).rejects.toEqual(

@@ -132,6 +132,9 @@ export const PollForJobs: Operation<'PollForJobs'> = async (
     for (const [name] of wanted)
       if (!type.properties.some((property) => property.name === name && property.queryable))
         throw fail('ValidationException', `The configuration property ${name} of the action type is not queryable`)
+    const asked = type.properties.find(({ name, queryable }) => queryable && !Object.hasOwn(queryParam, name))
+    if (asked)
+      throw fail('ValidationException', `The queryable configuration property ${asked.name} must be in queryParam`)
     return dispatch(ctx, tx, typeKey(actionTypeId), maxBatchSize, ({ resolved }) =>
       wanted.every(([name, value]) => resolved?.[name] === value),
     )
