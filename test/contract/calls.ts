@@ -51,8 +51,11 @@ export const caller = async ({ model }: Implemented, drydock: Story, keys: Keys)
       const command = new (module[`${operation}Command`] as Command)(input)
       const { $metadata, ...output } = await client.send(command, { abortSignal: AbortSignal.timeout(10_000) })
       // A body that nobody reads breaks off at the signal, and nobody catches that.
-      const { Body: body } = output as { Body?: { transformToByteArray?: () => Promise<Uint8Array> } }
-      await body?.transformToByteArray?.()
+      for (const member of Object.values(output) as (
+        | { transformToByteArray?: () => Promise<Uint8Array> }
+        | undefined
+      )[])
+        await member?.transformToByteArray?.()
       return { status: $metadata?.httpStatusCode ?? 0, code: '', message: '', output }
     } catch (error) {
       const { $metadata, name, message } = error as {

@@ -13,6 +13,7 @@ import {
   type ListObjectAnnotationsCommandInput,
   PutBucketEncryptionCommand,
   PutBucketNotificationConfigurationCommand,
+  PutBucketPolicyCommand,
   PutBucketRequestPaymentCommand,
   PutBucketVersioningCommand,
   PutObjectAnnotationCommand,
@@ -32,7 +33,7 @@ let drydock: Story
 let s3: S3Client
 const Bucket = 'notes'
 beforeAll(async () => {
-  drydock = await story()
+  drydock = await story({ config: { auth: 'trust' } })
   s3 = drydock.client(S3Client)
   await s3.send(new CreateBucketCommand({ Bucket }))
   await s3.send(
@@ -451,9 +452,23 @@ test('the requester pays where he must', async () => {
   const place = { Bucket: 'paid' }
   await s3.send(new CreateBucketCommand(place))
   await make('x', place)
-  await annotate('x', 'note', 'text', place)
+  const Policy = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: {
+      Effect: 'Allow',
+      Principal: { AWS: '111111111111' },
+      Action: ['s3:GetObjectAnnotation', 's3:PutObjectAnnotation'],
+      Resource: 'arn:aws:s3:::paid/*',
+    },
+  })
+  await s3.send(new PutBucketPolicyCommand({ ...place, Policy }))
   const RequestPaymentConfiguration = { Payer: 'Requester' } as const
   await s3.send(new PutBucketRequestPaymentCommand({ ...place, RequestPaymentConfiguration }))
+  const other = drydock.client(S3Client, { accessKeyId: '111111111111', secretAccessKey: 'any' })
+  const pays = { ...place, RequestPayer: 'requester' } as const
+  await expect(annotate('x', 'note', 'text', place, other)).rejects.toMatchObject({ name: 'AccessDenied' })
+  expect((await annotate('x', 'note', 'text', pays, other)).RequestCharged).toBe('requester')
+  expect(await read('x', 'note', pays, other)).toMatchObject({ text: 'text', RequestCharged: 'requester' })
   expect((await read('x', 'note', place)).text).toBe('text')
 })
 

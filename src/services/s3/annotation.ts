@@ -186,9 +186,10 @@ const nameIn = (token: string): string => {
   return name
 }
 
-/** The header that overrules governance, which the model of DeleteObjectAnnotation lacks. */
-export const bypassesGovernance = ({ request: { headers } }: Ctx): boolean =>
-  headers['x-amz-bypass-governance-retention']?.toLowerCase() === 'true'
+/** The header that overrules governance, which the model of DeleteObjectAnnotation lacks; in the query of presigned requests. */
+export const bypassesGovernance = ({ request: { headers, query } }: Ctx): boolean =>
+  headers['x-amz-bypass-governance-retention']?.toLowerCase() === 'true' ||
+  /(^|&)x-amz-bypass-governance-retention=true(&|$)/i.test(query)
 
 /** Removes an annotation for good; one that is not there is no error. Throws PreconditionFailed, AccessDenied. */
 export const DeleteObjectAnnotation: Operation<'DeleteObjectAnnotation'> = async (ctx, input) => {
