@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { request as httpsRequest, type RequestOptions } from 'node:https'
+import type { RequestOptions } from 'node:https'
 import { isIP } from 'node:net'
 import type { Ctx } from '../../kernel/context.ts'
 import { isLocalhost, lookupElsewhere } from '../../kernel/own-addresses.ts'
@@ -74,7 +74,8 @@ const post = (ctx: Ctx, proxy: ProxySettings, path: string, payload: object): Pr
     const fullPath = proxy.path + path
     const started = performance.now()
     let reached: 'malformed' | 'unreachable' | 'untrusted' = 'unreachable'
-    const request = httpsRequest({
+    // Not imported: TLS takes its time to load, and few have key stores.
+    const request = process.getBuiltinModule('node:https').request({
       ...wayTo(ctx, host),
       agent: false,
       method: 'POST',
