@@ -482,6 +482,8 @@ export interface ManagedTables {
       readonly files: readonly { readonly tag: string; readonly newest: number; readonly rows: readonly ManagedRow[] }[]
     },
   ): Promise<boolean>
+  /** Makes one of many small files that are beside each other in the order of tags; whether there were such. Throws KMS's errors. */
+  merge(place: Place, arn: string): Promise<boolean>
   /** Takes files out all of whose rows are older than this time in epoch milliseconds. False where there is no such table. */
   expire(place: Place, arn: string, before: number): Promise<boolean>
 }

@@ -200,9 +200,15 @@ export const deliverMetadata: Reconciler = {
     if (!isUp(journal)) return done()
     if (inventory?.enabled && (await make(job, 'inventory'))) return again({ in: 0 })
     if (await deliver(job, journal.arn)) return again({ in: 0 })
+    const place = { account: job.bucket.account, region: job.bucket.region }
+    let merged = false
+    const merging = await writing(job, 'journal', async () => {
+      merged = await ctx.use(managedTables).merge(place, journal.arn)
+      return true
+    })
+    if (merged || !merging) return again({ in: 0 })
     if (days !== undefined) {
       const before = ctx.now().getTime() - days * DAY
-      const place = { account: job.bucket.account, region: job.bucket.region }
       if (!(await writing(job, 'journal', () => ctx.use(managedTables).expire(place, journal.arn, before))))
         return again({ in: 0 })
     }

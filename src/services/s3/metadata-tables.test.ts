@@ -64,26 +64,26 @@ const configurationOf = async (Bucket: string, client = s3) => {
 const put = (Bucket: string, Key: string, more: object = {}) =>
   s3.send(new PutObjectCommand({ Bucket, Key, Body: Key, ...more }))
 
-const bytesOf = async (uri: string): Promise<Uint8Array> => {
+const bytesOf = async (uri: string, client = s3): Promise<Uint8Array> => {
   const [, Bucket, Key] = /^s3:\/\/([^/]+)\/(.*)$/.exec(uri) ?? []
-  const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key }))
+  const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }))
   return (await Body?.transformToByteArray()) ?? new Uint8Array()
 }
 type Row = Record<string, unknown>
 type Iceberg = { readonly snapshots: readonly { 'manifest-list': string; summary: Record<string, string> }[] }
 
 /** What a query of the table would give: the files that its last snapshot has. */
-const rowsOf = async (tableArn: string | undefined): Promise<Row[]> => {
+const rowsOf = async (tableArn: string | undefined, seen = { s3, tables }): Promise<Row[]> => {
   const { readAvro } = await import('../s3tables/iceberg/avro.ts')
-  const { metadataLocation = '' } = await tables.send(new GetTableCommand({ tableArn }))
-  const metadata = JSON.parse(Buffer.from(await bytesOf(metadataLocation)).toString()) as Iceberg
+  const { metadataLocation = '' } = await seen.tables.send(new GetTableCommand({ tableArn }))
+  const metadata = JSON.parse(Buffer.from(await bytesOf(metadataLocation, seen.s3)).toString()) as Iceberg
   const snapshot = metadata.snapshots.at(-1)
   const rows: Row[] = []
-  const lists = snapshot ? readAvro(await bytesOf(snapshot['manifest-list'])) : []
+  const lists = snapshot ? readAvro(await bytesOf(snapshot['manifest-list'], seen.s3)) : []
   for (const { manifest_path: manifest } of lists)
-    for (const { status, data_file: file } of readAvro(await bytesOf(String(manifest)))) {
+    for (const { status, data_file: file } of readAvro(await bytesOf(String(manifest), seen.s3))) {
       if (status === 2) continue
-      const bytes = await bytesOf(String((file as { file_path: string }).file_path))
+      const bytes = await bytesOf(String((file as { file_path: string }).file_path), seen.s3)
       const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
       rows.push(...((await parquetReadObjects({ file: buffer })) as Row[]))
     }
@@ -148,6 +148,41 @@ test('the journal has every change, each once, in order', async () => {
   await put(Bucket, 'two')
   await drydock.advance({ minutes: 2 })
   expect((await journalOf(Bucket)).map(({ key }) => key)).toEqual(['one', 'one', 'one', 'one', 'one', 'two'])
+})
+
+test('many small files become one, and nothing is lost in it', async () => {
+  const Bucket = await newBucket()
+  await configure(Bucket, journalOnly)
+  const keys = Array.from({ length: 4 }, (_, at) => `key-${at}`)
+  for (const key of keys) {
+    await put(Bucket, key, { Tagging: 'a=b', Metadata: { c: 'd' } })
+    await drydock.advance({ minutes: 2 })
+  }
+  const before = await journalOf(Bucket)
+  expect(before.map(({ key }) => key)).toEqual(keys)
+  await drydock.advance({ days: 2 })
+  expect(await journalOf(Bucket)).toEqual(before)
+  const journal = (await configurationOf(Bucket))?.JournalTableConfigurationResult
+  const { metadataLocation = '' } = await tables.send(new GetTableCommand({ tableArn: journal?.TableArn }))
+  const { snapshots } = JSON.parse(Buffer.from(await bytesOf(metadataLocation)).toString()) as Iceberg
+  expect(snapshots.at(-1)?.summary).toMatchObject({ 'total-data-files': '1', 'total-records': '4' })
+})
+
+test('changes that were not delivered yet are, after a restart, each once', async () => {
+  let durable = await story({ durable: true })
+  const client = durable.client(S3Client)
+  const Bucket = 'lasting'
+  await client.send(new CreateBucketCommand({ Bucket }))
+  await configure(Bucket, both, client)
+  for (const Key of ['one', 'two']) await client.send(new PutObjectCommand({ Bucket, Key, Body: Key }))
+  durable = await durable.restart()
+  await durable.advance({ minutes: 30 })
+  const state = await configurationOf(Bucket, durable.client(S3Client))
+  const seen = { s3: durable.client(S3Client), tables: durable.client(S3TablesClient) }
+  const keysOf = async (arn: string | undefined) => (await rowsOf(arn, seen)).map(({ key }) => key).toSorted()
+  expect(await keysOf(state?.JournalTableConfigurationResult?.TableArn)).toEqual(['one', 'two'])
+  expect(await keysOf(state?.InventoryTableConfigurationResult?.TableArn)).toEqual(['one', 'two'])
+  await durable.close()
 })
 
 test('what S3 does by itself is in the journal under its own name', async () => {

@@ -4,10 +4,11 @@ import { servicePrincipal } from '../../kernel/principal.ts'
 import type { Place } from '../../store/store.ts'
 import { type ManagedTable, type ManagedTables, tableStores } from '../capabilities.ts'
 import { type Filed, FiledData } from './filed-data.ts'
-import { writeDataFile } from './iceberg/data-file.ts'
+import { readDataFile, writeDataFile } from './iceberg/data-file.ts'
 import { type Changes, type DataFile, writeManifest, writeManifestList } from './iceberg/manifest.ts'
 import { newMetadata } from './iceberg/new-table.ts'
 import { currentSchema, type Metadata, parseMetadata, type Snapshot } from './iceberg/table-metadata.ts'
+import { filesToMerge } from './managed-merging.ts'
 import { findNamespace, Namespace, newNamespace } from './namespaces.ts'
 import { findTable, findTableByArn, Table, type TableRecord, tableArn } from './table.ts'
 import {
@@ -215,9 +216,33 @@ const present = async (ctx: Ctx, table: TableRecord): Promise<{ metadata: Metada
   return { metadata: parseMetadata(bytes), location }
 }
 
+/** Makes one of many small files, where there are. */
+const merge = async (ctx: Ctx, arn: string): Promise<boolean> => {
+  const found = await ctx.read(async (tx) => {
+    const table = await findTableByArn(tx, arn)
+    return table && { table, filed: await tx.list(FiledData, { prefix: `${arn}\0` }) }
+  })
+  const run = found ? filesToMerge(found.filed, ctx.now().getTime()) : []
+  const [first] = run
+  if (!found || !first) return false
+  const { table } = found
+  const place = { account: table.account, region: table.region }
+  const rows: New['rows'][number][] = []
+  for (const { path } of run) {
+    const key = keyWithin(table, path)
+    const bytes = key === undefined ? undefined : await ctx.use(tableStores).get(place, table.store, key, writer)
+    if (!bytes) throw new Error(`The data file ${path} is gone.`)
+    rows.push(...(await readDataFile(bytes)))
+  }
+  const gone = new Set(run.map(({ path }) => path))
+  const merged = { tag: first.tag, newest: Math.max(...run.map(({ newest }) => newest)), rows }
+  return commit(ctx, arn, [merged], ({ path }) => gone.has(path))
+}
+
 export const makeManagedTables = (at: (place: Place) => Ctx): ManagedTables => ({
   make: (place, wanted) => make(at(place), wanted),
   write: (place, arn, { from, before, files }) =>
     commit(at(place), arn, files, ({ tag }) => tag >= from && tag < before),
+  merge: (place, arn) => merge(at(place), arn),
   expire: (place, arn, before) => commit(at(place), arn, [], ({ newest }) => newest < before),
 })

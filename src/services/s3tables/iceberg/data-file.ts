@@ -47,3 +47,14 @@ export const writeDataFile = async (schema: Schema, rows: readonly Row[]): Promi
   })
   return Buffer.from(file)
 }
+
+/** The rows of a file that we wrote. */
+export const readDataFile = async (file: Uint8Array): Promise<Row[]> => {
+  const { parquetReadObjects } = await import('hyparquet')
+  const buffer = new Uint8Array(file).buffer
+  const rows: Record<string, unknown>[] = await parquetReadObjects({ file: buffer })
+  return rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value)])))
+}
+
+const plain = (value: unknown): Value =>
+  typeof value === 'bigint' ? Number(value) : value instanceof Date ? value.getTime() : (value as Value)
