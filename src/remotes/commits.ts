@@ -8,26 +8,24 @@ import { RemoteError } from './reach.ts'
 export type CommitFacts = {
   readonly id: string
   readonly author: { readonly name: string; readonly email: string }
-  /** ISO 8601, in UTC, to the second. */
+  /** ISO 8601, in UTC, to the second; empty where the commit has none. */
   readonly date: string
   readonly message: string
 }
 
 export type RemoteRepository = { readonly access: ProviderAccess; readonly repository: string }
 
-const gitFor = async ({ access, repository }: RemoteRepository, folder: string, most?: number) => {
+const gitFor = async ({ access, repository }: RemoteRepository, folder: string) => {
   const provider = providerOf(access)
   const url = provider.cloneUrl(repository)
-  const git = await remoteGit(folder, url, {
-    credential: provider.credential,
-    reach: access.reach,
-    ...(most === undefined ? {} : { most }),
-  })
+  const git = await remoteGit(folder, url, { credential: provider.credential, reach: access.reach, most: atLength })
   return { git, url: url.href }
 }
 
-/** Most characters of a list of references. */
-const listLimit = 64 * 1024 ** 2
+/** Most characters of what git says at length: references, paths, a commit's message. */
+const atLength = 64 * 1024 ** 2
+/** Most characters of a message that are kept. */
+const longestMessage = 16 * 1024
 
 /**
  * References of a repository that fit these patterns, and the commit each stands for, whatever a tag says of itself.
@@ -39,7 +37,7 @@ export const remoteReferences = async (
   folder: string,
   patterns: readonly string[],
 ): Promise<Map<string, string>> => {
-  const { git, url } = await gitFor(remote, folder, listLimit)
+  const { git, url } = await gitFor(remote, folder)
   const found = new Map<string, string>()
   for (const line of (await must(git, 'ls-remote', '-q', url, ...patterns)).split('\n')) {
     const [commit = '', name = ''] = line.split('\t')
@@ -61,6 +59,12 @@ const withFolder = async <T>(folder: string, body: () => Promise<T>): Promise<T>
 }
 
 const everything = ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*']
+
+/** A commit may say of itself what is no date at all. */
+const inUtc = (date: string): string => {
+  const time = new Date(date)
+  return Number.isNaN(time.getTime()) ? '' : time.toISOString().replace(/\.\d+Z$/, 'Z')
+}
 
 /**
  * Takes one commit of a repository: a branch's head, or a commit by its id.
@@ -101,8 +105,8 @@ export const takeCommit = <T>(
     return use({
       id,
       author: { name, email },
-      date: new Date(date).toISOString().replace(/\.\d+Z$/, 'Z'),
-      message: message.trim(),
+      date: inUtc(date),
+      message: message.trim().slice(0, longestMessage),
     })
   })
 
@@ -116,7 +120,7 @@ export const changedPaths = (
   folder: string,
 ): Promise<string[]> =>
   withFolder(folder, async () => {
-    const { git, url } = await gitFor(remote, folder, listLimit)
+    const { git, url } = await gitFor(remote, folder)
     await must(git, 'init', '-q', '--bare', '.')
     const { code } = await git('fetch', '-q', '--no-tags', '--filter=blob:none', url, from, to)
     if (code !== 0) await must(git, 'fetch', '-q', '--filter=blob:none', url, ...everything)

@@ -48,8 +48,8 @@ export const gitIn = (folder: string, more: Readonly<Record<string, string>> = {
       const child = spawn('git', args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
       let output = ''
       let complaint = ''
-      child.stdout.on('data', (chunk: Buffer) => (output = (output + chunk).slice(-most)))
-      child.stderr.on('data', (chunk: Buffer) => (complaint = (complaint + chunk).slice(-4096)))
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output = (output + chunk).slice(-most)))
+      child.stderr.setEncoding('utf8').on('data', (chunk: string) => (complaint = (complaint + chunk).slice(-4096)))
       child.on('error', reject)
       child.on('close', (code) => resolve({ code: code ?? -1, output: output.trim(), complaint: complaint.trim() }))
     })

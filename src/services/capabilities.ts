@@ -384,6 +384,7 @@ export interface Connections {
 export interface ConnectionFacts {
   /** As AWS names it: `GitHub`, `GitLabSelfManaged` … */
   readonly providerType: string
+  readonly tags: Readonly<Record<string, string>>
   /** What its provider is asked with; `undefined` until somebody has completed it. */
   readonly access?: ProviderAccess
 }

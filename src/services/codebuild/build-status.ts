@@ -141,7 +141,8 @@ export const statusReports: Reconciler = {
     } catch (error) {
       if (!(error instanceof RemoteError || error instanceof PhaseFailure || error instanceof AwsError)) throw error
       ctx.log.warn('a build’s status could not be reported', { build: id, error: error.message })
-      const transient = error instanceof RemoteError && (error.status === undefined || error.status >= 500)
+      const transient =
+        error instanceof RemoteError && (error.status === undefined || error.status === 429 || error.status >= 500)
       if (!transient || tries + 1 >= mostTries) return done()
       await note(ctx, id, { toldInVain: tries + 1 })
       return again({ in: 2_000 * 2 ** tries })

@@ -81,6 +81,7 @@ const byConnection = async (
   const { prefix, place } = there
   const repository = repositoryOf(url)
   const slash = repository.lastIndexOf('/')
+  const found = await ctx.use(connections).find(place, arn)
   const keys = {
     ...{
       FullRepositoryId: repository,
@@ -89,14 +90,15 @@ const byConnection = async (
     },
     ...{ ProviderAction: action, ProviderPermissionsRequired: action === 'GitPull' ? 'read_only' : 'read_write' },
   }
-  const context = Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${prefix}:${key}`, [value]]))
+  const entries = (members: object, before: string) =>
+    Object.fromEntries(Object.entries(members).map(([key, value]) => [`${before}${key}`, [String(value)]]))
+  const tags = entries(found?.tags ?? {}, 'aws:ResourceTag/')
   const asked = initiator.startsWith('codepipeline/')
-    ? [role.authorize(`${prefix}:UseConnection`, arn, context)]
-    : ['GetConnection', 'GetConnectionToken'].map((name) => role.authorize(`${prefix}:${name}`, arn))
+    ? [role.authorize(`${prefix}:UseConnection`, arn, { ...entries(keys, `${prefix}:`), ...tags })]
+    : ['GetConnection', 'GetConnectionToken'].map((name) => role.authorize(`${prefix}:${name}`, arn, tags))
   await Promise.all(asked).catch((error: unknown) => {
     throw told(error)
   })
-  const found = await ctx.use(connections).find(place, arn)
   if (!found) throw failure(`Connection ${arn} does not exist`)
   if (!found.access) throw failure(`Connection ${arn} is not in an available state`)
   if (providerOf(found.access).cloneUrl('owner/name').origin !== url.origin)
@@ -119,7 +121,7 @@ export const accessOf = async (
   if (!url || !site) return undefined
   const imported = await ctx.read((tx) => tx.get(SourceCredential, credentialArn(ctx, source.type)))
   const own = source.auth?.type === 'OAUTH' ? undefined : source.auth
-  const [type, resource] = [own?.type ?? imported?.authType, own?.resource ?? imported?.resource]
+  const { type, resource } = own ?? { type: imported?.authType, resource: imported?.resource }
   if (type === 'CODECONNECTIONS' && resource) return byConnection(ctx, role, resource, url, builder)
   const secret = type === 'SECRETS_MANAGER' && resource ? await tokenIn(role, resource) : undefined
   const { username: user } = imported ?? {}

@@ -43,7 +43,7 @@ const providerTypes: Readonly<Record<string, string>> = {
 const checkConnection = async (ctx: Ctx, serverType: string, arn: string): Promise<void> => {
   const there = connectionPlace(arn)
   if (!there) throw invalid('Invalid token: the ARN of a connection is required for CODECONNECTIONS')
-  const found = await ctx.use(connections).find(there.place, arn)
+  const found = there.place.account === ctx.account ? await ctx.use(connections).find(there.place, arn) : undefined
   if (!found) throw invalid(`Invalid token: connection ${arn} does not exist`)
   if (found.providerType !== providerTypes[serverType])
     throw invalid(`Invalid token: connection ${arn} is of ${found.providerType}, not of ${serverType}`)

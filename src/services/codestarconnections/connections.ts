@@ -115,7 +115,8 @@ export const makeConnections = (at: (place: Ctx['place']) => Ctx): Connections =
     })
     if (!found) return undefined
     const access = found.available ? accessOf(ctx, found.connection) : undefined
-    return { providerType: found.connection.provider, ...(access ? { access } : {}) }
+    const { provider: providerType, tags } = found.connection
+    return { providerType, tags, ...(access ? { access } : {}) }
   },
   isOwn: (place, { origin }) =>
     at(place).read(async (tx) => {

@@ -36,7 +36,7 @@ afterEach(async () => {
 const connect = async (ProviderType: ProviderType = 'GitHub') => {
   const made = await release.bench.drydock
     .client(CodeStarConnectionsClient)
-    .send(new CreateConnectionCommand({ ConnectionName: 'hub', ProviderType }))
+    .send(new CreateConnectionCommand({ ConnectionName: 'hub', ProviderType, Tags: [{ Key: 'team', Value: 'blue' }] }))
   ConnectionArn = made.ConnectionArn ?? ''
 }
 const complete = () =>
@@ -123,6 +123,7 @@ it('is an archive of the branch’s head, and tells what it found', async () => 
     StringEquals: {
       'codestar-connections:BranchName': 'main',
       'codestar-connections:OwnerId': 'me',
+      'aws:ResourceTag/team': 'blue',
       'codestar-connections:RepositoryName': 'app',
       'codestar-connections:ProviderPermissionsRequired': 'read_only',
     },

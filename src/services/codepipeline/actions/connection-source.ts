@@ -5,7 +5,8 @@ import type { Caller } from '../../../kernel/context.ts'
 import { type CommitFacts, takeCommit } from '../../../remotes/commits.ts'
 import { providerOf } from '../../../remotes/provider.ts'
 import { RemoteError } from '../../../remotes/reach.ts'
-import { connectionAction, connectionAt, remoteOf } from '../connection.ts'
+import type { ConnectionFacts } from '../../capabilities.ts'
+import { connectionAction, connectionAt, findConnection, remoteOf } from '../connection.ts'
 import { ActionFailure, type ActionKind, type Artifact, encryptionOf, revisionMetadata } from './action.ts'
 
 /** What of the provider the action asks under the pipeline's role, by the names of the key `ProviderAction`. */
@@ -19,6 +20,7 @@ const authorize = async (
   role: Caller,
   arn: string,
   { repository, branch }: { readonly repository: string; readonly branch: string },
+  tags: ConnectionFacts['tags'],
   actions: readonly string[],
 ): Promise<void> => {
   const slash = repository.lastIndexOf('/')
@@ -34,7 +36,10 @@ const authorize = async (
     await role.authorize(
       connectionAction(arn, 'UseConnection'),
       arn,
-      Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${connectionAt(arn)?.prefix}:${key}`, [value]])),
+      Object.fromEntries([
+        ...Object.entries(keys).map(([key, value]) => [`${connectionAt(arn)?.prefix}:${key}`, [value]]),
+        ...Object.entries(tags).map(([key, value]) => [`aws:ResourceTag/${key}`, [value]]),
+      ]),
     )
   }
 }
@@ -75,7 +80,8 @@ export const connectionSource: ActionKind = {
     const branch = override?.variables?.BranchName ?? configuration.BranchName ?? ''
     const clones = configuration.OutputArtifactFormat === 'CODEBUILD_CLONE_REF'
     const caller = await role()
-    await authorize(caller, arn, { repository, branch }, asked[clones ? 'CODEBUILD_CLONE_REF' : 'CODE_ZIP'])
+    const tags = (await findConnection(ctx, arn))?.tags ?? {}
+    await authorize(caller, arn, { repository, branch }, tags, asked[clones ? 'CODEBUILD_CLONE_REF' : 'CODE_ZIP'])
     const remote = await remoteOf(ctx, arn, repository)
     const provider = providerOf(remote.access)
     const [output] = outputs
