@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Usage } from '../driver.ts'
@@ -9,6 +10,13 @@ const textOf = (file: string) => readFile(file, 'utf8').catch(() => '')
 const numberIn = (text: string, pattern: RegExp): number | undefined => {
   const found = pattern.exec(text)?.[1]
   return found === undefined ? undefined : Number(found)
+}
+
+/** So many at a time: whoever starts ten thousand processes shall not open ten thousand files here. */
+const mapped = async <T, R>(items: readonly T[], read: (item: T) => Promise<R>): Promise<R[]> => {
+  const results: R[] = []
+  for (let at = 0; at < items.length; at += 16) results.push(...(await Promise.all(items.slice(at, at + 16).map(read))))
+  return results
 }
 
 type Counted = { readonly ticks: number; readonly memory: number; readonly read?: number; readonly written?: number }
@@ -31,7 +39,8 @@ const count = async (pid: number, withMemory: boolean): Promise<Counted> => {
 
 const childrenOf = async (pid: number): Promise<readonly number[]> => {
   const threads = await readdir(`/proc/${pid}/task`).catch(() => [])
-  const lists = await Promise.all(threads.map((thread) => textOf(`/proc/${pid}/task/${thread}/children`)))
+  const lists: string[] = []
+  for (const thread of threads) lists.push(await textOf(`/proc/${pid}/task/${thread}/children`))
   return lists.flatMap((list) => list.split(' ').filter(Boolean).map(Number))
 }
 
@@ -51,19 +60,20 @@ const groupMemory = async (groups: readonly string[]): Promise<number | undefine
  * process used is counted on by who waits for it, so that the tree's sum loses nothing of those that have ended.
  */
 export const usageOf = async (pid: number, groups: readonly string[] = []): Promise<Usage | undefined> => {
+  // It has just ended, or the kernel was built without these lists: the first process alone would tell next to nothing.
+  if (!existsSync(`/proc/${pid}/task/${pid}/children`)) return undefined
   const memory = await groupMemory(groups)
   const counted: Counted[] = []
   // Parents first: a child that ends meanwhile is missed this once, never counted twice.
   for (let level: readonly number[] = [pid]; level.length > 0; ) {
-    counted.push(...(await Promise.all(level.map((one) => count(one, memory === undefined)))))
-    level = (await Promise.all(level.map(childrenOf))).flat()
+    counted.push(...(await mapped(level, (one) => count(one, memory === undefined))))
+    level = (await mapped(level, childrenOf)).flat()
   }
   const sum = (of: (one: Counted) => number | undefined) => counted.reduce((all, one) => all + (of(one) ?? 0), 0)
-  if (counted[0]?.ticks === undefined) return undefined
   return {
     cpuSeconds: sum(({ ticks }) => ticks) / TICKS,
     memoryBytes: memory ?? sum((one) => one.memory),
-    ...(counted[0].read === undefined
+    ...(counted[0]?.read === undefined
       ? {}
       : { storage: { readBytes: sum(({ read }) => read), writtenBytes: sum(({ written }) => written) } }),
   }

@@ -32,20 +32,17 @@ export const measure = (tx: WriteTx, build: Pick<BuildRecord, 'id' | 'managed'>)
 export const usageRun: Reconciler = {
   name: reconciler,
   step: async (ctx, id) => {
-    const build = await ctx.read((tx) => tx.get(Build, id))
+    const [build, last] = await ctx.read((tx) => Promise.all([tx.get(Build, id), tx.get(Sample, id)]))
     const run = build?.stage === 'running' ? build.run : undefined
     const usage = run && (await (await ctx.compute.attach(run.task))?.usage())
     if (!build || !usage) {
-      await ctx.write(async (tx) => tx.delete(Sample, id))
+      if (last) await ctx.write(async (tx) => tx.delete(Sample, id))
       return done()
     }
     const { memoryBytes, ...counted } = usage
     const sample: Sample = { id, at: ctx.now().getTime(), ...counted }
-    const before = await ctx.write(async (tx) => {
-      const last = (await tx.get(Sample, id)) ?? { ...nothing, id, at: run.began }
-      tx.put(Sample, sample)
-      return last
-    })
+    const before = last ?? { ...nothing, id, at: run.began }
+    await ctx.write(async (tx) => tx.put(Sample, sample))
     if (before.at < sample.at) await publish(ctx, build, before, sample, memoryBytes)
     return again({ in: interval })
   },
