@@ -4,6 +4,9 @@ import { WebSocket } from 'ws'
 // A client of Session Manager's data channels, written from their description alone: it shares no line with the server.
 
 export type SessionClient = {
+  readonly standing: Standing
+  /** Of the session's type, as the handshake told them. */
+  properties(): unknown
   /** All that was shown so far. */
   text(): string
   /** Resolves once what was shown fits. */
@@ -76,6 +79,7 @@ export const connectSession = async (
   const show = (payloadType: number, payload: Buffer) => {
     if (payloadType === 5 && handshake) {
       const { RequestedClientActions = [] } = JSON.parse(payload.toString())
+      properties = RequestedClientActions[0]?.ActionParameters?.Properties
       const ProcessedClientActions = RequestedClientActions.map(({ ActionType }: { ActionType: string }) => ({
         ...{ ActionType, ActionStatus: 1, ActionResult: null, Error: '' },
       }))
@@ -85,7 +89,10 @@ export const connectSession = async (
     if (payloadType === 1) standing.shown += payload.toString()
   }
 
+  let properties: unknown
   const client: SessionClient = {
+    standing,
+    properties: () => properties,
     acknowledges: true,
     heard,
     acknowledged,

@@ -286,7 +286,7 @@ phases:
     expect(build.buildStatus).toBe('SUCCEEDED')
     expect(await logOf(build)).toContain('changed')
     expect((await again.closed).output).toBe('')
-  })
+  }, 60_000)
 
   it('a sandbox has a shell', async () => {
     const codebuild = drydock.client(CodeBuildClient)
@@ -305,11 +305,30 @@ phases:
     }
     const { ssmSession } = await codebuild.send(new StartSandboxConnectionCommand({ sandboxId: sandbox?.id ?? '' }))
     const client = await connectSession({ TokenValue: ssmSession?.tokenValue, StreamUrl: ssmSession?.streamUrl })
-    client.type('echo $CODEBUILD_CI $TERM; exit\n')
+    client.type('echo $CODEBUILD_CI $TERM\n')
+    client.type(
+      `perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(LocalAddr=>"127.0.0.1",LocalPort=>18080,Listen=>9,ReuseAddr=>1) or die; print "up\\n"; while($c=$s->accept){sysread($c,$_,4096);print $c "got $_";close $c}' &\n`,
+    )
+    await client.shows(/up\r\n/)
+    const port = await connectSession(
+      await drydock.client(SSMClient).send(
+        new StartSessionCommand({
+          Target: `codebuild:${sandbox?.id?.split(':')[1]}`,
+          DocumentName: 'AWS-StartPortForwardingSession',
+          Parameters: { portNumber: ['18080'] },
+        }),
+      ),
+    )
+    const bytes = String.fromCharCode(...Array.from({ length: 128 }, (_, at) => at))
+    port.type(bytes)
+    await port.shows(/got [\s\S]{128}$/)
+    expect(port.text()).toBe(`got ${bytes}`)
+    port.drop()
+    client.type('exit\n')
     await client.shows(/true xterm-256color\r\n/)
     await client.closed
     await codebuild.send(new StopSandboxCommand({ id: sandbox?.id ?? '' }))
-  })
+  }, 60_000)
 
   it('a build that kills its own runner has failed', async () => {
     const id = await open('version: 0.2\nphases: {build: {commands: [kill -9 $PPID, echo no]}}')

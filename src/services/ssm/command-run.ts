@@ -64,7 +64,8 @@ const read = async (ctx: Ctx, one: InvocationRecord, name: 'stderr' | 'stdout', 
   const reader = most === undefined ? 'cat' : `head -c ${most}`
   const found = await inside(ctx, one, `[ ! -e "$1/${name}" ] || ${reader} "$1/${name}"`)
   if (!found) return Buffer.alloc(0)
-  if (found.code !== 0) throw new Error(`The output of command ${one.command} cannot be read: ${Buffer.from(found.output)}`)
+  if (found.code !== 0)
+    throw new Error(`The output of command ${one.command} cannot be read: ${Buffer.from(found.output)}`)
   return Buffer.from(found.output)
 }
 

@@ -59,7 +59,7 @@ export const service = defineService<NS>()({
     SendCommand:
       'Of the documents AWS-RunShellScript, on EC2 instances. Notifications, alarms and output to CloudWatch Logs are refused.',
     StartSession:
-      'On EC2 instances and CodeBuild’s environments: shells and single commands. No port forwarding, no documents of one’s own, and so no preferences.',
+      'On EC2 instances and CodeBuild’s environments: shells, single commands, their own ports. No remote hosts, no documents of one’s own, and so no preferences.',
     DescribeInstanceInformation: 'EC2 instances that run here; there are no activations and no associations.',
     PutParameter: 'Data type aws:ssm:integration is refused.',
   },

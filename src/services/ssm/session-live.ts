@@ -1,8 +1,8 @@
-import { PassThrough } from 'node:stream'
 import type { WebSocket } from 'ws'
-import { type ComputeDriver, ComputeError, type Terminal } from '../../compute/driver.ts'
+import { type ComputeDriver, ComputeError } from '../../compute/driver.ts'
 import type { Ctx } from '../../kernel/context.ts'
-import { Session, type SessionRecord } from './session.ts'
+import { Session, type SessionRecord, sshDocument } from './session.ts'
+import { type Line, portEnd, terminalEnd } from './session-end.ts'
 import { encodeMessage, FrameError, flags, type Message, objectIn, payloadTypes } from './session-message.ts'
 import { incoming, outgoing } from './session-stream.ts'
 import { openTarget } from './session-target.ts'
@@ -36,8 +36,8 @@ const keyOf = (ctx: Ctx, id: string) => `${ctx.account}/${ctx.region}/${id}`
 
 export const liveOf = (ctx: Ctx, id: string): Live | undefined => livesOf(ctx).get(keyOf(ctx, id))
 
-/** What the agent says it is: old enough that clients speak of one connection at a time. */
-const agentVersion = '3.1.1732.0'
+/** What the agent says it is: old enough that clients forward one connection at a time, not many in one stream. */
+const agentVersion = '3.0.196.0'
 /** Output goes out in pieces of so many bytes, as the agent's does. */
 const piece = 1_024
 /** What is not acknowledged is repeated after so many milliseconds, by the clock nobody turns. */
@@ -64,15 +64,9 @@ export const note = (ctx: Ctx, id: string, status: SessionRecord['status']): Pro
 export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
   const lives = livesOf(ctx)
   let socket: WebSocket | undefined
-  let terminal: Terminal | undefined
-  // What is typed before there is a terminal waits for it.
-  const typed = new PassThrough()
-  typed.on('drain', () => socket?.resume())
-  let size = { columns: 80, rows: 24 }
-  let fitted = size
-  let fitting = false
   let over = false
   let begun = false
+  let size = { columns: 80, rows: 24 }
 
   const now = () => ctx.now().getTime()
   const out = outgoing((frame) => socket?.send(frame), Date.now)
@@ -89,58 +83,48 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
     clearInterval(repeating)
     lives.delete(keyOf(ctx, session.id))
     out.end()
-    terminal?.kill('SIGKILL')
+    far.kill()
     const closed = { MessageType: 'channel_closed', SessionId: session.id, SchemaVersion: 1, Output: why }
     socket?.send(encodeMessage('channel_closed', json(closed), { created: now() }))
     socket?.close(1000)
     note(ctx, session.id, 'Terminated').catch(lost)
   }
 
-  const show = async (from: Terminal) => {
-    for await (const chunk of from.output as AsyncIterable<Buffer>)
-      for (let at = 0; at < chunk.length && !over; at += piece) {
-        await out.room()
-        live.active = now()
-        out.send(payloadTypes.output, chunk.subarray(at, at + piece))
-      }
-    await from.wait()
+  const line: Line = {
+    open: (size) => openTarget(ctx, session, size),
+    show: async (output) => {
+      for await (const chunk of output as AsyncIterable<Buffer>)
+        for (let at = 0; at < chunk.length && !over; at += piece) {
+          await out.room()
+          live.active = now()
+          out.send(payloadTypes.output, chunk.subarray(at, at + piece))
+        }
+    },
+    flag: (flag) => {
+      const payload = Buffer.alloc(4)
+      payload.writeUInt32BE(flag)
+      out.send(payloadTypes.flag, payload)
+    },
+    goOn: () => socket?.resume(),
+    lost,
   }
-
-  /** Makes the terminal as large as the client's; what is typed meanwhile finds it so. */
-  const adapt = async (to: Terminal): Promise<void> => {
-    fitting = true
-    typed.unpipe(to.input)
-    while (fitted !== size) {
-      fitted = size
-      await to.resize(fitted).catch(lost)
-    }
-    fitting = false
-    typed.pipe(to.input)
-  }
-
-  const open = async (): Promise<string> => {
-    fitted = size
-    terminal = await openTarget(ctx, session, size)
-    if (!terminal) return `${session.target} is not connected.`
-    terminal.input.on('error', () => {})
-    if (over) terminal.kill('SIGKILL')
-    adapt(terminal)
-    await show(terminal)
-    return ''
-  }
+  const far = session.port === undefined ? terminalEnd(line) : portEnd(line, session.document !== sshDocument)
 
   const shakeHands = () => {
-    const SessionType = sessionTypes[session.document] ?? 'Standard_Stream'
+    const SessionType = session.port === undefined ? (sessionTypes[session.document] ?? 'Standard_Stream') : 'Port'
     const request = {
       AgentVersion: agentVersion,
-      RequestedClientActions: [{ ActionType: 'SessionType', ActionParameters: { SessionType, Properties: {} } }],
+      RequestedClientActions: [
+        { ActionType: 'SessionType', ActionParameters: { SessionType, Properties: session.properties ?? {} } },
+      ],
     }
     out.send(payloadTypes.handshakeRequest, json(request))
   }
 
   const begin = () => {
     begun = true
-    open()
+    far
+      .begin()
       .catch((error: unknown) => {
         if (error instanceof ComputeError) return error.message
         const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
@@ -167,13 +151,15 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
     // Old clients know no handshake: they begin to talk.
     if (!begun) begin()
     if (payloadType === payloadTypes.output) {
-      if (!typed.write(Buffer.from(payload))) socket?.pause()
+      if (!far.type(Buffer.from(payload))) socket?.pause()
     } else if (payloadType === payloadTypes.size) {
       const { cols, rows } = objectIn(payload)
       size = { columns: cells(cols, size.columns), rows: cells(rows, size.rows) }
-      if (terminal && !fitting) adapt(terminal)
-    } else if (payloadType === payloadTypes.flag) {
-      if (payload.length === 4 && Buffer.from(payload).readUInt32BE() === flags.terminateSession) end('')
+      far.resize(size)
+    } else if (payloadType === payloadTypes.flag && payload.length === 4) {
+      const flag = Buffer.from(payload).readUInt32BE()
+      if (flag === flags.terminateSession) end('')
+      else if (flag === flags.disconnectToPort) far.disconnect()
     }
   }
   const input = incoming(deliver)

@@ -63,14 +63,29 @@ const onMachine = `if id ssm-user >/dev/null 2>&1; then exec su -l -s /bin/sh ss
 cd && exec /bin/sh \${1:+-c "$1"}`
 const inBuild = 'exec /bin/sh ${1:+-c "$1"}'
 
+/**
+ * A connection to a port there over a terminal that changes nothing: bash, which every image of AWS has, makes it and says so
+ * (ACK). It ends with the connection.
+ */
+const toPort = `stty raw -echo
+exec 3<>"/dev/tcp/127.0.0.1/$0" || exit 1
+printf '\\006'
+exec 4<&0
+cat <&4 >&3 &
+cat <&3
+kill $!`
+
 /** A shell there, or a command with a terminal; `undefined` where nothing runs any more. Throws ComputeError. */
 export const openTarget = (
   ctx: Ctx,
-  { target, command }: Pick<SessionRecord, 'command' | 'target'>,
+  { target, command, port }: Pick<SessionRecord, 'command' | 'port' | 'target'>,
   size: TerminalSize,
 ): Promise<Terminal | undefined> => {
   const build = buildOf(target)
-  const words = ['/bin/sh', '-c', build === undefined ? onMachine : inBuild, 'sh', ...(command ? [command] : [])]
+  const words =
+    port === undefined
+      ? ['/bin/sh', '-c', build === undefined ? onMachine : inBuild, 'sh', ...(command ? [command] : [])]
+      : ['/bin/bash', '-c', toPort, String(port)]
   return build === undefined
     ? ctx.use(machines).terminal(ctx.place, target, words, size, env)
     : ctx.use(buildEnvironments).terminal(ctx.place, build, words, size, env)

@@ -12,6 +12,9 @@ export type SessionRecord = {
   readonly document: string
   /** What the document runs; a shell where there is none. */
   readonly command?: string
+  /** The port that its document forwards to, and what of it clients are told. */
+  readonly port?: number
+  readonly properties?: Readonly<Record<string, string>>
   readonly reason?: string
   /** ARN of who started it, and his unique id. */
   readonly owner: string
@@ -24,6 +27,9 @@ export type SessionRecord = {
   /** SHA-256 of the token that opens its data channel. */
   readonly token: string
 }
+
+/** Its sessions carry one connection, and end with it. */
+export const sshDocument = 'AWS-StartSSHSession'
 
 /** Most recent first. */
 export const positionOf = ({ started, id }: SessionRecord): string =>

@@ -11,8 +11,9 @@ import {
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { lineShell } from '../../../test/line-shell.ts'
 import { fleet, managedCore } from '../../../test/machine-fleet.ts'
-import { connectSession, newStanding } from '../../../test/session-client.ts'
+import { connectSession, newStanding, type SessionClient } from '../../../test/session-client.ts'
 import { allow, type Story, story } from '../../../test/story.ts'
+import type { TerminalBehaviour } from '../../compute/fake.ts'
 
 const sessionCore = allow([
   'ssmmessages:CreateControlChannel',
@@ -29,6 +30,17 @@ const shell = lineShell((line) => {
   return ''
 })
 
+/** What a port answers on the fake's machines: the same in capitals, until it is told `bye`. Nobody listens on 1. */
+const loud = async (port: string, task: Parameters<TerminalBehaviour>[1]): Promise<number> => {
+  if (port === '1') return 1
+  task.write(`\x06${port} `)
+  for await (const chunk of task.input) {
+    if (String(chunk).includes('bye')) return 0
+    task.write(String(chunk).toUpperCase())
+  }
+  return 0
+}
+
 let drydock: Story
 let ssm: SSMClient
 let target = ''
@@ -36,7 +48,8 @@ let alien = ''
 beforeAll(async () => {
   drydock = await story()
   drydock.compute.onTerminal('ec2-', (command, task) => {
-    const [, , , , given] = command
+    const [program, , , port, given] = command
+    if (program === '/bin/bash') return loud(port ?? '', task)
     if (given === undefined) return shell(command, task)
     task.write(`ran: ${given}\r\n`)
     return 0
@@ -192,6 +205,41 @@ test.each([
   expect((await client.closed).output).toBe('')
 })
 
+const flag = (client: SessionClient, which: number) =>
+  client.send({ sequence: client.standing.next++, payloadType: 10, payload: Buffer.from([0, 0, 0, which]) })
+
+test('a port is forwarded, one connection after another', async () => {
+  const session = await start({ DocumentName: 'AWS-StartPortForwardingSession', Parameters: { portNumber: ['8080'] } })
+  const client = await connectSession(session)
+  expect(client.properties()).toEqual({ portNumber: '8080', localPortNumber: '0', type: 'LocalPortForwarding' })
+  client.type('one ')
+  await client.shows(/^8080 ONE $/)
+  flag(client, 1)
+  client.type('two ')
+  await client.shows(/^8080 ONE 8080 TWO $/)
+  // The other side hangs up, and says so.
+  client.type('bye')
+  while (!client.heard.includes('output_stream_data 10')) await new Promise((turn) => setTimeout(turn, 5))
+  client.type('three ')
+  await client.shows(/8080 THREE $/)
+  flag(client, 2)
+  expect((await client.closed).output).toBe('')
+})
+
+test('a session for SSH is one connection; where nobody listens the client is told', async () => {
+  const client = await connectSession(await start({ DocumentName: 'AWS-StartSSHSession' }))
+  expect(client.properties()).toEqual({ portNumber: '22' })
+  client.type('hello ')
+  await client.shows(/^22 HELLO $/)
+  client.type('bye')
+  expect((await client.closed).output).toBe('')
+  const refused = await connectSession(
+    await start({ DocumentName: 'AWS-StartSSHSession', Parameters: { portNumber: ['1'] } }),
+  )
+  await refused.closed
+  expect(refused.heard).toContain('output_stream_data 10')
+})
+
 test.each([
   ['a frame that is too short', (): Uint8Array => Buffer.from('short')],
   ['a frame of zeros', () => new Uint8Array(200)],
@@ -240,6 +288,8 @@ test.each([
   ['NotImplemented', { DocumentName: 'AWS-StartPortForwardingSessionToRemoteHost' }],
   ['InvalidParameters', { Parameters: { command: ['ls'] } }],
   ['InvalidParameters', { DocumentName: 'AWS-StartInteractiveCommand' }],
+  ['InvalidParameters', { DocumentName: 'AWS-StartSSHSession', Parameters: { portNumber: ['22; reboot'] } }],
+  ['InvalidParameters', { DocumentName: 'AWS-StartPortForwardingSession', Parameters: { portNumber: ['70000'] } }],
   ['InvalidParameters', { DocumentName: 'AWS-StartInteractiveCommand', Parameters: { commands: ['ls'] } }],
 ])('%s: %j', async (name, more) => {
   await expect(start(more as Partial<StartSessionCommandInput>)).rejects.toEqual(refusal(name))

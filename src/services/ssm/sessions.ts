@@ -11,6 +11,7 @@ import {
   Session,
   type SessionRecord,
   sessionReconciler,
+  sshDocument,
   streamUrl,
   toSession,
 } from './session.ts'
@@ -33,25 +34,55 @@ const commandDocuments: Readonly<Record<string, (command: string) => string>> = 
   'AWS-StartNonInteractiveCommand': (command) => `stty -opost -echo; { ${command}\n} </dev/null 2>&1 | cat`,
 }
 
-/** What a document runs. Throws InvalidDocument, InvalidParameters. */
-const commandOf = (document: string, given: Readonly<Record<string, readonly string[]>> = {}): string | undefined => {
-  const make = commandDocuments[document]
-  if (!make && document !== shellDocument) {
+/** Documents, each with its parameters and what they are where they are not given. */
+const parameters: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  [shellDocument]: {},
+  'AWS-StartInteractiveCommand': { command: '' },
+  'AWS-StartNonInteractiveCommand': { command: '' },
+  [sshDocument]: { portNumber: '22' },
+  'AWS-StartPortForwardingSession': { portNumber: '80', localPortNumber: '0' },
+}
+
+const portOf = (text: string): number => {
+  const port = Number(text)
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port
+  throw fail('InvalidParameters', `${text} is no port.`)
+}
+
+/** What a document does. Throws InvalidDocument, InvalidParameters. */
+const worksOf = (
+  document: string,
+  given: Readonly<Record<string, readonly string[]>> = {},
+): Pick<SessionRecord, 'command' | 'port' | 'properties'> => {
+  const known = Object.hasOwn(parameters, document) ? parameters[document] : undefined
+  if (!known) {
     if (document.startsWith('AWS-')) throw notImplemented(`sessions of the document ${document}`)
     throw fail('InvalidDocument', `Document with name ${document} does not exist.`)
   }
-  const unknown = Object.keys(given).find((name) => !make || name !== 'command')
-  if (unknown !== undefined) throw fail('InvalidParameters', `The document ${document} has no parameter ${unknown}.`)
-  if (!make) return undefined
-  const [command, ...more] = given.command ?? []
-  if (!command || more.length > 0) throw fail('InvalidParameters', 'The parameter command is required, with one value.')
-  return make(command)
+  const asked: Record<string, string> = { ...known }
+  for (const [name, [value, ...more]] of Object.entries(given)) {
+    if (!Object.hasOwn(known, name))
+      throw fail('InvalidParameters', `The document ${document} has no parameter ${name}.`)
+    if (!value || more.length > 0) throw fail('InvalidParameters', `The parameter ${name} has one value.`)
+    asked[name] = value
+  }
+  const { command, portNumber, localPortNumber } = asked
+  const make = commandDocuments[document]
+  if (make) {
+    if (!command) throw fail('InvalidParameters', 'The parameter command is required.')
+    return { command: make(command) }
+  }
+  if (portNumber === undefined) return {}
+  const port = portOf(portNumber)
+  if (localPortNumber === undefined) return { port, properties: { portNumber } }
+  const local = String(portOf(localPortNumber))
+  return { port, properties: { portNumber, localPortNumber: local, type: 'LocalPortForwarding' } }
 }
 
 /** AWS API: "StartSession". Raises InvalidDocument, InvalidParameters, TargetNotConnected. */
 export const StartSession: Operation<'StartSession'> = async (ctx, input) => {
   const document = documentName(input.DocumentName ?? shellDocument)
-  const command = commandOf(document, input.Parameters)
+  const works = worksOf(document, input.Parameters)
   if (!(await isConnected(ctx, input.Target))) throw fail('TargetNotConnected', `${input.Target} is not connected.`)
   const id = newSessionId(ctx, ctx.principal)
   const token = newToken(ctx)
@@ -59,7 +90,7 @@ export const StartSession: Operation<'StartSession'> = async (ctx, input) => {
     id,
     target: input.Target,
     document,
-    ...(command === undefined ? {} : { command }),
+    ...works,
     ...(input.Reason === undefined ? {} : { reason: input.Reason }),
     owner: ctx.principal.arn,
     ownerId: ctx.principal.id,
