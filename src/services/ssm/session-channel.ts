@@ -20,8 +20,10 @@ const enter = async (visit: Ctx, id: string, said: Readonly<Record<string, unkno
   const session = await ctx.read((tx) => tx.get(Session, id))
   if (!session || session.ended !== undefined || !isTokenOf(session, token)) return undefined
   const live = liveOf(ctx, id) ?? (session.status === 'Connecting' ? beginLive(ctx, session) : undefined)
-  if (live) await note(ctx, id, 'Connected')
-  return live
+  if (!live || (await note(ctx, id, 'Connected'))) return live
+  // It was terminated meanwhile.
+  live.end('')
+  return undefined
 }
 
 /** Serves one client: it says its token, then frames come and go until either side closes. */
@@ -66,6 +68,15 @@ const serve = (ctx: Ctx, id: string, socket: WebSocket): void => {
   })
 }
 
+/** What a part of a path says; what is no text says nothing. */
+const textOf = (part: string): string => {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return ''
+  }
+}
+
 /** The client's end of Session Manager's data channels, which AWS has at `ssmmessages.REGION.amazonaws.com`. */
 export const dataChannel: SocketDoor = {
   name: 'data-channel',
@@ -73,8 +84,6 @@ export const dataChannel: SocketDoor = {
   open: async (ctx, { request, socket, head, params }) => {
     const { WebSocketServer } = await import('ws')
     const server = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload: payloadLimit + 1024 })
-    server.handleUpgrade(request, socket, head, (opened) =>
-      serve(ctx, decodeURIComponent(params.session ?? ''), opened),
-    )
+    server.handleUpgrade(request, socket, head, (opened) => serve(ctx, textOf(params.session ?? ''), opened))
   },
 }

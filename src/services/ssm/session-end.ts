@@ -78,10 +78,13 @@ export const terminalEnd = (line: Line): FarEnd => {
   }
 }
 
+/** Pieces that wait for a connection. */
+const mostWaiting = 64
+
 /** What is inside says that it is connected, and from then on is the connection. */
 const connected = 6
 
-const isConnected = async (output: Readable): Promise<boolean> => {
+const saysConnected = async (output: Readable): Promise<boolean> => {
   for (;;) {
     const first: Buffer | null = output.read(1)
     if (first) return first[0] === connected
@@ -92,14 +95,11 @@ const isConnected = async (output: Readable): Promise<boolean> => {
 
 /** @param lasting whether the client may connect again; else the session ends with its connection, as one of SSH. */
 export const portEnd = (line: Line, lasting: boolean): FarEnd => {
-  const { promise: over, resolve: end } = Promise.withResolvers<string>()
+  const { promise: over, resolve: end, reject: fail } = Promise.withResolvers<string>()
   let present: { terminal: Terminal | undefined; waiting: Buffer[]; dropped: boolean } | undefined
 
   const connect = (): void => {
-    dial().catch((error: unknown) => {
-      line.lost(error)
-      end(gone)
-    })
+    dial().catch(fail)
   }
   const dial = async (): Promise<void> => {
     const mine: NonNullable<typeof present> = { terminal: undefined, waiting: [], dropped: false }
@@ -109,9 +109,10 @@ export const portEnd = (line: Line, lasting: boolean): FarEnd => {
     terminal.input.on('error', line.lost)
     terminal.input.on('drain', line.goOn)
     if (mine.dropped) return terminal.kill('SIGKILL')
-    if (await isConnected(terminal.output)) {
+    if (await saysConnected(terminal.output)) {
       mine.terminal = terminal
       for (const bytes of mine.waiting.splice(0)) terminal.input.write(bytes)
+      line.goOn()
       if (mine.dropped) terminal.kill('SIGKILL')
       await line.show(terminal.output)
       if (!mine.dropped) line.flag(flags.disconnectToPort)
@@ -135,8 +136,7 @@ export const portEnd = (line: Line, lasting: boolean): FarEnd => {
     type: (bytes) => {
       if (!present) connect()
       if (present?.terminal) return present.terminal.input.write(bytes)
-      present?.waiting.push(bytes)
-      return true
+      return (present?.waiting.push(bytes) ?? 0) < mostWaiting
     },
     resize: () => {},
     disconnect: drop,

@@ -51,13 +51,14 @@ const sessionTypes: Readonly<Record<string, string>> = {
 const cells = (value: unknown, usual: number): number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 10_000 ? value : usual
 
-/** Notes how a session stands now, unless it has ended. */
-export const note = (ctx: Ctx, id: string, status: SessionRecord['status']): Promise<void> =>
+/** Notes how a session stands now; false when it has ended before. */
+export const note = (ctx: Ctx, id: string, status: SessionRecord['status']): Promise<boolean> =>
   ctx.write(async (tx) => {
     const present = await tx.get(Session, id)
-    if (!present || present.ended !== undefined || present.status === status) return
+    if (!present || present.ended !== undefined) return false
     const ended = status === 'Terminated' ? { ended: ctx.now().getTime() } : {}
-    tx.put(Session, { ...present, status, ...ended })
+    if (present.status !== status) tx.put(Session, { ...present, status, ...ended })
+    return true
   })
 
 /** Begins a session whose client has come for the first time. */
@@ -65,6 +66,7 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
   const lives = livesOf(ctx)
   let socket: WebSocket | undefined
   let over = false
+  let greeted = false
   let begun = false
   let size = { columns: 80, rows: 24 }
 
@@ -91,7 +93,7 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
   }
 
   const line: Line = {
-    open: (size) => openTarget(ctx, session, size),
+    open: (first) => openTarget(ctx, session, first),
     show: async (output) => {
       for await (const chunk of output as AsyncIterable<Buffer>)
         for (let at = 0; at < chunk.length && !over; at += piece) {
@@ -111,6 +113,7 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
   const far = session.port === undefined ? terminalEnd(line) : portEnd(line, session.document !== sshDocument)
 
   const shakeHands = () => {
+    greeted = true
     const SessionType = session.port === undefined ? (sessionTypes[session.document] ?? 'Standard_Stream') : 'Port'
     const request = {
       AgentVersion: agentVersion,
@@ -182,10 +185,11 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
       before?.close(1000)
       const ready = { MessageType: 'start_publication', SessionId: session.id, SchemaVersion: 1 }
       next.send(encodeMessage('start_publication', json(ready), { payloadType: payloadTypes.start, created: now() }))
-      if (before === undefined && !begun) shakeHands()
-      else out.repeat(0)
+      if (greeted) out.repeat(0)
+      else shakeHands()
     },
     take: (message) => {
+      if (over) return
       if (message.type === 'input_stream_data') {
         input.take(message)
         acknowledge(message)
@@ -199,7 +203,11 @@ export const beginLive = (ctx: Ctx, session: SessionRecord): Live => {
     disconnect: (gone) => {
       if (socket !== gone) return
       socket = undefined
-      if (!over) note(ctx, session.id, 'Disconnected').catch(lost)
+      if (over) return
+      note(ctx, session.id, 'Disconnected').catch((error: unknown) => {
+        lost(error)
+        end('')
+      })
     },
     end,
   }

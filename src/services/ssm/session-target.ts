@@ -22,6 +22,7 @@ const buildOf = (target: string): string | undefined => /^codebuild:([0-9a-f-]{3
 /** What the right to start a session is asked on. */
 export const targetArn = async (ctx: Ctx, target: string): Promise<string> => {
   const build = buildOf(target)
+  if (target.startsWith('mi-')) return ctx.arn(`managed-instance/${target}`)
   if (build === undefined) return instanceArn(ctx, target)
   const found = await ctx.use(buildEnvironments).find(ctx.place, build)
   return found?.arn ?? `arn:aws:codebuild:${ctx.region}:${ctx.account}:build/${build}`

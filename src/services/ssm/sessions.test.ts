@@ -270,6 +270,8 @@ test('who comes without the right token is sent away', async () => {
   expect((await (await connectSession(wrong)).closed).code).toBe(1008)
   expect((await (await connectSession({ ...session, TokenValue: 'guess' })).closed).code).toBe(1008)
   expect((await (await connectSession({ ...session, TokenValue: undefined })).closed).code).toBe(1008)
+  const odd = session.StreamUrl?.replace(/[^/]*$/, '%zz')
+  expect((await (await connectSession({ ...session, StreamUrl: odd })).closed).code).toBe(1008)
   const nowhere = session.StreamUrl?.replace('data-channel', 'control-channel')
   await expect(connectSession({ ...session, StreamUrl: nowhere })).rejects.toThrow(/Unexpected server response/)
 })
