@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { chmod, chown, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -44,6 +44,36 @@ describe('sandbox', async () => {
       if (lacks !== undefined) console.log(`skipped on the sandbox without ${without}: ${one.name}: ${lacks}`)
       skip(lacks !== undefined, lacks)
     })
+  })
+
+  test('doors that a killed server’s agent still holds are waited for', async ({ skip }) => {
+    const folder = await mkdtemp(join(scratch, 'held-'))
+    const make = () => sandboxDriver({ folder, bases: join(scratch, 'bases'), endpoint: () => '' })
+    const first = make()
+    const { addresses, peers } = await first.probe()
+    skip(process.geteuid?.() !== 0 || !addresses || !peers, 'no VPCs of several machines here')
+    const ingress: [] = []
+    const network = { vpc: 'vpc-1', subnet: 'subnet-1', cidr: '10.77.1.0/24', address: '10.77.1.5', ingress }
+    const machine = { id: 'held', kind: 'machine', image: { host: true }, command: ['sleep', '300'], env: {} } as const
+    const { handle } = await first.start({ ...machine, network })
+    await first.close()
+    const [holder = ''] = readFileSync(join(folder, 'vpcs/vpc-1/holder'), 'utf8').split(' ')
+    const listens = `$s = IO::Socket::INET->new(LocalAddr => '169.254.170.1', LocalPort => 4566, Listen => 1, ReuseAddr => 1) or die;
+$| = 1; print "held\\n"; <STDIN>`
+    const other = spawn('nsenter', ['-t', holder, '-n', 'perl', '-MIO::Socket::INET', '-e', listens])
+    await new Promise((held) => other.stdout.once('data', held))
+    const next = make()
+    try {
+      const found = next.attach(handle)
+      const early = new Promise((done) => setTimeout(() => done('still waiting'), 500))
+      expect(await Promise.race([found, early])).toBe('still waiting')
+      other.stdin.end('\n')
+      expect(await found).toBeDefined()
+    } finally {
+      other.kill()
+      await next.removeAll()
+      await next.close()
+    }
   })
 
   /** An ordinary user without subordinate ids, and one with, where this host has one. */
