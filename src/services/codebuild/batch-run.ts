@@ -122,6 +122,8 @@ const checkTask = ({ config, settings }: BatchRecord, task: BatchTask): void => 
   const computeType = task.computeType ?? settings.environment.computeType
   if (allowed?.length && !allowed.includes(computeType))
     throw new PhaseFailure('CLIENT_ERROR', `Compute type ${computeType} of the build ${task.identifier} is not allowed`)
+  if (task.computeType !== undefined && !computeTypeOf(task.computeType))
+    throw new PhaseFailure('CLIENT_ERROR', `Drydock has no compute type ${computeType} (build ${task.identifier})`)
   const type = task.type ?? settings.environment.type
   if (type !== 'LINUX_CONTAINER' && type !== 'ARM_CONTAINER')
     throw new PhaseFailure('CLIENT_ERROR', `Drydock has no environments of type ${type} (build ${task.identifier})`)

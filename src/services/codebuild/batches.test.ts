@@ -178,6 +178,8 @@ it('says what is not allowed', async () => {
   )
   const types = { computeTypesAllowed: ['BUILD_GENERAL1_LARGE'] }
   expect(await message({ buildBatchConfigOverride: { serviceRole, restrictions: types } })).toMatch(/is not allowed/)
+  const unknown = list.replace('{identifier: a}', '{identifier: a, env: {compute-type: BUILD_GENERAL1_HUGE}}')
+  expect(await message({ buildspecOverride: unknown })).toMatch(/no compute type BUILD_GENERAL1_HUGE/)
   const powerless = await drydock.role('powerless', 'codebuild.amazonaws.com')
   expect(await message({ buildBatchConfigOverride: { serviceRole: powerless } }, 'IN_PROGRESS')).toMatch(
     /codebuild:StartBuild/,

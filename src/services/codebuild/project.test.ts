@@ -6,6 +6,7 @@ import {
   DeleteProjectCommand,
   ListCuratedEnvironmentImagesCommand,
   ListProjectsCommand,
+  type ProjectEnvironment,
   StartBuildCommand,
   UpdateProjectCommand,
 } from '@aws-sdk/client-codebuild'
@@ -29,6 +30,12 @@ const settings = (more: Partial<CreateProjectCommandInput> = {}): CreateProjectC
   environment: { type: 'LINUX_CONTAINER', image: 'aws/codebuild/standard:7.0', computeType: 'BUILD_GENERAL1_SMALL' },
   serviceRole: role,
   ...more,
+})
+const environment = (more: Partial<ProjectEnvironment>) => ({
+  environment: {
+    ...{ type: 'LINUX_CONTAINER', image: 'aws/codebuild/standard:7.0', computeType: 'BUILD_GENERAL1_SMALL' },
+    ...more,
+  } as ProjectEnvironment,
 })
 const create = (more?: Partial<CreateProjectCommandInput>, client = codebuild) =>
   client.send(new CreateProjectCommand(settings(more)))
@@ -98,6 +105,9 @@ describe('projects', () => {
     ['secondary sources without identifier', { secondarySources: [{ type: 'S3', location: 'bucket/key' }] }],
     ['a role of another account', { serviceRole: 'arn:aws:iam::999999999999:role/other' }],
     ['layers without privilege', { cache: { type: 'LOCAL', modes: ['LOCAL_DOCKER_LAYER_CACHE'] } }],
+    ['compute of another environment', environment({ computeType: 'BUILD_LAMBDA_1GB' })],
+    ["a role's credentials for CodeBuild's own images", environment({ imagePullCredentialsType: 'SERVICE_ROLE' })],
+    ['fewer retries than none', { autoRetryLimit: -1 }],
     ['no role at all', { serviceRole: 'builder' }],
     ['a role that is not there', { serviceRole: 'arn:aws:iam::000000000000:role/nobody' }],
   ]

@@ -198,7 +198,14 @@ export const checkEnvironment = (environment: Environment): void => {
   if (registryCredential && imagePullCredentialsType !== 'SERVICE_ROLE')
     throw invalid('Invalid environment: imagePullCredentialsType must be SERVICE_ROLE to use a registryCredential')
   if (environment.certificate) throw notImplemented('environment.certificate')
+  // "CodeBuild curated images": they are CodeBuild's own to pull.
+  if (imagePullCredentialsType === 'SERVICE_ROLE' && environment.image.startsWith('aws/codebuild/'))
+    throw invalid('Invalid environment: imagePullCredentialsType must be CODEBUILD to use a CodeBuild curated image')
   checkCompute(environment)
+  if (environment.computeType.startsWith('BUILD_LAMBDA_'))
+    throw invalid(
+      `Invalid environment: the compute type ${environment.computeType} is for AWS Lambda environments only`,
+    )
   if (environment.hostKernel) throw notImplemented('environment.hostKernel')
   for (const { name } of environment.environmentVariables ?? [])
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw invalid(`Invalid environment variable name: ${name}`)
@@ -312,6 +319,7 @@ const check = (project: ProjectRecord): void => {
       throw invalid(`Invalid secondary source versions: no secondary source has the identifier ${sourceIdentifier}`)
   if (project.concurrentBuildLimit !== undefined && project.concurrentBuildLimit < 1)
     throw invalid('Invalid concurrentBuildLimit: must be greater than zero')
+  if ((project.autoRetryLimit ?? 0) < 0) throw invalid('Invalid autoRetryLimit: must not be negative')
   const keys = project.tags.map(({ key }) => key)
   if (new Set(keys).size !== keys.length) throw invalid('Duplicate tag keys are not allowed')
 }

@@ -143,6 +143,7 @@ export const settingsOf = (ctx: Ctx, project: ProjectRecord, input: Input<'Start
   checkCache(cache, environment)
   const sourceVersion = input.sourceVersion || (input.sourceTypeOverride ? undefined : project.sourceVersion)
   const limit = input.autoRetryLimitOverride ?? project.autoRetryLimit ?? 0
+  if (limit < 0) throw invalid('Invalid autoRetryLimit: must not be negative')
   return {
     project: project.name,
     initiator,
