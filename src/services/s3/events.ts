@@ -23,6 +23,7 @@ const emit = (
     resources: [bucketArn(bucket.name)],
     detail: {
       version: '0',
+      'event-version': '1.1',
       bucket: { name: bucket.name },
       object,
       'request-id': ctx.request.id,

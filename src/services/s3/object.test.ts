@@ -570,6 +570,7 @@ test('events go to EventBridge once that is switched on', async () => {
     region: 'us-east-1',
     detail: {
       version: '0',
+      'event-version': '1.1',
       bucket: { name: Bucket },
       object: {
         key: 'a b',
