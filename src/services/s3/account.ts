@@ -46,6 +46,8 @@ export const makeBuckets = (at: (place: Place) => Ctx): Buckets => {
   return {
     find: async (name) => {
       const found = await ctx.read((tx) => tx.get(Bucket, name))
+      // A table's files are in a bucket that nobody names.
+      if (found?.table !== undefined) return undefined
       return found && { account: found.account, region: found.region, tags: found.tags ?? [] }
     },
     tag: (name, tags) =>

@@ -150,7 +150,7 @@ import { checkPayer, GetBucketRequestPayment, PutBucketRequestPayment } from './
 import { RestoreObject, restores } from './restore.ts'
 import { SelectJob, selectJobs } from './restore-select.ts'
 import { SelectObjectContent } from './select/select-object-content.ts'
-import { keepingTables, makeTableStores } from './table-store.ts'
+import { makeTableStores } from './table-store.ts'
 import { throughAccessPoints } from './through-access-point.ts'
 import { Part, Upload } from './upload.ts'
 import { checkHead } from './upload-request.ts'
@@ -301,7 +301,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     MetadataCount,
     MetadataSegment,
   ],
-  operations: keepingTables(throughAccessPoints(operations)),
+  operations: throughAccessPoints(operations),
   partial: {
     PutBucketAnalyticsConfiguration:
       'AWS does not publish by what it recommends an age for a transition: those two columns stay empty.',

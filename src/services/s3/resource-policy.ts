@@ -38,6 +38,15 @@ const objectOf = async (ctx: Ctx, tx: ReadTx, bucket: string, key: string, actio
 const rulesOver =
   /^s3:(PutObject|DeleteObject|DeleteObjectVersion|AbortMultipartUpload|ListMultipartUploadParts|RestoreObject)$/
 
+/**
+ * A table's files are opened by rights to the table, and by no right of S3's, by whatever way somebody comes. That a file is not
+ * there is told to who may list buckets, as always.
+ */
+const tablesOnly: PolicyDocument = {
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Deny', Principal: '*', NotAction: 's3:ListBucket', Resource: '*' }],
+}
+
 /** The policy of a bucket or object for one action, and the account it belongs to; undefined where there is no such bucket. */
 export const resourcePolicy = async (ctx: Ctx, arn: string, action: string): Promise<Owned | undefined> => {
   if (arn.startsWith('arn:aws:s3tables:')) return ctx.use(tableGuards).find(arn)
@@ -47,6 +56,7 @@ export const resourcePolicy = async (ctx: Ctx, arn: string, action: string): Pro
   return ctx.read(async (tx) => {
     const bucket = await tx.get(Bucket, name)
     if (!bucket) return undefined
+    if (bucket.table !== undefined) return { account: bucket.account, document: tablesOnly }
     const { restrictPublicBuckets, ignorePublicAcls } = await publicAccessOf(tx, bucket)
     const document = policyOf(bucket)
     // The owner's root user can always get at the policy: no bucket is lost by one ("DeleteBucketPolicy", S3 API reference).

@@ -42,13 +42,14 @@ const copiesFrom = ({ CopySource: source }: Input): boolean =>
 const notAllowed = () =>
   fail('MethodNotAllowed', 'The specified method is not allowed against this resource.', { ResourceType: 'TABLE' })
 
-/** What the caller must be allowed on the table whose files these are. Throws MethodNotAllowed, NoSuchBucket. */
+/** What the caller must be allowed on the table whose files these are. Throws MethodNotAllowed, NoSuchBucket, AccessDenied. */
 const requirementOf = async (ctx: Ctx, operation: string, name: string): Promise<Requirement> => {
   const action = actions[operation]
   if (!action) throw notAllowed()
   const arn = (await ctx.read((tx) => tx.get(Bucket, name)))?.table
   const table = arn === undefined ? undefined : await ctx.use(tableGuards).find(arn)
   if (arn === undefined || !table) throw noSuchBucket(name)
+  if (table.readOnly && action === 's3tables:PutTableData') throw fail('AccessDenied', 'Access Denied')
   const tags = Object.entries(table.bucketTags).map(([key, value]) => [`s3tables:TableBucketTag/${key}`, value])
   return {
     action,
@@ -67,29 +68,14 @@ export const guardingTables = <R extends Operations>(rules: R): R =>
   Object.fromEntries(
     Object.entries(rules).map(([operation, rule]) => [
       operation,
-      async (input: Input, ctx: Ctx) =>
-        isStore(input.Bucket) && operation !== 'CreateBucket'
-          ? [await requirementOf(ctx, operation, input.Bucket)]
-          : (rule as (input: Input, ctx: Ctx) => unknown)(input, ctx),
-    ]),
-  ) as unknown as R
-
-/** Operations that reach tables' files only as they may. */
-export const keepingTables = <O extends Operations>(operations: O): O =>
-  Object.fromEntries(
-    Object.entries(operations).map(([name, operation]) => [
-      name,
-      async (ctx: Ctx, input: Input) => {
+      async (input: Input, ctx: Ctx) => {
         if (copiesFrom(input)) throw notAllowed()
-        if (isStore(input.Bucket) && name !== 'CreateBucket') {
-          const { action, resources } = await requirementOf(ctx, name, input.Bucket)
-          const table = await ctx.use(tableGuards).find(resources[0] ?? '')
-          if (table?.readOnly && action === 's3tables:PutTableData') throw fail('AccessDenied', 'Access Denied')
-        }
-        return (operation as (ctx: Ctx, input: Input) => unknown)(ctx, input)
+        return isStore(input.Bucket) && operation !== 'CreateBucket'
+          ? [await requirementOf(ctx, operation, input.Bucket)]
+          : (rule as (input: Input, ctx: Ctx) => unknown)(input, ctx)
       },
     ]),
-  ) as unknown as O
+  ) as unknown as R
 
 const chunk = 500
 

@@ -14,6 +14,7 @@ import {
   S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
+import { CreateAccessPointCommand } from '@aws-sdk/client-s3-control'
 import {
   CreateNamespaceCommand,
   CreateTableBucketCommand,
@@ -46,7 +47,9 @@ import {
   UpdateTableMetadataLocationCommand,
 } from '@aws-sdk/client-s3tables'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { s3Control } from '../../../test/s3-hosts.ts'
 import { allow, type Story, story } from '../../../test/story.ts'
+import { amzDate, sign, signingKey } from '../../kernel/signature.ts'
 
 let drydock: Story
 let tables: S3TablesClient
@@ -89,6 +92,26 @@ const storeOf = async (tableArn: string | undefined) =>
   (await tables.send(new GetTableCommand({ tableArn }))).warehouseLocation?.slice('s3://'.length) ?? ''
 const text = async (Bucket: string, Key: string, client = s3) =>
   (await client.send(new GetObjectCommand({ Bucket, Key }))).Body?.transformToString()
+
+/** Uploads by a signed HTML form; its answer. */
+const postForm = async (bucket: string): Promise<string> => {
+  const time = amzDate(Date.now())
+  const scope = { date: time.slice(0, 8), region: drydock.region, service: 's3' }
+  const signing = {
+    'X-Amz-Algorithm': 'AWS4-HMAC-SHA256',
+    'X-Amz-Credential': `${drydock.root.accessKeyId}/${scope.date}/${scope.region}/s3/aws4_request`,
+    'X-Amz-Date': time,
+  }
+  const conditions = [{ bucket }, ['starts-with', '$key', ''], ...Object.entries(signing).map(([k, v]) => ({ [k]: v }))]
+  const expiration = new Date(Date.now() + 600_000).toISOString()
+  const Policy = Buffer.from(JSON.stringify({ expiration, conditions })).toString('base64')
+  const signature = sign(signingKey(drydock.root.secretAccessKey, scope), Policy)
+  const form = new FormData()
+  for (const [name, value] of Object.entries({ key: 'data/x', ...signing, Policy, 'X-Amz-Signature': signature }))
+    form.append(name, value)
+  form.append('file', new Blob(['rows']), 'x')
+  return (await fetch(`${drydock.endpoint}/${bucket}`, { method: 'POST', body: form })).text()
+}
 
 test('table buckets are made, found and deleted; names are an account’s in a Region', () =>
   inBucket(async (arn) => {
@@ -301,6 +324,19 @@ test('rights to a table’s data open its files, and few operations reach them',
     for (const refused of await Promise.allSettled(root))
       expect(refused).toMatchObject({ status: 'rejected', reason: { name: 'MethodNotAllowed' } })
     expect((await s3.send(new ListBucketsCommand({}))).Buckets?.map(({ Name }) => Name)).not.toContain(Bucket)
+
+    await expect(reader.send(new GetObjectCommand({ Bucket, Key: 'data/none' }))).rejects.toMatchObject({
+      name: 'AccessDenied',
+    })
+    await expect(s3.send(new GetObjectCommand({ Bucket, Key: 'data/none' }))).rejects.toMatchObject({
+      name: 'NoSuchKey',
+    })
+    // Neither do other doors lead there.
+    const point = { AccountId: drydock.account, Name: `door-${names}`, Bucket }
+    await expect(s3Control(drydock).send(new CreateAccessPointCommand(point))).rejects.toMatchObject({
+      name: 'InvalidRequest',
+    })
+    expect(await postForm(Bucket)).toContain('<Code>AccessDenied</Code>')
 
     await tables.send(new DeleteTableCommand({ tableBucketARN, namespace: 'sales', name: 'orders' }))
     await expect(s3.send(new GetObjectCommand(object))).rejects.toMatchObject({ name: 'NoSuchBucket' })
