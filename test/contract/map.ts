@@ -64,7 +64,8 @@ export const asks: Rows<string> = [
       'iam:UploadServerCertificate': 'iam:TagServerCertificate iam:UploadServerCertificate',
       'iam:CreateUser': 'iam:CreateUser iam:TagUser',
       'kms:CreateKey': 'kms:CreateKey kms:TagResource',
-      'secretsmanager:CreateSecret': 'secretsmanager:CreateSecret secretsmanager:TagResource',
+      'secretsmanager:CreateSecret':
+        'secretsmanager:CreateSecret secretsmanager:ReplicateSecretToRegions secretsmanager:TagResource',
       'ssm:PutParameter': 'ssm:AddTagsToResource ssm:PutParameter',
       'sts:GetWebIdentityToken': 'sts:GetWebIdentityToken sts:TagGetWebIdentityToken',
       'logs:CreateLogGroup': 'logs:CreateLogGroup logs:TagResource',
@@ -114,6 +115,12 @@ export const asks: Rows<string> = [
   {
     why: 'A re-encryption is a decryption under one key and an encryption under another (ReEncrypt, KMS API reference).',
     rows: { 'kms:ReEncrypt': 'kms:ReEncryptFrom kms:ReEncryptTo' },
+  },
+  {
+    why: 'A policy is validated for who may put it ("ValidateResourcePolicy", Secrets Manager API reference).',
+    rows: {
+      'secretsmanager:ValidateResourcePolicy': 'secretsmanager:PutResourcePolicy secretsmanager:ValidateResourcePolicy',
+    },
   },
   {
     why: 'A restore that selects reads the object as well ("Querying archived objects", S3 user guide).',

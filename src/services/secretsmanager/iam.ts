@@ -17,24 +17,35 @@ const arnFor = (ctx: Ctx, id: string, secret: SecretRecord | undefined): string 
   return id.startsWith('arn:') ? id : ctx.arn(`secret:${id}-??????`)
 }
 
-export const arnOfSecret = async (ctx: Ctx, id: string): Promise<string> => arnFor(ctx, id, await look(ctx, id))
+const ofSecret = async (ctx: Ctx, id: string): Promise<{ resources: string[]; context: Context }> => {
+  const secret = await look(ctx, id)
+  const arn = arnFor(ctx, id, secret)
+  return {
+    resources: [arn],
+    context: {
+      'secretsmanager:SecretId': arn,
+      'secretsmanager:resource/AllowRotationLambdaArn': secret?.rotation?.lambda,
+      'secretsmanager:SecretPrimaryRegion': secret && (secret.primaryRegion ?? secret.region),
+    },
+  }
+}
 
 const onSecret =
   <I extends { SecretId: string }>(more: (input: I) => Context = () => ({})): AccessRule<I> =>
   async (input, ctx) => {
-    const secret = await look(ctx, input.SecretId)
-    const arn = arnFor(ctx, input.SecretId, secret)
-    return {
-      resources: [arn],
-      context: {
-        'secretsmanager:SecretId': arn,
-        'secretsmanager:resource/AllowRotationLambdaArn': secret?.rotation?.lambda,
-        'secretsmanager:SecretPrimaryRegion': secret && (secret.primaryRegion ?? secret.region),
-        ...more(input),
-      },
-    }
+    const { resources, context } = await ofSecret(ctx, input.SecretId)
+    return { resources, context: { ...context, ...more(input) } }
   }
 const plain = onSecret()
+
+/** Throws AccessDeniedException unless the caller may read the current value, as by a call for it. */
+export const authorizeRead = async (ctx: Ctx, id: string): Promise<void> => {
+  const { resources, context } = await ofSecret(ctx, id)
+  const keys = Object.entries({ ...context, 'secretsmanager:VersionStage': 'AWSCURRENT' }).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, [value].flat()] as const],
+  )
+  for (const arn of resources) await ctx.authorize('secretsmanager:GetSecretValue', arn, Object.fromEntries(keys))
+}
 
 const known = policyDocuments()
 const flag = (value: boolean | undefined) => (value === undefined ? undefined : String(value))
@@ -60,8 +71,11 @@ export const access: AccessRules<NS> = {
         'aws:TagKeys': input.Tags?.flatMap(({ Key }) => (Key === undefined ? [] : [Key])),
       }
       const resources = [ctx.arn(`secret:${input.Name}-??????`)]
-      const create = { action: 'secretsmanager:CreateSecret', resources, context }
-      return input.Tags?.length ? [create, { action: 'secretsmanager:TagResource', resources, context }] : [create]
+      const more = [
+        ...(input.Tags?.length ? ['secretsmanager:TagResource'] : []),
+        ...(input.AddReplicaRegions?.length ? ['secretsmanager:ReplicateSecretToRegions'] : []),
+      ]
+      return ['secretsmanager:CreateSecret', ...more].map((action) => ({ action, resources, context }))
     },
     ...{ DescribeSecret: plain, GetResourcePolicy: plain, DeleteResourcePolicy: plain, ListSecretVersionIds: plain },
     ...{ RestoreSecret: plain, CancelRotateSecret: plain, PutSecretValue: plain, StopReplicationToReplica: plain },
@@ -94,8 +108,14 @@ export const access: AccessRules<NS> = {
       'secretsmanager:ForceOverwriteReplicaSecret': flag(ForceOverwriteReplicaSecret),
     })),
     RemoveRegionsFromReplication: plain,
-    ValidateResourcePolicy: ({ SecretId }, ctx) =>
-      SecretId === undefined ? { resources: ['*'] } : plain({ SecretId }, ctx),
+    // "Required permissions: secretsmanager:ValidateResourcePolicy and secretsmanager:PutResourcePolicy."
+    ValidateResourcePolicy: async ({ SecretId }, ctx) => {
+      const on = SecretId === undefined ? { resources: ['*'] } : await ofSecret(ctx, SecretId)
+      return ['secretsmanager:ValidateResourcePolicy', 'secretsmanager:PutResourcePolicy'].map((action) => ({
+        action,
+        ...on,
+      }))
+    },
     ...{
       ListSecrets: () => ({ resources: ['*'] }),
       BatchGetSecretValue: () => ({ resources: ['*'] }),

@@ -1,5 +1,5 @@
 import { defineService } from '../../kernel/service.ts'
-import { awsManagedKeys } from '../capabilities.ts'
+import { awsManagedKeys, principals } from '../capabilities.ts'
 import { access } from './iam.ts'
 import { BatchGetSecretValue, ListSecrets } from './list.ts'
 import type { NS } from './operation.ts'
@@ -40,9 +40,11 @@ export const service = defineService<NS>()({
   partial: {
     CreateSecret: 'Managed external secrets (Type) are refused.',
     UpdateSecret: 'Managed external secrets (Type) are refused.',
+    PutSecretValue:
+      'RotationToken is held against nothing: there are no rotation functions yet whose role it could vouch for.',
     RotateSecret: 'Functions are not there yet (Lambda): refused as for a function that cannot be invoked.',
   },
   access,
   reconcilers: [deletion, rotation],
-  uses: [awsManagedKeys],
+  uses: [awsManagedKeys, principals],
 })

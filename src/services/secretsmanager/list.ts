@@ -1,6 +1,6 @@
 import type { APIErrorType, Filter, SecretValueEntry } from '@aws-sdk/client-secrets-manager'
 import { AwsError } from '../../kernel/errors.ts'
-import { arnOfSecret } from './iam.ts'
+import { authorizeRead } from './iam.ts'
 import { invalid, type Operation } from './operation.ts'
 import { pageOf } from './page.ts'
 import { Secret, type SecretRecord, secretArn } from './secret.ts'
@@ -93,7 +93,7 @@ export const BatchGetSecretValue: Operation<'BatchGetSecretValue'> = async (ctx,
   for (const SecretId of chosen.items)
     try {
       // Each secret is asked for as by a call of its own, with the caller's right to it.
-      await ctx.authorize('secretsmanager:GetSecretValue', await arnOfSecret(ctx, SecretId))
+      await authorizeRead(ctx, SecretId)
       SecretValues.push(await GetSecretValue(ctx, { SecretId }))
     } catch (error) {
       if (!(error instanceof AwsError)) throw error

@@ -1,9 +1,11 @@
 import type { ReplicationStatusType } from '@aws-sdk/client-secrets-manager'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
-import type { WriteTx } from '../../store/store.ts'
+import type { Place, ReadTx, WriteTx } from '../../store/store.ts'
 import { fail, invalid, type Operation, refused } from './operation.ts'
 import {
+  findReplica,
+  forget,
   getLiving,
   getPrimary,
   placeOf,
@@ -49,6 +51,16 @@ const copyFor = async (
 export const encryptForReplicas = (ctx: Ctx, secret: SecretRecord, version: string, plain: Plain): Promise<Copy[]> =>
   Promise.all(secret.replicas.map((replica) => copyFor(ctx, secret, replica, version, plain)))
 
+/** Whether a version with a stage has its value here and not there: one that could not be encrypted for the replica. */
+const lacksValue = async (tx: ReadTx, secret: SecretRecord, there: Place): Promise<boolean> => {
+  for (const [id, { stages }] of Object.entries(secret.versions)) {
+    const key = valueKey(secret.name, id)
+    if (stages.length > 0 && (await tx.get(Value, key, placeOf(secret))) && !(await tx.get(Value, key, there)))
+      return true
+  }
+  return false
+}
+
 /** Gives the replicas the versions of their primary, and the values that were encrypted for them. Returns the primary with their status. */
 export const putReplicaVersions = async (
   tx: WriteTx,
@@ -65,12 +77,16 @@ export const putReplicaVersions = async (
       replicas.push({ ...replica, status: 'Failed', message: copy.failure })
       continue
     }
+    const there = await findReplica(tx, secret, replica.region)
+    if (!there) {
+      replicas.push(replica)
+      continue
+    }
     if (copy?.value) tx.put(Value, copy.value, place)
     for (const id of gone) tx.delete(Value, valueKey(secret.name, id), place)
-    const there = await tx.get(Secret, secret.name, place)
-    if (there) tx.put(Secret, { ...there, versions: secret.versions }, place)
+    tx.put(Secret, { ...there, versions: secret.versions }, place)
     const { message: _, ...facts } = replica
-    replicas.push({ ...facts, status: 'InSync' })
+    replicas.push((await lacksValue(tx, secret, place)) ? replica : { ...facts, status: 'InSync' })
   }
   return tx.put(Secret, { ...secret, replicas }, placeOf(secret))
 }
@@ -110,10 +126,13 @@ export const replicate = async (
       const place = { account: latest.account, region: replica.region }
       const own = copies.filter(({ region }) => region === replica.region)
       const failure = own.find((copy) => copy.failure !== undefined)?.failure
-      const there = await tx.get(Secret, latest.name, place)
-      const taken = there && there.suffix !== latest.suffix && !overwrite
+      const stranger = (await findReplica(tx, latest, replica.region))
+        ? undefined
+        : await tx.get(Secret, latest.name, place)
+      const taken = stranger && !overwrite
       const { keyId: _, replicas: __, policy: ___, ...shared } = latest
       if (!taken && failure === undefined) {
+        if (stranger) forget(tx, stranger)
         tx.put(Secret, { ...shared, ...replica, primaryRegion: latest.region, replicas: [] }, place)
         for (const { value } of own) if (value) tx.put(Value, value, place)
       }
@@ -138,21 +157,14 @@ export const ReplicateSecretToRegions: Operation<'ReplicateSecretToRegions'> = a
   return { ARN: secretArn(secret), ReplicationStatus: secret.replicas.map(toStatus) }
 }
 
-const dropReplica = async (tx: WriteTx, secret: SecretRecord, region: string): Promise<void> => {
-  const place = { account: secret.account, region }
-  const there = await tx.get(Secret, secret.name, place)
-  if (there?.primaryRegion === undefined) return
-  tx.delete(Secret, secret.name, place)
-  for (const id of Object.keys(there.versions)) tx.delete(Value, valueKey(secret.name, id), place)
-}
-
 export const RemoveRegionsFromReplication: Operation<'RemoveRegionsFromReplication'> = async (ctx, input) => {
   const secret = await ctx.write(async (tx) => {
     const found = await getPrimary(tx, ctx.place, input.SecretId)
     for (const region of input.RemoveReplicaRegions) {
       if (!found.replicas.some((replica) => replica.region === region))
         throw fail('ResourceNotFoundException', `The secret has no replica in ${region}.`)
-      await dropReplica(tx, found, region)
+      const replica = await findReplica(tx, found, region)
+      if (replica) forget(tx, replica)
     }
     const replicas = found.replicas.filter(({ region }) => !input.RemoveReplicaRegions.includes(region))
     return tx.put(Secret, { ...found, replicas }, placeOf(found))

@@ -5,6 +5,7 @@ import { identity } from '../../kernel/identity.ts'
 import { evaluate } from '../../policy/evaluate.ts'
 import { PolicyFinding, parsePolicy } from '../../policy/parse.ts'
 import type { PolicyDocument, Statement } from '../../policy/policy.ts'
+import { principals } from '../capabilities.ts'
 import { fail, type Operation } from './operation.ts'
 import { getLiving, getPrimary, getSecret, placeOf, Secret, secretArn } from './secret.ts'
 
@@ -50,8 +51,18 @@ export const policyDocuments = () => {
   }
 }
 
+/** Users and roles that a policy names must be there. Raises MalformedPolicyDocumentException. */
+const checkPrincipals = async (ctx: Ctx, { Statement: statements }: PolicyDocument): Promise<void> => {
+  for (const { Principal, NotPrincipal } of [statements].flat())
+    for (const element of [Principal, NotPrincipal])
+      for (const name of typeof element === 'object' ? [element.AWS ?? []].flat() : [])
+        if (!(await ctx.use(principals).exists(ctx.place, name)))
+          throw fail('MalformedPolicyDocumentException', 'This resource policy contains an unsupported principal.')
+}
+
 export const PutResourcePolicy: Operation<'PutResourcePolicy'> = async (ctx, input) => {
   const document = parse(input.ResourcePolicy)
+  await checkPrincipals(ctx, document)
   if (input.BlockPublicPolicy && publicStatement(document))
     throw fail('PublicPolicyException', 'The resource policy grants public access, and BlockPublicPolicy is set.')
   const secret = await ctx.write(async (tx) => {

@@ -33,6 +33,8 @@ const checkRules = (rules: RotationRulesType): RotationRulesType => {
     throw invalid('You can only set either ScheduleExpression or AutomaticallyAfterDays.')
   if (schedule !== undefined && !parseSchedule(schedule)) throw invalid(`Invalid ScheduleExpression: ${schedule}.`)
   if (schedule !== undefined && /^rate\(.*minutes?\)$/.test(schedule)) throw invalid('A rate must be in hours or days.')
+  if (schedule !== undefined && /^rate\([123] hours?\)$/.test(schedule))
+    throw invalid('A secret can be rotated every four hours at most.')
   if (Duration !== undefined && !/^([1-9]|1\d|2[0-4])h$/.test(Duration)) throw invalid(`Invalid Duration: ${Duration}.`)
   return rules
 }

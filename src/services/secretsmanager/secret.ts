@@ -131,12 +131,22 @@ export const getPrimary = async (tx: ReadTx, here: Place, given: string): Promis
   return secret
 }
 
+/** The replica that a secret has in a Region. Another secret of its name there, or a replica that was promoted, is none. */
+export const findReplica = async (
+  tx: ReadTx,
+  { account, region, name, suffix }: SecretRecord,
+  where: string,
+): Promise<SecretRecord | undefined> => {
+  const there = await tx.get(Secret, name, { account, region: where })
+  return there?.primaryRegion === region && there.suffix === suffix ? there : undefined
+}
+
 /** Writes a change to a secret, and what its replicas share with it. */
 export const putSecret = async (tx: WriteTx, secret: SecretRecord): Promise<SecretRecord> => {
   tx.put(Secret, secret, placeOf(secret))
   for (const { region } of secret.replicas) {
     const place = { account: secret.account, region }
-    const replica = await tx.get(Secret, secret.name, place)
+    const replica = await findReplica(tx, secret, region)
     if (!replica) continue
     const { description, type, changed, tags, rotation, deletion } = secret
     const { description: _, type: __, rotation: ___, deletion: ____, ...own } = replica
@@ -155,6 +165,12 @@ export const putSecret = async (tx: WriteTx, secret: SecretRecord): Promise<Secr
     )
   }
   return secret
+}
+
+/** The secret is gone with all its values. */
+export const forget = (tx: WriteTx, secret: SecretRecord): void => {
+  tx.delete(Secret, secret.name, placeOf(secret))
+  for (const id of Object.keys(secret.versions)) tx.delete(Value, valueKey(secret.name, id), placeOf(secret))
 }
 
 export const stageHolder = ({ versions }: SecretRecord, stage: string): string | undefined =>

@@ -291,6 +291,114 @@ test('replicas have the values of their primary, under the keys of their Region'
   expect((await describeIt('global')).ReplicationStatus).toBeUndefined()
 })
 
+test('a secret of the same name is no replica: it stays what it is until it is overwritten on purpose', async () => {
+  const there = as(drydock.root, 'eu-west-1')
+  const other = new sdk.CreateSecretCommand({ Name: 'twin', SecretString: 'theirs', Description: 'another' })
+  const { ARN } = await there.send(other)
+  const AddReplicaRegions = [{ Region: 'eu-west-1' }]
+  await create('twin', { Description: 'ours', AddReplicaRegions })
+  await put('twin', 'second')
+  await secrets.send(new sdk.UpdateSecretCommand({ SecretId: 'twin', Description: 'ours still' }))
+  expect((await describeIt('twin')).ReplicationStatus).toMatchObject([{ Status: 'Failed' }])
+  expect(await read('twin', {}, there)).toMatchObject({ ARN, SecretString: 'theirs' })
+  expect(await there.send(new sdk.DescribeSecretCommand({ SecretId: 'twin' }))).toMatchObject({
+    Description: 'another',
+  })
+  const replicate = { SecretId: 'twin', AddReplicaRegions, ForceOverwriteReplicaSecret: true }
+  await secrets.send(new sdk.ReplicateSecretToRegionsCommand(replicate))
+  expect(await read('twin', {}, there)).toMatchObject({ SecretString: 'second' })
+  // Promoted it is a secret of its own again, though its ARN ends as that of its former primary.
+  await there.send(new sdk.StopReplicationToReplicaCommand({ SecretId: 'twin' }))
+  await put('twin', 'third')
+  const again = new sdk.ReplicateSecretToRegionsCommand({ SecretId: 'twin', AddReplicaRegions })
+  expect((await secrets.send(again)).ReplicationStatus).toMatchObject([{ Status: 'Failed' }])
+  expect(await read('twin', {}, there)).toMatchObject({ SecretString: 'second' })
+})
+
+test('a replica that could not have a version in use is not in sync until it has all of them', async () => {
+  const west = drydock.client(kmsSdk.KMSClient, drydock.root, 'us-west-2')
+  const { KeyMetadata } = await west.send(new kmsSdk.CreateKeyCommand({}))
+  const KeyId = KeyMetadata?.KeyId ?? ''
+  const AddReplicaRegions = [{ Region: 'us-west-2', KmsKeyId: KeyId }]
+  await create('behind', { AddReplicaRegions })
+  const status = async () => (await describeIt('behind')).ReplicationStatus?.[0]?.Status
+  expect(await status()).toBe('InSync')
+  await west.send(new kmsSdk.DisableKeyCommand({ KeyId }))
+  await put('behind', 'second')
+  expect(await status()).toBe('Failed')
+  await west.send(new kmsSdk.EnableKeyCommand({ KeyId }))
+  await put('behind', 'third')
+  expect(await status()).toBe('Failed')
+  await secrets.send(new sdk.ReplicateSecretToRegionsCommand({ SecretId: 'behind', AddReplicaRegions }))
+  expect(await status()).toBe('InSync')
+  expect(await read('behind', { VersionStage: 'AWSPREVIOUS' }, as(drydock.root, 'us-west-2'))).toMatchObject({
+    SecretString: 'second',
+  })
+})
+
+test('with another key the versions in use go under that one, if the caller may encrypt with it', async () => {
+  const kms = drydock.client(kmsSdk.KMSClient)
+  const key = async () => (await kms.send(new kmsSdk.CreateKeyCommand({}))).KeyMetadata?.Arn ?? ''
+  const [one, two] = [await key(), await key()]
+  const { ARN } = await create('moved', { KmsKeyId: one })
+  await put('moved', 'second')
+  const update = (KmsKeyId: string, client = secrets) =>
+    client.send(new sdk.UpdateSecretCommand({ SecretId: 'moved', KmsKeyId }))
+  const keys = async () =>
+    (await secrets.send(new sdk.ListSecretVersionIdsCommand({ SecretId: 'moved' }))).Versions?.map(
+      ({ KmsKeyIds }) => KmsKeyIds?.[0],
+    )
+  const some = as(await drydock.user('mover', [allow('secretsmanager:UpdateSecret', ARN), allow('kms:Decrypt')]))
+  await update(two, some)
+  expect(await keys()).toEqual([one, one])
+  expect((await describeIt('moved')).KmsKeyId).toBe(two)
+  await update(two)
+  expect(await keys()).toEqual([two, two])
+  await kms.send(new kmsSdk.DisableKeyCommand({ KeyId: one }))
+  expect(await read('moved')).toMatchObject({ SecretString: 'second' })
+  expect(await read('moved', { VersionStage: 'AWSPREVIOUS' })).toMatchObject({ SecretString: 'first' })
+  await update('')
+  expect(await keys()).toEqual(['DefaultEncryptionKey', 'DefaultEncryptionKey'])
+  expect(await describeIt('moved')).not.toHaveProperty('KmsKeyId')
+  const ClientRequestToken = await put('moved', 'third')
+  const same = { SecretId: 'moved', SecretString: 'third', ClientRequestToken }
+  await expect(secrets.send(new sdk.UpdateSecretCommand(same))).rejects.toMatchObject({
+    name: 'ResourceExistsException',
+  })
+})
+
+test('who forces a deletion is not told that there was nothing; who replicates needs the right to', async () => {
+  const remove = { SecretId: 'nowhere', ForceDeleteWithoutRecovery: true }
+  expect(await secrets.send(new sdk.DeleteSecretCommand(remove))).toHaveProperty('DeletionDate')
+  const some = as(await drydock.user('creates', [allow('secretsmanager:CreateSecret'), allow('kms:*')]))
+  const asked = { Name: 'far', SecretString: 'x' }
+  await expect(
+    some.send(new sdk.CreateSecretCommand({ ...asked, AddReplicaRegions: [{ Region: 'eu-west-1' }] })),
+  ).rejects.toMatchObject({
+    name: 'AccessDeniedException',
+    message: expect.stringContaining('secretsmanager:ReplicateSecretToRegions'),
+  })
+  await some.send(new sdk.CreateSecretCommand(asked))
+  const statement = { Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${drydock.account}:user/nobody` } }
+  const ResourcePolicy = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ ...statement, Action: 'secretsmanager:GetSecretValue', Resource: '*' }],
+  })
+  await expect(
+    secrets.send(new sdk.PutResourcePolicyCommand({ SecretId: 'far', ResourcePolicy })),
+  ).rejects.toMatchObject({ name: 'MalformedPolicyDocumentException' })
+  // The stage that is read is a condition key for several at once too.
+  const current = { StringEquals: { 'secretsmanager:VersionStage': 'AWSCURRENT' } }
+  const reader = as(
+    await drydock.user('reads', [
+      allow('secretsmanager:BatchGetSecretValue'),
+      allow('secretsmanager:GetSecretValue', '*', current),
+    ]),
+  )
+  const batch = await reader.send(new sdk.BatchGetSecretValueCommand({ SecretIdList: ['far'] }))
+  expect(batch.SecretValues).toMatchObject([{ SecretString: 'x' }])
+})
+
 test('rotation needs a function that can be called; Lambda is not there', async () => {
   await create('turning')
   const rotate = (more: object) => secrets.send(new sdk.RotateSecretCommand({ SecretId: 'turning', ...more }))

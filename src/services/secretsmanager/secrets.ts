@@ -1,12 +1,12 @@
 import type { DescribeSecretResponse, SecretListEntry } from '@aws-sdk/client-secrets-manager'
 import type { Ctx } from '../../kernel/context.ts'
 import { AwsError, notImplemented } from '../../kernel/errors.ts'
-import type { WriteTx } from '../../store/store.ts'
 import { done, type Reconciler } from '../../work/reconciler.ts'
 import { fail, invalid, type Operation, refused } from './operation.ts'
 import { replicate, toStatus } from './replication.ts'
 import {
   findSecret,
+  forget,
   getPrimary,
   getSecret,
   placeOf,
@@ -16,11 +16,9 @@ import {
   secretArn,
   stagesOf,
   type Tags,
-  Value,
-  valueKey,
 } from './secret.ts'
 import { type Plain, plainOf } from './value.ts'
-import { putVersion, versionId } from './versions.ts'
+import { moveToKey, putVersion, underItsKey, versionId } from './versions.ts'
 
 const DAY = 86_400_000
 const MOST_TAGS = 50
@@ -72,7 +70,7 @@ export const CreateSecret: Operation<'CreateSecret'> = async (ctx, input) => {
       ...ctx.place,
       suffix: ctx.random(6, letters),
       ...(input.Description === undefined ? {} : { description: input.Description }),
-      ...(input.KmsKeyId === undefined ? {} : { keyId: input.KmsKeyId }),
+      ...(input.KmsKeyId ? { keyId: input.KmsKeyId } : {}),
       created: now,
       changed: now,
       tags,
@@ -107,29 +105,37 @@ const furnish = async (
   }
 }
 
-const forget = (tx: WriteTx, secret: SecretRecord): void => {
-  tx.delete(Secret, secret.name, placeOf(secret))
-  for (const id of Object.keys(secret.versions)) tx.delete(Value, valueKey(secret.name, id), placeOf(secret))
-}
-
-/** Description, key, and with a value a new current version. */
+/**
+ * Description, key, and with a value a new current version. With another key, the versions in use go under that one, as far
+ * as the caller may encrypt with it. Raises ResourceExistsException for the token of a version that is there.
+ */
 export const UpdateSecret: Operation<'UpdateSecret'> = async (ctx, input) => {
   refuseManaged(input.Type)
   const plain = plainOf(input)
   const seen = await ctx.read((tx) => getPrimary(tx, ctx.place, input.SecretId))
-  const change = (secret: SecretRecord): SecretRecord => ({
-    ...secret,
-    ...(input.Description === undefined ? {} : { description: input.Description }),
-    ...(input.KmsKeyId === undefined ? {} : { keyId: input.KmsKeyId }),
-    changed: ctx.now().getTime(),
-  })
-  if (plain) {
-    const id = versionId(ctx, input.ClientRequestToken)
-    const secret = await putVersion(ctx, seen, id, plain, ['AWSCURRENT'], change)
-    return { ARN: secretArn(secret), Name: secret.name, VersionId: id }
+  const change = ({ keyId, ...secret }: SecretRecord): SecretRecord => {
+    const key = input.KmsKeyId ?? keyId
+    return {
+      ...secret,
+      ...(input.Description === undefined ? {} : { description: input.Description }),
+      // An empty one is that of the service again.
+      ...(key ? { keyId: key } : {}),
+      changed: ctx.now().getTime(),
+    }
   }
-  const secret = await ctx.write(async (tx) => putSecret(tx, change(await getPrimary(tx, ctx.place, input.SecretId))))
-  return { ARN: secretArn(secret), Name: secret.name }
+  const moved = input.KmsKeyId === undefined ? [] : await underItsKey(ctx, change(seen))
+  if (!plain) {
+    const secret = await ctx.write(async (tx) =>
+      moveToKey(tx, change(await getPrimary(tx, ctx.place, input.SecretId)), moved),
+    )
+    return { ARN: secretArn(secret), Name: secret.name }
+  }
+  const id = versionId(ctx, input.ClientRequestToken)
+  if (Object.hasOwn(seen.versions, id))
+    throw fail('ResourceExistsException', `The secret ${secretArn(seen)} has a version ${id} already.`)
+  await putVersion(ctx, seen, id, plain, ['AWSCURRENT'], change)
+  const secret = await ctx.write(async (tx) => moveToKey(tx, await getPrimary(tx, ctx.place, secretArn(seen)), moved))
+  return { ARN: secretArn(secret), Name: secret.name, VersionId: id }
 }
 
 const accessedOf = ({ versions }: SecretRecord): { LastAccessedDate?: Date } => {
@@ -190,7 +196,8 @@ export const DeleteSecret: Operation<'DeleteSecret'> = async (ctx, input) => {
   const now = ctx.now().getTime()
   const at = ForceDeleteWithoutRecovery ? now : now + (RecoveryWindowInDays ?? 30) * DAY
   const secret = await ctx.write(async (tx) => {
-    const found = await getSecret(tx, ctx.place, input.SecretId)
+    const found = await (ForceDeleteWithoutRecovery ? findSecret : getSecret)(tx, ctx.place, input.SecretId)
+    if (!found) return undefined
     if (found.primaryRegion !== undefined)
       throw refused("Operation not permitted on a replica secret. Call must be made in primary secret's region.")
     if (found.replicas.length > 0)
@@ -206,6 +213,11 @@ export const DeleteSecret: Operation<'DeleteSecret'> = async (ctx, input) => {
     }
     return found
   })
+  // Who forces gets what he wants where it was so before ("DeleteSecret", Secrets Manager API reference).
+  if (!secret) {
+    const { SecretId } = input
+    return { ARN: SecretId.startsWith('arn:') ? SecretId : ctx.arn(`secret:${SecretId}`), DeletionDate: new Date(at) }
+  }
   return { ARN: secretArn(secret), Name: secret.name, DeletionDate: new Date(at) }
 }
 

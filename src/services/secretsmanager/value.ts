@@ -3,7 +3,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import { awsManagedKeys } from '../capabilities.ts'
 import { fail, invalid } from './operation.ts'
-import { type SecretRecord, type SecretValue, secretArn } from './secret.ts'
+import { placeOf, type SecretRecord, type SecretValue, secretArn } from './secret.ts'
 
 const LARGEST = 65_536
 export const defaultKey = 'alias/aws/secretsmanager'
@@ -91,6 +91,30 @@ export const decrypt = async (ctx: Ctx, secret: SecretRecord, value: SecretValue
     return { bytes: Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]), binary: value.binary }
   } catch (error) {
     throw inOurWords(error, 'DecryptionFailure')
+  }
+}
+
+/**
+ * The same value, its data key under the secret's present KMS key; `undefined` where the caller may not encrypt with that.
+ * Raises DecryptionFailure, EncryptionFailure, AccessDeniedException.
+ */
+export const rewrap = async (ctx: Ctx, secret: SecretRecord, value: SecretValue): Promise<SecretValue | undefined> => {
+  const { kms } = ctx.as(ctx.principal, { region: secret.region })
+  const EncryptionContext = contextOf(secret, value.version)
+  const KeyId = secret.keyId ?? (await ctx.use(awsManagedKeys).arnOf(placeOf(secret), 'secretsmanager'))
+  let dataKey: Uint8Array | undefined
+  try {
+    const opened = await kms.decrypt({ CiphertextBlob: Buffer.from(value.dataKey, 'base64'), EncryptionContext })
+    dataKey = opened.Plaintext
+  } catch (error) {
+    throw inOurWords(error, 'DecryptionFailure')
+  }
+  try {
+    const wrapped = await kms.encrypt({ KeyId, Plaintext: dataKey ?? new Uint8Array(), EncryptionContext })
+    return { ...value, dataKey: Buffer.from(wrapped.CiphertextBlob ?? []).toString('base64') }
+  } catch (error) {
+    if (error instanceof AwsError && /^AccessDenied/.test(error.code)) return undefined
+    throw inOurWords(error, 'EncryptionFailure')
   }
 }
 

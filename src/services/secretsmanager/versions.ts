@@ -20,7 +20,7 @@ import {
   type VersionFacts,
   valueKey,
 } from './secret.ts'
-import { decrypt, defaultKey, encrypt, type Plain, plainOf, sameValue, wireValue } from './value.ts'
+import { decrypt, defaultKey, encrypt, type Plain, plainOf, rewrap, sameValue, wireValue } from './value.ts'
 
 const MOST_VERSIONS = 100
 const MOST_STAGES = 20
@@ -103,6 +103,36 @@ export const versionId = (ctx: Pick<Ctx, 'newId'>, token: string | undefined): s
   if (token !== undefined && (token.length < 32 || token.length > 64))
     throw invalid('ClientRequestToken must be 32-64 characters long.')
   return token ?? ctx.newId()
+}
+
+/** Stages whose versions go under a new key with their secret ("UpdateSecret", Secrets Manager API reference). */
+const inUse = ['AWSCURRENT', 'AWSPENDING', 'AWSPREVIOUS']
+
+/** The values in use that were under another key, under the secret's present one. Not for inside a transaction. */
+export const underItsKey = async (ctx: Ctx, secret: SecretRecord): Promise<SecretValue[]> => {
+  const key = secret.keyId ?? defaultKey
+  const ids = Object.entries(secret.versions)
+    .filter(([, { stages, keyId }]) => keyId !== key && stages.some((stage) => inUse.includes(stage)))
+    .map(([id]) => id)
+  const moved: SecretValue[] = []
+  for (const id of ids) {
+    const value = await ctx.read((tx) => tx.get(Value, valueKey(secret.name, id), placeOf(secret)))
+    const wrapped = value && (await rewrap(ctx, secret, value))
+    if (wrapped) moved.push(wrapped)
+  }
+  return moved
+}
+
+/** Writes a secret and those of its values that came under its key. */
+export const moveToKey = (tx: WriteTx, secret: SecretRecord, moved: readonly SecretValue[]): Promise<SecretRecord> => {
+  const versions = { ...secret.versions }
+  for (const value of moved) {
+    const facts = versions[value.version]
+    if (!facts) continue
+    tx.put(Value, value, placeOf(secret))
+    versions[value.version] = { ...facts, keyId: secret.keyId ?? defaultKey }
+  }
+  return putSecret(tx, { ...secret, versions })
 }
 
 export const PutSecretValue: Operation<'PutSecretValue'> = async (ctx, input) => {
