@@ -179,8 +179,13 @@ describe('comments on pull requests', () => {
     const second = await page(first.nextToken)
     expect(second.commentsForPullRequestData?.[0]?.comments).toMatchObject([{ content: '1' }])
     expect(second.nextToken).toBeUndefined()
-    const none = await ana.send(new GetCommentsForPullRequestCommand({ pullRequestId, afterCommitId: before }))
+    const send = (more: object) => ana.send(new GetCommentsForPullRequestCommand({ pullRequestId, ...more }))
+    const none = await send({ repositoryName, beforeCommitId: after, afterCommitId: before })
     expect(none.commentsForPullRequestData).toEqual([])
+    await expect(send({ afterCommitId: before })).rejects.toMatchObject({ name: 'RepositoryNameRequiredException' })
+    await expect(send({ repositoryName, afterCommitId: before })).rejects.toMatchObject({
+      name: 'CommitIdRequiredException',
+    })
     await drydock.settled()
     expect(drydock.events.map(({ detail }) => detail)).toContainEqual(
       expect.objectContaining({ event: 'commentOnPullRequestCreated', pullRequestId, callerUserArn: arn('ben') }),

@@ -232,6 +232,11 @@ export const GetCommentsForPullRequest: Operation<'GetCommentsForPullRequest'> =
   const { pullRequestId, repositoryName, beforeCommitId, afterCommitId } = input
   const { repository, all } = await ctx.read(async (tx) => {
     const found = await getPullRequest(tx, pullRequestId)
+    const commits = [beforeCommitId, afterCommitId].filter((id) => id !== undefined).length
+    if (repositoryName === undefined && commits > 0)
+      throw fail('RepositoryNameRequiredException', 'A repository name is required where commits are named.')
+    if (repositoryName !== undefined && commits < 2)
+      throw fail('CommitIdRequiredException', 'Both commit IDs are required where a repository is named.')
     if (repositoryName !== undefined)
       checkAssociated(found.repository, await getRepository(tx, repositoryName), pullRequestId)
     return {

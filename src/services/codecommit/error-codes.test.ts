@@ -1,5 +1,6 @@
 import {
   BatchGetCommitsCommand,
+  BatchGetRepositoriesCommand,
   CodeCommitClient,
   CreatePullRequestCommand,
   CreateRepositoryCommand,
@@ -49,6 +50,8 @@ const merge = { repositoryName, sourceCommitSpecifier: 'a', destinationCommitSpe
 const fastForward = { ...merge, mergeOption: 'FAST_FORWARD_MERGE' as const }
 
 test.each<[string, unknown]>([
+  ['RepositoryNamesRequiredException', new BatchGetRepositoriesCommand({ repositoryNames: absent })],
+  ['InvalidRepositoryNameException', new BatchGetRepositoriesCommand({ repositoryNames: ['a b'] })],
   ['CommitIdsListRequiredException', new BatchGetCommitsCommand({ repositoryName, commitIds: absent })],
   ['CommitRequiredException', new GetDifferencesCommand({ repositoryName, afterCommitSpecifier: absent })],
   ['CommitRequiredException', new GetMergeConflictsCommand({ ...fastForward, sourceCommitSpecifier: absent })],
@@ -68,6 +71,7 @@ test.each<[string, unknown]>([
   ['EncryptionKeyRequiredException', new UpdateRepositoryEncryptionKeyCommand({ repositoryName, kmsKeyId: absent })],
   ['EncryptionKeyInvalidIdException', new CreateRepositoryCommand({ repositoryName, kmsKeyId: '???' })],
   ['TagKeysListRequiredException', new UntagResourceCommand({ resourceArn, tagKeys: absent })],
+  ['TagKeysListRequiredException', new UntagResourceCommand({ resourceArn, tagKeys: [] })],
   ['TagsMapRequiredException', new TagResourceCommand({ resourceArn, tags: absent })],
   [
     'ApprovalRuleTemplateContentRequiredException',

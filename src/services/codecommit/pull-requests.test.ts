@@ -167,6 +167,7 @@ describe('pull requests', () => {
       (await ana.send(new ListPullRequestsCommand({ repositoryName, ...filter }))).pullRequestIds
     expect(await list({})).toEqual([pullRequestId, other.pullRequestId])
     expect(await list({ authorArn: arn('ben') })).toEqual([])
+    await expect(list({ authorArn: arn('nobody') })).rejects.toMatchObject({ name: 'AuthorDoesNotExistException' })
     await ana.send(new UpdatePullRequestTitleCommand({ pullRequestId, title: 'Better' }))
     await ana.send(new UpdatePullRequestDescriptionCommand({ pullRequestId, description: '' }))
     await drydock.advance({ seconds: 5 })

@@ -1,6 +1,7 @@
 import type { PullRequestEvent } from '@aws-sdk/client-codecommit'
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx } from '../../store/store.ts'
+import { knownIdentities } from '../capabilities.ts'
 import type { ApprovalRule } from './approval-rule.ts'
 import { templateRules } from './approval-template-associations.ts'
 import { callerOf } from './events.ts'
@@ -172,11 +173,17 @@ export const GetPullRequest: Operation<'GetPullRequest'> = (ctx, { pullRequestId
 
 const isArn = (text: string): boolean => /^arn:aws:(iam|sts)::\d{12}:.+$/.test(text)
 
-/** In the order of their numbers. Raises InvalidAuthorArnException, InvalidMaxResultsException and InvalidContinuationTokenException. */
+/** Whether an ARN names a user or a role that is not there. */
+const isUnknown = async (ctx: Ctx, arn: string | undefined): Promise<boolean> =>
+  arn !== undefined && (await ctx.use(knownIdentities).deleted([arn])).has(arn)
+
+/** In the order of their numbers. Raises InvalidAuthorArnException, AuthorDoesNotExistException, InvalidMaxResultsException and InvalidContinuationTokenException. */
 export const ListPullRequests: Operation<'ListPullRequests'> = async (ctx, input) => {
   const { repositoryName, authorArn, pullRequestStatus } = input
   if (authorArn !== undefined && !isArn(authorArn))
     throw fail('InvalidAuthorArnException', `The author ARN ${authorArn} is not valid.`)
+  if (await isUnknown(ctx, authorArn))
+    throw fail('AuthorDoesNotExistException', `The author ARN ${authorArn} does not exist.`)
   const all = await ctx.read(async (tx) =>
     tx.list(PullRequest, { index: 'repository', equals: (await getRepository(tx, repositoryName)).id }),
   )
@@ -219,11 +226,13 @@ export const UpdatePullRequestStatus: Operation<'UpdatePullRequestStatus'> = (ct
     return { pullRequest: toPullRequest(end(ctx, tx, found, callerOf(ctx)), found.repository) }
   })
 
-/** Oldest first. Raises InvalidActorArnException, InvalidMaxResultsException and InvalidContinuationTokenException. */
+/** Oldest first. Raises InvalidActorArnException, ActorDoesNotExistException, InvalidMaxResultsException and InvalidContinuationTokenException. */
 export const DescribePullRequestEvents: Operation<'DescribePullRequestEvents'> = async (ctx, input) => {
   const { pullRequestId, pullRequestEventType, actorArn } = input
   if (actorArn !== undefined && !isArn(actorArn))
     throw fail('InvalidActorArnException', `The actor ARN ${actorArn} is not valid.`)
+  if (await isUnknown(ctx, actorArn))
+    throw fail('ActorDoesNotExistException', `The actor ARN ${actorArn} does not exist.`)
   const all = await ctx.read(async (tx) => {
     const { pullRequest } = await getPullRequest(tx, pullRequestId)
     return tx.list(HistoryEntry, { prefix: historyOf(pullRequest.id) })

@@ -36,6 +36,7 @@ export const TagResource: Operation<'TagResource'> = (ctx, { resourceArn, tags }
 
 export const UntagResource: Operation<'UntagResource'> = (ctx, { resourceArn, tagKeys }) =>
   ctx.write(async (tx) => {
+    if (tagKeys.length === 0) throw fail('TagKeysListRequiredException', 'A list of tag keys is required.')
     const repository = await getRepository(tx, nameInArn(ctx, resourceArn))
     const left = Object.entries(repository.tags).filter(([key]) => !tagKeys.includes(key))
     change(ctx, tx, repository, { tags: Object.fromEntries(left) })
