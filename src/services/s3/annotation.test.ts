@@ -24,7 +24,9 @@ import {
   PutObjectRetentionCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
+import { CreateAccessPointCommand } from '@aws-sdk/client-s3-control'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { s3Control } from '../../../test/s3-hosts.ts'
 import { allow, type Story, story } from '../../../test/story.ts'
 import { checksumOf } from './checksum.ts'
 import { findCurrent, replaceVersion } from './versions.ts'
@@ -470,6 +472,17 @@ test('the requester pays where he must', async () => {
   expect((await annotate('x', 'note', 'text', pays, other)).RequestCharged).toBe('requester')
   expect(await read('x', 'note', pays, other)).toMatchObject({ text: 'text', RequestCharged: 'requester' })
   expect((await read('x', 'note', place)).text).toBe('text')
+})
+
+test('access points lead to annotations', async () => {
+  await make('through')
+  const AccountId = drydock.account
+  const { Alias } = await s3Control(drydock).send(new CreateAccessPointCommand({ AccountId, Name: 'door', Bucket }))
+  const door = { Bucket: Alias }
+  await annotate('through', 'note', 'text', door)
+  await s3.send(new CopyObjectCommand({ Bucket, Key: 'came-through', CopySource: `${Alias}/through` }))
+  expect((await read('came-through', 'note', door)).text).toBe('text')
+  expect(await names('through', door)).toEqual(['note'])
 })
 
 test('objects in an archive are annotated as they are', async () => {
