@@ -9,6 +9,8 @@ import type { NS } from './operation.ts'
 import { setupRoutes } from './setup.ts'
 import { ListTagsForResource, TagResource, UntagResource } from './tags.ts'
 
+const vpcs = 'A VPC of a host is recorded only: the host is reached from this server, not from within the VPC.'
+
 /** CodeConnections: connections to Git providers elsewhere, and the hosts of those that customers run. */
 export const service = defineService<NS>()({
   id: 'codestarconnections',
@@ -18,6 +20,7 @@ export const service = defineService<NS>()({
     ...{ CreateHost, GetHost, UpdateHost, DeleteHost, ListHosts },
     ...{ TagResource, UntagResource, ListTagsForResource },
   },
+  partial: { CreateHost: vpcs, UpdateHost: vpcs },
   access,
   routes: setupRoutes,
   provides: [provide(connections, makeConnections)],
