@@ -30,6 +30,8 @@ export type GitProvider = {
   readonly asked: readonly Recorded[]
   /** Pull requests as they stand. */
   readonly pulls: Pull[]
+  /** What somebody may do in every repository: `admin`, `write` or `read`. */
+  readonly roles: Map<string, string>
   /** How often pull requests were answered anew, not by 304. */
   pullAnswers(): number
   /** Refuses what is asked of its API by such a path, from now on. */
@@ -59,6 +61,7 @@ export const gitProvider = async (): Promise<GitProvider> => {
   const [token, user] = ['a-token-of-the-provider', 'ann']
   const asked: Recorded[] = []
   const pulls: Pull[] = []
+  const roles = new Map<string, string>()
   let answers = 0
   let refused: RegExp | undefined
 
@@ -85,6 +88,17 @@ export const gitProvider = async (): Promise<GitProvider> => {
       answers += 1
       const listed = pulls.toReversed().map(toPull)
       return answer(200, path.endsWith('/pullrequests') ? { values: listed.map(toBitbucket) } : listed, { etag: tag })
+    }
+    const [, kind, id] =
+      /\/(pulls|merge_requests|pullrequests|collaborators|members\/all|users)\/([^/]+)/.exec(path) ?? []
+    if (method === 'GET' && kind && id) {
+      const role = roles.get(decodeURIComponent(id))
+      const pull = pulls.find(({ number }) => String(number) === id)
+      if (/^(collaborators|members\/all|users)$/.test(kind))
+        return role
+          ? answer(200, { permission: role, role_name: role, access_level: levels[role] })
+          : answer(404, { message: 'Not Found' })
+      if (pull) return answer(200, kind === 'pullrequests' ? toBitbucket(toPull(pull)) : toPull(pull))
     }
     if (method === 'GET') return answer(404, { message: 'Not Found' })
     if (refused?.test(path)) return answer(403, { message: 'Resource not accessible by this token' })
@@ -123,7 +137,7 @@ export const gitProvider = async (): Promise<GitProvider> => {
 
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    ...{ token, user, asked, pulls },
+    ...{ token, user, asked, pulls, roles },
     pullAnswers: () => answers,
     refuse: (path) => {
       refused = path
@@ -170,6 +184,8 @@ const toPull = ({ number, title, state, branch, commit, base }: Pull) => ({
   source: { branch: { name: branch }, commit: { hash: commit.slice(0, 12) } },
   destination: { branch: { name: base } },
 })
+
+const levels: Readonly<Record<string, number>> = { admin: 50, write: 30, read: 20 }
 
 const bitbucketStates = { closed: 'DECLINED', merged: 'MERGED', open: 'OPEN' }
 const toBitbucket = (pull: ReturnType<typeof toPull>) => ({ ...pull, state: bitbucketStates[pull.state] })

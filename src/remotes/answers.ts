@@ -31,6 +31,10 @@ export const gone = (what: string, answer: Answer): void => {
   if (answer.status !== 404 && answer.status !== 410) wanted(what, answer)
 }
 
+/** An answer, or `undefined` where there is nothing. */
+export const maybe = (what: string, answer: Answer): unknown =>
+  answer.status === 404 ? undefined : wanted(what, answer)
+
 export const etagOf = ({ headers }: Answer): { tag?: string } =>
   typeof headers.etag === 'string' ? { tag: headers.etag } : {}
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { at, etagOf, gone, list, pathOf, text, wanted } from './answers.ts'
+import { at, etagOf, gone, list, maybe, pathOf, text, wanted } from './answers.ts'
 import type { CommitState, HookSettings, Provider, ProviderAccess, PullRequest } from './provider.ts'
 import { askJson } from './request.ts'
 
@@ -12,7 +12,10 @@ const states: Readonly<Record<CommitState, string>> = {
 
 const hookOf = ({ url, secret }: HookSettings) => ({
   ...{ description: 'AWS CodeBuild', url, secret, active: true },
-  events: ['repo:push', ...['created', 'updated', 'fulfilled', 'rejected'].map((event) => `pullrequest:${event}`)],
+  events: [
+    'repo:push',
+    ...['created', 'updated', 'fulfilled', 'rejected', 'comment_created'].map((event) => `pullrequest:${event}`),
+  ],
 })
 
 const toPull = (json: unknown): PullRequest => {
@@ -63,6 +66,15 @@ export const bitbucket = ({ base, token, user, reach }: ProviderAccess): Provide
     deleteHook: async (repository, id) => {
       const path = `/repositories/${pathOf(repository)}/hooks/${encodeURIComponent(id)}`
       gone('the webhook', await ask('DELETE', path))
+    },
+    pullRequest: async (repository, number) => {
+      const path = `/repositories/${pathOf(repository)}/pullrequests/${encodeURIComponent(number)}`
+      return toPull(wanted('the pull request', await ask('GET', path)))
+    },
+    roleOf: async (repository, who) => {
+      const path = `/repositories/${pathOf(repository)}/permissions-config/users/${encodeURIComponent(who)}`
+      const name = text(maybe('the contributor’s role', await ask('GET', path)), 'permission')
+      return ['admin', 'write', 'read'].includes(name) ? `BITBUCKET_${name.toUpperCase()}` : undefined
     },
     pullRequests: async (repository, tag) => {
       const answer = await ask(

@@ -1,4 +1,4 @@
-import { at, etagOf, gone, list, pathOf, text, wanted } from './answers.ts'
+import { at, etagOf, gone, list, maybe, pathOf, text, wanted } from './answers.ts'
 import type { CommitState, HookSettings, Provider, ProviderAccess, PullRequest } from './provider.ts'
 import { askJson } from './request.ts'
 
@@ -8,9 +8,11 @@ const states: Readonly<Record<CommitState, string>> = {
   ...{ error: 'error', failure: 'failure', pending: 'pending', stopped: 'error', success: 'success' },
 }
 
+const roles = ['admin', 'maintain', 'write', 'triage', 'read']
+
 const hookOf = ({ url, secret }: HookSettings) => ({
   active: true,
-  events: ['push', 'pull_request', 'release'],
+  events: ['push', 'pull_request', 'release', 'issue_comment'],
   config: { url, secret, content_type: 'json' },
 })
 
@@ -65,6 +67,17 @@ export const github = ({ base, token, user, reach }: ProviderAccess): Provider =
     },
     deleteHook: async (repository, id) =>
       gone('the webhook', await ask('DELETE', `/repos/${pathOf(repository)}/hooks/${encodeURIComponent(id)}`)),
+    pullRequest: async (repository, number) => {
+      const path = `/repos/${pathOf(repository)}/pulls/${encodeURIComponent(number)}`
+      return toPull(wanted('the pull request', await ask('GET', path)))
+    },
+    roleOf: async (repository, who) => {
+      const path = `/repos/${pathOf(repository)}/collaborators/${encodeURIComponent(who)}/permission`
+      const found = maybe('the contributor’s role', await ask('GET', path))
+      // A role of an organization's own counts as what it permits.
+      const named = [text(found, 'role_name'), text(found, 'permission')].find((name) => roles.includes(name))
+      return named && `GITHUB_${named.toUpperCase()}`
+    },
     pullRequests: async (repository, tag) => {
       const answer = await ask(
         'GET',

@@ -1,4 +1,4 @@
-import { etagOf, gone, list, pathOf, text, wanted } from './answers.ts'
+import { etagOf, gone, list, maybe, pathOf, text, wanted } from './answers.ts'
 import type { CommitState, HookSettings, Provider, ProviderAccess, PullRequest } from './provider.ts'
 import { askJson } from './request.ts'
 
@@ -8,9 +8,21 @@ const states: Readonly<Record<CommitState, string>> = {
   ...{ error: 'failed', failure: 'failed', pending: 'running', stopped: 'canceled', success: 'success' },
 }
 
+/** By its levels of access. */
+const roles: Readonly<Record<string, string>> = {
+  ...{ 50: 'GITLAB_OWNER', 40: 'GITLAB_MAINTAINER', 30: 'GITLAB_DEVELOPER' },
+  ...{ 20: 'GITLAB_REPORTER', 15: 'GITLAB_PLANNER', 10: 'GITLAB_GUEST' },
+}
+
 const hookOf = ({ url, secret }: HookSettings) => ({
   ...{ url, token: secret },
-  ...{ push_events: true, tag_push_events: true, merge_requests_events: true, enable_ssl_verification: true },
+  ...{
+    push_events: true,
+    tag_push_events: true,
+    merge_requests_events: true,
+    note_events: true,
+    enable_ssl_verification: true,
+  },
 })
 
 const toPull = (json: unknown): PullRequest => {
@@ -53,6 +65,14 @@ export const gitlab = ({ base, token, user, reach }: ProviderAccess): Provider =
     },
     deleteHook: async (repository, id) =>
       gone('the webhook', await ask('DELETE', `${project(repository)}/hooks/${encodeURIComponent(id)}`)),
+    pullRequest: async (repository, number) => {
+      const path = `${project(repository)}/merge_requests/${encodeURIComponent(number)}`
+      return toPull(wanted('the merge request', await ask('GET', path)))
+    },
+    roleOf: async (repository, who) => {
+      const path = `${project(repository)}/members/all/${encodeURIComponent(who)}`
+      return roles[text(maybe('the contributor’s role', await ask('GET', path)), 'access_level')]
+    },
     pullRequests: async (repository, tag) => {
       const answer = await ask(
         'GET',

@@ -61,6 +61,13 @@ export interface Provider {
   updateHook(repository: string, id: string, hook: HookSettings): Promise<void>
   /** No more of it; one that is gone is gone. */
   deleteHook(repository: string, id: string): Promise<void>
+  /** One of them. */
+  pullRequest(repository: string, number: string): Promise<PullRequest>
+  /**
+   * What somebody is in a repository, in CodeBuild's words (`GITHUB_WRITE`); `undefined` for a stranger.
+   * @param who as the provider's webhooks name him: login (GitHub), user id (GitLab), UUID (Bitbucket).
+   */
+  roleOf(repository: string, who: string): Promise<string | undefined>
   /** Pull requests, those changed last first, as many as a page has; `unchanged` since the answer with this `tag`. */
   pullRequests(
     repository: string,

@@ -127,8 +127,9 @@ const fetchVersion = async (
     const into = async (from: string) => void (await must(local, 'fetch', '-q', ...depth, from, ...refs))
     await fetchByCopy(ctx, url, copy, options, into, pull)
   } else await must(git, 'fetch', '-q', ...depth, 'origin', ...refs)
-  // A shallow clone may not have a commit that is asked for.
-  if (version && isCommitId(version) && depth.length > 0) await git('fetch', '-q', ...depth, 'origin', version)
+  // A shallow clone may not have a commit that is asked for, nor has any one that only a pull request leads to.
+  if (version && isCommitId(version) && (await git('cat-file', '-e', `${version}^{commit}`)).code !== 0)
+    await git('fetch', '-q', ...depth, 'origin', version)
   if (version === undefined) await must(git, 'remote', 'set-head', 'origin', '--auto')
   for (const name of candidates(version ?? 'refs/remotes/origin/HEAD')) {
     const { code, output } = await git('rev-parse', '-q', '--verify', '--end-of-options', `${name}^{commit}`)

@@ -195,8 +195,7 @@ export const service = defineService<NS>()({
     ImportSourceCredentials: 'Tokens are not tried at the provider.',
     CreateWebhook:
       'The provider is told of it where the server has a public URL (--public-url), else payload URL and secret are to be entered there. Refused with ' +
-      'NotImplemented: organizations, workflows of GitHub Actions, Buildkite, approval by comment (pull requests of everybody are ' +
-      'built, where AWS by default lets those of strangers wait for a comment).',
+      'NotImplemented: organizations, workflows of GitHub Actions, Buildkite.',
     UpdateWebhook: 'As CreateWebhook.',
     StartBuildBatch: 'As StartBuild.',
     RetryBuildBatch: 'As StartBuildBatch.',

@@ -61,7 +61,7 @@ it('GitHub is told of one, of its new secret and of its end', async () => {
   const webhook = await create('hub')
   expect(webhook?.payloadUrl).toMatch(/^https:\/\/builds\.example\.com\/_drydock\/codebuild\/webhooks\//)
   const config = { url: webhook?.payloadUrl, secret: webhook?.secret, content_type: 'json' }
-  const events = ['push', 'pull_request', 'release']
+  const events = ['push', 'pull_request', 'release', 'issue_comment']
   const hooks = '/api/v3/repos/me/hub/hooks'
   const first = { method: 'POST', path: hooks, body: { name: 'web', active: true, events, config } }
   expect(asked('/me/hub/')).toEqual([first])

@@ -20,6 +20,8 @@ export type WebhookEvent = {
   readonly release?: string
   readonly repository?: string
   readonly previous?: string
+  /** Of a pull request: who made it, as its provider is asked of him; its newest commit; whether that lies in a fork. */
+  readonly pull?: { readonly author: string; readonly commit: string; readonly fork: boolean }
   readonly sourceVersion: string
   /** `branch/main`, `tag/v1`, `pr/7`. */
   readonly trigger: string
@@ -68,7 +70,7 @@ const triggerOf = (ref: string) => ref.replace(/^refs\/heads\//, 'branch/').repl
 const branch = (name: string | undefined) => (name === undefined ? {} : { name: `refs/heads/${name}` })
 const none = /^0*$/
 
-type Facts = { [K in keyof WebhookEvent]: WebhookEvent[K] | undefined }
+type Facts = { [K in Exclude<keyof WebhookEvent, 'pull'>]: WebhookEvent[K] | undefined } & Pick<WebhookEvent, 'pull'>
 
 /** An event, without what is not known; `undefined` when it is none that could start a build. */
 const event = (facts: Facts): WebhookEvent | undefined => {
@@ -112,6 +114,11 @@ const github = (kind: string, json: unknown): WebhookEvent | undefined => {
       headRef: branch(text(json, 'pull_request', 'head', 'ref')).name,
       baseRef: branch(text(json, 'pull_request', 'base', 'ref')).name,
       previous: undefined,
+      pull: {
+        author: text(json, 'pull_request', 'user', 'login') ?? '',
+        commit: text(json, 'pull_request', 'head', 'sha') ?? '',
+        fork: text(json, 'pull_request', 'head', 'repo', 'id') !== text(json, 'pull_request', 'base', 'repo', 'id'),
+      },
       sourceVersion: number && `pr/${number}`,
       trigger: `pr/${number}`,
     })
@@ -157,6 +164,11 @@ const gitlab = (kind: string, json: unknown): WebhookEvent | undefined => {
     headRef: branch(text(facts, 'source_branch')).name,
     baseRef: branch(text(facts, 'target_branch')).name,
     message: text(facts, 'last_commit', 'message'),
+    pull: {
+      author: text(facts, 'author_id') ?? '',
+      commit: text(facts, 'last_commit', 'id') ?? '',
+      fork: text(facts, 'source_project_id') !== text(facts, 'target_project_id'),
+    },
     sourceVersion: text(facts, 'last_commit', 'id'),
     trigger: `pr/${text(facts, 'iid')}`,
   })
@@ -185,19 +197,72 @@ const bitbucket = (kind: string, json: unknown): WebhookEvent | undefined => {
     event: what && `PULL_REQUEST_${what}`,
     headRef: branch(text(json, 'pullrequest', 'source', 'branch', 'name')).name,
     baseRef: branch(text(json, 'pullrequest', 'destination', 'branch', 'name')).name,
+    pull: {
+      author: text(json, 'pullrequest', 'author', 'uuid') ?? '',
+      commit: text(json, 'pullrequest', 'source', 'commit', 'hash') ?? '',
+      fork:
+        text(json, 'pullrequest', 'source', 'repository', 'full_name') !==
+        text(json, 'pullrequest', 'destination', 'repository', 'full_name'),
+    },
     sourceVersion: text(json, 'pullrequest', 'source', 'commit', 'hash'),
     trigger: `pr/${text(json, 'pullrequest', 'id')}`,
   })
 }
 
-/** What a delivery says; `undefined` when it is nothing that could start a build. */
-export const readEvent = (provider: Provider, headers: Headers, body: Uint8Array): WebhookEvent | undefined => {
-  let json: unknown
+const parsed = (body: Uint8Array): unknown => {
   try {
-    json = JSON.parse(new TextDecoder().decode(body))
+    return JSON.parse(new TextDecoder().decode(body))
   } catch {
     return undefined
   }
+}
+
+/** A comment that approves a commit of a pull request: `/codebuild_run(COMMIT)`. */
+export type Approval = {
+  readonly number: string
+  readonly commit: string
+  /** Who says so, as its provider is asked of him, and by the id that filters know. */
+  readonly by: string
+  readonly actor?: string
+  readonly repository?: string
+}
+
+/** The approval in a delivery; `undefined` where there is none. */
+export const readApproval = (provider: Provider, headers: Headers, body: Uint8Array): Approval | undefined => {
+  const json = parsed(body)
+  const [made, comment, number, by, actor] =
+    provider === 'GITHUB'
+      ? [
+          header(headers, 'x-github-event') === 'issue_comment' && text(json, 'action') === 'created',
+          text(json, 'comment', 'body'),
+          at(json, 'issue', 'pull_request') ? text(json, 'issue', 'number') : undefined,
+          text(json, 'comment', 'user', 'login'),
+          text(json, 'sender', 'id'),
+        ]
+      : provider === 'GITLAB'
+        ? [
+            header(headers, 'x-gitlab-event') === 'Note Hook' && text(json, 'object_attributes', 'action') !== 'update',
+            text(json, 'object_attributes', 'note'),
+            text(json, 'merge_request', 'iid'),
+            text(json, 'object_attributes', 'author_id'),
+            text(json, 'user', 'id'),
+          ]
+        : [
+            header(headers, 'x-event-key') === 'pullrequest:comment_created',
+            text(json, 'comment', 'content', 'raw'),
+            text(json, 'pullrequest', 'id'),
+            text(json, 'comment', 'user', 'uuid'),
+            text(json, 'actor', 'account_id') ?? text(json, 'actor', 'uuid'),
+          ]
+  const commit = /^\s*\/codebuild_run\(([0-9a-f]{40})\)\s*$/.exec(comment ?? '')?.[1]
+  if (!made || !commit || !number || !by) return undefined
+  const repository = text(json, 'repository', 'name') ?? text(json, 'project', 'name')
+  return { number, commit, by, ...(actor ? { actor } : {}), ...(repository ? { repository } : {}) }
+}
+
+/** What a delivery says; `undefined` when it is nothing that could start a build. */
+export const readEvent = (provider: Provider, headers: Headers, body: Uint8Array): WebhookEvent | undefined => {
+  const json = parsed(body)
   if (provider === 'GITHUB') return github(header(headers, 'x-github-event'), json)
   if (provider === 'GITLAB') return gitlab(header(headers, 'x-gitlab-event'), json)
   return bitbucket(header(headers, 'x-event-key'), json)

@@ -3,6 +3,7 @@ import type { Hook } from '../../remotes/provider.ts'
 import type { Input, Operation } from './operation.ts'
 
 type Created = Input<'CreateWebhook'>
+type PullRequestPolicy = NonNullable<Created['pullRequestBuildPolicy']>
 
 export type WebhookRecord = {
   /** Random: the end of its URL. */
@@ -14,6 +15,8 @@ export type WebhookRecord = {
   readonly filterGroups: NonNullable<Created['filterGroups']>
   readonly buildType: 'BUILD' | 'BUILD_BATCH'
   readonly manualCreation: boolean
+  /** Whose pull requests wait for a comment. */
+  readonly policy?: PullRequestPolicy
   /** What it is at its provider, which was told of it. */
   readonly hook?: Hook
 }
@@ -35,6 +38,7 @@ export const toWebhook = (ctx: Ctx, webhook: WebhookRecord, secret?: string): Wi
   filterGroups: webhook.filterGroups.map((group) => [...group]),
   buildType: webhook.buildType,
   manualCreation: webhook.manualCreation,
+  ...(webhook.policy ? { pullRequestBuildPolicy: webhook.policy } : {}),
   lastModifiedSecret: new Date(webhook.secretModified),
   status: 'ACTIVE',
 })

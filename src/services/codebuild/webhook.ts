@@ -6,8 +6,9 @@ import { startBatch } from './batches.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import { getProject, Project, type ProjectRecord, projectArn } from './project.ts'
 import { createAtProvider, deleteAtProvider, updateAtProvider } from './provider-hook.ts'
+import { approvedEvent, policyOf, waitsForComment } from './pull-approval.ts'
 import { settingsOf, submit } from './start.ts'
-import { isSigned, type Provider, readEvent, startsBuild, webhookVariables } from './webhook-event.ts'
+import { isSigned, type Provider, readApproval, readEvent, startsBuild, webhookVariables } from './webhook-event.ts'
 import { toWebhook, type WebhookRecord } from './webhook-record.ts'
 
 /** Whose webhook a URL is. Global: the URL does not tell account and region. */
@@ -50,8 +51,6 @@ const change = (ctx: Ctx, name: string, to: (project: ProjectRecord) => ProjectR
  */
 export const CreateWebhook: Operation<'CreateWebhook'> = async (ctx, input) => {
   if (input.scopeConfiguration) throw notImplemented('webhooks of organizations and groups (scopeConfiguration)')
-  if (input.pullRequestBuildPolicy && input.pullRequestBuildPolicy.requiresCommentApproval !== 'DISABLED')
-    throw notImplemented('approval of pull requests by comment (pullRequestBuildPolicy)')
   checkFilters(input.filterGroups, input.buildType)
   const project = await getProject(ctx, input.projectName)
   const { name, source } = project
@@ -68,6 +67,7 @@ export const CreateWebhook: Operation<'CreateWebhook'> = async (ctx, input) => {
     filterGroups: input.filterGroups ?? [],
     buildType: input.buildType === 'BUILD_BATCH' ? 'BUILD_BATCH' : 'BUILD',
     manualCreation: input.manualCreation ?? false,
+    policy: policyOf(input.pullRequestBuildPolicy, providers[source.type] ?? ''),
   }
   const free = ({ webhook: before }: ProjectRecord) => {
     if (before) throw fail('ResourceAlreadyExistsException', `Webhook already exists for project ${name}`)
@@ -89,11 +89,11 @@ const noWebhook = (name: string) => fail('ResourceNotFoundException', `Webhook c
 
 /** AWS API: "UpdateWebhook". A new secret is told to a provider that knows the webhook. Raises OAuthProviderException. */
 export const UpdateWebhook: Operation<'UpdateWebhook'> = async (ctx, input) => {
-  if (input.pullRequestBuildPolicy && input.pullRequestBuildPolicy.requiresCommentApproval !== 'DISABLED')
-    throw notImplemented('approval of pull requests by comment (pullRequestBuildPolicy)')
   checkFilters(input.filterGroups, input.buildType)
   const present = await getProject(ctx, input.projectName)
   const { name } = present
+  const given = input.pullRequestBuildPolicy
+  const policy = given && policyOf(given, providers[present.source.type] ?? '')
   const secret = input.rotateSecret ? ctx.random(40) : undefined
   if (secret !== undefined && present.webhook) await updateAtProvider(ctx, present, present.webhook, secret)
   const after = await change(ctx, name, (project) => {
@@ -107,6 +107,7 @@ export const UpdateWebhook: Operation<'UpdateWebhook'> = async (ctx, input) => {
         ...kept,
         ...(branchFilter ? { branchFilter } : {}),
         ...(input.filterGroups ? { filterGroups: input.filterGroups } : {}),
+        ...(policy ? { policy } : {}),
         ...(input.buildType === 'BUILD' || input.buildType === 'BUILD_BATCH' ? { buildType: input.buildType } : {}),
         ...(secret === undefined ? {} : { sealed: ctx.seal(secret), secretModified: ctx.now().getTime() }),
       },
@@ -149,8 +150,13 @@ export const webhookRoute: Route = {
     const bytes = await body()
     if (!isSigned(provider, request.headers, bytes, ctx.unseal(webhook.sealed)))
       return answer(403, { message: 'The signature is wrong.' })
-    const event = readEvent(provider, request.headers, bytes)
+    const approval = readApproval(provider, request.headers, bytes)
+    const event = approval
+      ? await approvedEvent(here, project, webhook, approval)
+      : readEvent(provider, request.headers, bytes)
     if (!event || !startsBuild(webhook, event)) return answer(200, { message: 'No build was started.' })
+    if (!approval && (await waitsForComment(here, project, webhook, event)))
+      return answer(200, { message: 'Pull request approval required for starting a build' })
     const initiator = String(request.headers['user-agent'] ?? `${provider}-Webhook`).slice(0, 128)
     const input = { projectName: project.name, sourceVersion: event.sourceVersion }
     const settings = { ...settingsOf(here, project, input), initiator, webhook: webhookVariables(event) }
