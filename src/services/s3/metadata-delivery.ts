@@ -4,7 +4,7 @@ import { again, done, type Reconciler } from '../../work/reconciler.ts'
 import { managedTables } from '../capabilities.ts'
 import { Bucket, type BucketRecord } from './bucket.ts'
 import { inventoryColumns, journalColumns } from './metadata-columns.ts'
-import { backfill, MetadataSegment, nextDue, refresh, touch } from './metadata-inventory.ts'
+import { backfill, MetadataSegment, nextDue, refresh, rowsOfSegment, touch } from './metadata-inventory.ts'
 import {
   changeTag,
   deliverer,
@@ -75,12 +75,21 @@ const refused = (error: unknown): boolean => error instanceof AwsError && (error
 const isUp = (state: TableState | undefined): state is TableState & { arn: string } =>
   state?.arn !== undefined && (state.status === 'ACTIVE' || state.status === 'BACKFILLING')
 
+/** Forgets segments of an inventory that is no more: a new one has others. True while there may be some. */
+const forgetSegments = (ctx: Ctx, id: string): Promise<boolean> =>
+  ctx.write(async (tx) => {
+    const segments = await tx.list(MetadataSegment, { prefix: `${id}\0`, limit: rowsForgottenAtOnce })
+    for (const each of segments) tx.delete(MetadataSegment, MetadataSegment.key(each))
+    return segments.length === rowsForgottenAtOnce
+  })
+
 /** Makes a table that is to be made; returns whether there was one. */
 const make = async (job: Job, which: Which): Promise<boolean> => {
   const { ctx, bucket, document } = job
   const state = document[which]
   if (state?.status !== 'CREATING') return false
   const { id, name, kmsKey } = state
+  if (which === 'inventory') while (await forgetSegments(ctx, document.id));
   try {
     const made = await ctx.use(managedTables).make(
       { account: bucket.account, region: bucket.region },
@@ -146,7 +155,7 @@ const deliver = async (job: Job, arn: string): Promise<boolean> => {
 /** Takes the next step of filling the inventory, or of keeping it; returns milliseconds until there is another. */
 const keepInventory = async (job: Job, arn: string): Promise<number | undefined> => {
   const { ctx, bucket, document } = job
-  const target = { ctx, tables: ctx.use(managedTables), bucket, configuration: document.id, arn }
+  const target = { ctx, tables: ctx.use(managedTables), bucket, configuration: document.id, arn, rows: rowsOfSegment }
   if (document.inventory?.status === 'BACKFILLING') {
     let reached: Awaited<ReturnType<typeof backfill>> = 'gone'
     await writing(job, 'inventory', async () => {
@@ -156,7 +165,8 @@ const keepInventory = async (job: Job, arn: string): Promise<number | undefined>
     const next = reached as Awaited<ReturnType<typeof backfill>>
     if (next !== 'gone')
       await change(job, (present) => {
-        const { from: _, ...inventory } = present.inventory ?? { ...document.journal, enabled: false }
+        if (!present.inventory) return present
+        const { from: _, ...inventory } = present.inventory
         return {
           ...present,
           inventory: next === 'filled' ? { ...inventory, status: 'ACTIVE' } : { ...inventory, from: next.next },
@@ -172,16 +182,15 @@ const keepInventory = async (job: Job, arn: string): Promise<number | undefined>
 }
 
 /** Forgets what a configuration that is no more has left. True while there is something. */
-const forget = (ctx: Ctx, id: string): Promise<boolean> =>
-  ctx.write(async (tx) => {
-    const options = { prefix: `${id}\0`, limit: rowsForgottenAtOnce }
-    const changes = await tx.list(MetadataChange, options)
-    const segments = await tx.list(MetadataSegment, options)
+const forget = async (ctx: Ctx, id: string): Promise<boolean> => {
+  const more = await ctx.write(async (tx) => {
+    const changes = await tx.list(MetadataChange, { prefix: `${id}\0`, limit: rowsForgottenAtOnce })
     for (const each of changes) tx.delete(MetadataChange, MetadataChange.key(each))
-    for (const each of segments) tx.delete(MetadataSegment, MetadataSegment.key(each))
     tx.delete(MetadataCount, id)
-    return changes.length === rowsForgottenAtOnce || segments.length === rowsForgottenAtOnce
+    return changes.length === rowsForgottenAtOnce
   })
+  return (await forgetSegments(ctx, id)) || more
+}
 
 /** Makes and fills a bucket's metadata tables. The key is bucket and configuration. */
 export const deliverMetadata: Reconciler = {
@@ -197,7 +206,11 @@ export const deliverMetadata: Reconciler = {
     const job: Job = { ctx, ...found }
     const { journal, inventory, days } = job.document
     if (await make(job, 'journal')) return again({ in: 0 })
-    if (!isUp(journal)) return done()
+    if (!isUp(journal)) {
+      if (inventory?.enabled && inventory.status === 'CREATING')
+        await change(job, (present) => failed(present, 'inventory', 'JournalTableNotAvailable'))
+      return again({ in: DAY })
+    }
     if (inventory?.enabled && (await make(job, 'inventory'))) return again({ in: 0 })
     if (await deliver(job, journal.arn)) return again({ in: 0 })
     const place = { account: job.bucket.account, region: job.bucket.region }

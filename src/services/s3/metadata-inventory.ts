@@ -28,7 +28,7 @@ export const MetadataSegment = table<Segment>('s3.metadata-segment', {
 })
 
 /** Rows of a file, about: all versions of a key are in one. */
-const rowsAtOnce = 5000
+export const rowsOfSegment = 5000
 
 /** In milliseconds: "updates to your objects are typically reflected in the inventory table within one hour". */
 const freshness = 15 * 60_000
@@ -40,6 +40,7 @@ const readChunk = async (
   tx: ReadTx,
   bucket: string,
   from: string,
+  rowsAtOnce: number,
 ): Promise<{ versions: readonly VersionRecord[]; next?: string }> => {
   const options = { prefix: `${bucket}\0`, from: `${bucket}\0${from}`, limit: rowsAtOnce }
   const current = await tx.list(Current, options)
@@ -65,12 +66,17 @@ const readChunk = async (
   return { versions: own, next: `${end}\x01` }
 }
 
+/** Time, and rows. */
+type Around = Pick<Ctx, 'read' | 'write' | 'now'>
+
 type Target = {
-  readonly ctx: Ctx
-  readonly tables: ManagedTables
+  readonly ctx: Around
+  readonly tables: Pick<ManagedTables, 'write'>
   readonly bucket: { readonly name: string; readonly account: string; readonly region: string }
   readonly configuration: string
   readonly arn: string
+  /** About so many in a file. */
+  readonly rows: number
 }
 
 type File = { readonly from: string; readonly rows: readonly ManagedRow[] }
@@ -87,7 +93,7 @@ const write = ({ tables, bucket, arn }: Target, from: string, before: string | u
 /** Fills in the next segment. Returns where to go on; 'filled' at the end, 'gone' where there is no table. */
 export const backfill = async (target: Target, from: string): Promise<'filled' | 'gone' | { next: string }> => {
   const { ctx, bucket, configuration } = target
-  const { versions, next } = await ctx.read((tx) => readChunk(tx, bucket.name, from))
+  const { versions, next } = await ctx.read((tx) => readChunk(tx, bucket.name, from, target.rows))
   const file = { from, rows: versions.map(inventoryRow) }
   if (!(await write(target, from, next, [file]))) return 'gone'
   await ctx.write(async (tx) => {
@@ -98,7 +104,7 @@ export const backfill = async (target: Target, from: string): Promise<'filled' |
 }
 
 /** Has the segment of a key written anew, before long. */
-export const touch = async (ctx: Ctx, tx: WriteTx, configuration: string, key: string): Promise<void> => {
+export const touch = async (ctx: Around, tx: WriteTx, configuration: string, key: string): Promise<void> => {
   const place = MetadataSegment.key({ configuration, from: sortable(key) })
   const prefix = `${configuration}\0`
   const [segment] = await tx.list(MetadataSegment, { prefix, after: `${place}0`, reverse: true, limit: 1 })
@@ -119,7 +125,7 @@ export const refresh = async (target: Target, segment: Segment): Promise<boolean
     const limit = behind && Buffer.from(behind.from)
     const found: File[] = []
     for (let from: string | undefined = segment.from; from !== undefined; ) {
-      const chunk: Awaited<ReturnType<typeof readChunk>> = await readChunk(tx, bucket.name, from)
+      const chunk: Awaited<ReturnType<typeof readChunk>> = await readChunk(tx, bucket.name, from, target.rows)
       const within = chunk.versions.filter(
         (version) => !limit || Buffer.compare(Buffer.from(placeIn(version)), limit) < 0,
       )

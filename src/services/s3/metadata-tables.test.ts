@@ -258,6 +258,15 @@ test('an inventory can be had later, and given up', async () => {
     Error: { ErrorCode: 'InventoryTableAlreadyExists' },
   })
   expect((await configurationOf(Bucket))?.JournalTableConfigurationResult).toMatchObject({ TableStatus: 'ACTIVE' })
+  const { DestinationResult } = (await configurationOf(Bucket)) ?? {}
+  const old = { tableBucketARN: DestinationResult?.TableBucketArn, namespace: DestinationResult?.TableNamespace }
+  await tables.send(new DeleteTableCommand({ ...old, name: 'inventory' }))
+  await update('DISABLED')
+  await update('ENABLED')
+  await drydock.settled()
+  await put(Bucket, 'c')
+  await drydock.advance({ hours: 1 })
+  expect((await inventoryOf(Bucket)).map(({ key }) => key).toSorted()).toEqual(['a', 'b', 'c'])
 })
 
 test('records of the journal expire after their days', async () => {
