@@ -93,6 +93,7 @@ test.each<[string, unknown]>([
   ['RepositoryTriggerNameRequiredException', triggered({ name: absent })],
   ['RepositoryTriggerDestinationArnRequiredException', triggered({ destinationArn: absent })],
   ['RepositoryTriggerEventsListRequiredException', triggered({ events: absent })],
+  ['InvalidRepositoryTriggerBranchNameException', triggered({ branches: [''] })],
   ['InvalidRepositoryTriggerEventsException', triggered({ events: ['none' as never] })],
 ])('%s', async (name, command) => {
   await expect(codecommit.send(command as never)).rejects.toMatchObject({ name })
