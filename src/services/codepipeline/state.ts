@@ -82,10 +82,11 @@ const toConditionState = async (
   { pipeline, name, conditions }: StageRecord,
   declared: StageDeclaration,
   kind: ConditionKind,
+  stateful: boolean,
 ): Promise<ConditionState | undefined> => {
   const condition = conditionOf(declared, kind)
   if (!condition) return undefined
-  const known = conditions?.[kind]
+  const known = stateful ? conditions?.[kind] : undefined
   const state = known && (await hasState(tx, known.execution)) ? known : undefined
   const ruleStates: NonNullable<NonNullable<ConditionState['conditionStates']>[number]['ruleStates']> = []
   for (const rule of rulesOf(condition)) {
@@ -133,12 +134,12 @@ export const GetPipelineState: Operation<'GetPipelineState'> = (ctx, { name }) =
     for (const declared of stages) {
       const stage = await stageOf(tx, name, declared.name)
       const inbound: NonNullable<StageState['inboundExecutions']> = []
-      for (const id of stage.inbound)
+      for (const id of stateful ? stage.inbound : [])
         inbound.push({ pipelineExecutionId: id, status: 'InProgress', type: await typeOf(tx, id) })
       const [beforeEntry, onSuccess, onFailure] = [
-        await toConditionState(tx, stage, declared, 'beforeEntry'),
-        await toConditionState(tx, stage, declared, 'onSuccess'),
-        await toConditionState(tx, stage, declared, 'onFailure'),
+        await toConditionState(tx, stage, declared, 'beforeEntry', stateful),
+        await toConditionState(tx, stage, declared, 'onSuccess', stateful),
+        await toConditionState(tx, stage, declared, 'onFailure', stateful),
       ]
       const actionStates: ActionState[] = []
       for (const action of declared.actions)
