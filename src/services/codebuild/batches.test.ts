@@ -55,6 +55,23 @@ const groups = (batch: BuildBatch) =>
     (batch.buildGroups ?? []).map((group) => [group.identifier, group.currentBuildSummary?.buildStatus ?? 'none']),
   )
 
+it('builds of a batch have sessions where it says so, or its buildspec', async () => {
+  await batched(
+    'version: 0.2\nbatch: {build-list: [{identifier: one, debug-session: true}, {identifier: two}]}\nphases: {build: {commands: [id]}}',
+  )
+  const enabled = async (batch: BuildBatch) =>
+    Promise.all(
+      (batch.buildGroups ?? []).map(async ({ currentBuildSummary }) => {
+        const { debugSession } = await look(currentBuildSummary?.arn)
+        return debugSession?.sessionEnabled
+      }),
+    )
+  const some = await run()
+  expect([some.debugSessionEnabled, await enabled(some)]).toEqual([false, [true, false]])
+  const all = await run({ debugSessionEnabled: true })
+  expect([all.debugSessionEnabled, await enabled(all)]).toEqual([true, [true, true]])
+})
+
 it('a graph is built in order, its builds told which they are', async () => {
   const file = join(folder, 'order')
   await batched(`version: 0.2

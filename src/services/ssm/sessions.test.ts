@@ -241,14 +241,15 @@ test('a session for SSH is one connection; where nobody listens the client is to
 })
 
 test.each([
-  ['a frame that is too short', (): Uint8Array => Buffer.from('short')],
-  ['a frame of zeros', () => new Uint8Array(200)],
-])('%s closes the channel', async (_, frame) => {
+  ['a frame that is too short', Buffer.from('short'), 1008],
+  ['a frame of zeros', new Uint8Array(200), 1008],
+  ['a frame that is too long', new Uint8Array(100_000), 1009],
+])('%s closes the channel', async (_, frame, code) => {
   const client = await connectSession(await start())
   client.type('say up\n')
   await client.shows(/up/)
-  client.raw(frame())
-  expect((await client.closed).code).toBe(1008)
+  client.raw(frame)
+  expect((await client.closed).code).toBe(code)
 })
 
 test.each([
