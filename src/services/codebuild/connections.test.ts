@@ -75,11 +75,12 @@ it('git in a build is given what the connection has, where the buildspec asks fo
   await grant(both)
   await project({ source: source() })
   const buildspec = (helper: string) =>
-    `version: 0.2\nenv: {git-credential-helper: ${helper}}\nphases: {build: {commands: [git tag built, git push -q origin built, env]}}`
+    `version: 0.2\nenv: {git-credential-helper: ${helper}}\nphases: {build: {commands: [git tag built, git push -q origin built, env, 'printf "url=${provider.url}/\\n\\n" | git credential fill']}}`
   expect((await run({ buildspecOverride: buildspec('no') })).buildStatus).toBe('FAILED')
   const build = await run({ buildspecOverride: buildspec('yes') })
   const log = (await logOf(build)).join('\n')
   expect(build.buildStatus, log).toBe('SUCCEEDED')
+  expect(log).toContain('password=***')
   expect(log).not.toContain(provider.token)
   expect(await provider.references()).toContain('refs/tags/built')
 })

@@ -4,6 +4,7 @@ import { AwsError } from '../../kernel/errors.ts'
 import { type BuildRecord, buildArn, logNames } from './build.ts'
 import type { Buildspec } from './buildspec.ts'
 import { gitUrl } from './location.ts'
+import type { Source } from './project.ts'
 import type { Fetched } from './source.ts'
 
 /** What CodeBuild writes into a phase's context when something it does itself fails. */
@@ -232,12 +233,8 @@ export const builtInVariables = (
  * What has git ask for credentials, as `git-credential-helper: yes` does: the AWS CLI for CodeCommit's, this server for those of
  * sources by connection, by the same way as for the service role's. The credential itself is in no variable.
  */
-export const gitHelperVariables = ({
-  source,
-  secondarySources,
-}: Pick<BuildRecord, 'secondarySources' | 'source'>): Record<string, string> => {
-  const connected = [source, ...secondarySources].filter(({ auth }) => auth?.type === 'CODECONNECTIONS')
-  const origins = new Set(connected.flatMap(({ location }) => gitUrl(location)?.origin ?? []))
+export const gitHelperVariables = (sources: readonly Source[]): Record<string, string> => {
+  const origins = new Set(sources.flatMap(({ location }) => gitUrl(location)?.origin ?? []))
   const door = '${AWS_CONTAINER_CREDENTIALS_FULL_URI:-http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI}'
   const helper = (origin: string) =>
     `!f() { test "$1" != get || curl -sf -H "Authorization: $AWS_CONTAINER_AUTHORIZATION_TOKEN" "${door}/git?origin=${encodeURIComponent(origin)}"; }; f`

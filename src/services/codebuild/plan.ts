@@ -21,6 +21,7 @@ import {
 import { reportPaths } from './report-upload.ts'
 import { outsideFolder, planRunner } from './runner.ts'
 import { type Fetched, fetchSources, findBuildspec } from './source.ts'
+import { accessOf, connected } from './source-access.ts'
 import { takePlace } from './vpc.ts'
 import { BuildspecError } from './yaml-reader.ts'
 
@@ -133,9 +134,10 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
   const spec = readSpec(text)
   said.push('Processing environment variables')
   const variables = await userVariables(role, build, spec)
+  const helped = spec.env.gitCredentialHelper ? connected(build) : []
   const door = await openDoor(ctx, build.id, network)
   const env = {
-    ...(spec.env.gitCredentialHelper ? gitHelperVariables(build) : {}),
+    ...(spec.env.gitCredentialHelper ? gitHelperVariables(helped) : {}),
     ...variables.values,
     ...builtInVariables(ctx, build, fetched, network, door.variables),
   }
@@ -159,7 +161,10 @@ export const prepare = async (ctx: Ctx, role: Caller, build: BuildRecord): Promi
   }
   said.push(...remarks(spec))
   const cache = await restoreCache(ctx, role, build, spec, env, view, fetched.folder, scratch, said)
-  const sealed: Sealed = { env, secrets: [...variables.secrets, ...door.secrets] }
+  const tokens = (await Promise.all(helped.map((source) => accessOf(ctx, role, source, build)))).flatMap(
+    (access) => access?.token ?? [],
+  )
+  const sealed: Sealed = { env, secrets: [...variables.secrets, ...door.secrets, ...tokens] }
   return {
     plan: {
       id: build.id,

@@ -132,6 +132,10 @@ export const accessOf = async (
   return url.hostname === site.host ? at : { ...at, base: url.origin }
 }
 
+/** Sources whose credential git in a build may ask for: those that name a connection. */
+export const connected = ({ source, secondarySources }: Pick<BuildRecord, 'secondarySources' | 'source'>): Source[] =>
+  [source, ...secondarySources].filter(({ auth }) => auth?.type === 'CODECONNECTIONS')
+
 /**
  * What git in a build is given for an origin: the credential of the source there that is reached by a connection, if the
  * service role may push by it; `undefined` where there is no such source.
@@ -140,12 +144,11 @@ export const accessOf = async (
 export const gitCredentialOf = async (
   ctx: Ctx,
   role: Caller,
-  { initiator, source, secondarySources }: Pick<BuildRecord, 'initiator' | 'secondarySources' | 'source'>,
+  build: Pick<BuildRecord, 'initiator' | 'secondarySources' | 'source'>,
   origin: string,
 ): Promise<Credential | undefined> => {
-  const found = [source, ...secondarySources].find(
-    ({ auth, location }) => auth?.type === 'CODECONNECTIONS' && gitUrl(location)?.origin === origin,
-  )
+  const { initiator } = build
+  const found = connected(build).find(({ location }) => gitUrl(location)?.origin === origin)
   const access = found && (await accessOf(ctx, role, found, { initiator, action: 'GitPush' }))
   return access && providerOf(access).credential
 }
