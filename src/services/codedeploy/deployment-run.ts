@@ -70,7 +70,14 @@ export const outdatedReconciler: Reconciler = {
     const group = await ctx.read((tx) => tx.get(Group, `${deployment.application}/${deployment.group}`))
     if (!group || group.lastSuccessful !== id || group.ec2.groups.length === 0) return done()
     const outcome = await underRole(ctx, deployment, (role) => ec2Machines(role, group.ec2, ['running']))
-    if ('problem' in outcome) return done()
+    if ('problem' in outcome) {
+      // There is no deployment yet that could say it.
+      ctx.log.warn('instances that missed a deployment could not be looked for', {
+        deployment: id,
+        problem: outcome.problem.message,
+      })
+      return done()
+    }
     const old = await outdated(ctx, deployment, outcome.found)
     await ctx.write(async (tx) => {
       const [now, present] = [await tx.get(Deployment, id), await tx.get(Group, `${group.application}/${group.name}`)]
