@@ -306,7 +306,7 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
     PutBucketAnalyticsConfiguration:
       'AWS does not publish by what it recommends an age for a transition: those two columns stay empty.',
     CreateBucket: 'No directory buckets.',
-    CreateBucketMetadataConfiguration: 'No annotation tables.',
+    CreateBucketMetadataConfiguration: 'No annotation tables; the journal does not tell of annotations.',
     PutObject: 'No appends.',
     CreateSession: 'There are no directory buckets: refused as by general purpose buckets.',
     RenameObject: 'There are no directory buckets: refused as by general purpose buckets.',

@@ -200,7 +200,13 @@ test('each step needs the right of the operation it stands for', async () => {
       LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'UpdateTableMetadataLocation' }],
     }),
   )
-  expect(Events.some(({ CloudTrailEvent = '' }) => CloudTrailEvent.includes(namespace))).toBe(true)
+  const ours = Events.filter(({ CloudTrailEvent = '' }) => CloudTrailEvent.includes(namespace))
+  expect(
+    ours.map(({ Username, CloudTrailEvent = '' }) => [Username, CloudTrailEvent.includes('errorCode')]).toSorted(),
+  ).toEqual([
+    [`reader-${namespace}`, true],
+    [`writer-${namespace}`, false],
+  ])
 })
 
 test('a bucket named iceberg is a bucket all the same', async () => {

@@ -49,36 +49,36 @@ const listed = (context: Requirement['context'] = {}): Record<string, readonly s
     ),
   )
 
-/** An operation of S3 Tables as the caller: authorized and recorded as one that came by the API. */
-const perform = async <O extends Name>(
-  { ctx, exchange, bucket }: Omit<Visitor, 'bucket'> & { bucket: string },
-  name: O,
-  input: InputOf<O>,
-): Promise<OutputOf<O>> => {
-  const record = (error?: AwsError) =>
-    exchange.audit(ctx, {
-      eventName: name,
-      readOnly: /^(Get|List)/.test(name),
-      requestParameters: input,
-      resources: [bucket],
-      ...(error ? { error: { code: error.code, message: error.message } } : {}),
-    })
+/** Records a step as the operation of S3 Tables that it stands for, whether it succeeds or not. */
+const recorded = async <T>(
+  { ctx, exchange, bucket }: Visitor,
+  eventName: string,
+  requestParameters: unknown,
+  run: () => Promise<T>,
+): Promise<T> => {
+  const call = { eventName, readOnly: /^(Get|List)/.test(eventName), requestParameters, resources: [bucket] }
   try {
-    const rule = access.operations?.[name] as (input: unknown, ctx: Ctx) => Promise<readonly Requirement[]>
-    for (const { action, resources, context } of await rule(input, ctx))
-      for (const resource of resources) await ctx.authorize(action, resource, listed(context))
-    const output = await (operations[name] as (ctx: Ctx, input: InputOf<O>) => OutputOf<O> | Promise<OutputOf<O>>)(
-      ctx,
-      input,
-    )
-    await record()
+    const output = await run()
+    await exchange.audit(ctx, call)
     return output
   } catch (error) {
     const told = asRequestError(error)
-    if (told instanceof AwsError) await record(told)
+    if (told instanceof AwsError)
+      await exchange.audit(ctx, { ...call, error: { code: told.code, message: told.message } })
     throw told
   }
 }
+
+/** An operation of S3 Tables as the caller: authorized and recorded as one that came by the API. */
+const perform = <O extends Name>(visitor: Visitor, name: O, input: InputOf<O>): Promise<OutputOf<O>> =>
+  recorded(visitor, name, input, async (): Promise<OutputOf<O>> => {
+    const { ctx } = visitor
+    const rule = access.operations?.[name] as (input: unknown, ctx: Ctx) => Promise<readonly Requirement[]>
+    for (const { action, resources, context } of await rule(input, ctx))
+      for (const resource of resources) await ctx.authorize(action, resource, listed(context))
+    const run = operations[name] as (ctx: Ctx, input: InputOf<O>) => OutputOf<O> | Promise<OutputOf<O>>
+    return await run(ctx, input)
+  })
 
 const NamespaceShape = z.looseObject({
   namespace: z.array(z.string()),
@@ -198,17 +198,11 @@ const load: Handler = async (visitor, params) => {
 }
 
 const commit: Handler = async (visitor, params) => {
-  const { ctx, exchange, bucket } = visitor
   const body = await bodyOf(visitor)
   const name = named(visitor, params)
-  const table = await commitTable(ctx, name, body)
-  await exchange.audit(ctx, {
-    eventName: 'UpdateTableMetadataLocation',
-    readOnly: false,
-    requestParameters: { ...name, metadataLocation: table['metadata-location'] },
-    resources: [bucket],
-  })
-  return { body: table }
+  return {
+    body: await recorded(visitor, 'UpdateTableMetadataLocation', name, () => commitTable(visitor.ctx, name, body)),
+  }
 }
 
 const dropTable: Handler = async (visitor, params) => {

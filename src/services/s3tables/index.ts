@@ -86,7 +86,8 @@ export const service = defineService<NS>()({
     UpdateTableMetadataLocation,
   },
   partial: {
-    CreateTable: 'Tables of format version 2 only.',
+    CreateTable: 'Tables of format version 2 only; INTELLIGENT_TIERING moves no file from tier to tier.',
+    CreateTableBucket: 'INTELLIGENT_TIERING is told, and moves no file from tier to tier.',
     PutTableMaintenanceConfiguration: 'No compaction: it is configured, and has never run.',
     PutTableBucketStorageClass: 'INTELLIGENT_TIERING is told, and moves no file from tier to tier.',
   },
