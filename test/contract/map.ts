@@ -117,6 +117,10 @@ export const asks: Rows<string> = [
     rows: { 'kms:ReEncrypt': 'kms:ReEncryptFrom kms:ReEncryptTo' },
   },
   {
+    why: 'A replica is a new key where it is made ("ReplicateKey", KMS API reference).',
+    rows: { 'kms:ReplicateKey': 'kms:CreateKey kms:ReplicateKey kms:TagResource' },
+  },
+  {
     why: 'A policy is validated for who may put it ("ValidateResourcePolicy", Secrets Manager API reference).',
     rows: {
       'secretsmanager:ValidateResourcePolicy': 'secretsmanager:PutResourcePolicy secretsmanager:ValidateResourcePolicy',

@@ -8,6 +8,19 @@ export const dryRun = ({ DryRun }: { readonly DryRun?: boolean | undefined }): v
   if (DryRun) throw fail('DryRunOperationException', 'The request would have succeeded, but the DryRun option is set.')
 }
 
+/** Whether rights alone are tried, without a ciphertext ("Testing your permissions", KMS developer guide). Raises ValidationException. */
+export const ignoresCiphertext = ({
+  DryRun,
+  DryRunModifiers: modifiers,
+}: {
+  readonly DryRun?: boolean | undefined
+  readonly DryRunModifiers?: readonly string[] | undefined
+}): boolean => {
+  if (!modifiers?.length) return false
+  if (!DryRun) throw invalidInput('DryRunModifiers needs DryRun.')
+  return modifiers.includes('IGNORE_CIPHERTEXT')
+}
+
 /**
  * An attestation document is a COSE_Sign1 message (RFC 9052: an array of four, perhaps with tag 18) that a Nitro enclave or
  * NitroTPM had signed under AWS's root. What is none is the caller's error; one that may be is not looked at further.

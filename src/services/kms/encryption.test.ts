@@ -147,17 +147,17 @@ describe('imported material', () => {
       },
       material,
     )
-  const parameters = (KeyId: string) =>
-    kms.send(
+  const parameters = (KeyId: string, client = kms) =>
+    client.send(
       new sdk.GetParametersForImportCommand({
         KeyId,
         WrappingAlgorithm: 'RSAES_OAEP_SHA_256',
         WrappingKeySpec: 'RSA_2048',
       }),
     )
-  const put = async (KeyId: string, material: Uint8Array, more: object = {}) => {
-    const { ImportToken, PublicKey } = await parameters(KeyId)
-    return kms.send(
+  const put = async (KeyId: string, material: Uint8Array, more: object = {}, client = kms) => {
+    const { ImportToken, PublicKey } = await parameters(KeyId, client)
+    return client.send(
       new sdk.ImportKeyMaterialCommand({
         KeyId,
         ImportToken,
@@ -213,6 +213,46 @@ describe('imported material', () => {
     await drydock.advance({ hours: 2 })
     expect(await stateOf(KeyId)).toBe('PendingImport')
     expect(drydock.events.some((event) => event['detail-type'] === 'KMS Imported Key Material Expiration')).toBe(true)
+  })
+
+  test('a further generation is imported in every Region before it is rotated to, and none is lost unnoticed', async () => {
+    const west = drydock.client(sdk.KMSClient, drydock.root, 'us-west-2')
+    const { KeyId } = await create({ Origin: 'EXTERNAL', MultiRegion: true })
+    const [first, second] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+    await put(KeyId, first)
+    await kms.send(new sdk.ReplicateKeyCommand({ KeyId, ReplicaRegion: 'us-west-2' }))
+    await put(KeyId, first, {}, west)
+    const further = { ImportType: 'NEW_KEY_MATERIAL' }
+    await expect(put(KeyId, second, further, west)).rejects.toMatchObject({ name: 'UnsupportedOperationException' })
+    const rotate = () => kms.send(new sdk.RotateKeyOnDemandCommand({ KeyId }))
+    const states = async () => {
+      const list = new sdk.ListKeyRotationsCommand({ KeyId, IncludeKeyMaterial: 'ALL_KEY_MATERIAL' })
+      return (await kms.send(list)).Rotations?.map(({ KeyMaterialState }) => KeyMaterialState)
+    }
+    const { KeyMaterialId } = await put(KeyId, second, further)
+    expect(await states()).toEqual(['CURRENT', 'PENDING_MULTI_REGION_IMPORT_AND_ROTATION'])
+    await expect(rotate()).rejects.toMatchObject({ name: 'KMSInvalidStateException' })
+    await kms.send(new sdk.DeleteImportedKeyMaterialCommand({ KeyId, KeyMaterialId }))
+    expect(await states()).toEqual(['CURRENT'])
+    expect(await stateOf(KeyId)).toBe('Enabled')
+    await put(KeyId, second, further)
+    await put(KeyId, second, {}, west)
+    expect(await states()).toEqual(['CURRENT', 'PENDING_ROTATION'])
+    await rotate()
+    expect(await states()).toEqual(['NON_CURRENT', 'CURRENT'])
+    const { CiphertextBlob } = await kms.send(new sdk.EncryptCommand({ KeyId, Plaintext: text('x') }))
+    expect((await west.send(new sdk.DecryptCommand({ CiphertextBlob }))).KeyMaterialId).toBe(KeyMaterialId)
+    // What was current before is no generation that waits.
+    await expect(rotate()).rejects.toMatchObject({ name: 'KMSInvalidStateException' })
+    const { KeyMaterialId: older } = await put(KeyId, first)
+    await kms.send(new sdk.DeleteImportedKeyMaterialCommand({ KeyId, KeyMaterialId: older }))
+    expect(await stateOf(KeyId)).toBe('PendingImport')
+    await put(KeyId, first)
+    expect(await stateOf(KeyId)).toBe('Enabled')
+    const ValidTo = new Date(drydock.clock.now().getTime() + 366 * 86_400_000)
+    await expect(put(KeyId, first, { ExpirationModel: 'KEY_MATERIAL_EXPIRES', ValidTo })).rejects.toMatchObject({
+      name: 'ValidationException',
+    })
   })
 
   test('a token is for its own key, and for a day', async () => {

@@ -4,7 +4,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { type EncryptionContext, headerOf, open, seal } from './ciphertext.ts'
-import { dryRun, refuseRecipient } from './dry-run.ts'
+import { dryRun, ignoresCiphertext, refuseRecipient } from './dry-run.ts'
 import { openOutside, sealOutside } from './external-keys.ts'
 import { checkTokens } from './grants.ts'
 import { invalidInput } from './invalid-input.ts'
@@ -91,7 +91,7 @@ const decrypt = async (
 
 /**
  * The key with which a ciphertext is decrypted: the one named, which must be the one it was made with, or the one that a
- * symmetric ciphertext names itself. Raises InvalidCiphertextException, IncorrectKeyException, AccessDeniedException
+ * symmetric ciphertext names itself; `unseen`: the one named, whatever the ciphertext. Raises InvalidCiphertextException, IncorrectKeyException, AccessDeniedException
  * where there is no such key.
  */
 export const keyOfCiphertext = async (
@@ -100,8 +100,13 @@ export const keyOfCiphertext = async (
   blob: Uint8Array | undefined,
   given: string | undefined,
   algorithm: EncryptionAlgorithmSpec,
+  unseen = false,
 ): Promise<KeyRecord> => {
   const named = given === undefined ? undefined : await getKey(tx, ctx.place, given)
+  if (unseen) {
+    if (!named) throw invalidInput('A key must be named where the ciphertext is ignored.')
+    return named
+  }
   if (algorithm !== 'SYMMETRIC_DEFAULT') {
     if (!named) throw invalidInput('KeyId is required for asymmetric keys.')
     return named
@@ -144,10 +149,12 @@ export const Decrypt: Operation<'Decrypt'> = async (ctx, input) => {
   refuseRecipient(input)
   const algorithm = input.EncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT'
   const blob = input.CiphertextBlob
-  if (!blob) throw invalidInput('CiphertextBlob is required.')
-  const key = await ctx.read((tx) => keyOfCiphertext(ctx, tx, blob, input.KeyId, algorithm))
+  const unseen = ignoresCiphertext(input)
+  const key = await ctx.read((tx) => keyOfCiphertext(ctx, tx, blob, input.KeyId, algorithm, unseen))
   forUsage(key, 'ENCRYPT_DECRYPT', 'Decrypt')
   checkTokens(ctx, input.GrantTokens)
+  if (unseen) dryRun(input)
+  if (!blob) throw invalidInput('CiphertextBlob is required.')
   const plaintext = await decrypt(ctx, key, algorithm, blob, input.EncryptionContext, 'Decrypt')
   dryRun(input)
   return {
@@ -163,14 +170,16 @@ export const ReEncrypt: Operation<'ReEncrypt'> = async (ctx, input) => {
   const from = input.SourceEncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT'
   const to = input.DestinationEncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT'
   const blob = input.CiphertextBlob
-  if (!blob) throw invalidInput('CiphertextBlob is required.')
+  const unseen = ignoresCiphertext(input)
   const { source, destination } = await ctx.read(async (tx) => ({
-    source: await keyOfCiphertext(ctx, tx, blob, input.SourceKeyId, from),
+    source: await keyOfCiphertext(ctx, tx, blob, input.SourceKeyId, from, unseen),
     destination: await getKey(tx, ctx.place, input.DestinationKeyId),
   }))
   forUsage(source, 'ENCRYPT_DECRYPT', 'ReEncrypt')
   forUsage(destination, 'ENCRYPT_DECRYPT', 'ReEncrypt')
   checkTokens(ctx, input.GrantTokens)
+  if (unseen) dryRun(input)
+  if (!blob) throw invalidInput('CiphertextBlob is required.')
   const plaintext = await decrypt(ctx, source, from, blob, input.SourceEncryptionContext, 'ReEncrypt')
   const again = await encrypt(ctx, destination, to, plaintext, input.DestinationEncryptionContext, 'ReEncrypt')
   dryRun(input)

@@ -1,9 +1,11 @@
-import type { GrantConstraints, GrantListEntry, GrantOperation } from '@aws-sdk/client-kms'
+import type { GrantConstraints, GrantListEntry, GrantOperation, KeyUsageType } from '@aws-sdk/client-kms'
 import type { Ctx } from '../../kernel/context.ts'
 import type { Statement } from '../../policy/policy.ts'
 import { table } from '../../store/store.ts'
+import { principals } from '../capabilities.ts'
 import { dryRun } from './dry-run.ts'
-import { getKey, keyArn, refuseStates } from './key.ts'
+import { invalidInput } from './invalid-input.ts'
+import { getKey, type KeyRecord, keyArn, stateOf, usable } from './key.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import { pageOf } from './page.ts'
 
@@ -48,27 +50,96 @@ export const checkTokens = (ctx: Ctx, tokens: readonly string[] | undefined): vo
   for (const token of tokens ?? []) openToken(ctx, token)
 }
 
-/** A grant as a statement of the key's policy: so the one engine decides on it ("Grants in AWS KMS", KMS developer guide). */
-export const statementOf = (grant: GrantRecord): Statement => {
-  const { grantee, operations, constraints } = grant
-  const pairs = constraints?.EncryptionContextEquals ?? constraints?.EncryptionContextSubset
-  const exactly = constraints?.EncryptionContextEquals
-  const conditions: Record<string, Record<string, string | string[]>> = {}
-  if (pairs)
-    conditions.StringEquals = Object.fromEntries(
-      Object.entries(pairs).map(([key, value]) => [`kms:EncryptionContext:${key}`, value]),
-    )
-  if (exactly) conditions['ForAllValues:StringEquals'] = { 'kms:EncryptionContextKeys': Object.keys(exactly) }
-  if (constraints?.SourceArn) conditions.ArnLike = { 'aws:SourceArn': constraints.SourceArn }
+type Conditions = Record<string, Record<string, string | string[]>>
+
+/** Conditions on the encryption context, as a constraint has them. */
+const onContext = ({ EncryptionContextEquals: exactly, EncryptionContextSubset: subset }: GrantConstraints) => {
+  const pairs = Object.entries(exactly ?? subset ?? {})
   return {
-    Sid: grant.id,
-    Effect: 'Allow',
-    Principal: isService(grantee) ? { Service: grantee } : { AWS: grantee },
-    Action: operations.map((operation) => `kms:${operation}`),
-    Resource: '*',
-    ...(Object.keys(conditions).length > 0 ? { Condition: conditions } : {}),
+    equal: Object.fromEntries(pairs.map(([key, value]) => [`kms:EncryptionContext:${key}`, value])),
+    among: exactly ? { 'kms:EncryptionContextKeys': Object.keys(exactly) } : {},
   }
 }
+
+/**
+ * A grant as statements of the key's policy: so the one engine decides on it ("Grants in AWS KMS", KMS developer guide).
+ * Constraints on the encryption context are for what has one; a grant made by right of this one gives none of what this does
+ * not, under constraints as strict at least. RetireGrant is a right on the grant, not on the key: see `mayRetire`.
+ */
+export const statementsOf = (grant: GrantRecord): Statement[] => {
+  const { grantee, operations, constraints = {} } = grant
+  const { equal, among } = onContext(constraints)
+  const source: Conditions = constraints.SourceArn ? { ArnLike: { 'aws:SourceArn': constraints.SourceArn } } : {}
+  const allow = (allowed: readonly GrantOperation[], conditions: Conditions): Statement[] => {
+    const held = Object.entries({ ...source, ...conditions }).filter(([, keys]) => Object.keys(keys).length > 0)
+    if (allowed.length === 0) return []
+    return [
+      {
+        Sid: grant.id,
+        Effect: 'Allow',
+        Principal: isService(grantee) ? { Service: grantee } : { AWS: grantee },
+        Action: allowed.map((operation) => `kms:${operation}`),
+        Resource: '*',
+        ...(held.length > 0 ? { Condition: Object.fromEntries(held) } : {}),
+      },
+    ]
+  }
+  const grants = operations.filter((operation) => operation === 'CreateGrant')
+  const rest = operations.filter((operation) => operation !== 'CreateGrant' && operation !== 'RetireGrant')
+  return [
+    ...allow(
+      rest.filter((operation) => withContext.includes(operation)),
+      { StringEquals: equal, 'ForAllValues:StringEquals': among },
+    ),
+    ...allow(
+      rest.filter((operation) => !withContext.includes(operation)),
+      {},
+    ),
+    ...allow(grants, {
+      StringEquals: {
+        ...equal,
+        ...(constraints.EncryptionContextEquals ? { 'kms:GrantConstraintType': 'EncryptionContextEquals' } : {}),
+        ...(constraints.SourceArn ? { 'kms:GrantConstraintSourceArn': constraints.SourceArn } : {}),
+      },
+      'ForAllValues:StringEquals': { ...among, 'kms:GrantOperations': [...operations] },
+    }),
+  ]
+}
+
+const always: readonly GrantOperation[] = ['CreateGrant', 'RetireGrant', 'DescribeKey']
+/** Operations with an encryption context: those of symmetric encryption keys. */
+const withContext: readonly GrantOperation[] = [
+  ...(['Encrypt', 'Decrypt', 'ReEncryptFrom', 'ReEncryptTo', 'GenerateDataKey'] as const),
+  ...(['GenerateDataKeyWithoutPlaintext', 'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext'] as const),
+]
+/** What a grant may give on an asymmetric or HMAC key, by its usage. */
+const byUsage: Readonly<Record<KeyUsageType, readonly string[]>> = {
+  ENCRYPT_DECRYPT: ['Encrypt', 'Decrypt', 'ReEncryptFrom', 'ReEncryptTo', 'GetPublicKey'],
+  SIGN_VERIFY: ['Sign', 'Verify', 'GetPublicKey'],
+  GENERATE_VERIFY_MAC: ['GenerateMac', 'VerifyMac'],
+  KEY_AGREEMENT: ['DeriveSharedSecret', 'GetPublicKey'],
+  ENCAPSULATE_DECAPSULATE: ['Encapsulate', 'Decapsulate', 'GetPublicKey'],
+}
+
+/** "The operation must be supported on the KMS key" ("CreateGrant", KMS API reference). Raises ValidationException. */
+const checkOperations = ({ spec, usage }: KeyRecord, { Operations, Constraints }: Input<'CreateGrant'>): void => {
+  const symmetric = spec === 'SYMMETRIC_DEFAULT'
+  const known: readonly string[] = symmetric ? withContext : byUsage[usage]
+  for (const operation of Operations)
+    if (!known.includes(operation) && !always.includes(operation))
+      throw invalidInput(`Operation ${operation} is not supported by a key of spec ${spec} and usage ${usage}.`)
+  if (!symmetric && (Constraints?.EncryptionContextEquals || Constraints?.EncryptionContextSubset))
+    throw invalidInput(`A key of spec ${spec} has no encryption context that a grant could constrain.`)
+}
+
+/** Whether this principal may retire the grant by the grant itself: as its retiring principal, or as its grantee where it says so. */
+export const mayRetire = (
+  { arn, roleArn }: Ctx['principal'],
+  { retiring, grantee, operations }: GrantRecord,
+): boolean =>
+  [retiring, operations.includes('RetireGrant') ? grantee : undefined].some(
+    (name) => name !== undefined && [arn, roleArn].includes(name),
+  )
 
 const principalText = /^arn:[\w-]+:(iam|sts)::\d{12}:(root|user\/.+|role\/.+|assumed-role\/.+|federated-user\/.+)$/
 
@@ -104,10 +175,16 @@ export const CreateGrant: Operation<'CreateGrant'> = async (ctx, input) => {
   const grantee = principalOf(input.GranteePrincipal, input.GranteeServicePrincipal)
   if (grantee === undefined) throw fail('InvalidArnException', 'A grant needs a grantee principal.')
   const retiring = principalOf(input.RetiringPrincipal, input.RetiringServicePrincipal)
+  for (const name of [grantee, retiring])
+    if (name !== undefined && !(await ctx.use(principals).exists(ctx.place, name)))
+      throw fail('InvalidArnException', `ARN does not refer to a valid principal: ${name}`)
   const constraints = constraintsOf(input)
   checkTokens(ctx, input.GrantTokens)
   const grant = await ctx.write(async (tx) => {
-    const key = refuseStates(await getKey(tx, ctx.place, input.KeyId), 'PendingDeletion', 'PendingReplicaDeletion')
+    const key = await getKey(tx, ctx.place, input.KeyId)
+    // A key whose store is disconnected may still be granted.
+    if (stateOf(key) !== 'Unavailable') usable(key)
+    checkOperations(key, input)
     dryRun(input)
     const place = { account: key.account, region: key.region }
     const made: GrantRecord = {

@@ -3,8 +3,9 @@ import type { Ctx } from '../../kernel/context.ts'
 import type { AccessRule, AccessRules, Requirement } from '../../kernel/service.ts'
 import type { PolicyDocument } from '../../policy/policy.ts'
 import type { EncryptionContext } from './ciphertext.ts'
+import { ignoresCiphertext } from './dry-run.ts'
 import { keyOfCiphertext } from './encryption.ts'
-import { Grant, type GrantRecord, retiredGrant, statementOf } from './grants.ts'
+import { Grant, type GrantRecord, mayRetire, retiredGrant, statementsOf } from './grants.ts'
 import { Alias, aliasArn, findKey, Key, type KeyRecord, keyArn, partsOf } from './key.ts'
 import { policyDocuments } from './key-policy.ts'
 import type { NS } from './operation.ts'
@@ -83,7 +84,11 @@ const onStores: AccessRule<unknown> = (_, { principal }) => ({
   context: { 'kms:CallerAccount': principal.account || undefined },
 })
 
-const onGrants = onKey(() => ({ 'kms:GrantIsForAWSResource': 'false' }))
+/** Whether a service makes the call for its caller. */
+const forService = (ctx: Ctx): Context => ({
+  'kms:GrantIsForAWSResource': String(ctx.request.invokedBy !== undefined),
+})
+const onGrants: AccessRule<{ KeyId: string }> = (input, ctx) => requirement(ctx, input.KeyId, forService(ctx))
 
 type Cryptographic = { KeyId: string; EncryptionContext?: EncryptionContext | undefined }
 const underKey = <I extends Cryptographic>(more: (input: I) => Context = () => ({})): AccessRule<I> =>
@@ -154,7 +159,7 @@ const resourcePolicy: AccessRules<NS>['resourcePolicy'] = async (ctx, arn) => {
   const policy = known(key.policy)
   const own = grantsTo(ctx, grants)
   const document: PolicyDocument =
-    own.length === 0 ? policy : { ...policy, Statement: [...[policy.Statement].flat(), ...own.map(statementOf)] }
+    own.length === 0 ? policy : { ...policy, Statement: [...[policy.Statement].flat(), ...own.flatMap(statementsOf)] }
   return { account, document, required: true }
 }
 
@@ -202,7 +207,9 @@ export const access: AccessRules<NS> = {
     GenerateDataKeyPairWithoutPlaintext: underKey((input) => ({ 'kms:DataKeyPairSpec': input.KeyPairSpec })),
     Decrypt: async (input, ctx) => {
       const algorithm = input.EncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT'
-      const key = await ctx.read((tx) => keyOfCiphertext(ctx, tx, input.CiphertextBlob, input.KeyId, algorithm))
+      const key = await ctx.read((tx) =>
+        keyOfCiphertext(ctx, tx, input.CiphertextBlob, input.KeyId, algorithm, ignoresCiphertext(input)),
+      )
       return requirement(ctx, keyArn(key), {
         ...ofContext(input.EncryptionContext),
         'kms:RequestAlias': requestAlias(input.KeyId),
@@ -212,7 +219,7 @@ export const access: AccessRules<NS> = {
     ReEncrypt: async (input, ctx) => {
       const algorithm = input.SourceEncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT'
       const source = await ctx.read((tx) =>
-        keyOfCiphertext(ctx, tx, input.CiphertextBlob, input.SourceKeyId, algorithm),
+        keyOfCiphertext(ctx, tx, input.CiphertextBlob, input.SourceKeyId, algorithm, ignoresCiphertext(input)),
       )
       const { key } = await look(ctx, input.DestinationKeyId)
       const same = { 'kms:ReEncryptOnSameKey': String(key !== undefined && keyArn(key) === keyArn(source)) }
@@ -253,26 +260,45 @@ export const access: AccessRules<NS> = {
       'kms:ExpirationModel': input.ExpirationModel ?? 'KEY_MATERIAL_EXPIRES',
       'kms:ValidTo': input.ValidTo instanceof Date ? input.ValidTo.toISOString() : undefined,
     })),
-    ReplicateKey: onKey((input) => ({ 'kms:ReplicaRegion': input.ReplicaRegion })),
-    UpdatePrimaryRegion: onKey((input) => ({ 'kms:PrimaryRegion': input.PrimaryRegion })),
+    // On the primary key, and what a new key needs where the replica will be; both keys where the primary moves.
+    ReplicateKey: async (input, ctx) => {
+      const context = { 'kms:ReplicaRegion': input.ReplicaRegion }
+      const on = await requirement(ctx, input.KeyId, context)
+      const made = { ...on.context, ...context, ...requestTags(input), 'kms:MultiRegionKeyType': 'REPLICA' }
+      const replica = keyArn({ ...ctx.place, region: input.ReplicaRegion, id: '*' })
+      return [
+        { resources: [], ...on, action: 'kms:ReplicateKey' },
+        { action: 'kms:CreateKey', resources: ['*'], context: made },
+        ...(input.Tags?.length ? [{ action: 'kms:TagResource', resources: [replica], context: made }] : []),
+      ]
+    },
+    UpdatePrimaryRegion: async (input, ctx) => {
+      const { key } = await look(ctx, input.KeyId)
+      const context = { 'kms:PrimaryRegion': input.PrimaryRegion }
+      const on = { resources: [], ...(await requirement(ctx, input.KeyId, context)), action: 'kms:UpdatePrimaryRegion' }
+      if (!key?.multiRegion?.replicas.includes(input.PrimaryRegion)) return [on]
+      const replica = keyArn({ ...key, region: input.PrimaryRegion })
+      const keys = { ...on.context, 'kms:MultiRegionKeyType': 'REPLICA', 'kms:ResourceAliases': undefined }
+      return [on, { ...on, resources: [replica], context: keys }]
+    },
     CreateAlias: onAlias('kms:CreateAlias'),
     DeleteAlias: onAlias('kms:DeleteAlias'),
     UpdateAlias: onMovedAlias,
-    CreateGrant: onKey((input) => ({
-      ...ofGrant({ ...(input.Constraints ? { constraints: input.Constraints } : {}) }),
-      'kms:GrantOperations': input.Operations,
-      'kms:GranteePrincipal': input.GranteePrincipal,
-      'kms:GranteeServicePrincipal': input.GranteeServicePrincipal,
-      'kms:RetiringPrincipal': input.RetiringPrincipal,
-      'kms:RetiringServicePrincipal': input.RetiringServicePrincipal,
-      'kms:GrantIsForAWSResource': 'false',
-    })),
+    CreateGrant: (input, ctx) =>
+      requirement(ctx, input.KeyId, {
+        ...ofGrant({ ...(input.Constraints ? { constraints: input.Constraints } : {}) }),
+        'kms:GrantOperations': input.Operations,
+        'kms:GranteePrincipal': input.GranteePrincipal,
+        'kms:GranteeServicePrincipal': input.GranteeServicePrincipal,
+        'kms:RetiringPrincipal': input.RetiringPrincipal,
+        'kms:RetiringServicePrincipal': input.RetiringServicePrincipal,
+        ...forService(ctx),
+      }),
     ...{ ListGrants: onGrants, RevokeGrant: onGrants },
     // Who may retire a grant is in the grant itself.
     RetireGrant: async (input, ctx) => {
       const grant = await retiredGrant(ctx, input)
-      const { arn, roleArn } = ctx.principal
-      if (grant.retiring !== undefined && [arn, roleArn].includes(grant.retiring)) return []
+      if (mayRetire(ctx.principal, grant)) return []
       return requirement(ctx, grant.key, ofGrant(grant))
     },
   },

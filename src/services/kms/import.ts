@@ -2,7 +2,18 @@ import { constants, createDecipheriv, createPrivateKey, privateDecrypt } from 'n
 import type { AlgorithmSpec, WrappingKeySpec } from '@aws-sdk/client-kms'
 import type { Ctx } from '../../kernel/context.ts'
 import { invalidInput } from './invalid-input.ts'
-import { getCustomerKey, Key, type KeyRecord, keyArn, type Material, materialOf, refuseStates } from './key.ts'
+import {
+  copiesOf,
+  getCustomerKey,
+  isWaiting,
+  Key,
+  type KeyRecord,
+  keyArn,
+  type Material,
+  materialOf,
+  placeOf,
+  refuseStates,
+} from './key.ts'
 import { keySpecs, newPair, type SpecFacts } from './key-spec.ts'
 import { fail, type Input, type Operation } from './operation.ts'
 import { wakeFor } from './upkeep.ts'
@@ -131,6 +142,8 @@ const expiryOf = (ctx: Ctx, { ExpirationModel, ValidTo }: Input<'ImportKeyMateri
   }
   if (!ValidTo) throw invalidInput('A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES.')
   if (ValidTo <= ctx.now()) throw invalidInput('The validTo date must be in the future.')
+  if (ValidTo.getTime() > ctx.now().getTime() + 365 * DAY)
+    throw invalidInput('The validTo date must be within 365 days.')
   return ValidTo.getTime()
 }
 
@@ -140,6 +153,8 @@ const expiryOf = (ctx: Ctx, { ExpirationModel, ValidTo }: Input<'ImportKeyMateri
  */
 export const ImportKeyMaterial: Operation<'ImportKeyMaterial'> = async (ctx, input) => {
   const expires = expiryOf(ctx, input)
+  if (input.KeyMaterialId !== undefined && input.ImportType === 'NEW_KEY_MATERIAL')
+    throw invalidInput('KeyMaterialId cannot be given for new key material.')
   const sm2 = await import('./sm2.ts')
   const material = await ctx.write(async (tx) => {
     const key = external(await getCustomerKey(tx, ctx.place, input.KeyId))
@@ -149,6 +164,12 @@ export const ImportKeyMaterial: Operation<'ImportKeyMaterial'> = async (ctx, inp
       ...(expires === undefined ? {} : { expires }),
       ...(input.KeyMaterialDescription === undefined ? {} : { description: input.KeyMaterialDescription }),
     }
+    const replica = key.multiRegion !== undefined && key.multiRegion.primary !== key.region
+    if (replica && input.ImportType === 'NEW_KEY_MATERIAL')
+      throw fail(
+        'UnsupportedOperationException',
+        `${keyArn(key)} is a replica key; new key material is imported into its primary key first.`,
+      )
     const known = key.materials.find(({ id }) => id === made.id)
     const further = input.ImportType === 'NEW_KEY_MATERIAL' && key.materials.length > 0
     if (!known && key.materials.length > 0 && (!further || key.spec !== 'SYMMETRIC_DEFAULT'))
@@ -162,18 +183,34 @@ export const ImportKeyMaterial: Operation<'ImportKeyMaterial'> = async (ctx, inp
     const materials = again ? key.materials.map((one) => (one.id === again.id ? again : one)) : [...key.materials, made]
     const next = { ...key, materials, current: key.current ?? made.id }
     wakeFor(ctx, tx, tx.put(Key, next))
+    // Replicas take what their primary key has: they know of it, and have to be given it.
+    const { sealed: _, expires: __, ...unsealed } = made
+    if (!known)
+      for (const copy of await copiesOf(tx, key))
+        if (copy.region !== key.region)
+          tx.put(Key, { ...copy, materials: [...copy.materials, unsealed] }, placeOf(copy))
     return { id: made.id, arn: keyArn(key) }
   })
   return { KeyId: material.arn, KeyMaterialId: material.id }
 }
 
-/** The key is there still, and of no use until the same material is imported again. */
+/**
+ * The key is there still, and of no use until the same material is imported again. Material that waits for its rotation is
+ * not the key's for good: it is gone, from the replicas too where their primary key loses it.
+ */
 export const DeleteImportedKeyMaterial: Operation<'DeleteImportedKeyMaterial'> = async (ctx, input) => {
   const answer = await ctx.write(async (tx) => {
     const key = external(await getCustomerKey(tx, ctx.place, input.KeyId))
     const id = input.KeyMaterialId ?? key.current
     if (input.KeyMaterialId !== undefined && !key.materials.some((one) => one.id === id))
       throw fail('NotFoundException', `Key material ${input.KeyMaterialId} is not found.`)
+    const waiting = key.materials.find((one) => one.id === id && isWaiting(key, one))
+    const replica = key.multiRegion !== undefined && key.multiRegion.primary !== key.region
+    if (waiting && !replica) {
+      for (const copy of await copiesOf(tx, key))
+        tx.put(Key, { ...copy, materials: copy.materials.filter((one) => one.id !== id) }, placeOf(copy))
+      return { KeyId: keyArn(key), KeyMaterialId: waiting.id }
+    }
     const materials = key.materials.map((one) => {
       if (one.id !== id) return one
       const { sealed: _, expires: __, ...rest } = one

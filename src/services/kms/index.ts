@@ -1,5 +1,5 @@
 import { defineService, provide } from '../../kernel/service.ts'
-import { awsManagedKeys, vendedMetrics } from '../capabilities.ts'
+import { awsManagedKeys, principals, vendedMetrics } from '../capabilities.ts'
 import { Decapsulate, DeriveSharedSecret, Encapsulate, GetPublicKey } from './agreement.ts'
 import { CreateAlias, DeleteAlias, ListAliases, UpdateAlias } from './aliases.ts'
 import { managedKeysProvider } from './aws-managed.ts'
@@ -100,5 +100,5 @@ export const service = defineService<NS>()({
   access,
   reconcilers: [upkeep, connecting],
   provides: [provide(awsManagedKeys, managedKeysProvider)],
-  uses: [vendedMetrics],
+  uses: [principals, vendedMetrics],
 })

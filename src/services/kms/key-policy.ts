@@ -5,6 +5,7 @@ import { identity } from '../../kernel/identity.ts'
 import { evaluate } from '../../policy/evaluate.ts'
 import { PolicyFinding, parsePolicy } from '../../policy/parse.ts'
 import type { PolicyDocument } from '../../policy/policy.ts'
+import { principals } from '../capabilities.ts'
 import { getCustomerKey, getOwnKey, Key, type KeyRecord, keyArn } from './key.ts'
 import { fail, type Operation } from './operation.ts'
 
@@ -28,14 +29,27 @@ export const defaultPolicy = (account: string): string =>
     2,
   )
 
-/** Reads a key policy as KMS does when it is put. Raises MalformedPolicyDocumentException. */
-export const parseKeyPolicy = (text: string): PolicyDocument => {
+const read = (text: string): PolicyDocument => {
   try {
     return parsePolicy(text, 'resource')
   } catch (error) {
     if (error instanceof PolicyFinding) throw fail('MalformedPolicyDocumentException', error.message)
     throw error
   }
+}
+
+/** Reads a key policy as KMS does when it is put: who is named must be there. Raises MalformedPolicyDocumentException. */
+export const parseKeyPolicy = async (ctx: Ctx, text: string): Promise<PolicyDocument> => {
+  const document = read(text)
+  for (const { Principal, NotPrincipal } of [document.Statement].flat())
+    for (const element of [Principal, NotPrincipal])
+      for (const name of typeof element === 'object' ? [element.AWS ?? []].flat() : [])
+        if (!(await ctx.use(principals).exists(ctx.place, name)))
+          throw fail(
+            'MalformedPolicyDocumentException',
+            'Policy contains a statement with one or more invalid principals.',
+          )
+  return document
 }
 
 /**
@@ -86,7 +100,7 @@ export const GetKeyPolicy: Operation<'GetKeyPolicy'> = async (ctx, { KeyId, Poli
 
 export const PutKeyPolicy: Operation<'PutKeyPolicy'> = async (ctx, input) => {
   onlyDefault(input.PolicyName)
-  const document = parseKeyPolicy(input.Policy)
+  const document = await parseKeyPolicy(ctx, input.Policy)
   const found = await ctx.read((tx) => getCustomerKey(tx, ctx.place, input.KeyId))
   if (!input.BypassPolicyLockoutSafetyCheck) await checkLockout(ctx, found, document)
   await ctx.write(async (tx) =>

@@ -128,11 +128,19 @@ export const getCustomerKey = async (tx: ReadTx, here: Place, given: string): Pr
 export const currentMaterial = (key: KeyRecord): Material | undefined =>
   key.materials.find(({ id, sealed }) => id === key.current && sealed !== undefined)
 
+/**
+ * Imported material that RotateKeyOnDemand has yet to make the current one. All other is permanently the key's: without any
+ * of it the key cannot be used ("Delete imported key material", KMS developer guide).
+ */
+export const isWaiting = ({ materials, current }: KeyRecord, material: Material): boolean =>
+  material !== materials[0] && material.id !== current && !material.rotated
+
 /** "Key states of AWS KMS keys", KMS developer guide. */
 export const stateOf = (key: KeyRecord): NonNullable<KeyMetadata['KeyState']> => {
   if (key.deletion) return 'PendingDeletion'
   if (key.awaitsReplicas !== undefined) return 'PendingReplicaDeletion'
-  if (!currentMaterial(key)) return 'PendingImport'
+  if (!currentMaterial(key) || key.materials.some((one) => one.sealed === undefined && !isWaiting(key, one)))
+    return 'PendingImport'
   if (key.unavailable) return 'Unavailable'
   return key.enabled ? 'Enabled' : 'Disabled'
 }

@@ -83,6 +83,19 @@ describe('a key’s life', () => {
     })
   })
 
+  test('a key that waits for its deletion is not rotated, nor tagged; rotation is on again when it need not go', async () => {
+    const { KeyId } = await create()
+    const rotates = async () => (await kms.send(new sdk.GetKeyRotationStatusCommand({ KeyId }))).KeyRotationEnabled
+    await kms.send(new sdk.EnableKeyRotationCommand({ KeyId }))
+    await kms.send(new sdk.ScheduleKeyDeletionCommand({ KeyId, PendingWindowInDays: 7 }))
+    expect(await rotates()).toBe(false)
+    await expect(
+      kms.send(new sdk.TagResourceCommand({ KeyId, Tags: [{ TagKey: 'a', TagValue: '1' }] })),
+    ).rejects.toMatchObject({ name: 'KMSInvalidStateException' })
+    await kms.send(new sdk.CancelKeyDeletionCommand({ KeyId }))
+    expect(await rotates()).toBe(true)
+  })
+
   test('lists by page, tags, and words for what is not there', async () => {
     const ids = (await Promise.all([create(), create(), create()])).map(({ KeyId }) => KeyId).toSorted()
     const first = await kms.send(new sdk.ListKeysCommand({ Limit: 2 }))
@@ -240,6 +253,86 @@ describe('who may use a key', () => {
     })
   })
 
+  test('a grant’s constraint is for the operations with a context; what is granted on is no more, and as strict', async () => {
+    const { KeyId } = await create()
+    const user = (name: string) => `arn:aws:iam::${drydock.account}:user/${name}`
+    const [dan, eve] = [as(await drydock.user('dan')), as(await drydock.user('eve'))]
+    const Operations: sdk.GrantOperation[] = ['Encrypt', 'Decrypt', 'DescribeKey', 'CreateGrant', 'RetireGrant']
+    const Constraints = { EncryptionContextSubset: { job: '7' } }
+    const asked = { KeyId, GranteePrincipal: user('dan'), Operations, Constraints }
+    const { GrantId } = await kms.send(new sdk.CreateGrantCommand(asked))
+    expect((await dan.send(new sdk.DescribeKeyCommand({ KeyId }))).KeyMetadata?.KeyId).toBe(KeyId)
+    const on = (more: Partial<sdk.CreateGrantCommandInput>) =>
+      dan.send(new sdk.CreateGrantCommand({ ...asked, GranteePrincipal: user('eve'), ...more }))
+    const denied = { name: 'AccessDeniedException' }
+    await expect(on({ Operations: ['GenerateDataKey'] })).rejects.toMatchObject(denied)
+    await expect(on({ Operations: ['Decrypt'], Constraints: {} })).rejects.toMatchObject(denied)
+    const other = { EncryptionContextSubset: { job: '8' } }
+    await expect(on({ Operations: ['Decrypt'], Constraints: other })).rejects.toMatchObject(denied)
+    const stricter = { EncryptionContextEquals: { job: '7', step: '1' } }
+    await on({ Operations: ['Encrypt'], Constraints: stricter })
+    const ask = (EncryptionContext: Record<string, string>) =>
+      eve.send(new sdk.EncryptCommand({ KeyId, Plaintext: Buffer.from('x'), EncryptionContext }))
+    await expect(ask({ job: '7', step: '1' })).resolves.toBeDefined()
+    await expect(ask({ job: '7' })).rejects.toMatchObject(denied)
+    // RetireGrant is a right on the grant that gives it, and on no other.
+    const foreign = await kms.send(new sdk.CreateGrantCommand({ ...asked, GranteePrincipal: user('eve') }))
+    await expect(dan.send(new sdk.RetireGrantCommand({ GrantToken: foreign.GrantToken }))).rejects.toMatchObject(denied)
+    const { KeyMetadata } = await kms.send(new sdk.DescribeKeyCommand({ KeyId }))
+    await dan.send(new sdk.RetireGrantCommand({ KeyId: KeyMetadata?.Arn, GrantId }))
+    await expect(dan.send(new sdk.DescribeKeyCommand({ KeyId }))).rejects.toMatchObject(denied)
+  })
+
+  test('a grant is for what the key can do, for who is there, on a key that can be used', async () => {
+    const { KeyId } = await create()
+    await drydock.user('fay')
+    const fay = `arn:aws:iam::${drydock.account}:user/fay`
+    const grant = (more: Partial<sdk.CreateGrantCommandInput>) =>
+      kms.send(new sdk.CreateGrantCommand({ KeyId, GranteePrincipal: fay, Operations: ['Decrypt'], ...more }))
+    await expect(grant({ Operations: ['Sign'] })).rejects.toMatchObject({ name: 'ValidationException' })
+    const pair = await create({ KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' })
+    const onPair = { KeyId: pair.KeyId }
+    await expect(grant({ ...onPair, Operations: ['GenerateDataKey'] })).rejects.toMatchObject({
+      name: 'ValidationException',
+    })
+    await expect(grant({ ...onPair, Constraints: { EncryptionContextSubset: { a: '1' } } })).rejects.toMatchObject({
+      name: 'ValidationException',
+    })
+    await grant({ ...onPair, Operations: ['Encrypt', 'GetPublicKey'] })
+    await expect(grant({ GranteePrincipal: `${fay}-not` })).rejects.toMatchObject({ name: 'InvalidArnException' })
+    await kms.send(new sdk.DisableKeyCommand({ KeyId }))
+    await expect(grant({})).rejects.toMatchObject({ name: 'DisabledException' })
+  })
+
+  test('a key policy names who is there', async () => {
+    const { KeyId } = await create()
+    const policy = JSON.parse((await kms.send(new sdk.GetKeyPolicyCommand({ KeyId }))).Policy ?? '')
+    const AWS = `arn:aws:iam::${drydock.account}:role/nobody`
+    policy.Statement.push({ Effect: 'Allow', Principal: { AWS }, Action: 'kms:Encrypt', Resource: '*' })
+    const wrong = {
+      name: 'MalformedPolicyDocumentException',
+      message: 'Policy contains a statement with one or more invalid principals.',
+    }
+    const Policy = JSON.stringify(policy)
+    await expect(kms.send(new sdk.PutKeyPolicyCommand({ KeyId, Policy }))).rejects.toMatchObject(wrong)
+    await expect(create({ Policy })).rejects.toMatchObject(wrong)
+  })
+
+  test('rights are tried without a ciphertext', async () => {
+    const { KeyId, Arn } = await create()
+    const tries = async (client: sdk.KMSClient, more: Partial<sdk.DecryptCommandInput> = {}) =>
+      client.send(new sdk.DecryptCommand({ KeyId, DryRun: true, DryRunModifiers: ['IGNORE_CIPHERTEXT'], ...more }))
+    await expect(tries(kms)).rejects.toMatchObject({ name: 'DryRunOperationException' })
+    const gil = as(await drydock.user('gil', [allow('kms:Encrypt', Arn)]))
+    await expect(tries(gil)).rejects.toMatchObject({ name: 'AccessDeniedException' })
+    await expect(tries(kms, { DryRun: false })).rejects.toMatchObject({ name: 'ValidationException' })
+    await expect(tries(kms, { KeyId: undefined })).rejects.toMatchObject({ name: 'ValidationException' })
+    const again = { SourceKeyId: KeyId, DestinationKeyId: KeyId, DryRun: true }
+    await expect(
+      kms.send(new sdk.ReEncryptCommand({ ...again, DryRunModifiers: ['IGNORE_CIPHERTEXT'] })),
+    ).rejects.toMatchObject({ name: 'DryRunOperationException' })
+  })
+
   test('another account needs the key’s policy and its own', async () => {
     const account = '111122223333'
     const { kernel } = drydock.server
@@ -293,6 +386,25 @@ test('a multi-Region key opens in each of its Regions what one of them sealed; t
   expect((await west.send(new sdk.DescribeKeyCommand({ KeyId }))).KeyMetadata?.KeyState).toBe('PendingDeletion')
   await drydock.advance({ days: 7 })
   await expect(west.send(new sdk.DescribeKeyCommand({ KeyId }))).rejects.toMatchObject({ name: 'NotFoundException' })
+})
+
+test('a primary moves with the right to both keys; a replica is a new key where it is made', async () => {
+  const { KeyId, Arn } = await create({ MultiRegion: true })
+  const there = Arn.replace('us-east-1', 'us-west-2')
+  const replicator = as(await drydock.user('replicator', [allow('kms:ReplicateKey', Arn)]))
+  const replicate = new sdk.ReplicateKeyCommand({ KeyId, ReplicaRegion: 'us-west-2' })
+  await expect(replicator.send(replicate)).rejects.toMatchObject({
+    name: 'AccessDeniedException',
+    message: expect.stringContaining('kms:CreateKey'),
+  })
+  await kms.send(replicate)
+  const move = new sdk.UpdatePrimaryRegionCommand({ KeyId, PrimaryRegion: 'us-west-2' })
+  const half = as(await drydock.user('half', [allow('kms:UpdatePrimaryRegion', Arn)]))
+  await expect(half.send(move)).rejects.toMatchObject({ message: expect.stringContaining(there) })
+  const whole = as(
+    await drydock.user('whole', [allow('kms:UpdatePrimaryRegion', Arn), allow('kms:UpdatePrimaryRegion', there)]),
+  )
+  await whole.send(move)
 })
 
 test('the last use of a key, of each of those that moved a ciphertext', async () => {

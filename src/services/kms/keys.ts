@@ -48,7 +48,7 @@ export const CreateKey: Operation<'CreateKey'> = async (ctx, input) => {
   const tags = tagsOf(input.Tags)
   const id = newKeyId(input.MultiRegion ?? false)
   const policy = input.Policy ?? defaultPolicy(ctx.account)
-  const document = parseKeyPolicy(policy)
+  const document = await parseKeyPolicy(ctx, policy)
   if (input.Policy !== undefined && !input.BypassPolicyLockoutSafetyCheck)
     await checkLockout(ctx, { ...ctx.place, id }, document)
   const found = await externalKeyFor(ctx, input)

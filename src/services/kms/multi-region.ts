@@ -19,7 +19,7 @@ const primary = (key: KeyRecord): KeyRecord & { multiRegion: NonNullable<KeyReco
 export const ReplicateKey: Operation<'ReplicateKey'> = async (ctx, input) => {
   const region = input.ReplicaRegion
   const policy = input.Policy ?? defaultPolicy(ctx.account)
-  const document = parseKeyPolicy(policy)
+  const document = await parseKeyPolicy(ctx, policy)
   const tags = tagsOf(input.Tags)
   const seen = primary(await ctx.read((tx) => getCustomerKey(tx, ctx.place, input.KeyId)))
   if (!regionText.test(region)) throw fail('UnsupportedOperationException', `${region} is not a valid Region.`)

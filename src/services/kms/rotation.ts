@@ -1,15 +1,19 @@
-import type { RotationsListEntry } from '@aws-sdk/client-kms'
+import type { KeyMaterialState, RotationsListEntry } from '@aws-sdk/client-kms'
 import type { Ctx } from '../../kernel/context.ts'
 import type { ReadTx } from '../../store/store.ts'
 import {
   copiesOf,
   getCustomerKey,
+  getKey,
   getOwnKey,
+  isWaiting,
   Key,
   type KeyRecord,
   keyArn,
   type Material,
+  partsOf,
   placeOf,
+  stateOf,
   usable,
 } from './key.ts'
 import { keySpecs, newMaterial } from './key-spec.ts'
@@ -71,10 +75,13 @@ export const DisableKeyRotation: Operation<'DisableKeyRotation'> = async (ctx, {
   return {}
 }
 
+/** Of a key of any account; while it waits for its deletion, rotation is off. */
 export const GetKeyRotationStatus: Operation<'GetKeyRotationStatus'> = async (ctx, { KeyId }) => {
   const { key, rotation } = await ctx.read(async (tx) => {
-    const found = await getOwnKey(tx, ctx.place, KeyId)
-    return { key: rotatable(found), rotation: (await primaryOf(tx, found)).rotation }
+    if (partsOf(ctx.place, KeyId).alias !== undefined) throw fail('InvalidArnException', `Invalid keyId '${KeyId}'`)
+    const found = rotatable(await getKey(tx, ctx.place, KeyId))
+    const pending = /^Pending.*Deletion$/.test(stateOf(found))
+    return { key: found, rotation: pending ? undefined : (await primaryOf(tx, found)).rotation }
   })
   return {
     KeyId: keyArn(key),
@@ -85,7 +92,10 @@ export const GetKeyRotationStatus: Operation<'GetKeyRotationStatus'> = async (ct
 
 /** The imported generation that waits to become the current one. */
 const waitingImport = (key: KeyRecord): Material | undefined =>
-  key.materials.findLast(({ id, rotated, sealed }) => id !== key.current && !rotated && sealed !== undefined)
+  key.materials.findLast((material) => isWaiting(key, material) && material.sealed !== undefined)
+
+const everywhere = (copies: readonly KeyRecord[], { id }: Material): boolean =>
+  copies.every(({ materials }) => materials.some((one) => one.id === id && one.sealed !== undefined))
 
 /** New material at once; a key of imported material takes the generation that was imported for it. */
 export const RotateKeyOnDemand: Operation<'RotateKeyOnDemand'> = async (ctx, { KeyId }) => {
@@ -99,8 +109,14 @@ export const RotateKeyOnDemand: Operation<'RotateKeyOnDemand'> = async (ctx, { K
       const waiting = waitingImport(key)
       if (!waiting)
         throw fail('KMSInvalidStateException', `${keyArn(key)} has no imported key material that is pending rotation.`)
+      const copies = await copiesOf(tx, key)
+      if (!everywhere(copies, waiting))
+        throw fail(
+          'KMSInvalidStateException',
+          `${keyArn(key)} has key material that has not been imported into all of its replica keys.`,
+        )
       const rotated = { at: ctx.now().getTime(), type: 'ON_DEMAND' as const }
-      for (const copy of await copiesOf(tx, key)) {
+      for (const copy of copies) {
         const materials = copy.materials.map((one) => (one.id === waiting.id ? { ...one, rotated } : one))
         tx.put(Key, { ...copy, materials, current: waiting.id }, placeOf(copy))
       }
@@ -110,16 +126,21 @@ export const RotateKeyOnDemand: Operation<'RotateKeyOnDemand'> = async (ctx, { K
   return { KeyId: arn }
 }
 
-const toEntry = (ctx: Ctx, key: KeyRecord, material: Material): RotationsListEntry => ({
+const materialState = (key: KeyRecord, copies: readonly KeyRecord[], material: Material): KeyMaterialState => {
+  if (material.id === key.current) return 'CURRENT'
+  if (!isWaiting(key, material)) return 'NON_CURRENT'
+  return everywhere(copies, material) ? 'PENDING_ROTATION' : 'PENDING_MULTI_REGION_IMPORT_AND_ROTATION'
+}
+
+const toEntry = (
+  ctx: Ctx,
+  { key, copies }: { key: KeyRecord; copies: readonly KeyRecord[] },
+  material: Material,
+): RotationsListEntry => ({
   KeyId: keyArn({ ...ctx.place, id: key.id }),
   KeyMaterialId: material.id,
   ...(material.description === undefined ? {} : { KeyMaterialDescription: material.description }),
-  KeyMaterialState:
-    material.id === key.current
-      ? 'CURRENT'
-      : key.origin === 'EXTERNAL' && waitingImport(key)?.id === material.id
-        ? 'PENDING_ROTATION'
-        : 'NON_CURRENT',
+  KeyMaterialState: materialState(key, copies, material),
   ...(key.origin === 'EXTERNAL'
     ? {
         ImportState: material.sealed === undefined ? 'PENDING_IMPORT' : 'IMPORTED',
@@ -132,9 +153,12 @@ const toEntry = (ctx: Ctx, key: KeyRecord, material: Material): RotationsListEnt
 
 /** Completed rotations, or all generations of material. */
 export const ListKeyRotations: Operation<'ListKeyRotations'> = async (ctx, input) => {
-  const key = rotatable(await ctx.read((tx) => getOwnKey(tx, ctx.place, input.KeyId)))
+  const { key, copies } = await ctx.read(async (tx) => {
+    const key = rotatable(await getOwnKey(tx, ctx.place, input.KeyId))
+    return { key, copies: await copiesOf(tx, key) }
+  })
   const wanted = key.materials.filter(({ rotated }) => input.IncludeKeyMaterial === 'ALL_KEY_MATERIAL' || rotated)
   const ranked = wanted.map((material, index) => ({ material, rank: String(index).padStart(6, '0') }))
   const { items, tail } = pageOf(ranked, input, ({ rank }) => rank)
-  return { Rotations: items.map(({ material }) => toEntry(ctx, key, material)), ...tail }
+  return { Rotations: items.map(({ material }) => toEntry(ctx, { key, copies }, material)), ...tail }
 }

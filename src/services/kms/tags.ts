@@ -1,4 +1,4 @@
-import { getCustomerKey, getOwnKey, Key, type Tags } from './key.ts'
+import { getCustomerKey, getOwnKey, Key, refuseStates, type Tags } from './key.ts'
 import { fail, type Operation } from './operation.ts'
 import { pageOf } from './page.ts'
 
@@ -25,7 +25,7 @@ export const toTags = (tags: Tags): { TagKey: string; TagValue: string }[] =>
 export const TagResource: Operation<'TagResource'> = async (ctx, { KeyId, Tags }) => {
   const more = tagsOf(Tags)
   await ctx.write(async (tx) => {
-    const key = await getCustomerKey(tx, ctx.place, KeyId)
+    const key = refuseStates(await getCustomerKey(tx, ctx.place, KeyId), 'PendingDeletion', 'PendingReplicaDeletion')
     const tags = { ...key.tags, ...more }
     if (Object.keys(tags).length > MOST) throw fail('TagException', 'Too many tags.')
     tx.put(Key, { ...key, tags })
@@ -35,7 +35,7 @@ export const TagResource: Operation<'TagResource'> = async (ctx, { KeyId, Tags }
 
 export const UntagResource: Operation<'UntagResource'> = async (ctx, { KeyId, TagKeys }) => {
   await ctx.write(async (tx) => {
-    const key = await getCustomerKey(tx, ctx.place, KeyId)
+    const key = refuseStates(await getCustomerKey(tx, ctx.place, KeyId), 'PendingDeletion', 'PendingReplicaDeletion')
     tx.put(Key, {
       ...key,
       tags: Object.fromEntries(Object.entries(key.tags).filter(([name]) => !TagKeys.includes(name))),
