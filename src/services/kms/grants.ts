@@ -53,7 +53,10 @@ export const checkTokens = (ctx: Ctx, tokens: readonly string[] | undefined): vo
 type Conditions = Record<string, Record<string, string | string[]>>
 
 /** Conditions on the encryption context, as a constraint has them. */
-const onContext = ({ EncryptionContextEquals: exactly, EncryptionContextSubset: subset }: GrantConstraints) => {
+const onContext = ({
+  EncryptionContextEquals: exactly,
+  EncryptionContextSubset: subset,
+}: GrantConstraints): { equal: Conditions[string]; among: Conditions[string] } => {
   const pairs = Object.entries(exactly ?? subset ?? {})
   return {
     equal: Object.fromEntries(pairs.map(([key, value]) => [`kms:EncryptionContext:${key}`, value])),
