@@ -334,10 +334,6 @@ export const unset: readonly { readonly why: string; readonly keys: RegExp }[] =
     keys: /^s3:BypassGovernanceRetention s3:(RequestObjectTag(\/<key>|Keys)|x-amz-[\w-]+)$/,
   },
   {
-    why: 'Event holds are not here.',
-    keys: /^s3:\w+ s3:object-lock-event-hold(-duration-days)?$/,
-  },
-  {
     why: 'Machines here have no such thing: volumes of their own, launch templates, placement groups, product codes, recovery, bandwidth weighting, AMD SEV-SNP, other operators.',
     keys: /^ec2:\w+ ec2:(CpuOptionsAmdSevSnp|Encrypted|InstanceAutoRecovery|InstanceBandwidthWeighting|IsLaunchTemplateResource|LaunchTemplate|ManagedResourceOperator|ParentSnapshot|ParentVolume|PlacementGroup|ProductCode|Volume(InitializationRate|Iops|Size|Throughput|Type))$/,
   },
