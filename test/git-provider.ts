@@ -48,6 +48,8 @@ type PushOptions = {
   readonly branch?: string
   readonly repository?: string
   readonly message?: string
+  /** Puts the commit in the place of the branch's newest one, which is gone for good. */
+  readonly instead?: boolean
   /** The branch that a new one begins from. */
   readonly from?: string
 }
@@ -142,7 +144,10 @@ export const gitProvider = async (): Promise<GitProvider> => {
     refuse: (path) => {
       refused = path
     },
-    push: async (files, { branch = 'main', repository = 'me/app', message = 'change', from = 'main' } = {}) => {
+    push: async (
+      files,
+      { branch = 'main', repository = 'me/app', message = 'change', from = 'main', instead = false } = {},
+    ) => {
       const bare = await bareOf(repository)
       const work = await mkdtemp(join(tmpdir(), 'drydock-push-'))
       try {
@@ -156,8 +161,9 @@ export const gitProvider = async (): Promise<GitProvider> => {
           else await writeFile(join(work, name), text)
         }
         await git(work, 'add', '-A')
-        await git(work, 'commit', '-q', '--allow-empty', '-m', message)
-        await git(work, 'push', '-q', 'origin', `HEAD:${branch}`)
+        await git(work, 'commit', '-q', '--allow-empty', ...(instead ? ['--amend'] : []), '-m', message)
+        await git(work, 'push', '-q', 'origin', `${instead ? '+' : ''}HEAD:${branch}`)
+        if (instead) await git(bare, 'gc', '-q', '--prune=now')
         return await git(work, 'rev-parse', 'HEAD')
       } finally {
         await rm(work, { recursive: true, force: true })

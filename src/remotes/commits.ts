@@ -111,20 +111,23 @@ export const takeCommit = <T>(
   })
 
 /**
- * Paths that changed from one commit to another, or (`since: 'fork'`) on the second's side since they parted.
+ * Paths that changed from one commit to another, or (`since: 'fork'`) on the second's side since they parted, if they ever were
+ * together. `undefined` where one of them is not to be had any more: it was pushed away.
  * @throws RemoteError in git's words.
  */
 export const changedPaths = (
   remote: RemoteRepository,
   { from, to, since }: { readonly from: string; readonly to: string; readonly since: 'commit' | 'fork' },
   folder: string,
-): Promise<string[]> =>
+): Promise<string[] | undefined> =>
   withFolder(folder, async () => {
     const { git, url } = await gitFor(remote, folder)
     await must(git, 'init', '-q', '--bare', '.')
     const { code } = await git('fetch', '-q', '--no-tags', '--filter=blob:none', url, from, to)
     if (code !== 0) await must(git, 'fetch', '-q', '--filter=blob:none', url, ...everything)
-    const range = since === 'fork' ? [`${from}...${to}`] : [from, to]
-    const listed = await must(git, 'diff', '--name-only', '--no-renames', '-z', ...range)
+    for (const commit of [from, to])
+      if ((await git('cat-file', '-e', `${commit}^{commit}`)).code !== 0) return undefined
+    const base = since === 'fork' ? (await git('merge-base', from, to)).output || from : from
+    const listed = await must(git, 'diff', '--name-only', '--no-renames', '-z', base, to)
     return listed.split('\0').filter(Boolean)
   })

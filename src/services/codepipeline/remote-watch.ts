@@ -113,7 +113,7 @@ type Standing = {
   readonly references: ReadonlyMap<string, string>
   readonly pulls: readonly PullRequest[]
   /** Paths that changed from one commit to another: asked once. */
-  readonly paths: (from: string, to: string, since: 'commit' | 'fork') => Promise<readonly string[]>
+  readonly paths: (from: string, to: string, since: 'commit' | 'fork') => Promise<readonly string[] | undefined>
 }
 
 const look = async (ctx: Ctx, key: string, remote: RemoteRepository, all: readonly Filters[]): Promise<Standing> => {
@@ -124,7 +124,7 @@ const look = async (ctx: Ctx, key: string, remote: RemoteRepository, all: readon
     ...(wanted.some(({ tags }) => tags) ? ['refs/tags/*'] : []),
   ]
   const references = await remoteReferences(remote, ctx.folder(), patterns)
-  const asked = new Map<string, Promise<string[]>>()
+  const asked = new Map<string, Promise<string[] | undefined>>()
   return {
     references,
     pulls: wanted.some(({ pulls }) => pulls) ? await pullsOf(ctx, key, remote) : [],
@@ -245,25 +245,26 @@ export const remoteWatching: Reconciler = {
     })
     const [first] = watchers
     if (!first) return done()
-    const found = await findConnection(ctx, first.watch.connection)
-    if (!found?.access) return again({ in: pending })
-    try {
-      const remote = { access: found.access, repository: first.watch.repository }
-      const standing = await look(
-        ctx,
-        key,
-        remote,
-        watchers.map(({ filters }) => filters),
-      )
-      for (const watcher of watchers) await tell(ctx, watcher, standing)
-    } catch (error) {
-      if (!(error instanceof RemoteError)) throw error
-      ctx.log.warn('a repository could not be asked what is new', {
-        repository: first.watch.repository,
-        error: error.message,
-      })
-      return again({ in: patience })
+    const access = (await findConnection(ctx, first.watch.connection))?.access
+    if (!access) return again({ in: pending })
+    const { repository } = first.watch
+    /** What the repository does not answer about one pipeline keeps nothing from the others. */
+    const asked = async (body: () => Promise<void>): Promise<boolean> => {
+      try {
+        await body()
+        return true
+      } catch (error) {
+        if (!(error instanceof RemoteError)) throw error
+        ctx.log.warn('a repository could not be asked what is new', { repository, error: error.message })
+        return false
+      }
     }
-    return again({ in: interval })
+    const answered: boolean[] = []
+    const whole = await asked(async () => {
+      const filters = watchers.map((watcher) => watcher.filters)
+      const standing = await look(ctx, key, { access, repository }, filters)
+      for (const watcher of watchers) answered.push(await asked(() => tell(ctx, watcher, standing)))
+    })
+    return again({ in: whole && !answered.includes(false) ? interval : patience })
   },
 }

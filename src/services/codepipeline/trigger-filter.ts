@@ -27,14 +27,17 @@ const anyPasses = (criteria: Criteria, paths: readonly string[]): boolean =>
 
 /**
  * Whether a filter lets it start the pipeline.
- * @param paths what changed: asked for only where a filter is about paths.
+ * @param paths what changed: asked for only where a filter is about paths. Where nobody can tell, no filter holds it back.
  */
 export const startsPipeline = async (
   { push = [], pullRequest = [] }: Filters,
   happening: Happening,
-  paths: () => Promise<readonly string[]>,
+  paths: () => Promise<readonly string[] | undefined>,
 ): Promise<boolean> => {
-  const changed = async (filePaths: Criteria | undefined) => !filePaths || anyPasses(filePaths, await paths())
+  const changed = async (filePaths: Criteria | undefined) => {
+    const found = filePaths && (await paths())
+    return !filePaths || !found || anyPasses(filePaths, found)
+  }
   if (happening.kind === 'pull') {
     for (const { branches, events, filePaths } of pullRequest) {
       if (events?.length && !events.includes(happening.event)) continue

@@ -247,6 +247,10 @@ it('is started by tags and by paths, as its triggers say', async () => {
   await soon()
   expect(await triggersOf()).toHaveLength(3)
   expect((await found())?.outputVariables).toMatchObject({ BranchName: 'release/1', CommitId: released })
+  // What was pushed away cannot be compared with: nobody can tell that no path changed.
+  const again = await provider.push({ 'docs/b': 'b' }, { branch: 'release/1', instead: true, message: 'amended' })
+  await soon()
+  expect((await found())?.outputVariables).toMatchObject({ CommitId: again })
 })
 
 it('is asked once for all pipelines of a repository', async () => {
