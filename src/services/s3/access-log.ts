@@ -35,6 +35,8 @@ const logs = servicePrincipal('logging.s3.amazonaws.com')
 export const PutBucketLogging: Operation<'PutBucketLogging'> = (ctx, input) => {
   const asked = input.BucketLoggingStatus.LoggingEnabled
   const grants = asked?.TargetGrants ?? []
+  const { PartitionedPrefix, SimplePrefix } = asked?.TargetObjectKeyFormat ?? {}
+  if (PartitionedPrefix && SimplePrefix) throw malformedXml()
   return ctx.write(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)
     if (!asked) {

@@ -1,3 +1,4 @@
+import { actionModel } from '../../kernel/actions.ts'
 import type { Ctx } from '../../kernel/context.ts'
 import { PolicyFinding, parsePolicy } from '../../policy/parse.ts'
 import type { PolicyDocument, Statement } from '../../policy/policy.ts'
@@ -43,6 +44,26 @@ const checkStatement = (statement: Statement, bucket: string): void => {
     if (action !== '*' && !/^s3:[\w*?-]+$/i.test(action)) throw fail('MalformedPolicy', 'Policy has invalid action')
 }
 
+/**
+ * Each action must be about something that its statement names, as far as the service authorization reference knows it.
+ * Throws MalformedPolicy.
+ */
+const checkActions = async (document: PolicyDocument, bucket: string): Promise<void> => {
+  const ours = bucketArn(bucket)
+  for (const { Action, Resource } of [document.Statement].flat()) {
+    const resources = textsOf(Resource)
+    const kinds = [
+      ...(resources.some((resource) => !resource.startsWith(`${ours}/`)) ? ['bucket'] : []),
+      ...(resources.some((resource) => resource !== ours) ? ['object'] : []),
+    ]
+    for (const action of resources.length > 0 ? textsOf(Action) : []) {
+      const model = /[*?]/.test(action) ? undefined : await actionModel(action)
+      if (model && !model.templates.some(({ resourceType }) => kinds.includes(resourceType)))
+        throw fail('MalformedPolicy', 'Action does not apply to any resource(s) in statement')
+    }
+  }
+}
+
 /** The policy in force; undefined where there is none. */
 export const policyOf = (bucket: BucketRecord): PolicyDocument | undefined =>
   bucket.policy === undefined ? undefined : (JSON.parse(bucket.policy) as PolicyDocument)
@@ -60,6 +81,7 @@ export const PutBucketPolicy: Operation<'PutBucketPolicy'> = async (ctx, input) 
   const { name } = await ctx.read((tx) => bucketOf(ctx, tx, input))
   if (!input.Policy) throw fail('MissingRequestBodyError', 'Request Body is empty')
   const document = parseBucketPolicy(input.Policy, name)
+  await checkActions(document, name)
   await checkPrincipals(ctx, document)
   return ctx.write(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)

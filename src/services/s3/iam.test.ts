@@ -238,6 +238,17 @@ test.each([
       Statement: [{ Effect: 'Deny', Principal: '*', Action: 'sqs:*', Resource: 'arn:aws:s3:::malformed' }],
     }),
   ],
+  ...[
+    ['an object’s action on the bucket', 's3:GetObject', ''],
+    ['a bucket’s action on objects', 's3:ListBucket', '/*'],
+    ['an action on no bucket', 's3:ListAllMyBuckets', ''],
+  ].map(([what = '', Action, below]): [string, string] => [
+    what,
+    JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Deny', Principal: '*', Action, Resource: `arn:aws:s3:::malformed${below}` }],
+    }),
+  ]),
 ])('a policy with %s is malformed', async (_what, Policy) => {
   await bucket('malformed')
   await expect(s3.send(new PutBucketPolicyCommand({ Bucket: 'malformed', Policy }))).rejects.toMatchObject({

@@ -315,6 +315,8 @@ export const service = defineService<typeof import('@aws-sdk/client-s3')>()({
       'Events to EventBridge only: there are no topics, queues and functions yet, so configurations that name one are refused.',
     PutBucketReplication:
       'Events of replication go to topics, queues and functions, and there are none yet; what was there before goes by batch replication only.',
+    PutBucketPolicy:
+      'ConfirmRemoveSelfBucketAccess confirms nothing: a policy that shuts its author out is taken without it.',
     RestoreObject: 'Every tier takes as long as AWS says it may.',
   },
   access,

@@ -177,6 +177,27 @@ const checkTransitions = (rule: WireRule): void => {
   }
 }
 
+/**
+ * Colder classes come later; beyond the infrequent access classes' 30 days, where archives follow them ("Transitioning
+ * objects", S3 user guide).
+ */
+const checkOrder = (
+  rule: WireRule,
+  element: 'Days' | 'NoncurrentDays',
+  transitions: readonly { readonly days: number | undefined; readonly to: string | undefined }[],
+): void => {
+  for (const { days = 0, to = '' } of transitions)
+    for (const { days: later, to: colder = '' } of transitions) {
+      if (later === undefined || rankOf(colder) <= rankOf(to)) continue
+      const rests = /_IA$/.test(to) && /^(GLACIER|DEEP)/.test(colder)
+      if (rests ? later >= days + 30 : later > days) continue
+      const filter = `(prefix=${filterOf(rule).prefix})`
+      throw invalidArgument(
+        `'${element}' in the Transition action for StorageClass '${colder}' for filter '${filter}' must be ${rests ? '30 days more' : 'greater'} than '${element}' in the Transition action for StorageClass '${to}'`,
+      )
+    }
+}
+
 const checkAbort = (rule: WireRule): void => {
   const { AbortIncompleteMultipartUpload: abort } = rule
   if (!abort) return
@@ -211,6 +232,18 @@ export const checkRules = (rules: readonly WireRule[] | undefined, newId: () => 
       throw invalidRequest('At least one action needs to be specified in a rule')
     checkExpiration(rule)
     checkTransitions(rule)
+    const { Transitions: moves = [], NoncurrentVersionTransitions: older = [] } = rule
+    const to = ({ StorageClass }: { StorageClass?: string | undefined }) => StorageClass
+    checkOrder(
+      rule,
+      'Days',
+      moves.map((move) => ({ days: move.Days, to: to(move) })),
+    )
+    checkOrder(
+      rule,
+      'NoncurrentDays',
+      older.map((move) => ({ days: move.NoncurrentDays, to: to(move) })),
+    )
     checkAbort(rule)
     return { ...rule, ID: id }
   })

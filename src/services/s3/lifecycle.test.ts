@@ -228,6 +228,36 @@ test.each<[string, LifecycleRule[]]>([
   ['MalformedXML', [{ ...all, Prefix: 'a', Expiration: { Days: 1 } }]],
   ['InvalidArgument', [{ ...all, Transitions: [{ Days: 29, StorageClass: 'STANDARD_IA' }] }]],
   ['InvalidArgument', [{ ...all, Expiration: { Days: 40 }, Transitions: [{ Days: 40, StorageClass: 'GLACIER' }] }]],
+  ...[
+    [60, 'STANDARD_IA', 50, 'GLACIER'] as const,
+    [30, 'STANDARD_IA', 59, 'DEEP_ARCHIVE'] as const,
+    [90, 'GLACIER', 90, 'DEEP_ARCHIVE'] as const,
+  ].flatMap(([Days, StorageClass, later, colder]): [string, LifecycleRule[]][] => [
+    [
+      'InvalidArgument',
+      [
+        {
+          ...all,
+          Transitions: [
+            { Days: later, StorageClass: colder },
+            { Days, StorageClass },
+          ],
+        },
+      ],
+    ],
+    [
+      'InvalidArgument',
+      [
+        {
+          ...all,
+          NoncurrentVersionTransitions: [
+            { NoncurrentDays: Days, StorageClass },
+            { NoncurrentDays: later, StorageClass: colder },
+          ],
+        },
+      ],
+    ],
+  ]),
   [
     'InvalidArgument',
     [

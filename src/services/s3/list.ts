@@ -223,6 +223,11 @@ export const ListObjectVersions: Operation<'ListObjectVersions'> = async (ctx, i
       ArgumentName: 'version-id-marker',
       ArgumentValue: versionIdMarker,
     })
+  if (versionIdMarker === '')
+    throw fail('InvalidArgument', 'A version-id marker cannot be empty.', {
+      ArgumentName: 'version-id-marker',
+      ArgumentValue: '',
+    })
   if (versionIdMarker) checkVersionId(versionIdMarker)
   const { bucket, page } = await ctx.read(async (tx) => {
     const bucket = await bucketOf(ctx, tx, input)

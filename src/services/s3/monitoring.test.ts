@@ -107,7 +107,7 @@ test('partitioned keys; targets that cannot be', async () => {
     Action: 's3:PutObject',
     Resource: 'arn:aws:s3:::parted-logs/*',
   })
-  const log = (TargetBucket: string) =>
+  const log = (TargetBucket: string, more: object = {}) =>
     s3.send(
       new PutBucketLoggingCommand({
         Bucket: 'parted',
@@ -115,12 +115,13 @@ test('partitioned keys; targets that cannot be', async () => {
           LoggingEnabled: {
             TargetBucket,
             TargetPrefix: '',
-            TargetObjectKeyFormat: { PartitionedPrefix: { PartitionDateSource: 'EventTime' } },
+            TargetObjectKeyFormat: { PartitionedPrefix: { PartitionDateSource: 'EventTime' }, ...more },
           },
         },
       }),
     )
   await expect(log('nothing')).rejects.toMatchObject({ name: 'InvalidTargetBucketForLogging' })
+  await expect(log('parted-logs', { SimplePrefix: {} })).rejects.toMatchObject({ name: 'MalformedXML' })
   await log('parted-logs')
   await put('parted', 'k')
   await drydock.advance({ minutes: 6 })

@@ -59,7 +59,7 @@ const bytesOf = async (Key: string, more = {}) =>
     (await (await s3.send(new GetObjectCommand({ Bucket, Key, ...more }))).Body?.transformToByteArray()) ?? [],
   )
 const md5 = (bytes: Buffer) => createHash('md5').update(bytes).digest()
-const sumOf = async (algorithm: 'CRC32' | 'CRC64NVME' | 'CRC32C', bytes: Buffer) => {
+const sumOf = async (algorithm: 'CRC32' | 'CRC64NVME' | 'CRC32C' | 'SHA256', bytes: Buffer) => {
   const hash = await hasher(algorithm)
   hash.update(bytes)
   return hash.digest()
@@ -175,6 +175,20 @@ test('CRC64NVME covers the full object, SHA256 the parts', async () => {
   await expect(send(sha, 1, three, { ChecksumAlgorithm: 'CRC32' })).rejects.toMatchObject({ name: 'InvalidRequest' })
   const part = await send(sha, 1, three, { ChecksumAlgorithm: 'SHA256' })
   expect((await complete(sha, [part])).ChecksumSHA256).toMatch(/-1$/)
+  // Each part's own is told with the part, and with a range that is one.
+  const parted = await begin('two', { ChecksumAlgorithm: 'SHA256' })
+  const both = [
+    await send(parted, 1, one, { ChecksumAlgorithm: 'SHA256' }),
+    await send(parted, 2, three, { ChecksumAlgorithm: 'SHA256' }),
+  ]
+  await complete(parted, both)
+  const asked = { Bucket, Key: 'two', ChecksumMode: 'ENABLED' } as const
+  const own = await sumOf('SHA256', three)
+  expect(await s3.send(new HeadObjectCommand({ ...asked, PartNumber: 2 }))).toMatchObject({ ChecksumSHA256: own })
+  const Range = `bytes=${one.length}-`
+  expect(await s3.send(new GetObjectCommand({ ...asked, Range }))).toMatchObject({ ChecksumSHA256: own })
+  const more = `bytes=${one.length - 1}-`
+  expect(await s3.send(new GetObjectCommand({ ...asked, Range: more }))).not.toHaveProperty('ChecksumSHA256')
 })
 
 test('a list of parts that is not right changes nothing', async () => {

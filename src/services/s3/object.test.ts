@@ -423,6 +423,9 @@ test('what is not done is refused, not ignored', async () => {
   await expect(put('x', 'x', { Metadata: { big: 'x'.repeat(2048) } })).rejects.toMatchObject({
     name: 'MetadataTooLarge',
   })
+  await expect(put('x', 'x', { WebsiteRedirectLocation: 'elsewhere' })).rejects.toMatchObject({
+    name: 'InvalidRedirectLocation',
+  })
   await expect(get('x')).rejects.toMatchObject({ name: 'NoSuchKey' })
   await put('x', 'x', { ServerSideEncryption: 'AES256', StorageClass: 'STANDARD', ACL: 'bucket-owner-full-control' })
   await expect(s3.send(new PutObjectAclCommand({ Bucket, Key: 'x', ACL: 'public-read' }))).rejects.toMatchObject({

@@ -45,6 +45,7 @@ const statuses = {
   InvalidPolicyDocument: 400,
   InvalidPrefix: 400,
   InvalidRange: 416,
+  InvalidRedirectLocation: 400,
   InvalidRequest: 400,
   InvalidRetentionPeriod: 400,
   InvalidStorageClass: 400,

@@ -1,8 +1,9 @@
 import type { Ctx } from '../../kernel/context.ts'
+import type { ReadTx } from '../../store/store.ts'
 import type { BucketRecord } from './bucket.ts'
 import { memberOf } from './checksum.ts'
-import { parseRange, readCondition } from './conditions.ts'
-import { type Loaded, load, Parts, stream } from './content.ts'
+import { type ByteRange, parseRange, readCondition } from './conditions.ts'
+import { type Loaded, load, type PartContent, Parts, stream } from './content.ts'
 import { checkCustomerKey, openKey, toEncryption } from './encryption.ts'
 import { noteAccess } from './intelligent-tiering.ts'
 import { expirationOf } from './lifecycle.ts'
@@ -26,18 +27,20 @@ const readObject = async (ctx: Ctx, input: ReadInput, { head } = { head: false }
           ...found,
           record: found.record,
           loaded: await load(tx, found.record.content, found.record.size),
+          parts: await partsWithChecksums(tx, found.record, input),
           expiration: input.VersionId === undefined ? await expirationOf(tx, found.bucket, found.record) : {},
         }
       : found
   })
   if (!('loaded' in found)) throw await missing(ctx, found, input, { head })
   const { bucket, record, loaded, expiration } = found
+  const whole = { start: 0, end: record.size }
   if (!head) checkReadable(record)
   checkCustomerKey(record, input)
   checkConditions(bucket, record, input)
   const { range, parts } = rangeOf(input, record, loaded)
   if (range) ctx.response.status = 206
-  const { start, end } = range ?? { start: 0, end: record.size }
+  const { start, end } = range ?? whole
   return {
     record,
     loaded,
@@ -55,9 +58,28 @@ const readObject = async (ctx: Ctx, input: ReadInput, { head } = { head: false }
       ContentLength: end - start,
       ...(range ? { ContentRange: `bytes ${start}-${end - 1}/${record.size}` } : {}),
       ...(parts === undefined ? {} : { PartsCount: parts }),
-      ...(input.ChecksumMode === 'ENABLED' && (!range || end - start === record.size) ? toChecksum(record) : {}),
+      ...(input.ChecksumMode === 'ENABLED' ? checksumOf(record, { start, end }, found.parts) : {}),
     },
   }
+}
+
+/** The parts of an object that has checksums of them, where they are asked for. */
+const partsWithChecksums = async (tx: ReadTx, { checksum, content }: ObjectRecord, { ChecksumMode }: ReadInput) =>
+  ChecksumMode === 'ENABLED' && checksum.type === 'COMPOSITE' && content?.in === 'parts'
+    ? ((await tx.get(Parts, content.id))?.parts ?? [])
+    : []
+
+/** That of the whole, or of the one part that the range is ("Using part-level checksums for multipart uploads", S3 user guide). */
+const checksumOf = (record: ObjectRecord, { start, end }: ByteRange, parts: readonly PartContent[]) => {
+  let at = 0
+  for (const { size, checksum } of parts) {
+    if (at === start && at + size === end && end - start < record.size)
+      return checksum === undefined
+        ? {}
+        : { [memberOf(record.checksum.algorithm)]: checksum, ChecksumType: record.checksum.type }
+    at += size
+  }
+  return end - start === record.size ? toChecksum(record) : {}
 }
 
 const checkConditions = (bucket: BucketRecord, record: ObjectRecord, input: ReadInput): void => {

@@ -43,6 +43,7 @@ const checkRule = (rule: Rule): void => {
     })
   if (filter !== undefined && Prefix !== undefined) throw malformedXml()
   if (filter === undefined && Prefix === undefined) throw malformedXml()
+  if ([filter?.Prefix, filter?.Tag, filter?.And].filter((each) => each !== undefined).length > 1) throw malformedXml()
   if (filter && Priority === undefined)
     throw fail(
       'InvalidRequest',

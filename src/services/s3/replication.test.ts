@@ -313,6 +313,9 @@ test('a configuration comes back; who puts it must pass the role; versioning sta
       rule(to, { Filter: { Tag: { Key: 'a', Value: 'b' } }, DeleteMarkerReplication: { Status: 'Enabled' } }),
     ),
   ).rejects.toMatchObject({ name: 'InvalidRequest' })
+  await expect(
+    replicate(from, rule(to, { Filter: { Prefix: 'a', Tag: { Key: 'a', Value: 'b' } } })),
+  ).rejects.toMatchObject({ name: 'MalformedXML' })
   await expect(replicate(from, rule(to, { ExistingObjectReplication: { Status: 'Enabled' } }))).rejects.toMatchObject({
     name: 'NotImplemented',
   })

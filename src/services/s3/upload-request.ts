@@ -154,6 +154,12 @@ export const refuseUnsupported = (input: Given & EncryptionAsked): void => {
     throw fail('InvalidStorageClass', 'The storage class you specified is not valid', {
       StorageClassRequested: input.StorageClass,
     })
+  const { WebsiteRedirectLocation: location } = input
+  if (typeof location === 'string' && location !== '' && !/^(https?:\/\/|\/)/.test(location))
+    throw fail(
+      'InvalidRedirectLocation',
+      "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+    )
   if (input.WriteOffsetBytes !== undefined) throw notImplemented('S3 appends to objects')
 }
 

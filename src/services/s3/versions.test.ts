@@ -163,7 +163,8 @@ test('versions list by page, across keys, in one order', async () => {
   expect(new Set(rolled.Versions?.map(({ Key }) => Key))).toEqual(new Set(['a', 'c\u{ff00}', 'c\u{1f600}']))
   const after = await s3.send(new ListObjectVersionsCommand({ Bucket: b, KeyMarker: 'b/2' }))
   expect(after.Versions?.every(({ Key }) => Key?.startsWith('c'))).toBe(true)
-  await expect(s3.send(new ListObjectVersionsCommand({ Bucket: b, VersionIdMarker: 'x' }))).rejects.toMatchObject({
-    name: 'InvalidArgument',
-  })
+  for (const wrong of [{ VersionIdMarker: 'x' }, { KeyMarker: 'a', VersionIdMarker: '' }])
+    await expect(s3.send(new ListObjectVersionsCommand({ Bucket: b, ...wrong }))).rejects.toMatchObject({
+      name: 'InvalidArgument',
+    })
 })
