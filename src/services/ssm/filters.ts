@@ -13,9 +13,9 @@ const options: Readonly<Record<string, readonly string[]>> = {
   Path: ['Recursive', 'OneLevel'],
   Type: ['Equals', 'BeginsWith'],
   KeyId: ['Equals', 'BeginsWith'],
-  Label: ['Equals'],
-  Tier: ['Equals'],
-  DataType: ['Equals'],
+  Label: ['Equals', 'BeginsWith'],
+  Tier: ['Equals', 'BeginsWith'],
+  DataType: ['Equals', 'BeginsWith'],
 }
 const usual: Readonly<Record<string, string>> = { Path: 'OneLevel' }
 const all = Object.keys(options)
@@ -37,7 +37,8 @@ export const parseFilters = (given: readonly Given[] | undefined, keys: readonly
       )
     seen.add(key)
     const option = Option ?? usual[key] ?? 'Equals'
-    const allowed = tag ? ['Equals'] : (options[key] ?? [])
+    const exactly = key === 'Label' && keys !== all
+    const allowed = exactly ? ['Equals'] : tag ? ['Equals', 'BeginsWith'] : (options[key] ?? [])
     if (!allowed.includes(option))
       throw fail(
         'InvalidFilterOption',

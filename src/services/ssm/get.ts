@@ -90,16 +90,16 @@ export const GetParametersByPath: Operation<'GetParametersByPath'> = async (ctx,
     throw invalid(
       'The parameter doesn\'t meet the parameter name requirements. The parameter name must begin with a forward slash "/". It can\'t be prefixed with \\"aws\\" or \\"ssm\\" (case-insensitive). It must use only letters, numbers, or the following symbols: . (period), - (hyphen), _ (underscore). Special characters are not allowed. All sub-paths, if specified, must use the forward slash symbol "/". Valid example: /get/parameters2-/by1./path0_.',
     )
-  const filters = parseFilters(input.ParameterFilters, ['Type', 'KeyId', 'Label', 'DataType', 'Tier'])
+  const filters = parseFilters(input.ParameterFilters, ['Type', 'KeyId', 'Label'])
   const prefix = Path.endsWith('/') ? Path : `${Path}/`
   const own = await ctx.read((tx) => tx.list(Parameter, { prefix }))
-  const label = filters.find(({ key }) => key === 'Label')?.values[0]
+  const wanted = filters.find(({ key }) => key === 'Label')?.values ?? []
   const candidates: { name: string; version: Version; selector?: string }[] = Path.startsWith('/aws/')
     ? publicParameters(ctx).map(({ name, version }) => ({ name, version }))
     : await labelled(
         ctx,
         own.filter((parameter) => matchesFilters(parameter, filters)),
-        label,
+        wanted,
       )
   const below = candidates.filter(({ name }) => isBelow(name, Path, Recursive))
   const { items, next } = pageOf(below, input, 10, ({ name }) => name)
@@ -111,19 +111,22 @@ export const GetParametersByPath: Operation<'GetParametersByPath'> = async (ctx,
   return { Parameters, ...next }
 }
 
-/** Asked by label, each parameter answers with the version that has it. */
+/** Asked by labels, each parameter answers with the version that has the first of them. */
 const labelled = (
   ctx: Ctx,
   parameters: readonly ParameterRecord[],
-  label: string | undefined,
+  wanted: readonly string[],
 ): Promise<{ name: string; version: Version; selector?: string }[]> =>
   ctx.read((tx) =>
     Promise.all(
-      parameters.map(async (parameter) => ({
-        name: parameter.name,
-        version: await selected(tx, parameter, label),
-        ...(label === undefined ? {} : { selector: label }),
-      })),
+      parameters.map(async (parameter) => {
+        const label = wanted.find((each) => Object.hasOwn(parameter.labels, each))
+        return {
+          name: parameter.name,
+          version: await selected(tx, parameter, label),
+          ...(label === undefined ? {} : { selector: label }),
+        }
+      }),
     ),
   )
 

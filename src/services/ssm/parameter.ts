@@ -73,8 +73,9 @@ export const addressOf = ({ place: { region } }: Pick<Ctx, 'place'>, arn: string
   return { place: { account, region }, name, ...(selector === undefined ? {} : { selector }) }
 }
 
-/** A name as a request may give it: plain, as an ARN, with a version or label behind a colon. */
-export const parseName = (ctx: Pick<Ctx, 'place'>, given: string): { name: string; selector?: string } => {
+/** A name as a request may give it: plain, as an ARN, with a version or label behind a colon; spaces around it do not count. */
+export const parseName = (ctx: Pick<Ctx, 'place'>, text: string): { name: string; selector?: string } => {
+  const given = text.trim()
   const address = addressOf(ctx, given)
   if (address?.place.account === ctx.place.account) return address
   const at = given.indexOf(':')

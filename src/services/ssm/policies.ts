@@ -68,6 +68,8 @@ export const parsePolicies = (text: string | undefined, now: number): readonly P
       'PoliciesLimitExceededException',
       `You specified more than the maximum number of allowed policies for the parameter. The maximum is ${MOST}.`,
     )
+  // An empty one takes away those that are there.
+  if (list.length === 1 && JSON.stringify(list) === '[{}]') return []
   const parsed = list.map(read)
   const expirations = parsed.filter(({ Type }) => Type === 'Expiration')
   if (expirations.length > 1)

@@ -122,6 +122,8 @@ const nextVersion = async (
   const allowedPattern = input.AllowedPattern ?? last?.allowedPattern
   checkPattern(allowedPattern, input.Value)
   const dataType = input.DataType ?? last?.dataType ?? 'text'
+  if (dataType === 'aws:ec2:image' && type !== 'String')
+    throw invalid('The data type aws:ec2:image is for parameters of type String only.')
   checkDataType(ctx, dataType, input.Value)
   const description = input.Description ?? last?.description
   const keyId = type === 'SecureString' ? (input.KeyId ?? last?.keyId ?? 'alias/aws/ssm') : undefined
@@ -137,7 +139,8 @@ const nextVersion = async (
     ...(allowedPattern === undefined ? {} : { allowedPattern }),
     tier,
     dataType,
-    policies: policies.map((policy) => ({ ...policy, done: false })),
+    // A new version begins the time without changes anew; its expiration is told once all the same.
+    policies: policies.map((policy) => ({ ...policy, done: policy.type === 'ExpirationNotification' && policy.done })),
   }
 }
 

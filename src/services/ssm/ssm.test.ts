@@ -163,6 +163,24 @@ describe('hierarchies', () => {
     expect(
       await names({ Path: '/app', ParameterFilters: [{ Key: 'Label', Option: 'Equals', Values: ['live'] }] }),
     ).toEqual(['/app/b'])
+    await ssm.send(new sdk.LabelParameterVersionCommand({ Name: '/app/a', Labels: ['next'] }))
+    const either = { Key: 'Label', Option: 'Equals', Values: ['live', 'next'] }
+    expect(await names({ Path: '/app', ParameterFilters: [either] })).toEqual(['/app/a', '/app/b'])
+    for (const wrong of [
+      { Key: 'Tier', Values: ['Standard'] },
+      { Key: 'DataType', Values: ['text'] },
+    ])
+      await expect(names({ Path: '/app', ParameterFilters: [wrong] })).rejects.toMatchObject(
+        refusal('InvalidFilterKey'),
+      )
+    const begins = { ...either, Option: 'BeginsWith' }
+    await expect(names({ Path: '/app', ParameterFilters: [begins] })).rejects.toMatchObject(
+      refusal('InvalidFilterOption'),
+    )
+    const described = await ssm.send(
+      new sdk.DescribeParametersCommand({ ParameterFilters: [{ ...begins, Values: ['li'] }] }),
+    )
+    expect(described.Parameters?.map(({ Name }) => Name)).toEqual(['/app/b'])
     await expect(names({ Path: 'app' })).rejects.toMatchObject(refusal('ValidationException'))
     const narrow = as(
       await drydock.user('narrow', [
@@ -221,6 +239,8 @@ test('policies of advanced parameters: told before it expires, told when it does
   ])
   await expect(put('/token', 'x', { Policies })).rejects.toMatchObject(refusal('ValidationException'))
   await put('/token', 'x', { Policies, Tier: 'Advanced' })
+  await put('/kept', 'x', { Policies, Tier: 'Advanced' })
+  await put(' /kept ', 'y', { Overwrite: true, Policies: '[{}]' })
   const acted = () =>
     drydock.events
       .filter((event) => event['detail-type'] === 'Parameter Store Policy Action')
@@ -228,11 +248,15 @@ test('policies of advanced parameters: told before it expires, told when it does
   await drydock.advance({ days: 2 })
   expect(acted()).toEqual([['NoChangeNotification', '2026-11-24T21:00:00.000Z']])
   const { Parameters } = await ssm.send(new sdk.DescribeParametersCommand({}))
-  expect(Parameters?.[0]?.Policies?.map(({ PolicyStatus }) => PolicyStatus)).toEqual(['Pending', 'Pending', 'Finished'])
+  const token = Parameters?.find(({ Name }) => Name === '/token')
+  expect(token?.Policies?.map(({ PolicyStatus }) => PolicyStatus)).toEqual(['Pending', 'Pending', 'Finished'])
   await drydock.advance({ days: 7 })
+  // Told once: a new version does not tell again that it expires.
+  await put('/token', 'y', { Overwrite: true })
   expect(acted().map(([type]) => type)).toEqual(['NoChangeNotification', 'ExpirationNotification'])
   await drydock.advance({ days: 1 })
   await expect(get('/token')).rejects.toMatchObject(refusal('ParameterNotFound'))
+  expect(await get('/kept')).toMatchObject({ Name: '/kept', Value: 'y' })
   await expect(
     put('/bad', 'x', { Tier: 'Advanced', Policies: '[{"Type":"Expiration","Version":"1.0","Attributes":{}}]' }),
   ).rejects.toMatchObject(refusal('InvalidPolicyAttributeException'))
