@@ -8,17 +8,18 @@ export const dryRun = ({ DryRun }: { readonly DryRun?: boolean | undefined }): v
   if (DryRun) throw fail('DryRunOperationException', 'The request would have succeeded, but the DryRun option is set.')
 }
 
-/** Whether rights alone are tried, without a ciphertext ("Testing your permissions", KMS developer guide). Raises ValidationException. */
-export const ignoresCiphertext = ({
-  DryRun,
-  DryRunModifiers: modifiers,
-}: {
+type Modified = {
   readonly DryRun?: boolean | undefined
   readonly DryRunModifiers?: readonly string[] | undefined
-}): boolean => {
-  if (!modifiers?.length) return false
-  if (!DryRun) throw invalidInput('DryRunModifiers needs DryRun.')
-  return modifiers.includes('IGNORE_CIPHERTEXT')
+}
+
+/** Whether rights alone are tried, without a ciphertext ("Testing your permissions", KMS developer guide). */
+export const ignoresCiphertext = ({ DryRun, DryRunModifiers }: Modified): boolean =>
+  DryRun === true && DryRunModifiers?.includes('IGNORE_CIPHERTEXT') === true
+
+/** Raises ValidationException: modifiers are of a dry run. */
+export const checkModifiers = ({ DryRun, DryRunModifiers }: Modified): void => {
+  if (DryRunModifiers?.length && !DryRun) throw invalidInput('DryRunModifiers needs DryRun.')
 }
 
 /**

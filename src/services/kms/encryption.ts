@@ -4,7 +4,7 @@ import type { Ctx } from '../../kernel/context.ts'
 import { AwsError } from '../../kernel/errors.ts'
 import type { ReadTx } from '../../store/store.ts'
 import { type EncryptionContext, headerOf, open, seal } from './ciphertext.ts'
-import { dryRun, ignoresCiphertext, refuseRecipient } from './dry-run.ts'
+import { checkModifiers, dryRun, ignoresCiphertext, refuseRecipient } from './dry-run.ts'
 import { openOutside, sealOutside } from './external-keys.ts'
 import { checkTokens } from './grants.ts'
 import { invalidInput } from './invalid-input.ts'
@@ -149,6 +149,7 @@ export const Decrypt: Operation<'Decrypt'> = async (ctx, input) => {
   refuseRecipient(input)
   const algorithm = input.EncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT'
   const blob = input.CiphertextBlob
+  checkModifiers(input)
   const unseen = ignoresCiphertext(input)
   const key = await ctx.read((tx) => keyOfCiphertext(ctx, tx, blob, input.KeyId, algorithm, unseen))
   forUsage(key, 'ENCRYPT_DECRYPT', 'Decrypt')
@@ -170,6 +171,7 @@ export const ReEncrypt: Operation<'ReEncrypt'> = async (ctx, input) => {
   const from = input.SourceEncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT'
   const to = input.DestinationEncryptionAlgorithm ?? 'SYMMETRIC_DEFAULT'
   const blob = input.CiphertextBlob
+  checkModifiers(input)
   const unseen = ignoresCiphertext(input)
   const { source, destination } = await ctx.read(async (tx) => ({
     source: await keyOfCiphertext(ctx, tx, blob, input.SourceKeyId, from, unseen),

@@ -32,6 +32,10 @@ describe('a key’s life', () => {
       message: `${Arn} is disabled.`,
     })
     await kms.send(new sdk.EnableKeyCommand({ KeyId }))
+    for (const PendingWindowInDays of [6, 31])
+      await expect(kms.send(new sdk.ScheduleKeyDeletionCommand({ KeyId, PendingWindowInDays }))).rejects.toMatchObject({
+        name: 'ValidationException',
+      })
     const scheduled = await kms.send(new sdk.ScheduleKeyDeletionCommand({ KeyId, PendingWindowInDays: 7 }))
     expect(scheduled).toMatchObject({ KeyId: Arn, KeyState: 'PendingDeletion', PendingWindowInDays: 7 })
     await expect(decrypt(CiphertextBlob)).rejects.toMatchObject({
@@ -325,7 +329,8 @@ describe('who may use a key', () => {
     await expect(tries(kms)).rejects.toMatchObject({ name: 'DryRunOperationException' })
     const gil = as(await drydock.user('gil', [allow('kms:Encrypt', Arn)]))
     await expect(tries(gil)).rejects.toMatchObject({ name: 'AccessDeniedException' })
-    await expect(tries(kms, { DryRun: false })).rejects.toMatchObject({ name: 'ValidationException' })
+    const { CiphertextBlob } = await encrypt(KeyId)
+    await expect(tries(kms, { DryRun: false, CiphertextBlob })).rejects.toMatchObject({ name: 'ValidationException' })
     await expect(tries(kms, { KeyId: undefined })).rejects.toMatchObject({ name: 'ValidationException' })
     const again = { SourceKeyId: KeyId, DestinationKeyId: KeyId, DryRun: true }
     await expect(

@@ -3,6 +3,7 @@ import type { KeySpec, KeyUsageType } from '@aws-sdk/client-kms'
 import type { Ctx } from '../../kernel/context.ts'
 import { findManaged } from './aws-managed.ts'
 import { externalKeyFor } from './external-keys.ts'
+import { invalidInput } from './invalid-input.ts'
 import {
   getCustomerKey,
   getKey,
@@ -118,6 +119,7 @@ export const UpdateKeyDescription: Operation<'UpdateKeyDescription'> = async (ct
 /** Nothing can be done with the key any more; after the waiting period (7 to 30 days) it is gone. */
 export const ScheduleKeyDeletion: Operation<'ScheduleKeyDeletion'> = async (ctx, { KeyId, PendingWindowInDays }) => {
   const days = PendingWindowInDays ?? 30
+  if (days < 7 || days > 30) throw invalidInput('PendingWindowInDays must be between 7 and 30 days (inclusive).')
   const key = await change(ctx, KeyId, (found) => {
     refuseStates(found, ...pending)
     const waits = found.multiRegion?.primary === found.region && found.multiRegion.replicas.length > 0

@@ -1,5 +1,6 @@
 import type { DefaultRetention, ObjectLockRetention } from '@aws-sdk/client-s3'
 import type { Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
 import { Bucket, type BucketRecord, bucketArn, bucketOf } from './bucket.ts'
 import { type Found, find, missing } from './object.ts'
 import { fail, malformedXml, type Operation } from './operation.ts'
@@ -204,8 +205,9 @@ export const toLock = async (ctx: Ctx, bucket: BucketRecord, { key, lock }: Obje
     try {
       await ctx.authorize(action, `${bucketArn(bucket.name)}/${key}`, keys)
       return true
-    } catch {
-      return false
+    } catch (error) {
+      if (error instanceof AwsError) return false
+      throw error
     }
   }
   const { retention, legalHold } = lock

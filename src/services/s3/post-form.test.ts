@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import {
   CreateBucketCommand,
   DeletePublicAccessBlockCommand,
@@ -94,6 +94,17 @@ test('a signed form uploads, with all that it says of the object', async () => {
     ETag: answer.headers.get('etag'),
   })
   expect((await s3.send(new GetObjectTaggingCommand(at))).TagSet).toEqual([{ Key: 'a', Value: 'b + c' }])
+})
+
+test('a checksum of the file is held against it, whatever its algorithm', async () => {
+  const name = 'x-amz-checksum-sha512'
+  const with512 = (content: string) => ({
+    key: 'summed',
+    [name]: createHash('sha512').update(content).digest('base64'),
+    ...signed([...anything, ['starts-with', `$${name}`, '']]),
+  })
+  expect((await post(with512('other'))).code).toBe('BadDigest')
+  expect((await post(with512('hello'))).status).toBe(204)
 })
 
 test('the browser is sent on, or told nothing', async () => {

@@ -10,6 +10,7 @@ import type { Exchange, Route } from '../../kernel/service.ts'
 import { sameText, sign, signingKey, signV2 } from '../../kernel/signature.ts'
 import { checkAcceleration } from './acceleration.ts'
 import { bucketArn } from './bucket.ts'
+import { checksumAlgorithms, headerOf, memberOf } from './checksum.ts'
 import { tellOrigin } from './cors.ts'
 import { xmlError } from './door.ts'
 import { boundaryOf, type Form, readForm } from './form-data.ts'
@@ -136,11 +137,9 @@ const inputOf = (bucket: string, fields: Fields, { file }: Form): Omit<Input<'Pu
     ObjectLockEventHold: fields.get('x-amz-object-lock-event-hold') as Input<'PutObject'>['ObjectLockEventHold'],
     ObjectLockEventHoldDurationDays: numberOf(fields.get('x-amz-object-lock-event-hold-duration-days')),
     ObjectLockEventHoldDurationYears: numberOf(fields.get('x-amz-object-lock-event-hold-duration-years')),
-    ChecksumCRC32: fields.get('x-amz-checksum-crc32'),
-    ChecksumCRC32C: fields.get('x-amz-checksum-crc32c'),
-    ChecksumCRC64NVME: fields.get('x-amz-checksum-crc64nvme'),
-    ChecksumSHA1: fields.get('x-amz-checksum-sha1'),
-    ChecksumSHA256: fields.get('x-amz-checksum-sha256'),
+    ...Object.fromEntries(
+      checksumAlgorithms.map((algorithm) => [memberOf(algorithm), fields.get(headerOf(algorithm))]),
+    ),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Ctx } from '../../kernel/context.ts'
+import { AwsError } from '../../kernel/errors.ts'
 import type { AccessRule, AccessRules } from '../../kernel/service.ts'
 import { machines } from '../capabilities.ts'
 import { instanceArn } from './command.ts'
@@ -74,7 +75,10 @@ const onSession =
       ownerId === ctx.principal.id &&
       (await ctx.authorize(action, byId, context).then(
         () => true,
-        () => false,
+        (error: unknown) => {
+          if (error instanceof AwsError) return false
+          throw error
+        },
       ))
     return { resources: [named ? byId : own], context }
   }

@@ -93,6 +93,13 @@ const checkRequest = (input: Input<'PutParameter'>, present: ParameterRecord | u
       'ParameterAlreadyExists',
       'The parameter already exists. To overwrite this value, set the overwrite option in the request to true.',
     )
+  if (input.Value === '')
+    throw invalid(
+      "1 validation error detected: Value '' at 'value' failed to satisfy constraint: Member must have length greater than or equal to 1.",
+    )
+  // "Parameters can't be referenced or nested in the values of other parameters" ("What is a parameter?", user guide).
+  if (input.Value.includes('{{'))
+    throw invalid('Parameter value: can\'t nest another parameter. Do not use "{{}}" in the value.')
   if (!present && input.Type === undefined) throw invalid('A parameter type is required when you create a parameter.')
   if (input.Overwrite && input.Tags?.length)
     throw invalid(

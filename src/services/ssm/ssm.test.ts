@@ -231,6 +231,10 @@ describe('hierarchies', () => {
   })
 })
 
+test.each(['', '{{ssm:/other}}'])('%j is no value', async (value) => {
+  await expect(put('/valueless', value)).rejects.toMatchObject(refusal('ValidationException'))
+})
+
 test('policies of advanced parameters: told before it expires, told when it does not change, gone when it has expired', async () => {
   const Policies = JSON.stringify([
     { Type: 'Expiration', Version: '1.0', Attributes: { Timestamp: '2026-12-03T09:00:00.000Z' } },
