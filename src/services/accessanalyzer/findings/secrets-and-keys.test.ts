@@ -7,6 +7,7 @@ import {
   ListAccessPreviewFindingsCommand,
   ListFindingsCommand,
 } from '@aws-sdk/client-accessanalyzer'
+import { CreateRoleCommand, IAMClient } from '@aws-sdk/client-iam'
 import {
   CreateGrantCommand,
   CreateKeyCommand,
@@ -121,6 +122,15 @@ test('a key is shared by grants as by its policy, each under its own condition',
   expect(await preview(KeyId, { kmsKey: { grants } })).toEqual([
     { changeType: 'NEW', status: 'ACTIVE', isPublic: false, who: GranteePrincipal, action: ['kms:Decrypt'] },
   ])
+  // A grant is for who is there.
+  const AssumeRolePolicyDocument = policy({
+    Principal: { Service: 'ec2.amazonaws.com' },
+    Action: 'sts:AssumeRole',
+  }).replaceAll('"Resource":"*",', '')
+  await drydock
+    .client(IAMClient, drydock.server.kernel.vault.rootKey('111122223333'))
+    .send(new CreateRoleCommand({ RoleName: 'guest', AssumeRolePolicyDocument }))
+  await drydock.role('own', 'ec2.amazonaws.com')
   const { GrantId } = await kms.send(
     new CreateGrantCommand({
       KeyId,
