@@ -22,7 +22,7 @@ import { rulesOf } from './lifecycle-rules.ts'
 import { untilMidnight } from './metrics.ts'
 import { type Input, malformedXml, type Operation, type Output } from './operation.ts'
 import { bucketNameOf, checkDestination, deliverReport } from './report.ts'
-import { Current, findCurrent, Older, type VersionRecord } from './versions.ts'
+import { Current, findCurrent, Older, sortable, type VersionRecord } from './versions.ts'
 
 // Lists of all objects, made daily or weekly ("Cataloging and analyzing your data with S3 Inventory", S3 user guide).
 
@@ -90,7 +90,7 @@ const columnsFor = ({ IncludedObjectVersions, OptionalFields = [] }: Document): 
   columnsOf(IncludedObjectVersions === 'All', OptionalFields)
 
 const readPage = async (tx: ReadTx, bucket: BucketRecord, document: Document, report: Report, now: number) => {
-  const prefix = `${bucket.name}\0${document.Filter?.Prefix ?? ''}`
+  const prefix = `${bucket.name}\0${sortable(document.Filter?.Prefix ?? '')}`
   const options = { prefix, limit: rowsAtOnce, ...(report.after ? { after: report.after } : {}) }
   const found = await lifecycle.find(tx, bucket)
   const around = { bucket, rules: found ? rulesOf(found) : [], now }

@@ -18,6 +18,7 @@ import {
   transitionOf,
 } from './lifecycle-rules.ts'
 import { fail, type Operation, type Output } from './operation.ts'
+import { toReplicationStatus } from './replication.ts'
 import { isProtected } from './retention.ts'
 import { endUpload, Upload, type UploadRecord } from './upload.ts'
 import {
@@ -161,12 +162,19 @@ const move = async ({ ctx, bucket }: Looking, tx: WriteTx, record: ObjectRecord,
   await emitMoved(ctx, tx, bucket, moved, to)
 }
 
+/** Nothing is done to what has not been replicated yet ("How S3 Lifecycle interacts with other bucket configurations", S3 user guide). */
+const awaitsReplication = (version: VersionRecord): boolean =>
+  !version.marker && /^(PENDING|FAILED)$/.test(toReplicationStatus(version).ReplicationStatus ?? '')
+
 const lookAtCurrent = async (looking: Looking, tx: ReadTx, { bucket: name, after }: Pass): Promise<Looked> => {
   const { bucket, rules, now, minimum } = looking
-  const due = (record: ObjectRecord) => ({
-    expires: (expiryOf(rules, record)?.at ?? Number.POSITIVE_INFINITY) <= now,
-    to: transitionOf(rules, record, now, minimum),
-  })
+  const due = (record: ObjectRecord) =>
+    awaitsReplication(record)
+      ? { expires: false, to: undefined }
+      : {
+          expires: (expiryOf(rules, record)?.at ?? Number.POSITIVE_INFINITY) <= now,
+          to: transitionOf(rules, record, now, minimum),
+        }
   const rows = await tx.list(Current, { prefix: `${name}\0`, limit: rowsAtOnce, ...(after ? { after } : {}) })
   const changes = rows
     .filter((row) => {
@@ -225,12 +233,13 @@ const lookAtOlder = async (
     const version = { ...row, since: group.since, newer: group.newer }
     group = { key: row.key, since: row.modified, newer: group.newer + 1 }
     const to = row.marker ? undefined : noncurrentTransitionOf(rules, version, now, minimum)
-    if (!noncurrentExpires(rules, version, now) && !to) continue
+    if (awaitsReplication(row) || (!noncurrentExpires(rules, version, now) && !to)) continue
     changes.push(async (tx) => {
       const there = await findVersion(tx, name, row.key, row.versionId)
       const current = await findCurrent(tx, name, row.key)
       // It may have become current again meanwhile, and then no rule for noncurrent versions is about it.
       if (!there || there.sequence !== row.sequence || current?.versionId === row.versionId) return
+      if (awaitsReplication(there)) return
       if (noncurrentExpires(rules, version, now)) await remove(looking, tx, there)
       else if (to && !there.marker) await move(looking, tx, there, to)
     })

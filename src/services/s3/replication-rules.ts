@@ -1,6 +1,7 @@
 import { notImplemented } from '../../kernel/errors.ts'
 import type { Input } from './operation.ts'
 import { fail, malformedXml } from './operation.ts'
+import { isStorageClass } from './storage-class.ts'
 import { checkTags, type Tag } from './tags.ts'
 
 // What a replication configuration says of an object ("Replication configuration file elements", S3 user guide). A pure engine.
@@ -64,6 +65,7 @@ const checkRule = (rule: Rule): void => {
     )
   if (rule.ExistingObjectReplication?.Status === 'Enabled') throw notImplemented('S3 replication of existing objects')
   checkTime(destination)
+  if (destination?.StorageClass !== undefined && !isStorageClass(destination.StorageClass)) throw malformedXml()
   if (destination?.AccessControlTranslation && destination.Account === undefined)
     throw fail('InvalidRequest', 'Account must be specified with AccessControlTranslation.')
   const selects = rule.SourceSelectionCriteria?.SseKmsEncryptedObjects?.Status === 'Enabled'

@@ -12,7 +12,9 @@ import {
   GetObjectTaggingCommand,
   HeadObjectCommand,
   ListBucketsCommand,
+  ListObjectsV2Command,
   ListObjectVersionsCommand,
+  PutBucketLifecycleConfigurationCommand,
   PutBucketPolicyCommand,
   PutBucketReplicationCommand,
   PutBucketVersioningCommand,
@@ -125,6 +127,26 @@ test('filters, priorities and delete markers', async () => {
   await drydock.settled()
   expect((await versions(first))[1]).toEqual((await versions(from))[1])
   expect((await versions(second))[1]).toEqual([])
+})
+
+test('lifecycle rules wait for what could not be replicated', async () => {
+  const from = await make('held-back')
+  const to = await make('held-back-to')
+  await replicate(from, rule(to, { Filter: { Prefix: 'r/' } }))
+  const Policy = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Deny', Principal: '*', Action: 's3:ReplicateObject', Resource: `arn:aws:s3:::${to}/*` }],
+  })
+  await s3.send(new PutBucketPolicyCommand({ Bucket: to, Policy }))
+  await put(from, 'r/waits')
+  await put(from, 'goes')
+  await drydock.settled()
+  expect(await status(from, 'r/waits')).toBe('FAILED')
+  const Rules = [{ Status: 'Enabled' as const, Filter: { Prefix: '' }, Expiration: { Days: 1 } }]
+  await s3.send(new PutBucketLifecycleConfigurationCommand({ Bucket: from, LifecycleConfiguration: { Rules } }))
+  await drydock.advance({ days: 3 })
+  const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket: from }))
+  expect(Contents?.map(({ Key }) => Key)).toEqual(['r/waits'])
 })
 
 test('both ways without a loop; changes of replicas go back where rules say so', async () => {
@@ -315,6 +337,10 @@ test('a configuration comes back; who puts it must pass the role; versioning sta
   ).rejects.toMatchObject({ name: 'InvalidRequest' })
   await expect(
     replicate(from, rule(to, { Filter: { Prefix: 'a', Tag: { Key: 'a', Value: 'b' } } })),
+  ).rejects.toMatchObject({ name: 'MalformedXML' })
+  const StorageClass = 'CHEAP' as 'GLACIER'
+  await expect(
+    replicate(from, rule(to, { Destination: { Bucket: `arn:aws:s3:::${to}`, StorageClass } })),
   ).rejects.toMatchObject({ name: 'MalformedXML' })
   await expect(replicate(from, rule(to, { ExistingObjectReplication: { Status: 'Enabled' } }))).rejects.toMatchObject({
     name: 'NotImplemented',
