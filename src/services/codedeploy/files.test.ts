@@ -71,7 +71,7 @@ test('permissions reach the files they name', async () => {
     mode: 750
     type: [directory]
   - object: /srv/app/one.conf
-    mode: 0600
+    mode: "0600"
   - object: /not/installed
     mode: 0`,
     ),
