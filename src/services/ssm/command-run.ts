@@ -32,11 +32,13 @@ const folderOf = ({ command, instanceId }: InvocationRecord): string =>
 
 /**
  * Writes the script from standard input and starts it, once, in a session of its own, so that all of it can be ended. `$1` is
- * its folder, `$2` where it works.
+ * its folder, `$2` where it works, `$3` its length in bytes: a server that is killed may have sent only its beginning.
  */
 const starter = `mkdir -p "$1" && cd "$1" || exit 1
 [ ! -e started ] || exit 0
-cat >_script.sh && chmod 700 _script.sh && : >started || exit 1
+cat >"_script.$$" && [ "$(wc -c <"_script.$$")" -eq "$3" ] && chmod 700 "_script.$$" || { rm -f "_script.$$"; exit 1; }
+mv -f "_script.$$" _script.sh || exit 1
+(set -C; : >started) 2>/dev/null || exit 0
 setsid=$(command -v setsid || :)
 $setsid /bin/sh -c '
   echo $$ >"$1/pid"
@@ -109,7 +111,7 @@ const end = async (ctx: Ctx, command: CommandRecord, one: InvocationRecord, { co
 const begin = async (ctx: Ctx, command: CommandRecord, one: InvocationRecord): Promise<void> => {
   const { commands = [], workingDirectory = [] } = command.parameters
   const script = Buffer.from(`${commands.join('\n')}\n`)
-  const started = await inside(ctx, one, starter, [workingDirectory[0] ?? ''], script)
+  const started = await inside(ctx, one, starter, [workingDirectory[0] ?? '', String(script.length)], script)
   if (started?.code === 0)
     return note(ctx, command, one, { status: 'InProgress', statusDetails: 'InProgress', started: ctx.now().getTime() })
   if (started) {
