@@ -23,7 +23,7 @@ export const batches = (): Actor => {
             type: 'NO_SOURCE',
             buildspec: `version: 0.2
 batch: {fast-fail: false, build-graph: [{identifier: a}, {identifier: b, depend-on: [a]}]}
-phases: {build: {commands: [sleep 0.2, curl -s -f -m 60 -o /dev/null $AWS_ENDPOINT_URL/_drydock/health]}}
+phases: {build: {commands: [sleep 0.2, curl -s -f -m 60 --retry 5 --retry-all-errors -o /dev/null $AWS_ENDPOINT_URL/_drydock/health]}}
 `,
           },
           artifacts: { type: 'NO_ARTIFACTS' },
