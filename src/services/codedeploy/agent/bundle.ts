@@ -5,6 +5,7 @@ import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { ArchiveError, sourceLimits, unzip } from '../../../archives/zip.ts'
 import { CommandFailure } from './failure.ts'
@@ -28,11 +29,25 @@ export const downloadBundle = async (host: Host, place: Layout, specification: S
     await fetchCommit(Revision.GitHubRevision, file)
     await unpackCommit(file, archive)
   } else {
-    await fetchObject(host, Revision.S3Revision, file)
+    await persistently(() => fetchObject(host, Revision.S3Revision, file))
     await unpack(file, archive, Revision.S3Revision.BundleType)
   }
   await writeWhole(place.mostRecent(specification.DeploymentGroupId), folder)
   await forgetOldRevisions(place, specification)
+}
+
+/** How long a download waits before it is begun again: at first, and at most (milliseconds); half a minute in all. */
+const [firstWait, longestWait] = [100, 12_800]
+
+/** A server that dies breaks off what it was sending, and `fetch` says so by a TypeError: as AWS's agent, this one asks again. */
+const persistently = async (download: () => Promise<void>): Promise<void> => {
+  for (let wait = firstWait; ; wait *= 2)
+    try {
+      return await download()
+    } catch (error) {
+      if (!(error instanceof TypeError) || wait > longestWait) throw error
+      await pause(wait)
+    }
 }
 
 /** An object of S3, read under the machine's own rights. */
