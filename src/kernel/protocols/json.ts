@@ -1,4 +1,5 @@
 import { AwsError } from '../errors.ts'
+import { isJsonObject } from '../json-object.ts'
 import type { Member, Shape, StructureShape } from '../model/shapes.ts'
 import { perShape } from '../model/shapes.ts'
 import { fromEpoch, parseTimestamp } from './timestamps.ts'
@@ -39,9 +40,6 @@ export const setKey = (into: Record<string, unknown>, key: string, value: unknow
     Object.defineProperty(into, key, { value, enumerable: true, writable: true, configurable: true })
   else into[key] = value
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const tokenOf = (value: unknown): string => {
   switch (typeof value) {
@@ -155,7 +153,7 @@ const readerOf = (nameOf: Names) => {
         const read = reader(shape.member.shape)
         return (value, depth) => {
           if (!Array.isArray(value))
-            throw isObject(value)
+            throw isJsonObject(value)
               ? wrongScalar(value, 'List')
               : serialization(`Unexpected value type in payload: ${tokenOf(value)}`)
           deeper(depth)
@@ -166,7 +164,7 @@ const readerOf = (nameOf: Names) => {
       case 'map': {
         const read = reader(shape.value.shape)
         return (value, depth) => {
-          if (!isObject(value)) throw wrongStructure(value)
+          if (!isJsonObject(value)) throw wrongStructure(value)
           deeper(depth)
           const map: Record<string, unknown> = {}
           for (const key of Object.keys(value))
@@ -183,7 +181,7 @@ const readerOf = (nameOf: Names) => {
           return read
         }
         return (value, depth) => {
-          if (!isObject(value)) throw wrongStructure(value)
+          if (!isJsonObject(value)) throw wrongStructure(value)
           deeper(depth)
           const structure: Record<string, unknown> = {}
           for (const key in value) {

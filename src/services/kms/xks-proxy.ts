@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { RequestOptions } from 'node:https'
 import { isIP } from 'node:net'
 import type { Ctx } from '../../kernel/context.ts'
+import { jsonObject } from '../../kernel/json-object.ts'
 import { isLocalhost, lookupElsewhere } from '../../kernel/own-addresses.ts'
 import { amzDate, sameText, sha256, sign, signingKey, stringToSign } from '../../kernel/signature.ts'
 import type { ProxySettings } from './key-store.ts'
@@ -111,7 +112,7 @@ const post = (ctx: Ctx, proxy: ProxySettings, path: string, payload: object): Pr
         const took = Math.round(performance.now() - started)
         if (took > timeoutOfAws)
           ctx.log.warn('an external key store proxy took longer than AWS would wait', { host, milliseconds: took })
-        const answer = parsed(Buffer.concat(chunks).toString('utf8'))
+        const answer = jsonObject(Buffer.concat(chunks).toString('utf8'))
         if (!answer) return end(failed('malformed'))
         if (response.statusCode === 200) return resolve(answer)
         const { errorName, errorMessage } = answer
@@ -122,17 +123,6 @@ const post = (ctx: Ctx, proxy: ProxySettings, path: string, payload: object): Pr
     })
     request.end(body)
   })
-
-const parsed = (text: string): Record<string, unknown> | undefined => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined
-  } catch {
-    return undefined
-  }
-}
 
 /** A proxy, and of which store it is, where that is made already. */
 type Proxy = ProxySettings & { readonly id?: string }

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { jsonObject } from '../../kernel/json-object.ts'
 
 // The frames of a data channel, as session-manager-plugin and the agent write them. All numbers are big-endian.
 //
@@ -114,11 +115,7 @@ export const decodeMessage = (frame: Buffer): Message => {
 
 /** The object in a payload; FrameError where there is none. */
 export const objectIn = (payload: Uint8Array | string): Readonly<Record<string, unknown>> => {
-  try {
-    const value: unknown = JSON.parse(typeof payload === 'string' ? payload : Buffer.from(payload).toString())
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
-  } catch {
-    // Not JSON.
-  }
-  throw new FrameError('a payload that is no JSON object')
+  const found = jsonObject(typeof payload === 'string' ? payload : Buffer.from(payload).toString())
+  if (!found) throw new FrameError('a payload that is no JSON object')
+  return found
 }

@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { checkServerIdentity, TLSSocket } from 'node:tls'
+import { jsonObject } from '../../kernel/json-object.ts'
 import { isLocalhost, isOwnAddress, lookupElsewhere } from '../../kernel/own-addresses.ts'
 
 /** The document could not be had: nobody answered in time, or in a way that may pass. */
@@ -73,24 +74,13 @@ export const fetchJson = (
       })
       response.on('error', (error) => fail(new Unreachable(error.message)))
       response.on('end', () => {
-        const found = parsed(Buffer.concat(chunks).toString('utf8'))
+        const found = jsonObject(Buffer.concat(chunks).toString('utf8'))
         if (found) resolve(found)
         else reject(new Unusable('The answer is no JSON object.'))
       })
     })
     request.end()
   })
-
-const parsed = (text: string): Record<string, unknown> | undefined => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined
-  } catch {
-    return undefined
-  }
-}
 
 /** Publicly trusted, or vouched for by a certificate of the chain whose thumbprint the provider lists. */
 const isTrusted = ({ socket }: IncomingMessage, hostname: string, thumbprints: readonly string[]): boolean => {
