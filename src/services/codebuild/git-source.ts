@@ -91,15 +91,8 @@ const fetchByCopy = async (
  * @param copy where the repository is kept between builds, if it is.
  * @throws PhaseFailure in git's words.
  */
-export const fetchGit = (
-  ctx: Ctx,
-  role: Caller,
-  build: Sourced,
-  source: Source,
-  version: string | undefined,
-  host: string,
-  copy?: string,
-): Promise<string> => fetchVersion(ctx, role, build, source, version, host, copy).catch(inGitsWords)
+export const fetchGit = (...asked: Parameters<typeof fetchVersion>): Promise<string> =>
+  fetchVersion(...asked).catch(inGitsWords)
 
 const fetchVersion = async (
   ctx: Ctx,
@@ -108,7 +101,7 @@ const fetchVersion = async (
   source: Source,
   version: string | undefined,
   host: string,
-  copy: string | undefined,
+  copy?: string,
 ): Promise<string> => {
   const location = gitUrl(source.location)
   if (!location) throw new PhaseFailure('CLIENT_ERROR', 'the location is no HTTP URL of a repository')
