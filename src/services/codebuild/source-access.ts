@@ -128,8 +128,15 @@ export const accessOf = async (
   const found =
     secret ?? (imported?.sealed ? { token: ctx.unseal(imported.sealed), ...(user ? { user } : {}) } : undefined)
   if (!found) return undefined
-  const at = { kind: site.kind, reach: await reachOf(ctx, url), ...found }
-  return url.hostname === site.host ? at : { ...at, base: url.origin }
+  const reach = await reachOf(ctx, url)
+  const at = { kind: site.kind, reach, ...found }
+  if (url.origin === `https://${site.host}`) return at
+  // A provider's token is for the provider, and not for whom somebody names as the location of a project.
+  if (site.host && reach !== 'own') {
+    if (secret) throw failure(`${url.host} is not where ${source.type} is: the token of its secret is not sent there`)
+    return undefined
+  }
+  return { ...at, base: url.origin }
 }
 
 /** Sources whose credential git in a build may ask for: those that name a connection. */
